@@ -1,0 +1,62 @@
+"""From one map a layer to one map: upsampling, aggregation over layers, normalisation."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import UsageError, nearest
+from .methods import positive
+
+
+def upsampler(size: Sequence[int]) -> Callable[[Tensor], Tensor]:
+    """Linear interpolation of maps `(B, T, H, W)` or `(B, H, W)` to `size` (paper A, eq. 3 to 5).
+
+    Trilinear for clips, bilinear for images; the outer pixels' edges are aligned, not their centres.
+    """
+    mode = {3: "trilinear", 2: "bilinear"}[len(size)]
+
+    def upsample(maps: Tensor) -> Tensor:
+        return F.interpolate(maps[:, None], tuple(size), mode=mode, align_corners=False)[:, 0]
+
+    return upsample
+
+
+def _sum(maps: Tensor) -> Tensor:
+    return maps.sum(0)
+
+
+def _mean(maps: Tensor) -> Tensor:
+    return maps.mean(0)
+
+
+def _max(maps: Tensor) -> Tensor:
+    return maps.amax(0)
+
+
+AGGREGATES: dict[str, Callable[[Tensor], Tensor]] = {"sum": _sum, "mean": _mean, "max": _max}
+
+
+def aggregate(maps: Sequence[Tensor], how: str) -> Tensor:
+    """`ReLU(Σ_k map_k)` (paper A, eq. 6), or the mean or maximum over layers in place of the sum.
+
+    Args:
+        maps: one map `(B, T, H, W)` a layer.
+        how: `"sum"`, `"mean"` or `"max"`.
+
+    Raises:
+        UsageError: another aggregate.
+    """
+    check_aggregate(how)
+    return AGGREGATES[how](torch.stack(list(maps))).clamp(min=0)
+
+
+def check_aggregate(how: str) -> None:
+    """Raise UsageError unless `how` names an aggregate."""
+    if how not in AGGREGATES:
+        known = list(AGGREGATES)
+        raise UsageError(f"unknown aggregate '{how}'.{nearest(how, known)} Aggregates: {', '.join(known)}.")
+
+
+__all__ = ["AGGREGATES", "aggregate", "check_aggregate", "positive", "upsampler"]

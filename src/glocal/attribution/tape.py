@@ -1,0 +1,195 @@
+"""One forward pass and as many partial backward passes as there are targets, for any set of layers.
+
+The graph starts at the lowest layer asked for: what lies before it keeps nothing for a backward pass,
+and no gradient of a parameter is ever computed.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError, UsageError
+
+Inputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
+"""A tensor or a list is the one argument, a tuple the arguments, a mapping the keyword arguments."""
+
+
+class Tape:
+    """Logits, layer activations, and the way from the ones to the others.
+
+    Attributes:
+        logits: `(B, classes)`.
+        activations: layer name → `(B, C_k, T_k, H_k, W_k)`, or `(B, C_k, H_k, W_k)` for images.
+    """
+
+    def __init__(self, logits: Tensor, activations: dict[str, Tensor]) -> None:
+        self.logits = logits
+        self.activations = activations
+
+    def gradients(self, score: Tensor, *, keep: bool = False) -> dict[str, Tensor]:
+        """Gradient of the scalar `score` at every layer, by one backward pass down to the lowest of them.
+
+        Set `keep` when another backward pass follows.
+
+        Raises:
+            UsageError: a layer has no influence on the score.
+        """
+        names = list(self.activations)
+        if not score.requires_grad:
+            raise UsageError(f"none of the layers {', '.join(names)} has any influence on the logits.")
+        gradients = torch.autograd.grad(
+            score, list(self.activations.values()), retain_graph=keep, allow_unused=True
+        )
+        found: dict[str, Tensor] = {}
+        for name, gradient in zip(names, gradients, strict=True):
+            if gradient is None:
+                raise UsageError(f"layer '{name}' has no influence on the logits; leave it out.")
+            found[name] = gradient
+        return found
+
+
+@contextlib.contextmanager
+def record(
+    network: nn.Module,
+    inputs: Inputs,
+    layers: Mapping[str, nn.Module],
+    output: Callable[[Any], Tensor] | None = None,
+) -> Iterator[Tape]:
+    """Run `network` once in eval mode and keep what a partial backward pass needs.
+
+    The network is untouched afterwards, also after an error: train/eval mode, `requires_grad`, hooks and
+    `.grad` are as they were.
+
+    Args:
+        network: any module; `inputs` go to its device, and floating ones to its dtype.
+        inputs: see `Inputs`.
+        layers: name → submodule, each called exactly once in a forward pass.
+        output: takes the logits out of whatever the network returns; needed where they are not the
+            output itself, its `logits` entry or attribute, or the first item of a tuple.
+
+    Raises:
+        UsageError: a layer is not called, called repeatedly, or returns something other than one tensor.
+        InputError: the logits are not `(B, classes)` or not finite.
+    """
+    activations: dict[str, Tensor] = {}
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(frozen(network))
+        for name, module in layers.items():
+            stack.callback(module.register_forward_hook(_recorder(name, activations)).remove)
+        logits = find_logits(call(network, to_network(inputs, network)), output)
+        for name in layers:
+            if name not in activations:
+                raise UsageError(f"layer '{name}' is not used in a forward pass; choose one that is.")
+        yield Tape(logits, {name: activations[name] for name in layers})
+
+
+def _recorder(name: str, activations: dict[str, Tensor]) -> Callable[[nn.Module, Any, Any], Tensor]:
+    def hook(module: nn.Module, args: Any, result: Any) -> Tensor:
+        if name in activations:
+            raise UsageError(
+                f"layer '{name}' is called more than once in a forward pass, so its activation is ambiguous; "
+                "name a layer that is called once, such as the block around it."
+            )
+        if not isinstance(result, Tensor) or result.dim() not in (4, 5):
+            raise UsageError(
+                f"layer '{name}' returns {describe(result)}, not one tensor (B, C, T, H, W) or (B, C, H, W); "
+                "name a layer inside or around it."
+            )
+        activation = result if result.requires_grad else result.detach().requires_grad_()
+        activations[name] = activation
+        # The network goes on with a copy, so that an in-place module behind the layer cannot overwrite it.
+        return activation.clone()
+
+    return hook
+
+
+@contextlib.contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Eval mode and no parameter gradients inside, everything as it was afterwards."""
+    training = [module for module in network.modules() if module.training]
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    try:
+        for module in training:
+            module.training = False
+        for parameter in trainable:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for module in training:
+            module.training = True
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+
+
+def call(network: nn.Module, inputs: Inputs) -> Any:
+    """`network(inputs)`, with a tuple as arguments and a mapping as keyword arguments."""
+    if isinstance(inputs, Mapping):
+        return network(**inputs)
+    return network(*inputs) if isinstance(inputs, tuple) else network(inputs)
+
+
+def tensors(inputs: Inputs) -> list[Tensor]:
+    """The tensors of `inputs`, in order."""
+    if isinstance(inputs, Tensor):
+        return [inputs]
+    return list(inputs.values() if isinstance(inputs, Mapping) else inputs)
+
+
+def to_network(inputs: Inputs, network: nn.Module) -> Inputs:
+    """`inputs` on the device of the network's first parameter, floating ones in its dtype."""
+    first = next((p for p in network.parameters() if p.is_floating_point()), None)
+    if first is None:
+        return inputs
+
+    def move(tensor: Tensor) -> Tensor:
+        return tensor.to(first.device, first.dtype if tensor.is_floating_point() else None)
+
+    if isinstance(inputs, Tensor):
+        return move(inputs)
+    if isinstance(inputs, Mapping):
+        return {name: move(tensor) for name, tensor in inputs.items()}
+    moved = [move(tensor) for tensor in inputs]
+    return tuple(moved) if isinstance(inputs, tuple) else moved
+
+
+def find_logits(result: Any, output: Callable[[Any], Tensor] | None = None) -> Tensor:
+    """The logits `(B, classes)` in what a network returned.
+
+    Raises:
+        InputError: there are none, or they are not finite.
+    """
+    logits = result
+    if output is not None:
+        logits = output(result)
+    elif isinstance(result, Mapping):
+        logits = result.get("logits", next(iter(result.values())) if len(result) == 1 else None)
+    elif hasattr(result, "logits"):
+        logits = result.logits
+    elif isinstance(result, tuple | list) and result:
+        logits = result[0]
+    if not isinstance(logits, Tensor) or logits.dim() != 2:
+        raise InputError(
+            f"the network returns {describe(result)}, where logits (B, classes) are needed; "
+            "pass output= to take them out of it."
+        )
+    if not logits.isfinite().all():
+        raise InputError(
+            "the network's logits are not finite (NaN or infinity); check its weights and input."
+        )
+    return logits
+
+
+def describe(value: Any) -> str:
+    """A few words on what `value` is, for error messages."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, Mapping):
+        return f"a mapping with the keys {', '.join(map(repr, value))}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)} items"
+    return f"a {type(value).__name__}"

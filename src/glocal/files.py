@@ -1,0 +1,23 @@
+"""Files appear whole or not at all."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic_path(path: "str | os.PathLike[str]") -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it on success and removed on any exception.
+
+    The temporary name keeps the suffix, which encoders look at.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem[:60]}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
