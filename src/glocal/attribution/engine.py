@@ -87,13 +87,10 @@ def attribute(
         activations: dict[str, Tensor], gradients: dict[str, Tensor], logits: Tensor, classes: Tensor
     ) -> Attribution:
         sign = -1 if counterfactual else 1
-        maps = {name: formula(activations[name], sign * gradients[name], upsample) for name in activations}
-        for name, layer_map in maps.items():
-            if not layer_map.isfinite().all():
-                raise InputError(
-                    f"the attention of layer '{name}' is not finite; run the network in float32."
-                )
+        maps = {n: formula(activations[n], sign * gradients[n], upsample).float() for n in activations}
         raw = combine(list(maps.values()), aggregate)
+        if not raw.isfinite().all():
+            raise InputError("the attention is not finite (NaN or infinity); run the network in float32.")
         return Attribution(positive(raw), raw, maps, logits, classes)
 
     with record(network, clips, find_layers(network, layers, clips), output) as tape:
@@ -104,7 +101,7 @@ def attribute(
         for classes in columns:
             picked = scores.gather(1, classes[:, None]).sum()
             gradients = tape.gradients(picked, keep=classes is not columns[-1])
-            with torch.no_grad():
+            with torch.no_grad(), torch.autocast(tape.logits.device.type, enabled=False):
                 floats = {name: _float(g) for name, g in gradients.items()}
                 results.append(explain(activations, floats, tape.logits.detach(), classes))
     first, *others = results

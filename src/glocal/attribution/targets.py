@@ -10,7 +10,8 @@ from torch import Tensor
 from ..errors import UsageError
 
 Target: TypeAlias = int | str | Sequence[int] | Tensor | None
-"""None or `"top1"`: the arg-max class; `"topK"`: the K best; an index for all samples, or one for each."""
+"""None or `"top1"`: the arg-max class; `"topK"`: the K best; an index for all samples, one for each, or K for
+each `(B, K)`."""
 
 
 def target_classes(logits: Tensor, target: Target) -> Tensor:
@@ -27,14 +28,16 @@ def target_classes(logits: Tensor, target: Target) -> Tensor:
     indices = torch.as_tensor(target, dtype=torch.long, device=logits.device)
     if indices.dim() == 0:
         indices = indices.expand(batch)
-    if indices.shape != (batch,):
+    if indices.dim() == 1:
+        indices = indices[:, None]
+    if indices.dim() != 2 or len(indices) != batch or indices.shape[1] == 0:
         raise UsageError(
-            f"target has shape {tuple(indices.shape)}; give one class index, or one for each of the "
-            f"{batch} samples."
+            f"target has shape {tuple(torch.as_tensor(target).shape)}; give one class index, or one for each "
+            f"of the {batch} samples."
         )
-    for index in indices.tolist():
+    for index in indices.flatten().tolist():
         check_index(index, classes)
-    return indices[:, None]
+    return indices
 
 
 def top_count(target: str, classes: int) -> int:

@@ -1,0 +1,94 @@
+"""The door: one clear line for whatever goes wrong, and the exit code that says whose turn it is."""
+
+import contextlib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from .. import __version__
+from ..errors import GlocalError, UsageError, nearest
+
+COMMANDS = {
+    "demo": "demo",
+    "explain": "explain",
+    "classify": "classify",
+    "models": "listing",
+    "methods": "listing",
+    "layers": "listing",
+}
+"""Command → the module here that holds it, loaded when it is called, so that help comes at once."""
+
+
+class Commands(click.Group):
+    """Commands that are loaded when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{COMMANDS[cmd_name]}", __package__)
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            known = list(COMMANDS)
+            raise click.UsageError(
+                f"no command '{args[0]}'.{nearest(args[0], known)} Commands: {', '.join(known)}.", ctx
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+def app() -> None:
+    """Shows where, when and why a video model decides."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `glocal` and return its exit code: 0 done, 1 an input failed, 2 wrong usage, 130 interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    try:
+        return int(app.main(arguments, prog_name="glocal", standalone_mode=False) or 0)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        say(error.format_message())
+        return error.exit_code
+    except GlocalError as error:
+        if debug:
+            traceback.print_exc()
+        say(str(error))
+        return 2 if isinstance(error, UsageError) else 1
+    except (KeyboardInterrupt, click.Abort):
+        say("interrupted; what was finished is kept.")
+        return 130
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        say(unexpected(error))
+        return 1
+
+
+def say(sentence: str) -> None:
+    """One line on stderr."""
+    click.echo(f"glocal: {' '.join(sentence.split())}", err=True)
+
+
+def unexpected(error: Exception) -> str:
+    """A sentence for an error that nobody foresaw."""
+    reason = " ".join(str(error).split())[:300]
+    return f"unexpected {type(error).__name__}: {reason or 'no message'} (--debug shows where)"

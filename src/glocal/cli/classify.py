@@ -1,0 +1,57 @@
+"""`glocal classify`: predictions only."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from ..pipeline import classify as classify_video
+from ..video import read_video
+from .options import common_options, crop_option, json_option, model_options
+from .running import for_each, load, shown
+
+
+@click.command()
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
+@model_options
+@click.option(
+    "--best", type=click.IntRange(1), default=5, show_default=True, help="How many classes to print."
+)
+@crop_option
+@json_option
+@common_options
+def classify(
+    videos: tuple[str, ...],
+    name: str,
+    weights: str | None,
+    labels: str | None,
+    device: str | None,
+    best: int,
+    crop: str | None,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+) -> int:
+    """Print the best classes of each VIDEO, from its mean probabilities over windows that do not overlap."""
+    model = load(name, weights, labels, device)
+    results: list[dict[str, Any]] = []
+
+    def run(path: str) -> None:
+        predictions = classify_video(
+            model,
+            read_video(path),
+            crop=crop,  # type: ignore[arg-type]
+            best=best,
+            progress=not quiet,
+        )
+        results.append({"video": shown(path), "predictions": [asdict(p) for p in predictions]})
+        if not as_json:
+            click.echo(shown(path))
+            for prediction in predictions:
+                click.echo(f"  {prediction.score:6.1%}  {prediction.label}")
+
+    code = for_each(videos, run, debug)
+    if as_json:
+        click.echo(json.dumps(results, ensure_ascii=False, indent=1))
+    return code

@@ -1,0 +1,134 @@
+"""`glocal explain`: a video in, its explanation out."""
+
+from pathlib import Path
+
+import click
+
+from ..attribution import AGGREGATES, METHODS
+from ..attribution.aggregate import check_aggregate
+from ..attribution.methods import find_method
+from ..explanation import Explanation
+from ..pipeline import chosen_layers, resolve_target
+from ..pipeline import explain as explain_video
+from ..report import COLOUR_MAPS, write_report
+from ..report.overlay import colour_table
+from ..video import Video, read_video
+from .options import common_options, crop_option, list_of_names, model_options, out_option
+from .running import for_each, load, output_stems, tell
+
+
+@click.command()
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
+@model_options
+@click.option("--method", default="3dcam", show_default=True, help=f"{', '.join(METHODS)}.")
+@click.option("--layers", callback=list_of_names, help="conv,layer1,…  [default: all of the model's]")
+@click.option("--aggregate", default="sum", show_default=True, help=f"{', '.join(AGGREGATES)}.")
+@click.option("--target", default="top1", show_default=True, help="top1, topK, a label, or a class index.")
+@click.option("--counterfactual", is_flag=True, help="What speaks against the class.")
+@click.option("--score", type=click.Choice(["logit", "probability"]), default="logit", show_default=True)
+@crop_option
+@click.option(
+    "--overlap",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.5,
+    show_default=True,
+    help="Share of a window of frames that the next one covers too.",
+)
+@click.option(
+    "--weighting",
+    type=click.Choice(["probability", "none"]),
+    default="probability",
+    show_default=True,
+    help="Weight of a window: the class's probability in it, or the same for all.",
+)
+@click.option(
+    "--strength", type=click.FloatRange(0, 1), default=0.75, show_default=True, help="Of the overlay."
+)
+@click.option("--colours", default="inferno", show_default=True, help=f"{', '.join(COLOUR_MAPS)}.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="Of the boxes, relative to a frame's maximum.",
+)
+@click.option("--side-by-side", is_flag=True, help="The plain video on the left of the overlay.")
+@out_option
+@common_options
+def explain(
+    videos: tuple[str, ...],
+    name: str,
+    weights: str | None,
+    labels: str | None,
+    device: str | None,
+    method: str,
+    layers: list[str] | None,
+    aggregate: str,
+    target: str,
+    counterfactual: bool,
+    score: str,
+    crop: str | None,
+    overlap: float,
+    weighting: str,
+    strength: float,
+    colours: str,
+    threshold: float,
+    side_by_side: bool,
+    out: Path,
+    quiet: bool,
+    debug: bool,
+) -> int:
+    """Show where and when a model sees its reasons for a class.
+
+    Writes an overlay video, an HTML report, a JSON file and the attention volume for each VIDEO: a video
+    file, an image, or a folder of images.
+    """
+    find_method(method)
+    check_aggregate(aggregate)
+    colour_table(colours)
+    stems = output_stems(videos, out)
+    model = load(name, weights, labels, device)
+    chosen_layers(model, layers)
+    resolve_target(target, model.labels)
+
+    def run(path: str) -> None:
+        video = read_video(path)
+        explanation = explain_video(
+            model,
+            video,
+            target,
+            method,
+            layers,
+            aggregate,
+            counterfactual,
+            score=score,
+            crop=crop,  # type: ignore[arg-type]
+            overlap=overlap,
+            weighting=weighting,
+            progress=not quiet,
+        )
+        for rank, explained in enumerate(explanation.classes, 1):
+            stem = stems[path] if rank == 1 else f"{stems[path]}-top{rank}"
+            page, *_ = write_report(
+                explained,
+                video,
+                out,
+                stem,
+                strength=strength,
+                colours=colours,
+                threshold=threshold,
+                side_by_side=side_by_side,
+            )
+            tell(quiet, summary(explained, video, page))
+
+    return for_each(list(stems), run, debug)
+
+
+def summary(explanation: Explanation, video: Video, page: Path) -> str:
+    """One line: what was decided, when the reasons peak, and where the report is."""
+    target = explanation.target
+    score = next((f" {p.score:.1%}" for p in explanation.predictions if p.index == target.index), "")
+    peak = float(explanation.times[explanation.relevance.argmax()])
+    when = "" if video.frames == 1 else f", most relevant at {peak:.2f} s"
+    against = "against " if target.counterfactual else ""
+    return f"{video.name}: {against}{target.label}{score}{when} → {page}"

@@ -1,0 +1,126 @@
+"""`glocal models`, `methods` and `layers`: what there is."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+import torch
+
+from ..attribution import METHODS, explainable_layers
+from ..models import load_model
+from ..models.zoo import summary
+from ..video import ClipForm
+from .options import json_option
+
+
+@click.command()
+@json_option
+@click.option("--debug", is_flag=True, hidden=True)
+def models(as_json: bool, debug: bool) -> None:
+    """List the models: parameters, clip, layers, weights."""
+    rows = summary()
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    table(
+        ["name", "parameters", "clip", "layers", "weights by name", "title"],
+        [
+            [
+                row["name"],
+                f"{row['parameters'] / 1e6:.1f} M",
+                clip_words(row["clip"]),
+                compact(row["layers"]),
+                ", ".join(row["weights"]) or "-",
+                row["title"],
+            ]
+            for row in rows
+        ],
+    )
+
+
+@click.command()
+@json_option
+@click.option("--debug", is_flag=True, hidden=True)
+def methods(as_json: bool, debug: bool) -> None:
+    """List the attribution methods: paper and cost."""
+    rows = [{"name": m.name, "title": m.title, "paper": m.paper, "cost": m.cost} for m in METHODS.values()]
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+    else:
+        table(
+            ["name", "title", "cost", "paper"], [[r["name"], r["title"], r["cost"], r["paper"]] for r in rows]
+        )
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--all", "every", is_flag=True, help="Every module whose output is a map, not only the defaults."
+)
+@json_option
+@click.option("--debug", is_flag=True, hidden=True)
+def layers(model: str, every: bool, as_json: bool, debug: bool) -> None:
+    """List the layers of MODEL that can be explained, with the shapes that a clip gives them."""
+    loaded = load_model(model)
+    found = {layer.name: layer for layer in explainable_layers(loaded.network, example_clip(loaded.clip))}
+    paths = {module: path for path, module in loaded.network.named_modules()}
+    rows = [
+        {**asdict(found[paths[module]]), "name": name, "module": paths[module], "default": True}
+        for name, module in loaded.layers.items()
+    ]
+    if every:
+        named = {row["module"] for row in rows}
+        rows += [
+            {**asdict(layer), "module": layer.name, "default": False}
+            for layer in found.values()
+            if layer.name not in named
+        ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    axes = "C×H×W" if loaded.clip.image else "C×T×H×W"
+    table(
+        ["layer", "module", "kind", axes, "default"],
+        [
+            [r["name"], r["module"], r["kind"], "×".join(map(str, r["shape"])), "yes" if r["default"] else ""]
+            for r in rows
+        ],
+    )
+
+
+def example_clip(form: ClipForm) -> torch.Tensor | list[torch.Tensor]:
+    """Zeros of the shape that a network with this clip form takes."""
+    if form.image:
+        return torch.zeros(1, 3, form.size, form.size)
+    clips = [
+        torch.zeros(1, channels, form.frames, form.size, form.size)
+        for stream, channels in (("rgb", 3), ("flow", 2))
+        if stream in form.modality
+    ]
+    return clips[0] if len(clips) == 1 else clips
+
+
+def clip_words(clip: dict[str, Any]) -> str:
+    """A clip form in a few words."""
+    if clip["image"]:
+        return f"image {clip['size']}²"
+    if clip["fps"]:
+        rate = f" at {clip['fps']:g} fps"
+    else:
+        rate = f", every {clip['stride']}th" if clip["stride"] > 1 else ""
+    modality = "" if clip["modality"] == "rgb" else f", {clip['modality']}"
+    return f"{clip['frames']} frames{rate}, {clip['size']}²{modality}"
+
+
+def compact(names: Sequence[str]) -> str:
+    """Names joined by commas, the middle of a long list left out."""
+    return ", ".join(names) if len(names) <= 5 else f"{names[0]}, …, {names[-1]}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns as wide as their widest entry."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    for row in [header, ["-" * width for width in widths], *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,74 @@
+"""What the commands that run a model over videos have in common."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+import torch
+
+from ..errors import GlocalError, InputError, UsageError
+from ..models import Model, load_model
+from .app import say, unexpected
+
+
+def load(name: str, weights: str | None, labels: str | None, device: str | None) -> Model:
+    """The model that the options ask for; random weights are drawn from a fixed seed and announced."""
+    torch.manual_seed(0)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_model(name, weights, labels=labels, device=device)
+    if weights is None:
+        say(f"{name} has random weights, so what it sees means nothing; --weights gives it trained ones.")
+    return model
+
+
+def for_each(videos: Sequence[str], run: Callable[[str], None], debug: bool) -> int:
+    """`run` every video; one that fails is reported and the rest are done. Returns the exit code."""
+    failed = 0
+    for video in videos:
+        try:
+            run(video)
+        except UsageError:
+            raise
+        except (GlocalError, OSError, RuntimeError, ValueError, MemoryError) as error:
+            if debug:
+                raise
+            failed += 1
+            sentence = str(error) if isinstance(error, InputError) else unexpected(error)
+            say(f"{shown(video)}: {sentence}" if Path(video).name not in sentence else sentence)
+    if failed and len(videos) > 1:
+        say(f"{failed} of {len(videos)} videos failed; the others are done.")
+    return 1 if failed else 0
+
+
+def output_stems(videos: Sequence[str], out: Path) -> dict[str, str]:
+    """Video → a stem of its own in `out`: its name without suffix, numbered where names collide.
+
+    Raises:
+        UsageError: a result would overwrite one of the videos.
+    """
+    stems: dict[str, str] = {}
+    taken: set[str] = set()
+    inputs = {Path(video).resolve() for video in videos}
+    for video in dict.fromkeys(videos):
+        base = Path(os.path.abspath(video)).stem
+        stem = next(
+            s for i in range(1, len(videos) + 2) if (s := base if i == 1 else f"{base}-{i}") not in taken
+        )
+        taken.add(stem)
+        stems[video] = stem
+        for suffix in (".mp4", ".png"):
+            if (out / f"{stem}{suffix}").resolve() in inputs:
+                raise UsageError(f"the overlay would overwrite {shown(video)}; choose another --out.")
+    return stems
+
+
+def shown(path: "str | os.PathLike[str]") -> str:
+    """A path as it can be printed, whatever bytes its name holds."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def tell(quiet: bool, line: str) -> None:
+    """A line on stdout."""
+    if not quiet:
+        click.echo(line)

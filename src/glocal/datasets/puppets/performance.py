@@ -1,0 +1,103 @@
+"""A figure plays a script: poses, joints, and the path of the thing that it handles."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from glocal.datasets.puppets.actions import BY_NAME, GRAB, Action, Move, floor_spot
+from glocal.datasets.puppets.skeleton import Array, Build, Joints, Pose, joints
+
+GROUND_SPOT = np.array([0.24, 0.0, 0.05])  # where a thing lies that nobody touches
+RELEASE = 0.57  # progress of a throw at which the ball leaves the hand
+
+ABSENT, HELD, GROUND, FLYING = range(4)  # where a thing is
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One action in a script; seconds of the video."""
+
+    action: str
+    start: float
+    end: float
+    move: Move
+
+
+@dataclass
+class Performance:
+    """A figure's motion over T frames, in the coordinates of `skeleton`."""
+
+    pose: Pose
+    joints: Joints
+    thing: Array  # (T, 3) position of the handled thing
+    grip: Array  # (T, 3) the direction in which it is held
+    where: np.ndarray  # (T,) ABSENT, HELD, GROUND or FLYING
+
+
+def perform(
+    build: Build, pose: Pose, script: tuple[Segment, ...], times: Array, hand: int, where: int
+) -> Performance:
+    """Plays `script` in the stance `pose`, which it changes.
+
+    `hand` holds the thing that at first is `where` (ABSENT, HELD or GROUND). Every segment governs the frames
+    from the middle of the pause before it to the middle of the pause after it.
+    """
+    cuts = [(a.end + b.start) / 2 for a, b in zip(script, script[1:], strict=False)]
+    edges = [0, *(int(np.searchsorted(times, cut)) for cut in cuts), len(times)]
+    progress = []
+    travelled = 0.0
+    for segment, low, high in zip(script, edges, edges[1:], strict=False):
+        action = BY_NAME[segment.action]
+        window = _window(pose, low, high)
+        u = action.progress(np.clip((times[low:high] - segment.start) / (segment.end - segment.start), 0.0, 1.0))
+        action.motion(window, u, segment.move)
+        window.travel += travelled - window.travel[0]
+        window.goal[..., 0] += window.travel[0]
+        travelled = float(window.travel[-1])
+        progress.append(u)
+    body = joints(build, pose)
+    thing, grip = body.hand[:, hand].copy(), body.fist[:, hand]
+    state = np.full(len(times), where)
+    spot = GROUND_SPOT
+    for segment, low, high, u in zip(script, edges, edges[1:], progress, strict=False):
+        action = BY_NAME[segment.action]
+        if segment.action in ("pick up", "put down"):
+            spot = floor_spot(segment.move) + [pose.travel[low], 0.0, 0.0]
+            state[low:high] = np.where(u > GRAB, HELD, GROUND)
+        else:
+            state[low:high] = where
+        if segment.action == "throw":
+            _let_fly(thing[low:high], state[low:high], u, times[low:high], segment.move)
+        thing[low:high][state[low:high] == GROUND] = spot
+        where = ABSENT if state[high - 1] == FLYING else int(state[high - 1])
+    return Performance(pose, body, thing, grip, state)
+
+
+def freeze(build: Build, pose: Pose, action: Action, move: Move, progress: float, hand: int) -> Performance:
+    """A figure that stands still in one moment of an action, both its feet on the ground."""
+    action.motion(pose, np.full(pose.frames, progress), move)
+    pose.travel[:] = 0.0
+    lift = pose.foot[..., 2].min(axis=1)
+    pose.foot[..., 2] -= lift[:, None]
+    pose.pelvis[:, 2] -= lift
+    body = joints(build, pose)
+    held = np.full(pose.frames, HELD)
+    return Performance(pose, body, body.hand[:, hand].copy(), body.fist[:, hand], held)
+
+
+def _window(pose: Pose, low: int, high: int) -> Pose:
+    return Pose(*(getattr(pose, item.name)[low:high] for item in fields(Pose)))
+
+
+def _let_fly(thing: Array, state: np.ndarray, u: Array, times: Array, move: Move) -> None:
+    """Throws what the hand holds, from the frame before the release on."""
+    flying = np.flatnonzero(u >= RELEASE)
+    if not len(flying):
+        return
+    last = max(flying[0] - 1, 0)
+    after = (times[flying] - times[last])[:, None]
+    speed = np.array([2.4 + 0.5 * move.manner[0], 0.0, 0.9 + 0.4 * move.manner[1]])
+    path = thing[last] + speed * after + np.array([0.0, 0.0, -2.8]) * after**2
+    path[:, 2] = np.maximum(path[:, 2], 0.05)
+    thing[flying] = path
+    state[flying] = FLYING

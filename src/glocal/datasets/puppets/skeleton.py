@@ -1,0 +1,187 @@
+"""A body in statures: proportions, poses over time, and the joints that they put in space.
+
+Points are (forward, left, up) of the figure, in units of its stature, with the ground at up = 0. A pose is an
+array over time, so one call moves a whole clip.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+LEFT, RIGHT = 0, 1
+SIDE = np.array([1.0, -1.0])  # the sign of `left` on each side
+
+ANKLE = 0.045  # height of the ankle above the sole
+
+
+@dataclass(frozen=True)
+class Build:
+    """The proportions of one figure; lengths in statures, widths as factors of an average body's."""
+
+    shin: float
+    thigh: float
+    waist: float  # pelvis to waist
+    chest: float  # waist to the base of the neck
+    head: float  # radius
+    upper_arm: float
+    forearm: float
+    shoulder: float  # half the distance of the shoulders
+    hip: float  # half the distance of the hip joints
+    girth: float  # factor on the widths of limbs
+    belly: float  # factor on the width of the torso
+
+    @property
+    def hip_height(self) -> float:
+        """Of the standing figure, its knees just not locked."""
+        return ANKLE + 0.985 * (self.shin + self.thigh)
+
+
+def draw_build(rng: np.random.Generator) -> Build:
+    """An adult or, one time in five, a child; thin to stout."""
+    child = rng.random() < 0.2
+    legs = rng.uniform(0.93, 1.05) * (0.93 if child else 1.0)
+    arms = rng.uniform(0.93, 1.06)
+    head = rng.uniform(0.064, 0.072) * (1.22 if child else 1.0)
+    girth = rng.uniform(0.85, 1.25)
+    shin, thigh = 0.235 * legs, 0.245 * legs
+    hip_height = ANKLE + 0.985 * (shin + thigh)
+    trunk = 1.0 - hip_height - 2.15 * head - 0.025  # what legs, head and neck leave of the stature
+    return Build(
+        shin=shin,
+        thigh=thigh,
+        waist=0.26 * trunk,
+        chest=0.74 * trunk,
+        head=head,
+        upper_arm=0.168 * arms,
+        forearm=0.15 * arms,
+        shoulder=rng.uniform(0.098, 0.118) * (0.92 if child else 1.0),
+        hip=rng.uniform(0.048, 0.058),
+        girth=girth,
+        belly=girth * rng.uniform(0.9, 1.15),
+    )
+
+
+@dataclass
+class Pose:
+    """Where a figure wants its limbs, over T frames; angles in radians, lengths in statures."""
+
+    travel: Array  # (T,) forward path of the whole figure
+    pelvis: Array  # (T, 3) displacement from standing
+    turn: Array  # (T,) of the pelvis, positive to the left
+    lean: Array  # (T,) of the pelvis, positive forward
+    bend: Array  # (T,) of the chest against the pelvis, positive forward
+    twist: Array  # (T,) of the chest against the pelvis, positive to the left
+    tilt: Array  # (T,) of the chest, positive to the left
+    nod: Array  # (T,) of the head, positive forward
+    arm: Array  # (T, 2, 4) elevation and azimuth of the upper arm, then of the forearm
+    foot: Array  # (T, 2, 3) displacement of the ankle from standing
+    toe: Array  # (T, 2) pitch of the foot, positive up
+    reach: Array  # (T, 2) in [0, 1], how far the hand has left its arm's angles for `goal`
+    goal: Array  # (T, 2, 3) where a reaching hand goes
+
+    @property
+    def frames(self) -> int:
+        return len(self.travel)
+
+
+@dataclass
+class Joints:
+    """Points (T, 3), or (T, 2, 3) for what comes in a left and a right, and directions of the same shapes."""
+
+    pelvis: Array
+    waist: Array
+    neck: Array
+    head: Array  # centre
+    shoulder: Array
+    elbow: Array
+    wrist: Array
+    hand: Array  # centre of the palm, where things are held
+    hip: Array
+    knee: Array
+    ankle: Array
+    heel: Array
+    toe: Array
+    face: Array  # unit vector out of the face
+    crown: Array  # unit vector out of the top of the head
+    fist: Array  # unit vector from the wrist to the fingers
+
+
+def joints(build: Build, pose: Pose) -> Joints:
+    """Forward kinematics of spine and arms, inverse kinematics of legs and reaching arms."""
+    pelvis = pose.pelvis + [0.0, 0.0, build.hip_height]
+    pelvis[:, 0] += pose.travel
+    front, side, up = _axes(pose.turn, pose.lean)
+    hip = pelvis[:, None] + SIDE[:, None] * build.hip * side[:, None]
+    waist = pelvis + build.waist * up
+
+    front, side, up = _axes(pose.turn + pose.twist, pose.lean + pose.bend, pose.tilt)
+    neck = waist + build.chest * up
+    top = neck - 0.02 * up
+    shoulder = top[:, None] + SIDE[:, None] * build.shoulder * side[:, None]
+    upper, fore = (_arm_direction(pose.arm[..., i : i + 2], front, side, up) for i in (0, 2))
+    elbow = shoulder + build.upper_arm * upper
+    wrist = elbow + build.forearm * fore
+    if pose.reach.any():
+        goal = wrist + pose.reach[..., None] * (pose.goal - wrist)
+        outward = SIDE[:, None] * side[:, None] - 0.5 * front[:, None]
+        bent, reached = _two_bones(shoulder, goal, build.upper_arm, build.forearm, outward)
+        reaching = pose.reach[..., None] > 0
+        elbow, wrist = np.where(reaching, bent, elbow), np.where(reaching, reached, wrist)
+        fore = (wrist - elbow) / build.forearm
+    hand = wrist + 0.03 * fore
+
+    face, _, crown = _axes(pose.turn + 0.6 * pose.twist, 0.75 * (pose.lean + pose.bend) + pose.nod)
+    head = neck + 0.025 * up + 1.05 * build.head * crown
+
+    standing = np.array([0.0, 0.0, ANKLE])
+    ankle = pose.foot + standing + SIDE[:, None] * np.array([0.0, build.hip + 0.012, 0.0])
+    ankle[..., 0] += pose.travel[:, None]
+    ahead, aside, _ = _axes(pose.turn, np.zeros(pose.frames))
+    forward = ahead[:, None] + 0.12 * SIDE[:, None] * aside[:, None]
+    knee, ankle = _two_bones(hip, ankle, build.thigh, build.shin, forward)
+    pitch = pose.toe[..., None]
+    sole = np.cos(pitch) * forward + np.sin(pitch) * [0.0, 0.0, 1.0]
+    down = np.sin(pitch) * forward - np.cos(pitch) * [0.0, 0.0, 1.0]
+    heel = ankle - 0.022 * sole + 0.022 * down
+    toe = ankle + 0.088 * sole + 0.026 * down
+    return Joints(
+        pelvis, waist, neck, head, shoulder, elbow, wrist, hand, hip, knee, ankle, heel, toe, face, crown, fore
+    )
+
+
+def _axes(yaw: Array, pitch: Array, roll: Array | None = None) -> tuple[Array, Array, Array]:
+    """The forward, left and up directions, each (T, 3), of a part turned left, bent forward, tilted left."""
+    zero = np.zeros_like(yaw)
+    ahead = np.stack([np.cos(yaw), np.sin(yaw), zero], -1)
+    side = np.stack([-np.sin(yaw), np.cos(yaw), zero], -1)
+    sin, cos = np.sin(pitch)[:, None], np.cos(pitch)[:, None]
+    vertical = np.array([0.0, 0.0, 1.0])
+    front = cos * ahead - sin * vertical
+    up = sin * ahead + cos * vertical
+    if roll is not None:
+        sin, cos = np.sin(roll)[:, None], np.cos(roll)[:, None]
+        up, side = cos * up + sin * side, cos * side - sin * up
+    return front, side, up
+
+
+def _arm_direction(angles: Array, front: Array, side: Array, up: Array) -> Array:
+    """(T, 2, 3) from elevation (0 hangs, π points up) and azimuth (0 is ahead, π/2 is outward)."""
+    elevation, azimuth = angles[..., 0, None], angles[..., 1, None]
+    level = np.cos(azimuth) * front[:, None] + SIDE[:, None] * np.sin(azimuth) * side[:, None]
+    return np.sin(elevation) * level - np.cos(elevation) * up[:, None]
+
+
+def _two_bones(root: Array, goal: Array, first: float, second: float, hint: Array) -> tuple[Array, Array]:
+    """The joint between two bones, which bends towards `hint`, and the end, at `goal` or as near as it gets."""
+    path = goal - root
+    length = np.sqrt((path * path).sum(-1, keepdims=True)) + 1e-9
+    direction = path / length
+    length = np.clip(length, abs(first - second) + 1e-3, first + second - 1e-4)
+    along = (first**2 - second**2 + length**2) / (2 * length)
+    across = np.sqrt(np.maximum(first**2 - along**2, 0.0))
+    normal = hint - (hint * direction).sum(-1, keepdims=True) * direction
+    normal = normal / (np.sqrt((normal * normal).sum(-1, keepdims=True)) + 1e-9)
+    return root + along * direction + across * normal, root + length * direction

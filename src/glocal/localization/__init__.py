@@ -1,0 +1,5 @@
+"""Where and when: boxes from attention volumes. Knows arrays, nothing else."""
+
+from .boxes import Box, boxes
+
+__all__ = ["Box", "boxes"]

@@ -1,0 +1,51 @@
+"""Boxes around what an attention map highlights."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import UsageError
+
+
+class Box(NamedTuple):
+    """A box in pixels of the frame, half-open: `width = x1 - x0`. `score` is the highest attention in it."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    score: float
+
+
+def boxes(attention: npt.NDArray[np.float32], threshold: float = 0.5, *, every: bool = False) -> list[Box]:
+    """Tight boxes around the contours of `attention ≥ threshold · max(attention)` (paper A, section 4).
+
+    Args:
+        attention: one frame's map `(H, W)`, not negative.
+        threshold: τ in (0, 1], relative to the frame's own maximum.
+        every: all contours, the one with the highest score first; by default only the largest in area.
+
+    Returns:
+        No box where the map is zero everywhere.
+
+    Raises:
+        UsageError: the threshold is out of range.
+    """
+    if not 0 < threshold <= 1:
+        raise UsageError(
+            f"box threshold {threshold} is out of range; choose a share of the maximum in (0, 1]."
+        )
+    peak = float(attention.max(initial=0))
+    if peak <= 0:
+        return []
+    mask = (attention >= threshold * peak).astype(np.uint8)
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if not every:
+        contours = [max(contours, key=lambda c: (cv2.contourArea(c), len(c)))]
+    found = []
+    for contour in contours:
+        x, y, width, height = cv2.boundingRect(contour)
+        found.append(Box(x, y, x + width, y + height, float(attention[y : y + height, x : x + width].max())))
+    return sorted(found, key=lambda box: -box.score)

@@ -1,0 +1,201 @@
+"""Reading checkpoints, which are untrusted: tensors are taken from them, and nothing else."""
+
+import argparse
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from glocal.errors import InputError
+from glocal.video.paths import shown
+
+WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "network", "net", "params")
+"""Keys under which training programs keep the state dict, beside optimizer states and the like."""
+
+PREFIXES = ("module.", "_orig_mod.", "model.", "network.", "net.")
+"""What wrappers of a network (DataParallel, torch.compile, Lightning) put before each of its keys."""
+
+FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+COUNTS = (torch.int64, torch.int32, *FLOATS)
+COUNTER = ".num_batches_tracked"
+MAX_RATIO = 100
+
+
+def read_checkpoint(path: Path, limit: int) -> dict[str, Tensor]:
+    """The state dict in a file of `torch.save` (zip or legacy form) or safetensors, on the CPU.
+
+    Wrappers, prefixes that all keys share, and whatever is no tensor are taken off. No code in the file
+    is run, and a zip archive is not unpacked before its size is known.
+
+    Parameters
+    ----------
+    limit : bytes that the file may hold once unpacked.
+
+    Raises
+    ------
+    InputError : the file cannot be read, is no checkpoint, or is not safe to load.
+    """
+    try:
+        if path.is_dir():
+            raise InputError(f"{shown(path)} is a folder, not a checkpoint; name the file in it.")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{shown(path)} is not a regular file; save the checkpoint to one.")
+        with path.open("rb") as file:
+            start = file.read(9)
+        size = path.stat().st_size
+    except OSError as problem:
+        raise InputError(f"the checkpoint {shown(path)} cannot be read ({problem.strerror}).") from None
+    if size == 0:
+        raise InputError(f"the checkpoint {shown(path)} is empty; copy or download it again.")
+    if start[8:] == b"{" and int.from_bytes(start[:8], "little") < size:
+        content = _read_safetensors(path)
+    elif start[:4] == b"PK\x03\x04":
+        content = _read_pickle(path, mmap=_check_archive(path, limit))
+    else:
+        content = _read_pickle(path, mmap=False)
+    state = _strip(_unwrap(content, path))
+    _check_size(path, sum(tensor.numel() * tensor.element_size() for tensor in state.values()), limit)
+    return state
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(
+        f"{shown(path)} is no checkpoint of PyTorch or safetensors, or it is damaged or cut short; copy or "
+        "download it again."
+    )
+
+
+def _read_safetensors(path: Path) -> Any:
+    try:
+        return safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError, ValueError, RuntimeError, KeyError):
+        raise _damaged(path) from None
+
+
+def _check_archive(path: Path, limit: int) -> bool:
+    """Refuse a zip archive that would unpack to too much; whether all of it is stored uncompressed."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        raise _damaged(path) from None
+    stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+    if stored and any(entry.file_size != entry.compress_size for entry in entries):
+        raise _damaged(path)
+    unpacked = sum(entry.file_size for entry in entries)
+    _check_size(path, unpacked, min(limit, MAX_RATIO * path.stat().st_size))
+    return stored
+
+
+def _check_size(path: Path, unpacked: int, limit: int) -> None:
+    if unpacked > limit:
+        raise InputError(
+            f"the checkpoint {shown(path)} would unpack to {unpacked / 2**30:.1f} GiB, far more than the "
+            "network holds, and is refused; get it from a source that you trust."
+        )
+
+
+def _read_pickle(path: Path, mmap: bool) -> Any:
+    try:
+        # The command-line arguments that training scripts save along are plain data.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as problem:
+        blocked = re.search(r"GLOBAL (\S+)", str(problem))
+        if blocked is None:
+            raise _damaged(path) from None
+        raise InputError(
+            f"the checkpoint {shown(path)} holds more than tensors, and loading {blocked[1]} could run code, "
+            "so that it is refused; save its state dict alone."
+        ) from None
+    except Exception:
+        # A hostile or broken pickle can fail in any way.
+        raise _damaged(path) from None
+
+
+def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
+    for _ in WRAPPERS:
+        if not isinstance(content, Mapping):
+            break
+        content = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), content)
+    if isinstance(content, Mapping):
+        state = {
+            key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)
+        }
+        if state:
+            return state
+    raise InputError(
+        f"{shown(path)} holds no state dict; save one with torch.save(network.state_dict(), path)."
+    )
+
+
+def _strip(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    while prefix := next((p for p in PREFIXES if all(key.startswith(p) for key in state)), ""):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
+
+
+def shapes_of(network: nn.Module) -> dict[str, torch.Size]:
+    """The shape of every entry of a network's state dict."""
+    return {key: value.shape for key, value in network.state_dict().items()}
+
+
+def complete(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    """Add the batch counters of batch norms, which files from before PyTorch 0.4.1 lack, as zeros."""
+    counters = {key: torch.tensor(0) for key in shapes if key.endswith(COUNTER)}
+    return {**counters, **state}
+
+
+def differences(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> str:
+    """How a state dict differs from what a network has, in words; empty where they fit."""
+    missing = [key for key in shapes if key not in state]
+    unexpected = [key for key in state if key not in shapes]
+    reshaped = [
+        f"{key} {tuple(state[key].shape)} in place of {tuple(shape)}"
+        for key, shape in shapes.items()
+        if key in state and state[key].shape != shape
+    ]
+    parts = [
+        f"{verb} {_some(keys)}"
+        for verb, keys in (("lacks", missing), ("has unknown", unexpected), ("has", reshaped))
+        if keys
+    ]
+    return ", ".join(parts)
+
+
+def _some(words: list[str], most: int = 2) -> str:
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
+
+
+def check_types(state: Mapping[str, Tensor], source: str) -> None:
+    """Raise `InputError` unless every tensor holds plain numbers that a float32 network can take."""
+    for key, tensor in state.items():
+        allowed = COUNTS if key.endswith(COUNTER) else FLOATS
+        plain = tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_nested
+        if not plain or tensor.dtype not in allowed:
+            kind = f"{tensor.dtype}" if plain else f"{tensor.layout} {tensor.dtype}"
+            raise InputError(
+                f"{source} stores {key} as {kind}, where only dense floating-point weights can be loaded; "
+                "save it as float32."
+            )
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Copy a state dict that fits into a network, converted to the network's types.
+
+    Raises
+    ------
+    InputError : a weight is not finite.
+    """
+    network.load_state_dict(dict(state))
+    for key, tensor in network.state_dict().items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"{source} has NaN or infinite values in {key}; get an undamaged file.")

@@ -1,0 +1,153 @@
+"""Inception I3D (Carreira & Zisserman, CVPR 2017): i3d-rgb, i3d-flow and their two-stream sum.
+
+The module names are those of piergiaj/pytorch-i3d. Padding is TensorFlow's SAME: the output has
+`ceil(size / stride)` positions, and an odd amount of padding has its larger half behind.
+"""
+
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from glocal.errors import InputError
+from glocal.models.inputs import check_input
+
+Triple = tuple[int, int, int]
+
+
+def pad_same(x: Tensor, kernel: Triple, stride: Triple) -> Tensor:
+    """Zero-pad `x` `(B, C, T, H, W)` so that a window of `kernel` and `stride` covers it as SAME asks."""
+    padding: list[int] = []
+    for size, k, s in zip(x.shape[:1:-1], kernel[::-1], stride[::-1], strict=True):
+        total = max(k - (size % s or s), 0)
+        padding += [total // 2, total - total // 2]
+    return F.pad(x, padding) if any(padding) else x
+
+
+class Unit3D(nn.Module):
+    """Convolution, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1):
+        super().__init__()
+        # With stride 1, SAME does not depend on the input's size: the convolution pads by itself.
+        padding = kernel // 2 if stride == 1 else 0
+        self.conv3d = nn.Conv3d(inputs, outputs, kernel, stride=stride, padding=padding, bias=False)
+        self.bn = nn.BatchNorm3d(outputs, eps=0.001, momentum=0.01)
+        self.relu = nn.ReLU(inplace=True)
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride > 1:
+            x = pad_same(x, (self.kernel,) * 3, (self.stride,) * 3)
+        activation: Tensor = self.relu(self.bn(self.conv3d(x)))
+        return activation
+
+
+class MaxPoolSame(nn.Module):
+    """Max-pooling with SAME padding. What it pools is never negative, so that zeros cannot win."""
+
+    def __init__(self, kernel: Triple, stride: Triple):
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool3d(pad_same(x, self.kernel, self.stride), self.kernel, self.stride)
+
+
+class Inception(nn.Module):
+    """Four branches side by side, concatenated over channels.
+
+    `channels`: of branch 0, branch 1 (reduced, out), branch 2 (reduced, out), branch 3.
+    """
+
+    def __init__(self, inputs: int, *channels: int):
+        super().__init__()
+        self.b0 = Unit3D(inputs, channels[0])
+        self.b1a = Unit3D(inputs, channels[1])
+        self.b1b = Unit3D(channels[1], channels[2], kernel=3)
+        self.b2a = Unit3D(inputs, channels[3])
+        self.b2b = Unit3D(channels[3], channels[4], kernel=3)
+        self.b3a = nn.MaxPool3d(3, stride=1, padding=1)
+        self.b3b = Unit3D(inputs, channels[5])
+
+    def forward(self, x: Tensor) -> Tensor:
+        branches = [self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x))]
+        return torch.cat(branches, dim=1)
+
+
+class I3D(nn.Module):
+    """Clips `(B, in_channels, T, H, W)` of any size to logits `(B, num_classes)`.
+
+    The last activations are averaged over space and over pairs of time steps, classified at each step,
+    and the steps' logits are averaged (for 224 × 224 pixels that is the published average pool of 2 × 7 × 7).
+    """
+
+    def __init__(self, num_classes: int, in_channels: int = 3):
+        super().__init__()
+        self.in_channels = in_channels
+        stages: dict[str, nn.Module] = {
+            "Conv3d_1a_7x7": Unit3D(in_channels, 64, kernel=7, stride=2),
+            "MaxPool3d_2a_3x3": MaxPoolSame((1, 3, 3), (1, 2, 2)),
+            "Conv3d_2b_1x1": Unit3D(64, 64),
+            "Conv3d_2c_3x3": Unit3D(64, 192, kernel=3),
+            "MaxPool3d_3a_3x3": MaxPoolSame((1, 3, 3), (1, 2, 2)),
+            "Mixed_3b": Inception(192, 64, 96, 128, 16, 32, 32),
+            "Mixed_3c": Inception(256, 128, 128, 192, 32, 96, 64),
+            "MaxPool3d_4a_3x3": MaxPoolSame((3, 3, 3), (2, 2, 2)),
+            "Mixed_4b": Inception(480, 192, 96, 208, 16, 48, 64),
+            "Mixed_4c": Inception(512, 160, 112, 224, 24, 64, 64),
+            "Mixed_4d": Inception(512, 128, 128, 256, 24, 64, 64),
+            "Mixed_4e": Inception(512, 112, 144, 288, 32, 64, 64),
+            "Mixed_4f": Inception(528, 256, 160, 320, 32, 128, 128),
+            "MaxPool3d_5a_2x2": MaxPoolSame((2, 2, 2), (2, 2, 2)),
+            "Mixed_5b": Inception(832, 256, 160, 320, 32, 128, 128),
+            "Mixed_5c": Inception(832, 384, 192, 384, 48, 128, 128),
+        }
+        self.stages = tuple(stages)
+        for name, module in stages.items():
+            self.add_module(name, module)
+        self.dropout = nn.Dropout(0.5)
+        self.logits = nn.Sequential(OrderedDict(conv3d=nn.Conv3d(1024, num_classes, 1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_input(x, channels=self.in_channels)
+        for stage in self.stages:
+            x = self.get_submodule(stage)(x)
+        x = x.mean((3, 4), keepdim=True)
+        x = F.avg_pool3d(x, (min(2, x.shape[2]), 1, 1), stride=1)
+        logits: Tensor = self.logits(self.dropout(x))
+        return logits.flatten(2).mean(2)
+
+
+class TwoStreamI3D(nn.Module):
+    """`[rgb, flow]` clips to the mean of the logits of two I3D networks, `rgb` and `flow`."""
+
+    def __init__(self, num_classes: int):
+        super().__init__()
+        self.rgb = I3D(num_classes)
+        self.flow = I3D(num_classes, in_channels=2)
+
+    def forward(self, clips: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
+        if not isinstance(clips, list | tuple) or len(clips) != 2:
+            raise InputError(
+                "the network takes a list of two clips, [rgb (B, 3, T, H, W), flow (B, 2, T, H, W)]."
+            )
+        rgb, flow = clips
+        logits: Tensor = (self.rgb(rgb) + self.flow(flow)) / 2
+        return logits
+
+
+def i3d_rgb(num_classes: int) -> I3D:
+    """I3D on RGB clips."""
+    return I3D(num_classes)
+
+
+def i3d_flow(num_classes: int) -> I3D:
+    """I3D on optical flow (horizontal and vertical)."""
+    return I3D(num_classes, in_channels=2)
+
+
+def i3d_two_stream(num_classes: int) -> TwoStreamI3D:
+    """I3D on RGB and on optical flow."""
+    return TwoStreamI3D(num_classes)

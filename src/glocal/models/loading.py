@@ -1,0 +1,169 @@
+"""A model by its name, with its weights and its class names."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from glocal.errors import InputError, UsageError, nearest
+from glocal.models.checkpoints import check_types, complete, differences, fill, read_checkpoint
+from glocal.models.download import obtain
+from glocal.models.inflate import inflate
+from glocal.models.labels import default_labels, read_labels
+from glocal.models.model import Model
+from glocal.models.zoo import MODELS, Entry, find_entry, shapes
+from glocal.video.paths import shown
+
+Weights = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def load_model(
+    name: str,
+    weights: Weights | None = None,
+    *,
+    labels: Sequence[str] | str | os.PathLike[str] | None = None,
+    classes: int | None = None,
+    new_head: bool = False,
+    device: str | torch.device = "cpu",
+) -> Model:
+    """A network of the zoo, ready to be run and explained.
+
+    Parameters
+    ----------
+    name : one of `model_names()`.
+    weights : a name such as `kinetics400`, which is downloaded once; or the path of a checkpoint of this
+        network, or of the image network that it inflates; for several streams, the paths of their
+        checkpoints, as a sequence or joined by commas; None for random weights.
+    labels : class names, or a file with one a line, or the name of a packaged list. By default they follow
+        from the number of classes.
+    classes : number of classes. By default that of `labels`, else the checkpoint's, else the published one.
+    new_head : replace the checkpoint's classifier by a random one.
+    device : where the network goes.
+
+    Raises
+    ------
+    UsageError : an argument is not among what is allowed, or arguments contradict each other.
+    InputError : a checkpoint cannot be had, or does not fit the network.
+    """
+    entry = find_entry(name)
+    given = None if labels is None else read_labels(labels)
+    if given is not None and classes is not None and len(given) != classes:
+        raise UsageError(f"there are {len(given)} labels for {classes} classes; leave one of them out.")
+    wanted = classes if given is None else len(given)
+    if wanted is not None and wanted < 1:
+        raise UsageError(f"a model needs at least 1 class, not {wanted}.")
+    if weights is None:
+        wanted = wanted or entry.classes
+        network, described = entry.build(wanted), "random"
+    else:
+        network, wanted, described = _with_weights(entry, weights, wanted, new_head)
+    try:
+        network = network.eval().to(device)
+    except (RuntimeError, AssertionError) as problem:
+        raise UsageError(f"the device '{device}' cannot be used ({str(problem).splitlines()[0]}).") from None
+    return Model(
+        name=name,
+        network=network,
+        layers={layer: network.get_submodule(path) for layer, path in entry.layers.items()},
+        labels=given or default_labels(wanted, entry.labels),
+        clip=entry.clip,
+        weights=described,
+    )
+
+
+def _with_weights(
+    entry: Entry, weights: Weights, wanted: int | None, new_head: bool
+) -> tuple[nn.Module, int, str]:
+    """The network filled from its files, its number of classes, and what was done in words."""
+    if new_head and wanted is None:
+        raise UsageError("a new head needs a number of classes; give classes or labels.")
+    files, source = _find_files(entry, weights)
+    contents = [read_checkpoint(file, _limit(entry)) for file in files]
+    state = _own_keys(entry, contents)
+    head = {key for key in shapes(entry.name, 1) if key.rpartition(".")[0] in entry.head}
+    classes = _count_classes(entry, state)
+    if new_head:
+        classes, state = wanted, {key: tensor for key, tensor in state.items() if key not in head}
+    classes = classes or entry.classes
+    expected = {key: s for key, s in shapes(entry.name, classes).items() if not (new_head and key in head)}
+    check_types({key: tensor for key, tensor in state.items() if key in expected}, source)
+    state, inflated = inflate(complete(state, expected), expected)
+    if difference := differences(state, expected):
+        if head.isdisjoint(state) and not new_head:
+            body = {key: shape for key, shape in expected.items() if key not in head}
+            if not differences(state, body):
+                raise UsageError(f"{source} has no classifier; give new_head=True and a number of classes.")
+        raise InputError(f"{source} does not fit {entry.name}: it {difference}{_hint(contents)}.")
+    if wanted not in (None, classes):
+        raise UsageError(
+            f"{source} has {classes} classes, not {wanted}; give new_head=True for a classifier with random "
+            "weights, or leave out classes and labels."
+        )
+    network = entry.build(classes)
+    if new_head:
+        own = network.state_dict()
+        state |= {key: own[key] for key in head}
+    fill(network, state, source)
+    notes = ["inflated from images"] * inflated + [f"new head of {classes} classes"] * new_head
+    return network, classes, ", ".join([source, *notes])
+
+
+def _find_files(entry: Entry, weights: Weights) -> tuple[list[Path], str]:
+    """The checkpoints that `weights` stands for, and how to call them in messages."""
+    if isinstance(weights, str) and weights in entry.weights:
+        return [obtain(item) for item in entry.weights[weights]], weights
+    if not isinstance(weights, (str, os.PathLike)):
+        paths = [Path(part) for part in weights]
+    elif entry.streams and not os.path.exists(weights):
+        paths = [Path(part.strip()) for part in os.fspath(weights).split(",")]
+    else:
+        paths = [Path(weights)]
+    for path in paths:
+        if not os.path.exists(path):
+            known = list(entry.weights)
+            raise UsageError(
+                f"there is no file {shown(path)}, and {entry.name} has no weights of that name, only "
+                f"{', '.join(known)}.{nearest(str(path), known)}"
+            )
+    if len(paths) not in {1, len(entry.streams) or 1}:
+        raise UsageError(f"{entry.name} takes {len(entry.streams) or 1} checkpoints, not {len(paths)}.")
+    return paths, ", ".join(shown(path) for path in paths)
+
+
+def _limit(entry: Entry) -> int:
+    """Bytes that a checkpoint may hold: many times the network, since training states can lie beside it."""
+    numbers = sum(shape.numel() for shape in shapes(entry.name, entry.classes).values())
+    return max(32 * 4 * numbers, 2**30)
+
+
+def _own_keys(entry: Entry, contents: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Checkpoints, one for each stream or one for all, as one state dict with the network's own keys."""
+    prefixes = [f"{stream}." for stream in entry.streams] if len(contents) > 1 else [""]
+    return {
+        prefix + entry.rename(key): tensor
+        for prefix, content in zip(prefixes, contents, strict=True)
+        for key, tensor in content.items()
+    }
+
+
+def _count_classes(entry: Entry, state: dict[str, Tensor]) -> int | None:
+    """The number of classes of a checkpoint's classifier; None where it has none of the right shape."""
+    name = f"{entry.head[0]}.weight"
+    weight = state.get(name)
+    if weight is None or weight.shape[1:] != shapes(entry.name, 1)[name][1:]:
+        return None
+    return weight.shape[0]
+
+
+def _hint(contents: list[dict[str, Tensor]]) -> str:
+    """Which models checkpoints fit, as the end of a sentence that says which they do not fit."""
+    fitting = []
+    for entry in MODELS.values():
+        if len(contents) in {1, len(entry.streams)}:
+            state = _own_keys(entry, contents)
+            expected = shapes(entry.name, _count_classes(entry, state) or entry.classes)
+            if not differences(complete(state, expected), expected):
+                fitting.append(entry.name)
+    return f"; it fits {' and '.join(fitting)}" if fitting else ""

@@ -1,0 +1,101 @@
+"""18-layer video ResNets of basic blocks (Tran et al., CVPR 2018): r3d-18 and r2plus1d-18.
+
+The module names are torchvision's.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from glocal.models.inputs import check_input
+
+Convolution = Callable[[int, int, int, int], nn.Module]  # inputs, outputs, middle channels, stride
+
+
+def full(inputs: int, outputs: int, middle: int, stride: int) -> nn.Module:
+    """A 3 × 3 × 3 convolution; `middle` plays no part."""
+    return nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+
+
+def factorised(inputs: int, outputs: int, middle: int, stride: int) -> nn.Module:
+    """A 1 × 3 × 3 convolution to `middle` channels, batch norm, ReLU, and a 3 × 1 × 1 convolution."""
+    return nn.Sequential(
+        nn.Conv3d(inputs, middle, (1, 3, 3), stride=(1, stride, stride), padding=(0, 1, 1), bias=False),
+        nn.BatchNorm3d(middle),
+        nn.ReLU(inplace=True),
+        nn.Conv3d(middle, outputs, (3, 1, 1), stride=(stride, 1, 1), padding=(1, 0, 0), bias=False),
+    )
+
+
+class BasicBlock(nn.Module):
+    """Two convolutions around a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, convolution: Convolution, stride: int = 1):
+        super().__init__()
+        # As many weights as two 3 × 3 × 3 convolutions have; both convolutions share the first one's count.
+        middle = inputs * outputs * 27 // (inputs * 9 + outputs * 3)
+        self.conv1 = nn.Sequential(
+            convolution(inputs, outputs, middle, stride), nn.BatchNorm3d(outputs), nn.ReLU(inplace=True)
+        )
+        self.conv2 = nn.Sequential(convolution(outputs, outputs, middle, 1), nn.BatchNorm3d(outputs))
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(
+                nn.Conv3d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm3d(outputs)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv2(self.conv1(x))
+        y += x if self.downsample is None else self.downsample(x)
+        activation: Tensor = self.relu(y)
+        return activation
+
+
+def _stage(inputs: int, outputs: int, convolution: Convolution, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        BasicBlock(inputs, outputs, convolution, stride), BasicBlock(outputs, outputs, convolution)
+    )
+
+
+class VideoResNet(nn.Module):
+    """Clips `(B, 3, T, H, W)` of any size to logits `(B, num_classes)`."""
+
+    def __init__(self, stem: nn.Module, convolution: Convolution, num_classes: int):
+        super().__init__()
+        self.stem = stem
+        self.layer1 = _stage(64, 64, convolution, stride=1)
+        self.layer2 = _stage(64, 128, convolution, stride=2)
+        self.layer3 = _stage(128, 256, convolution, stride=2)
+        self.layer4 = _stage(256, 512, convolution, stride=2)
+        self.fc = nn.Linear(512, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_input(x, channels=3)
+        x = self.stem(x)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        logits: Tensor = self.fc(x.flatten(2).mean(2))
+        return logits
+
+
+def r3d_18(num_classes: int) -> VideoResNet:
+    """ResNet-18 with full 3D convolutions."""
+    stem = nn.Sequential(
+        nn.Conv3d(3, 64, (3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False),
+        nn.BatchNorm3d(64),
+        nn.ReLU(inplace=True),
+    )
+    return VideoResNet(stem, full, num_classes)
+
+
+def r2plus1d_18(num_classes: int) -> VideoResNet:
+    """ResNet-18 with convolutions factorised into space and time, R(2+1)D."""
+    stem = nn.Sequential(
+        nn.Conv3d(3, 45, (1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False),
+        nn.BatchNorm3d(45),
+        nn.ReLU(inplace=True),
+        nn.Conv3d(45, 64, (3, 1, 1), padding=(1, 0, 0), bias=False),
+        nn.BatchNorm3d(64),
+        nn.ReLU(inplace=True),
+    )
+    return VideoResNet(stem, factorised, num_classes)

@@ -1,0 +1,110 @@
+"""Bottleneck ResNets over space, or space and time: resnet2d-50, resnet3d-50 and resnext3d-101.
+
+The module names are those of torchvision and of Hara's networks, so that their checkpoints load as they are.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from glocal.models.inputs import check_input
+
+CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+NORM: dict[int, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+POOL: dict[int, type[nn.MaxPool2d] | type[nn.MaxPool3d]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+
+
+class Bottleneck(nn.Module):
+    """Convolutions 1, 3 (strided) and 1 wide around a shortcut, which is a projection where shapes differ."""
+
+    def __init__(self, dims: int, inputs: int, width: int, outputs: int, stride: int = 1, groups: int = 1):
+        super().__init__()
+        conv, norm = CONVOLUTION[dims], NORM[dims]
+        self.conv1 = conv(inputs, width, 1, bias=False)
+        self.bn1 = norm(width)
+        self.conv2 = conv(width, width, 3, stride=stride, padding=1, groups=groups, bias=False)
+        self.bn2 = norm(width)
+        self.conv3 = conv(width, outputs, 1, bias=False)
+        self.bn3 = norm(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(
+                conv(inputs, outputs, 1, stride=stride, bias=False), norm(outputs)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        y += x if self.downsample is None else self.downsample(x)
+        activation: Tensor = self.relu(y)
+        return activation
+
+
+def _stage(
+    depth: int, dims: int, inputs: int, width: int, outputs: int, stride: int, groups: int
+) -> nn.Sequential:
+    first = Bottleneck(dims, inputs, width, outputs, stride, groups)
+    return nn.Sequential(
+        first, *(Bottleneck(dims, outputs, width, outputs, groups=groups) for _ in range(depth - 1))
+    )
+
+
+class ResNet(nn.Module):
+    """Stem, four stages of bottlenecks, mean over all positions, linear classifier.
+
+    Takes clips `(B, 3, T, H, W)`, or images `(B, 3, H, W)` with `dims=2`, of any size; returns logits
+    `(B, num_classes)`. The stem halves space and keeps time; its pooling and stages 2 to 4 halve both.
+
+    Parameters
+    ----------
+    depths : blocks of each stage.
+    num_classes : number of logits.
+    dims : 2 for images, 3 for clips.
+    widths : channels of each stage's 3-wide convolutions.
+    groups : of the 3-wide convolutions (ResNeXt's cardinality).
+    """
+
+    def __init__(
+        self,
+        depths: Sequence[int],
+        num_classes: int,
+        dims: int = 3,
+        widths: Sequence[int] = (64, 128, 256, 512),
+        groups: int = 1,
+    ):
+        super().__init__()
+        self.dims = dims
+        stride = 2 if dims == 2 else (1, 2, 2)
+        self.conv1 = CONVOLUTION[dims](3, 64, 7, stride=stride, padding=3, bias=False)  # type: ignore[arg-type]
+        self.bn1 = NORM[dims](64)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = POOL[dims](3, stride=2, padding=1)
+        self.layer1 = _stage(depths[0], dims, 64, widths[0], 256, 1, groups)
+        self.layer2 = _stage(depths[1], dims, 256, widths[1], 512, 2, groups)
+        self.layer3 = _stage(depths[2], dims, 512, widths[2], 1024, 2, groups)
+        self.layer4 = _stage(depths[3], dims, 1024, widths[3], 2048, 2, groups)
+        self.fc = nn.Linear(2048, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_input(x, channels=3, dims=self.dims)
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        logits: Tensor = self.fc(x.flatten(2).mean(2))
+        return logits
+
+
+def resnext3d_101(num_classes: int) -> ResNet:
+    """3D ResNeXt-101, 32 groups (Hara et al., CVPR 2018)."""
+    return ResNet((3, 4, 23, 3), num_classes, widths=(128, 256, 512, 1024), groups=32)
+
+
+def resnet3d_50(num_classes: int) -> ResNet:
+    """3D ResNet-50 (Hara et al., CVPR 2018; weights of Kataoka et al., 2020)."""
+    return ResNet((3, 4, 6, 3), num_classes)
+
+
+def resnet2d_50(num_classes: int) -> ResNet:
+    """ResNet-50 on images (He et al., CVPR 2016), strided in its 3 × 3 convolutions as torchvision's."""
+    return ResNet((3, 4, 6, 3), num_classes, dims=2)

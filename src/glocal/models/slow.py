@@ -1,0 +1,103 @@
+"""The slow pathway of SlowFast on its own (Feichtenhofer et al., ICCV 2019): slow-50 and slow-101.
+
+Time is never strided; only stages 3 and 4 (of 1 to 4) convolve over it. The module names are pytorchvideo's.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from glocal.models.inputs import check_input
+
+
+def _conv(inputs: int, outputs: int, kernel: tuple[int, int, int], stride: int = 1) -> nn.Conv3d:
+    t, h, w = (size // 2 for size in kernel)
+    return nn.Conv3d(inputs, outputs, kernel, stride=(1, stride, stride), padding=(t, h, w), bias=False)
+
+
+class Block(nn.Module):
+    """A bottleneck whose first convolution spans `time` frames and whose second strides over space."""
+
+    def __init__(self, inputs: int, width: int, outputs: int, time: int, stride: int = 1):
+        super().__init__()
+        self.branch1_conv = self.branch1_norm = None
+        if stride != 1 or inputs != outputs:
+            self.branch1_conv = _conv(inputs, outputs, (1, 1, 1), stride)
+            self.branch1_norm = nn.BatchNorm3d(outputs)
+        self.branch2 = nn.Sequential(
+            OrderedDict(
+                conv_a=_conv(inputs, width, (time, 1, 1)),
+                norm_a=nn.BatchNorm3d(width),
+                act_a=nn.ReLU(inplace=True),
+                conv_b=_conv(width, width, (1, 3, 3), stride),
+                norm_b=nn.BatchNorm3d(width),
+                act_b=nn.ReLU(inplace=True),
+                conv_c=_conv(width, outputs, (1, 1, 1)),
+                norm_c=nn.BatchNorm3d(outputs),
+            )
+        )
+        self.activation = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.branch2(x)
+        if self.branch1_conv is not None and self.branch1_norm is not None:
+            x = self.branch1_norm(self.branch1_conv(x))
+        y += x
+        activation: Tensor = self.activation(y)
+        return activation
+
+
+class Head(nn.Module):
+    """Mean over all positions, dropout, linear classifier."""
+
+    def __init__(self, inputs: int, num_classes: int):
+        super().__init__()
+        self.dropout = nn.Dropout(0.5)
+        self.proj = nn.Linear(inputs, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.proj(self.dropout(x.flatten(2).mean(2)))
+        return logits
+
+
+class Slow(nn.Module):
+    """Clips `(B, 3, T, H, W)` of any size to logits `(B, num_classes)`.
+
+    `blocks` holds the stem, the four stages and the head.
+    """
+
+    def __init__(self, depths: Sequence[int], num_classes: int):
+        super().__init__()
+        stem = OrderedDict[str, nn.Module](
+            conv=_conv(3, 64, (1, 7, 7), stride=2),
+            norm=nn.BatchNorm3d(64),
+            activation=nn.ReLU(inplace=True),
+            pool=nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
+        )
+        self.blocks = nn.Sequential(nn.Sequential(stem))
+        inputs = 64
+        for depth, width, time, stride in zip(
+            depths, (64, 128, 256, 512), (1, 1, 3, 3), (1, 2, 2, 2), strict=True
+        ):
+            outputs = 4 * width
+            stage = [Block(inputs, width, outputs, time, stride)]
+            stage += [Block(outputs, width, outputs, time) for _ in range(depth - 1)]
+            self.blocks.append(nn.Sequential(OrderedDict(res_blocks=nn.Sequential(*stage))))
+            inputs = outputs
+        self.blocks.append(Head(inputs, num_classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_input(x, channels=3)
+        logits: Tensor = self.blocks(x)
+        return logits
+
+
+def slow_50(num_classes: int) -> Slow:
+    """Slow-pathway ResNet-50."""
+    return Slow((3, 4, 6, 3), num_classes)
+
+
+def slow_101(num_classes: int) -> Slow:
+    """Slow-pathway ResNet-101."""
+    return Slow((3, 4, 23, 3), num_classes)

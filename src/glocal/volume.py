@@ -1,0 +1,87 @@
+"""Attention over the frames of a video of any length, in constant memory."""
+
+import tempfile
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InputError
+
+Map = npt.NDArray[np.float32]
+IN_MEMORY = 4 * 2**20
+
+
+class Volume:
+    """A sequence of maps `(h, w)`, not negative, one a frame.
+
+    Each map is quantised with a scale of its own, compressed, and beyond a few megabytes kept in a
+    temporary file, so that a long video takes no more memory than a short one.
+
+    Args:
+        levels: quantisation steps a map; 65535 (error below 1e-5 of the map's maximum) or 255.
+    """
+
+    def __init__(self, levels: int = 65535) -> None:
+        self.levels = levels
+        self.factor = 1.0
+        self.peaks: list[float] = []
+        self.means: list[float] = []
+        self._shapes: list[tuple[int, int]] = []
+        self._offsets: list[int] = [0]
+        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (lives as long as we)
+
+    def __len__(self) -> int:
+        return len(self.peaks)
+
+    @property
+    def peak(self) -> float:
+        """The maximum over all maps."""
+        return max(self.peaks, default=0.0) * self.factor
+
+    def append(self, attention: Map) -> None:
+        """Add the next frame's map `(h, w)`.
+
+        Raises:
+            InputError: the folder for temporary files is full.
+        """
+        peak = float(attention.max(initial=0))
+        steps = attention * (self.levels / peak) if peak > 0 else np.zeros_like(attention)
+        data = zlib.compress(np.rint(steps).astype(np.uint16 if self.levels > 255 else np.uint8).tobytes(), 1)
+        try:
+            self._file.seek(self._offsets[-1])
+            self._file.write(data)
+        except OSError as error:
+            raise InputError(
+                f"the attention could not be kept in {tempfile.gettempdir()} ({error.strerror}); "
+                "free some space there or set TMPDIR to another folder."
+            ) from error
+        self.peaks.append(peak)
+        self.means.append(float(attention.mean()))
+        self._shapes.append((attention.shape[0], attention.shape[1]))
+        self._offsets.append(self._offsets[-1] + len(data))
+
+    def __getitem__(self, index: int) -> Map:
+        """The map `(h, w)` of one frame, float32."""
+        index = range(len(self))[index]
+        self._file.seek(self._offsets[index])
+        data = zlib.decompress(self._file.read(self._offsets[index + 1] - self._offsets[index]))
+        steps = np.frombuffer(data, np.uint16 if self.levels > 255 else np.uint8).reshape(self._shapes[index])
+        attention: Map = steps.astype(np.float32)
+        attention *= np.float32(self.peaks[index] * self.factor / self.levels)
+        return attention
+
+    def __iter__(self) -> Iterator[Map]:
+        return (self[index] for index in range(len(self)))
+
+    def normalise(self) -> None:
+        """Divide by the maximum over all maps; a volume without a positive value stays zero."""
+        if self.peak > 0:
+            self.factor /= self.peak
+
+    @property
+    def relevance(self) -> npt.NDArray[np.float64]:
+        """`(T,)` in [0, 1]: each map's mean, relative to the highest of them."""
+        means = np.asarray(self.means)
+        return means / means.max() if means.size and means.max() > 0 else np.zeros(len(means))

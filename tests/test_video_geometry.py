@@ -1,0 +1,117 @@
+"""What is marked in a frame comes back where it was."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glocal.errors import InputError, UsageError
+from glocal.video import ClipForm, Geometry
+
+FORM = ClipForm(frames=16)
+
+
+def edges(mask: np.ndarray) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+
+
+@st.composite
+def marked_frames(draw: st.DrawFn) -> tuple[tuple[int, int], tuple[int, int, int, int], str]:
+    height, width = draw(st.integers(96, 720)), draw(st.integers(96, 720))
+    crop = draw(st.sampled_from(["full", "center"]))
+    geometry = Geometry.fit((height, width), FORM, crop)
+    # the part of the frame that the network sees, and four cells or pixels as the least that it can resolve
+    scale = height / geometry.resized[0], width / geometry.resized[1]
+    rectangle = []
+    for axis in range(2):
+        start, length = geometry.crop[axis], geometry.crop[axis + 2]
+        low, high = int(np.ceil(start * scale[axis])), int((start + length) * scale[axis])
+        least = int(np.ceil(4 * max(1, scale[axis])))
+        first = draw(st.integers(low, high - least))
+        rectangle += [first, draw(st.integers(first + least, high))]
+    return (height, width), tuple(rectangle), crop
+
+
+@given(marked_frames())
+@settings(deadline=None, max_examples=150)
+def test_a_bright_rectangle_comes_back_within_one_pixel(case: tuple) -> None:
+    size, (top, bottom, left, right), crop = case
+    frame = np.zeros((*size, 3), np.uint8)
+    frame[top:bottom, left:right] = 255
+    geometry = Geometry.fit(size, FORM, crop)
+    seen = geometry.forward(frame)
+    assert seen.shape[:2] == geometry.crop[2:]
+    back = geometry.backward(seen[None, :, :, 0] / np.float32(255))[0]
+    assert back.shape == size
+    assert np.abs(np.subtract(edges(back >= 0.5), (top, bottom, left, right))).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(240, 320), (320, 240), (200, 200), (241, 319)])
+@pytest.mark.parametrize("crop", ["full", "center"])
+@pytest.mark.parametrize("factor", [0.25, 0.5, 2, 3])
+def test_maps_on_coarser_and_finer_grids_come_back_where_they_were(
+    size: tuple[int, int], crop: str, factor: float
+) -> None:
+    geometry = Geometry.fit(size, FORM, crop)
+    _, _, height, width = geometry.crop
+    rows, columns = round(height * factor), round(width * factor)
+    maps = np.zeros((1, rows, columns), np.float32)
+    box = (rows // 4, rows // 2, columns // 4, columns // 2)
+    maps[0, box[0] : box[1], box[2] : box[3]] = 1
+    found = edges(geometry.backward(maps)[0] >= 0.5)
+    for axis in range(2):
+        cells = (rows, columns)[axis]
+        for end in range(2):
+            position = box[2 * axis + end] * geometry.crop[axis + 2] / cells + geometry.crop[axis]
+            expected = position * size[axis] / geometry.resized[axis]
+            assert abs(found[2 * axis + end] - expected) <= 1
+
+
+def test_a_constant_map_fills_the_crop_and_nothing_else() -> None:
+    geometry = Geometry.fit((240, 320), FORM, "center")
+    back = geometry.backward(np.ones((2, 7, 7), np.float32))
+    assert back.dtype == np.float32
+    assert set(np.unique(back)) == {0.0, 1.0}
+    side = 112 * 240 / 128
+    assert abs(back[0].any(1).sum() - side) <= 1
+    assert abs(back[0].any(0).sum() - side) <= 1
+    assert Geometry.fit((240, 320), FORM, "full").backward(np.ones((1, 7, 9), np.float32)).min() == 1
+
+
+def test_a_linear_map_stays_linear_between_cell_centres() -> None:
+    geometry = Geometry.fit((256, 256), FORM, "full")
+    maps = np.broadcast_to(np.arange(8, dtype=np.float32), (1, 8, 8))
+    row = geometry.backward(maps)[0, 100]
+    expected = np.clip((np.arange(256) + 0.5) * 8 / 256 - 0.5, 0, 7)
+    np.testing.assert_allclose(row, expected, atol=1e-6)
+
+
+def test_one_cell_and_one_pixel_are_enough() -> None:
+    geometry = Geometry.fit((1, 1), FORM, "full")
+    assert geometry.forward(np.full((1, 1, 3), 7, np.uint8)).shape == (128, 128, 3)
+    assert geometry.backward(np.full((1, 1, 1), 3, np.float32)).tolist() == [[[3.0]]]
+
+
+@pytest.mark.parametrize(
+    ("size", "resized"), [((240, 320), (128, 171)), ((320, 240), (171, 128)), ((99, 99), (128, 128))]
+)
+def test_the_short_side_is_resized_and_the_aspect_kept(
+    size: tuple[int, int], resized: tuple[int, int]
+) -> None:
+    geometry = Geometry.fit(size, FORM)
+    assert (geometry.resized, geometry.crop) == (resized, (0, 0, *resized))
+    assert Geometry.fit(size, FORM, "center").crop[2:] == (112, 112)
+
+
+def test_very_long_frames_are_cropped_or_refused_with_advice() -> None:
+    with pytest.raises(InputError, match="crop='center'"):
+        Geometry.fit((100, 10_000), FORM, "full")
+    assert Geometry.fit((100, 10_000), FORM, "center").crop[2:] == (112, 112)
+    with pytest.raises(InputError, match="cut the video"):
+        Geometry.fit((1, 10_000), FORM, "center")
+
+
+def test_an_unknown_crop_is_refused() -> None:
+    with pytest.raises(UsageError, match="full, center"):
+        Geometry.fit((10, 10), FORM, "corner")
