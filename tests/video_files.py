@@ -34,6 +34,7 @@ def encode(
     b_frames: int = 0,
     pix_fmt: str = "yuv420p",
     turn: tuple[int, int, int, int] | None = None,
+    pixel_ratio: Fraction = Fraction(1),
     **options: str,
 ) -> Path:
     """Encode with exactly these settings.
@@ -48,6 +49,7 @@ def encode(
         stream.pix_fmt = pix_fmt
         stream.codec_context.gop_size = gop
         stream.codec_context.max_b_frames = b_frames
+        stream.codec_context.sample_aspect_ratio = pixel_ratio
         stream.codec_context.time_base = time_base or 1 / Fraction(rate)
         if turn is not None:
             a, b, c, d = (value << 16 for value in turn)

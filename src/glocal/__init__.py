@@ -1,14 +1,18 @@
 """glocal shows where, when and why a video model decides."""
 
-__version__ = "0.1.0"
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from .attribution import Attribution, attribute
-from .attribution import explainable_layers as layers
-from .errors import GlocalError, InputError, UsageError
-from .explanation import Explanation
-from .models import Model, load_model
-from .pipeline import classify, explain
-from .video import ClipForm, Video, read_video
+if TYPE_CHECKING:
+    from .attribution import Attribution, attribute
+    from .attribution import explainable_layers as layers
+    from .errors import GlocalError, InputError, UsageError
+    from .explanation import Explanation
+    from .models import Model, load_model
+    from .pipeline import classify, explain
+    from .video import ClipForm, Video, read_video
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Attribution",
@@ -27,3 +31,31 @@ __all__ = [
     "load_model",
     "read_video",
 ]
+
+_HOMES = {
+    "attribution": ("Attribution", "attribute", "layers"),
+    "errors": ("GlocalError", "InputError", "UsageError"),
+    "explanation": ("Explanation",),
+    "models": ("Model", "load_model"),
+    "pipeline": ("classify", "explain"),
+    "video": ("ClipForm", "Video", "read_video"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are loaded when they are first used: `glocal --help` need not wait for PyTorch."""
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(f".{home}", __name__), _ALIASES.get(name, name))
+            globals()[name] = value
+            return value
+    if name in _HOMES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'glocal' has no attribute '{name}'")
+
+
+_ALIASES = {"layers": "explainable_layers"}
+
+
+def __dir__() -> list[str]:
+    return __all__

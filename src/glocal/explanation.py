@@ -228,7 +228,7 @@ def _write_maps(
 def _read_maps(archive: zipfile.ZipFile, name: str) -> Volume:
     with archive.open(f"grid_scale/{name}.npy") as file:
         scale = np.float32(np.lib.format.read_array(file))
-    volume = Volume(levels=255)
+    volume = Volume()
     with archive.open(f"grid/{name}.npy") as file:
         np.lib.format.read_magic(file)
         (count, *shape), _, _ = np.lib.format.read_array_header_1_0(file)

@@ -3,7 +3,9 @@
 import contextlib
 import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 
@@ -53,10 +55,20 @@ def app() -> None:
     """Shows where, when and why a video model decides."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which cleans up like Ctrl-C."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `glocal` and return its exit code: 0 done, 1 an input failed, 2 wrong usage, 130 interrupted."""
+    """Run `glocal` and return its exit code: 0 done, 1 an input failed, 2 wrong usage, 130 or 143 stopped."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         return int(app.main(arguments, prog_name="glocal", standalone_mode=False) or 0)
     except click.exceptions.Exit as end:
@@ -69,9 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         say(str(error))
         return 2 if isinstance(error, UsageError) else 1
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as stop:
         say("interrupted; what was finished is kept.")
-        return 130
+        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except BrokenPipeError:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

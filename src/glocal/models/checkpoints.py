@@ -3,7 +3,9 @@
 import argparse
 import pickle
 import re
+import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -80,17 +82,21 @@ def _read_safetensors(path: Path) -> Any:
 
 
 def _check_archive(path: Path, limit: int) -> bool:
-    """Refuse a zip archive that would unpack to too much; whether all of it is stored uncompressed."""
+    """Refuse a zip archive that is broken or would unpack to too much; whether all of it is uncompressed."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+            unpacked = sum(entry.file_size for entry in entries)
+            _check_size(path, unpacked, min(limit, MAX_RATIO * path.stat().st_size))
+            if stored:
+                intact = all(entry.file_size == entry.compress_size for entry in entries)
+            else:
+                intact = archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError):
         raise _damaged(path) from None
-    stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
-    if stored and any(entry.file_size != entry.compress_size for entry in entries):
+    if not intact:
         raise _damaged(path)
-    unpacked = sum(entry.file_size for entry in entries)
-    _check_size(path, unpacked, min(limit, MAX_RATIO * path.stat().st_size))
     return stored
 
 
@@ -105,19 +111,27 @@ def _check_size(path: Path, unpacked: int, limit: int) -> None:
 def _read_pickle(path: Path, mmap: bool) -> Any:
     try:
         # The command-line arguments that training scripts save along are plain data.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as problem:
         blocked = re.search(r"GLOBAL (\S+)", str(problem))
-        if blocked is None:
+        if blocked is None and not _is_recent_pickle(path):
             raise _damaged(path) from None
+        what = blocked[1] if blocked else "its Python objects"
         raise InputError(
-            f"the checkpoint {shown(path)} holds more than tensors, and loading {blocked[1]} could run code, "
-            "so that it is refused; save its state dict alone."
+            f"the checkpoint {shown(path)} is refused: it holds more than tensors, and loading {what} could "
+            "run code; save its state dict alone."
         ) from None
     except Exception:
         # A hostile or broken pickle can fail in any way.
         raise _damaged(path) from None
+
+
+def _is_recent_pickle(path: Path) -> bool:
+    """Whether a file is a bare pickle of protocol 3 or above, which `torch.save` never writes."""
+    with path.open("rb") as file:
+        return file.read(2) in (b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:

@@ -59,16 +59,17 @@ class ContainerVideo(Video):
         self.path, self.name, self.notes = path, path.stem, []
         self._index: _Index | None = None
         with opened(path) as (container, stream):
-            first = list(islice(_decoded(container, stream, []), PROBED))
-            if not first:
+            probed = islice(_decoded(container, stream, []), PROBED)
+            first = next(probed, None)
+            if first is None:
                 raise InputError(
                     f"no frame of {shown(path)} can be decoded: it is damaged or cut short; download it again"
                 )
-            self._size = first[0].width, first[0].height
-            self._turn = _orientation(first[0])
+            self._size = first.width, first.height
+            self._turn = _orientation(first)
             # AVI has no presentation times: where frames are reordered, FFmpeg guesses them
             guessed = container.format.name == "avi" and stream.codec_context.has_b_frames
-            self._stamped = not guessed and _increasing([frame.pts for frame in first])
+            self._stamped = not guessed and _increasing([first.pts, *(frame.pts for frame in probed)])
             self.fps = float(stream.average_rate or stream.guessed_rate or 25)
             self.sample_aspect_ratio = stream.sample_aspect_ratio or Fraction(1)
         self.width, self.height = self._size

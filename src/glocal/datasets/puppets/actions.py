@@ -1,12 +1,13 @@
 """What a figure can do: each action bends a standing pose as a function of its progress.
 
-A function of this file gets a `Pose` of T frames, the progress `u` (T,) in [0, 1] and a `Move`, and changes the
-pose in place. At u = 0 and u = 1 it leaves the stance alone, except for the first of an ordered pair, which ends
-in another pose. The second of a pair is the first with time reversed.
+A function of this file gets a `Pose` of T frames, the progress `u` (T,) in [0, 1] and a `Move`, and changes
+the pose in place. At u = 0 and u = 1 it leaves the stance alone, except for the first of an ordered pair,
+which ends in another pose. The second of a pair is the first with time reversed.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def draw_move(rng: np.random.Generator, side: int, seconds: float, pace: float =
 
 
 def stance(rng: np.random.Generator, times: Array) -> Pose:
-    """A person who stands and waits: breathing, shifting the weight, arms hanging; `times` (T,) in seconds."""
+    """A person who stands and waits, over `times` (T,) in seconds: breathing, shifting the weight."""
     frames = len(times)
 
     def sway(size: float) -> Array:
@@ -79,7 +80,7 @@ def pulse(u: Array, rise: float, fall: float) -> Array:
 def ramp(u: Array, *points: tuple[float, float]) -> Array:
     """Smooth through (progress, value) points."""
     value = np.full_like(u, points[0][1])
-    for (start, before), (end, after) in zip(points, points[1:], strict=False):
+    for (start, before), (end, after) in pairwise(points):
         value = value + (after - before) * ease((u - start) / (end - start))
     return value
 
@@ -97,7 +98,7 @@ def _cycles(move: Move, rate: float) -> int:
 def _steps(
     pose: Pose, u: Array, move: Move, *, rate: float, stride: float, lift: float, flight: float, kick: float
 ) -> tuple[Array, Array, int]:
-    """Feet that step in turn and stay planted between; returns the phase in steps, offsets of feet, their number.
+    """Feet that step in turn and stay planted between; returns the phase in steps and the feet's offsets.
 
     A step lasts 1 + 2·flight of the step period, so with flight > 0 both feet are off the ground in between.
     """
@@ -117,7 +118,9 @@ def _steps(
         arc = np.sin(np.pi * swing)
         place[:, side] += (far - near) * ease(swing) - kick * arc * (1 - swing)
         pose.foot[:, side, 2] += lift * arc * arc
-        pose.toe[:, side] += 0.35 * np.sin(2 * np.pi * (swing - 0.5)) * (swing > 0) * (swing < 1) - 0.5 * arc * kick
+        pose.toe[:, side] += (
+            0.35 * np.sin(2 * np.pi * (swing - 0.5)) * (swing > 0) * (swing < 1) - 0.5 * arc * kick
+        )
     offset = place - travel[:, None]
     pose.foot[:, :, 0] += offset
     pose.travel += travel
@@ -127,7 +130,9 @@ def _steps(
 def walk(pose: Pose, u: Array, move: Move) -> None:
     a, b, c, _ = move.manner
     stride = (0.31 + 0.05 * a) * move.pace
-    phase, offset, _ = _steps(pose, u, move, rate=2.3 + 0.3 * b, stride=stride, lift=0.05, flight=0.0, kick=0.0)
+    phase, offset, _ = _steps(
+        pose, u, move, rate=2.3 + 0.3 * b, stride=stride, lift=0.05, flight=0.0, kick=0.0
+    )
     on = pulse(u, 0.12, 0.88)
     pose.pelvis[:, 2] -= on * (0.012 + 0.012 * np.cos(2 * np.pi * phase))
     pose.lean += 0.05 * on
@@ -141,7 +146,9 @@ def walk(pose: Pose, u: Array, move: Move) -> None:
 def run(pose: Pose, u: Array, move: Move) -> None:
     a, b, c, _ = move.manner
     stride = (0.5 + 0.1 * a) * move.pace
-    phase, offset, _ = _steps(pose, u, move, rate=3.4 + 0.4 * b, stride=stride, lift=0.17, flight=0.22, kick=0.16)
+    phase, offset, _ = _steps(
+        pose, u, move, rate=3.4 + 0.4 * b, stride=stride, lift=0.17, flight=0.22, kick=0.16
+    )
     on = pulse(u, 0.12, 0.88)
     pose.pelvis[:, 2] += on * (0.03 * np.cos(2 * np.pi * phase) - 0.025)
     for side in (LEFT, RIGHT):
@@ -157,7 +164,9 @@ def jump(pose: Pose, u: Array, move: Move) -> None:
     off, land = 0.36 + 0.04 * a, 0.68 + 0.04 * b
     flight = np.clip((u - off) / (land - off), 0, 1)
     height = (0.22 + 0.04 * c) * move.gain * 4 * flight * (1 - flight)
-    crouch = ramp(u, (0, 0), (off * 0.72, 1), (off * 1.06, 0)) + 0.8 * ramp(u, (land, 0), (land + 0.12, 1), (1, 0))
+    crouch = ramp(u, (0, 0), (off * 0.72, 1), (off * 1.06, 0)) + 0.8 * ramp(
+        u, (land, 0), (land + 0.12, 1), (1, 0)
+    )
     pose.pelvis[:, 2] += height - 0.13 * crouch
     pose.pelvis[:, 0] -= 0.05 * crouch
     pose.foot[:, :, 2] += height[:, None] + 0.04 * np.sin(np.pi * flight)[:, None]
@@ -174,7 +183,7 @@ def wave(pose: Pose, u: Array, move: Move) -> None:
     on = pulse(u, 0.22, 0.78)
     beat = np.sin(2 * np.pi * _cycles(move, 1.9 + 0.25 * a) * u + np.pi * c)
     swing = 0.62 * move.gain * beat
-    _arm(pose, move.side, on, 1.85 + 0.25 * b + 0.25 * swing, 0.95 + 0.25 * d, np.pi - 0.1 + swing, 0.7)
+    _arm(pose, move.side, on, 1.85 + 0.25 * b + 0.25 * swing, 0.65 + 0.2 * d, np.pi - 0.1 + swing, 0.15)
     pose.tilt -= SIDE[move.side] * 0.05 * on
 
 
@@ -184,7 +193,7 @@ def wave_both(pose: Pose, u: Array, move: Move) -> None:
     turns = 2 * np.pi * _cycles(move, 1.8 + 0.25 * a) * u + np.pi * c
     for side in (LEFT, RIGHT):
         swing = 0.5 * move.gain * np.sin(turns) * (1 if side == LEFT or d < 0 else -1)
-        _arm(pose, side, on, 2.45 + 0.1 * b + 0.5 * swing, 1.0, 2.85 + 1.2 * swing, 0.8)
+        _arm(pose, side, on, 2.5 + 0.1 * b + 0.5 * swing, 0.5, 2.95 + 1.2 * swing, 0.15)
 
 
 def jumping_jack(pose: Pose, u: Array, move: Move) -> None:
@@ -238,7 +247,9 @@ def kick(pose: Pose, u: Array, move: Move) -> None:
     high = (0.4 + 0.09 * a) * move.gain
     far = 0.4 + 0.05 * b
     pose.foot[:, side, 0] += ramp(u, (0, 0), (0.27, -0.2), (0.55, far), (0.68, far - 0.05), (1, 0))
-    pose.foot[:, side, 2] += ramp(u, (0, 0), (0.25, 0.1), (0.35, 0.09), (0.55, high), (0.66, high - 0.04), (1, 0))
+    pose.foot[:, side, 2] += ramp(
+        u, (0, 0), (0.25, 0.1), (0.35, 0.09), (0.55, high), (0.66, high - 0.04), (1, 0)
+    )
     pose.toe[:, side] += ramp(u, (0, 0), (0.25, -0.7), (0.55, 0.7), (0.66, 0.6), (1, 0))
     out = ramp(u, (0.3, 0), (0.55, 1), (0.68, 1), (1, 0))
     pose.pelvis[:, 1] += -SIDE[side] * 0.03 * pulse(u, 0.2, 0.8)
@@ -313,17 +324,21 @@ def clap(pose: Pose, u: Array, move: Move) -> None:
     on = pulse(u, 0.2, 0.8)
     apart = (1 - np.cos(2 * np.pi * (_cycles(move, 1.9 + 0.2 * a) * u + 0.5 + 0.2 * c))) / 2
     for side in (LEFT, RIGHT):
-        level = 1.3 + 0.15 * b
-        _arm(pose, side, on, level - 0.2, 0.15 + 0.85 * move.gain * apart, level + 0.4, -0.62 + 1.35 * apart)
+        level = 0.9 + 0.2 * b
+        _arm(pose, side, on, level, 0.35 + 0.55 * apart, level + 0.85, -1.05 + 1.75 * move.gain * apart)
 
 
 def raise_arm(pose: Pose, u: Array, move: Move) -> None:
     a, b, c, _ = move.manner
     up = ease(u)
     top = (2.65 + 0.3 * a) * min(move.gain, 1.05)
-    way = 0.75 + 0.7 * b  # through the front, through the side, or between
+    way = 0.4 + 0.45 * b  # through the front, through the side, or between
     _arm(pose, move.side, ease(u / 0.3), pose.arm[:, move.side, 0] * (1 - up) + top * up, way)
-    bent = pose.arm[:, move.side, 2] * (1 - up) + (top + 0.15) * up + (0.3 + 0.3 * c) * np.sin(np.pi * np.clip(u, 0, 1))
+    bent = (
+        pose.arm[:, move.side, 2] * (1 - up)
+        + (top + 0.15) * up
+        + (0.3 + 0.3 * c) * np.sin(np.pi * np.clip(u, 0, 1))
+    )
     pose.arm[:, move.side, 2] = bent
     pose.arm[:, move.side, 3] += up * (way - pose.arm[:, move.side, 3])
 
@@ -368,7 +383,9 @@ class Action:
 
     name: str
     motion: Motion
-    acting: tuple[str, ...]  # the limbs that make it: "arm", "leg" (of the acting side), "arms", "legs", "trunk"
+    acting: tuple[
+        str, ...
+    ]  # the limbs that make it: "arm", "leg" (of the acting side), "arms", "legs", "trunk"
     reverse: bool = False  # time runs backwards
     tool: str | None = None  # what it needs in the hand
     handles: bool = False  # the held thing is part of the action
@@ -404,4 +421,9 @@ _ALL = (
 
 BY_NAME = {action.name: action for action in _ALL}
 ACTIONS = tuple(BY_NAME)
-PAIRS = (("walk", "walk backwards"), ("raise arm", "lower arm"), ("crouch", "stand up"), ("pick up", "put down"))
+PAIRS = (
+    ("walk", "walk backwards"),
+    ("raise arm", "lower arm"),
+    ("crouch", "stand up"),
+    ("pick up", "put down"),
+)

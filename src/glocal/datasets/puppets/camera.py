@@ -1,7 +1,7 @@
 """From the scene to the screen.
 
-The scene is measured in frame heights, x to the right and y down, with the origin at the centre of the frame of
-a camera at rest. The camera moves in it; whatever is drawn goes through `Camera.project`.
+The scene is measured in frame heights, x to the right and y down, with the origin at the centre of the frame
+of a camera at rest. The camera moves in it; whatever is drawn goes through `Camera.project`.
 """
 
 from dataclasses import dataclass
@@ -82,10 +82,16 @@ class Camera:
         y0 = (canvas.shape[0] - 1) / 2 + self.centre[t, 1] * height
         columns = np.arange(width, dtype=np.int32) * 2 - (width - 1)
         rows = (np.arange(height, dtype=np.int32) * 2 - (height - 1))[:, None]
-        x = (a * columns + b * rows + round(float(x0) * 2 * unit)) >> (15 - FINE)
-        y = (a * rows - b * columns + round(float(y0) * 2 * unit)) >> (15 - FINE)
+        x = a * columns + (b * rows + round(float(x0) * 2 * unit))
+        y = (a * rows + round(float(y0) * 2 * unit)) - b * columns
         whole = np.empty((height, width, 2), np.int16)
-        whole[..., 0], whole[..., 1] = x >> FINE, y >> FINE
+        whole[..., 0], whole[..., 1] = x >> 15, y >> 15
         mask = (1 << FINE) - 1
-        part = (((y & mask) << FINE) + (x & mask)).astype(np.uint16)
+        x >>= 15 - FINE
+        y >>= 15 - FINE
+        x &= mask
+        y &= mask
+        y <<= FINE
+        y |= x
+        part = y.astype(np.uint16)
         cv2.remap(canvas, whole, part, cv2.INTER_LINEAR, dst=out, borderMode=cv2.BORDER_REFLECT_101)

@@ -1,6 +1,6 @@
 """The body on the screen: outlines of its parts, drawn from back to front."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -22,19 +22,31 @@ ARM = ((UPPER_ARM, FOREARM, HAND), (UPPER_ARM + 10, FOREARM + 10, HAND + 10))
 LEG = ((THIGH, SHIN, SHOE), (THIGH + 10, SHIN + 10, SHOE + 10))
 
 _NEARER = {TORSO: 0.015, HAIR: -0.03, NECK: -0.03, PELVIS: -0.005}  # statures towards the viewer, in doubt
-_CORNERS = 5  # of each round end of a limb
+_SHADES = {1: (0.95,), 2: (0.74, 1.06), 4: (0.74, 0.85, 0.95, 1.06)}  # of nested outlines, from rim to core
 
 
 @dataclass
 class Part:
-    """One piece of the body: its outline, the lit core of it, and marks on top."""
+    """One piece of the body: its outline, and what is painted, from dark rim to lit core and marks."""
 
     number: int
     outline: Outline
-    core: Outline
-    dark: Colour
-    light: Colour
-    marks: list[tuple[Outline, Colour]] = field(default_factory=list)
+    layers: list[tuple[Outline, Colour]]
+
+
+@dataclass(frozen=True)
+class _Detail:
+    """How finely a figure of a given size is drawn."""
+
+    corners: int  # of each round end of a limb
+    insets: tuple[float, ...]  # of the nested outlines, from rim to core, as shares of the limb's radius
+
+    @staticmethod
+    def at(pixels: float) -> "_Detail":
+        """For a stature of `pixels`."""
+        if pixels < 30:
+            return _Detail(4, (0.0,))
+        return _Detail(5, (0.0, 0.4)) if pixels < 130 else _Detail(9, (0.0, 0.22, 0.42, 0.6))
 
 
 @dataclass
@@ -43,18 +55,17 @@ class Sprite:
 
     parts: list[Part]
     order: list[list[int]]  # indices of parts from back to front, for each frame
-    extents: Array  # (T, 4) x0, y0, x1, y1 in pixels of the whole body, hidden or not, inside the frame or not
+    extents: (
+        Array  # (T, 4) x0, y0, x1, y1 in pixels of the whole body, hidden or not, inside the frame or not
+    )
 
     def draw(self, t: int, image: Image, numbers: Image, first: int) -> None:
         """Paints frame `t`, and the numbers of the parts, from `first` up, into the map of parts."""
         for index in self.order[t]:
             part = self.parts[index]
-            outline = part.outline[t]
-            cv2.fillConvexPoly(image, outline, part.dark, cv2.LINE_AA, SHIFT)
-            cv2.fillConvexPoly(numbers, outline, first + part.number, cv2.LINE_8, SHIFT)
-            cv2.fillConvexPoly(image, part.core[t], part.light, cv2.LINE_AA, SHIFT)
-            for mark, colour in part.marks:
-                cv2.fillConvexPoly(image, mark[t], colour, cv2.LINE_AA, SHIFT)
+            cv2.fillConvexPoly(numbers, part.outline[t], first + part.number, cv2.LINE_8, SHIFT)
+            for outline, colour in part.layers:
+                cv2.fillConvexPoly(image, outline[t], colour, cv2.LINE_AA, SHIFT)
 
 
 def sprite(
@@ -67,17 +78,25 @@ def sprite(
     ends = np.stack([np.stack([a, b], 1) for _, a, b, _, _ in bones], 1)  # (T, N, 2, 3)
     widths = pixels[:, None, None] * np.array([[ra, rb] for *_, ra, rb in bones])
     screen = camera.project(place.on_screen(ends))
-    outlines = _capsules(screen, widths)
-    cores = fixed(_capsules(screen + 0.32 * widths[..., None] * light, 0.6 * widths))
+    detail = _Detail.at(float(pixels.mean()))
+    outlines = _capsules(screen, widths, detail.corners)
+    nested = [
+        fixed(
+            _capsules(
+                screen + (0.8 * inset) * widths[..., None] * light, (1 - inset) * widths, detail.corners
+            )
+        )
+        for inset in detail.insets
+    ]
     depths = place.towards_viewer(ends).mean(2)  # (T, N)
     nearness = depths - place.towards_viewer(body.neck)[:, None]
     parts = [
-        _part(look, number, list(fixed(outlines[:, i])), list(cores[:, i]), bool(nearness[:, i].mean() < -0.04))
+        _part(look, number, [list(layer[:, i]) for layer in nested], bool(nearness[:, i].mean() < -0.04))
         for i, (number, *_) in enumerate(bones)
     ]
-    trunk, corners = _trunk(build, look, performance, place, camera, light)
+    trunk, corners = _trunk(build, look, performance, place, camera, light, detail)
     parts += trunk
-    parts[[part.number for part in parts].index(FACE)].marks += _eyes(build, performance, place, camera)
+    parts[[part.number for part in parts].index(FACE)].layers += _eyes(build, performance, place, camera)
 
     middle = place.towards_viewer(np.stack([(body.pelvis + body.waist) / 2, (body.waist + body.neck) / 2], 1))
     depths = np.concatenate([depths, middle], 1) + [_NEARER.get(part.number, 0.0) for part in parts]
@@ -123,30 +142,35 @@ def _bones(build: Build, look: Look, performance: Performance) -> list[Bone]:
         bones.append((TOOL, centre, centre, 0.05 * size, 0.05 * size))
     elif look.tool == "racket":
         bones.append((TOOL, thing - 0.02 * grip, thing + 0.13 * size * grip, 0.013, 0.013))
-        bones.append((TOOL, thing + 0.18 * size * grip, thing + 0.24 * size * grip, 0.062 * size, 0.066 * size))
+        bones.append(
+            (TOOL, thing + 0.18 * size * grip, thing + 0.24 * size * grip, 0.062 * size, 0.066 * size)
+        )
     elif look.tool == "box":
         across = np.array([0.0, 0.04 * size, 0.0])
         bones.append((TOOL, thing + across, thing - across, 0.062 * size, 0.062 * size))
     return bones
 
 
-def _capsules(ends: Array, radii: Array) -> Array:
-    """Outlines of tapered limbs: (..., 2, 2) ends and (..., 2) radii → (..., 2 · _CORNERS, 2)."""
+def _capsules(ends: Array, radii: Array, corners: int) -> Array:
+    """Outlines of tapered limbs: (..., 2, 2) ends and (..., 2) radii → (..., 2 · corners, 2)."""
     axis = ends[..., 1, :] - ends[..., 0, :]
     length = np.sqrt((axis * axis).sum(-1, keepdims=True))
     axis = np.where(length > 1e-6, axis / np.maximum(length, 1e-6), [1.0, 0.0])
     normal = np.stack([-axis[..., 1], axis[..., 0]], -1)
-    angle = np.linspace(-np.pi / 2, np.pi / 2, _CORNERS)[:, None]
+    angle = np.linspace(-np.pi / 2, np.pi / 2, corners)[:, None]
     cap = np.cos(angle) * axis[..., None, :] + np.sin(angle) * normal[..., None, :]
     far = ends[..., 1, None, :] + radii[..., 1, None, None] * cap
     near = ends[..., 0, None, :] - radii[..., 0, None, None] * cap
     return np.concatenate([far, near], -2)
 
 
-def _part(look: Look, number: int, outline: Outline, core: Outline, far: bool) -> Part:
+def _part(look: Look, number: int, nested: list[Outline], far: bool) -> Part:
+    """Shades the nested outlines from a dark rim to a lit core."""
     colour = _colour(look, number)
     bright = 0.84 if far else 1.0
-    return Part(number, outline, core, shade(colour, 0.7 * bright), shade(colour, 1.05 * bright))
+    steps = _SHADES[len(nested)]
+    layers = [(outline, shade(colour, bright * step)) for outline, step in zip(nested, steps, strict=True)]
+    return Part(number, nested[0], layers)
 
 
 def _colour(look: Look, number: int) -> Colour:
@@ -162,7 +186,13 @@ def _colour(look: Look, number: int) -> Colour:
 
 
 def _trunk(
-    build: Build, look: Look, performance: Performance, place: Placement, camera: Camera, light: Array
+    build: Build,
+    look: Look,
+    performance: Performance,
+    place: Placement,
+    camera: Camera,
+    light: Array,
+    detail: "_Detail",
 ) -> tuple[list[Part], Array]:
     """Pelvis and torso as hulls of circles, and the corners (T, n, 2) of these in pixels."""
     body = performance.joints
@@ -171,25 +201,31 @@ def _trunk(
     belly, girth = build.belly, build.girth
     waist = [body.waist + sign * 0.045 * belly * across for sign in (1, -1)]
     chest = body.waist + 0.62 * (body.neck - body.waist)
-    ring = np.linspace(0, 2 * np.pi, 8, endpoint=False)
+    ring = np.linspace(0, 2 * np.pi, 2 * detail.corners - 2, endpoint=False)
     circle = np.stack([np.cos(ring), np.sin(ring)], -1)
     pixels = (place.stature * camera.scale)[:, None, None, None]
 
-    def hull(centres: list[Array], radii: list[float]) -> tuple[Array, Outline, Outline]:
+    def hull(centres: list[Array], radii: list[float]) -> tuple[Array, list[Outline]]:
         middle = camera.project(place.on_screen(np.stack(centres, 1)))[:, :, None]
         corners = (middle + pixels * np.array(radii)[:, None, None] * circle).reshape(len(middle), -1, 2)
         low, high = corners.min(1, keepdims=True), corners.max(1, keepdims=True)
         centre = (low + high) / 2
-        inside = centre + 0.64 * (corners - centre) + 0.12 * (high - low) * light
-        edge, core = ([cv2.convexHull(row) for row in fixed(points)] for points in (corners, inside))
-        return corners, edge, core
+        nested = []
+        for inset in detail.insets:
+            points = fixed(
+                centre + (1 - 0.9 * inset) * (corners - centre) + 0.3 * inset * (high - low) * light
+            )
+            nested.append([cv2.convexHull(row) for row in points])
+        return corners, nested
 
     hips = [body.hip[:, LEFT], body.hip[:, RIGHT]]
     shoulders = [body.shoulder[:, side] - 0.012 * body.crown for side in (LEFT, RIGHT)]
-    low, *below = hull([*hips, *waist], [0.066 * girth] * 2 + [0.058 * belly] * 2)
-    high, *above = hull([*shoulders, chest, *waist], [0.042 * girth] * 2 + [0.074 * girth] + [0.06 * belly] * 2)
-    pelvis = _part(look, PELVIS, *below, far=False)
-    torso = _part(look, TORSO, *above, far=False)
+    low, below = hull([*hips, *waist], [0.066 * girth] * 2 + [0.058 * belly] * 2)
+    high, above = hull(
+        [*shoulders, chest, *waist], [0.042 * girth] * 2 + [0.074 * girth] + [0.06 * belly] * 2
+    )
+    pelvis = _part(look, PELVIS, below, far=False)
+    torso = _part(look, TORSO, above, far=False)
     if look.stripes:
         left = np.stack([waist[0] + 0.03 * across, body.shoulder[:, LEFT]], 1)
         right = np.stack([waist[1] - 0.03 * across, body.shoulder[:, RIGHT]], 1)
@@ -207,7 +243,7 @@ def _trunk(
                 at = middle[:, 0] + share * (middle[:, 1] - middle[:, 0])
                 wide = half[:, 0] + share * (half[:, 1] - half[:, 0])
                 rim.append(at + sign * wide[:, None] * normal)
-            torso.marks.append((list(fixed(np.stack(rim, 1))), look.stripe))
+            torso.layers.append((list(fixed(np.stack(rim, 1))), look.stripe))
     return [pelvis, torso], np.concatenate([low, high], 1)
 
 
@@ -225,5 +261,5 @@ def _eyes(
     for sign in (1, -1):
         centre = body.head + head * (0.74 * body.face + 0.02 * body.crown + 0.3 * sign * aside)
         point = camera.project(place.on_screen(np.stack([centre, centre], 1)))
-        marks.append((list(fixed(_capsules(point, np.stack([size, size], 1)))), (36, 28, 26)))
+        marks.append((list(fixed(_capsules(point, np.stack([size, size], 1), 5))), (36, 28, 26)))
     return marks

@@ -12,21 +12,20 @@ _TALLEST = 65_500  # pixels; the highest picture that JPEG can hold
 
 def record(rng: np.random.Generator, frames: Image, times: Array, tiles: Textures) -> Image:
     """Spoils `frames` (T, H, W, 3), partly in place, and returns them."""
-    count, height, width = frames.shape[:3]
+    height, width = frames.shape[1:3]
     field = _light(rng, height, width, tiles)
     tables = _exposure(rng, times)
     blur = float(rng.uniform(0.35, 0.8)) * height / 112 if rng.random() < 0.6 else 0.0
     strength = int(rng.integers(0, 11))
-    starts = rng.integers(0, len(tiles.grain), count)
+    starts: list[int] = rng.integers(0, len(tiles.grain), len(frames)).tolist()
     brighter, darker = _noise_tables(strength)
-    for t in range(count):
-        frame = frames[t]
+    for frame, table, start in zip(frames, tables, starts, strict=True):
         cv2.multiply(frame, field, dst=frame, scale=1 / 128)
         if blur:
             cv2.GaussianBlur(frame, (0, 0), blur, dst=frame)
-        cv2.LUT(frame, tables[t], dst=frame)
+        cv2.LUT(frame, table, dst=frame)
         if strength:
-            grain = _grain(tiles, int(starts[t]), frame.size).reshape(frame.shape)
+            grain = _grain(tiles, start, frame.size).reshape(frame.shape)
             cv2.add(frame, cv2.LUT(grain, brighter), dst=frame)
             cv2.subtract(frame, cv2.LUT(grain, darker), dst=frame)
     quality = int(rng.integers(35, 96))
@@ -54,21 +53,21 @@ def _exposure(rng: np.random.Generator, times: Array) -> Image:
     gain = float(rng.uniform(0.8, 1.2)) * (1 + drift * (times - times.mean()) / half + flicker)
     warmth = float(rng.uniform(-0.1, 0.1))
     tint = np.array([1 + warmth, 1.0, 1 - warmth])
-    gamma, lift = float(rng.uniform(0.8, 1.25)), float(rng.uniform(0.0, 0.08))
+    gamma, lift = float(rng.uniform(0.72, 1.15)), float(rng.uniform(0.0, 0.08))
     curve = lift + (1 - lift) * (np.arange(256) / 255) ** gamma
     tables = 255 * gain[:, None, None] * curve[:, None] * tint
-    return np.rint(np.clip(tables, 0, 255)).astype(np.uint8)[:, None]
+    return np.asarray(np.rint(np.clip(tables, 0, 255)), np.uint8)[:, None]
 
 
 def _noise_tables(strength: int) -> tuple[Image, Image]:
-    """Tables from grain to what is added and what is taken away, `strength` half levels a standard deviation."""
+    """From grain to what is added and what is taken away, `strength` half levels a standard deviation."""
     level = (np.arange(256, dtype=np.int32) - 128) * strength // 16
     return np.clip(level, 0, 255).astype(np.uint8), np.clip(-level, 0, 255).astype(np.uint8)
 
 
 def _grain(tiles: Textures, start: int, size: int) -> Image:
     run = tiles.grain[start : start + size]
-    return run if len(run) == size else np.take(tiles.grain, np.arange(start, start + size), mode="wrap")
+    return run if len(run) == size else tiles.grain[np.arange(start, start + size) % len(tiles.grain)]
 
 
 def _compress(frames: Image, quality: int) -> Image:
@@ -82,5 +81,6 @@ def _compress(frames: Image, quality: int) -> Image:
     for first in range(0, count, share):
         tall = frames[first : first + share].reshape(-1, width, 3)
         _, data = cv2.imencode(".jpg", tall, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        pieces.append(cv2.imdecode(data, cv2.IMREAD_COLOR).reshape(-1, height, width, 3))
+        picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+        pieces.append(picture.reshape(-1, height, width, 3))
     return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]

@@ -9,7 +9,15 @@ Colour = tuple[int, int, int]  # RGB
 Item = TypeVar("Item")
 
 SKINS = ((246, 214, 190), (233, 190, 156), (213, 160, 122), (176, 122, 86), (134, 88, 60), (94, 60, 44))
-HAIRS = ((30, 24, 22), (58, 40, 28), (96, 64, 38), (150, 108, 60), (196, 164, 104), (150, 146, 142), (120, 46, 24))
+HAIRS = (
+    (30, 24, 22),
+    (58, 40, 28),
+    (96, 64, 38),
+    (150, 108, 60),
+    (196, 164, 104),
+    (150, 146, 142),
+    (120, 46, 24),
+)
 TOOLS = ("ball", "racket", "box")
 
 
@@ -65,9 +73,22 @@ def cloth(rng: np.random.Generator, brightness: float = 0.9) -> Colour:
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
     """All in [0, 1]."""
-    wheel = (np.clip(abs((6 * hue - shift) % 6 - 3) - 1, 0, 1) for shift in (0, 2, 4))
-    red, green, blue = (255 * value * (1 - saturation + saturation * float(w)) for w in wheel)
+    wheel = (min(max(abs((6 * hue - shift) % 6 - 3) - 1, 0.0), 1.0) for shift in (0, 2, 4))
+    red, green, blue = (255 * value * (1 - saturation + saturation * share) for share in wheel)
     return shade((red, green, blue), 1.0)
+
+
+def tone(
+    rng: np.random.Generator, hue: tuple[float, float], saturation: float, value: tuple[float, float]
+) -> Colour:
+    """A colour in a range of hues and values, with half of `saturation` or more."""
+    return hsv(rng.uniform(*hue) % 1, saturation * rng.uniform(0.5, 1.0), rng.uniform(*value))
+
+
+def gaudy(rng: np.random.Generator, low: float, high: float) -> Colour:
+    """Any hue and saturation, of a value between `low` and `high`."""
+    hue, saturation = rng.random(2).tolist()
+    return hsv(hue, saturation, rng.uniform(low, high))
 
 
 def shade(colour: tuple[float, float, float], factor: float) -> Colour:

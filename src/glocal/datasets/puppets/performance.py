@@ -1,6 +1,7 @@
 """A figure plays a script: poses, joints, and the path of the thing that it handles."""
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 
@@ -42,14 +43,16 @@ def perform(
     `hand` holds the thing that at first is `where` (ABSENT, HELD or GROUND). Every segment governs the frames
     from the middle of the pause before it to the middle of the pause after it.
     """
-    cuts = [(a.end + b.start) / 2 for a, b in zip(script, script[1:], strict=False)]
+    cuts = [(a.end + b.start) / 2 for a, b in pairwise(script)]
     edges = [0, *(int(np.searchsorted(times, cut)) for cut in cuts), len(times)]
     progress = []
     travelled = 0.0
-    for segment, low, high in zip(script, edges, edges[1:], strict=False):
+    for segment, low, high in zip(script, edges[:-1], edges[1:], strict=True):
         action = BY_NAME[segment.action]
         window = _window(pose, low, high)
-        u = action.progress(np.clip((times[low:high] - segment.start) / (segment.end - segment.start), 0.0, 1.0))
+        u = action.progress(
+            np.clip((times[low:high] - segment.start) / (segment.end - segment.start), 0.0, 1.0)
+        )
         action.motion(window, u, segment.move)
         window.travel += travelled - window.travel[0]
         window.goal[..., 0] += window.travel[0]
@@ -59,10 +62,10 @@ def perform(
     thing, grip = body.hand[:, hand].copy(), body.fist[:, hand]
     state = np.full(len(times), where)
     spot = GROUND_SPOT
-    for segment, low, high, u in zip(script, edges, edges[1:], progress, strict=False):
+    for segment, low, high, u in zip(script, edges[:-1], edges[1:], progress, strict=True):
         action = BY_NAME[segment.action]
         if segment.action in ("pick up", "put down"):
-            spot = floor_spot(segment.move) + [pose.travel[low], 0.0, 0.0]
+            spot = floor_spot(segment.move) + np.array([pose.travel[low], 0.0, 0.0])
             state[low:high] = np.where(u > GRAB, HELD, GROUND)
         else:
             state[low:high] = where

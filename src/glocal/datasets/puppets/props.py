@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glocal.datasets.puppets.backdrop import Ground
 from glocal.datasets.puppets.camera import SHIFT, Camera, Image, fixed
+from glocal.datasets.puppets.canvas import Ground
 from glocal.datasets.puppets.look import Colour, cloth, hsv, pick, shade
 from glocal.datasets.puppets.skeleton import Array
 
 
 @dataclass
 class Prop:
-    """Convex polygons over T frames that stand on the ground at `depth` (the y of their foot in the scene)."""
+    """Convex polygons over T frames, on the ground at `depth`, the y of their foot in the scene."""
 
     depth: float
     shapes: list[tuple[npt.NDArray[np.int32], Colour]] = field(default_factory=list)  # (T, points, 2)
@@ -29,7 +29,9 @@ class Prop:
 class _Builder:
     """Adds shapes in the coordinates of the scene, moved along a path (T, 2)."""
 
-    def __init__(self, camera: Camera, depth: float, path: Array | None = None, parallax: float = 1.0) -> None:
+    def __init__(
+        self, camera: Camera, depth: float, path: Array | None = None, parallax: float = 1.0
+    ) -> None:
         self.camera, self.parallax = camera, parallax
         self.path = np.zeros((len(camera.zoom), 2)) if path is None else path
         self.prop = Prop(depth)
@@ -50,9 +52,6 @@ class _Builder:
             self.polygon(corners, shade(colour, factor))
 
 
-# --- in front of the figures ----------------------------------------------------------------------------------
-
-
 def draw_occluder(rng: np.random.Generator, camera: Camera, ground: Ground, x: float, aspect: float) -> Prop:
     """A post, a fence, a bush or a counter that hides a part of the figure at `x`, never most of it."""
     size, feet = ground.stature, ground.feet
@@ -71,7 +70,9 @@ def draw_occluder(rng: np.random.Generator, camera: Camera, ground: Ground, x: f
             out.post(float(at), top - 0.04 * size, feet + 0.1 * size, wide, colour)
         for low in (0.0, 0.13):
             y = top + low * size
-            out.polygon([(-2 * aspect, y), (2 * aspect, y), (2 * aspect, y + wide), (-2 * aspect, y + wide)], colour)
+            out.polygon(
+                [(-2 * aspect, y), (2 * aspect, y), (2 * aspect, y + wide), (-2 * aspect, y + wide)], colour
+            )
     elif kind == "bush":
         colour = hsv(float(rng.uniform(0.18, 0.38)), 0.6, float(rng.uniform(0.25, 0.6)))
         middle = x + float(rng.uniform(-0.35, 0.35)) * size
@@ -88,22 +89,26 @@ def draw_occluder(rng: np.random.Generator, camera: Camera, ground: Ground, x: f
         left = x + float(rng.uniform(-0.6, 0.1)) * size
         right = left + float(rng.uniform(0.5, 0.9)) * size
         colour = cloth(rng)
-        out.polygon([(left, top), (right, top), (right, feet + size), (left, feet + size)], shade(colour, 0.7))
+        out.polygon(
+            [(left, top), (right, top), (right, feet + size), (left, feet + size)], shade(colour, 0.7)
+        )
         lip = 0.05 * size
-        out.polygon([(left - lip, top - lip), (right + lip, top - lip), (right + lip, top), (left - lip, top)], colour)
+        out.polygon(
+            [(left - lip, top - lip), (right + lip, top - lip), (right + lip, top), (left - lip, top)], colour
+        )
     return out.prop
 
 
-# --- what moves by itself -------------------------------------------------------------------------------------
-
-
-def draw_moving(rng: np.random.Generator, camera: Camera, ground: Ground, times: Array, aspect: float) -> Prop:
+def draw_moving(
+    rng: np.random.Generator, camera: Camera, ground: Ground, times: Array, aspect: float
+) -> Prop:
     """A bouncing ball, a passing car, or falling leaves: motion that is no action."""
     kind = pick(rng, ("ball", "car", "leaves"))
     middle = float(times.mean())
     if kind == "leaves":
         return _leaves(rng, camera, times, aspect)
-    ratio = float(rng.uniform(max(0.5, ground.scale(ground.back) + 0.05), 1.15))
+    farthest = max(0.5, ground.scale(ground.back) + 0.05)
+    ratio = float(rng.uniform(farthest, max(0.95, farthest) if kind == "car" else 1.15))
     y = ground.horizon + ratio * (ground.feet - ground.horizon)
     size = ground.stature * ratio
     speed = float(rng.uniform(0.15, 0.6)) * aspect * float(rng.choice((-1.0, 1.0)))
@@ -121,10 +126,20 @@ def draw_moving(rng: np.random.Generator, camera: Camera, ground: Ground, times:
     colour = cloth(rng, 1.1)
     long, high = float(rng.uniform(0.9, 1.3)) * size, float(rng.uniform(0.2, 0.3)) * size
     wheel = 0.09 * size
-    roof = [(-0.28 * long, -2.1 * high), (0.2 * long, -2.1 * high), (0.34 * long, -1.2 * high), (-0.4 * long, -1.2 * high)]
+    roof = [
+        (-0.28 * long, -2.1 * high),
+        (0.2 * long, -2.1 * high),
+        (0.34 * long, -1.2 * high),
+        (-0.4 * long, -1.2 * high),
+    ]
     car.polygon(roof, shade(colour, 0.85))
     car.polygon([(0.9 * px, 0.94 * py - 0.05 * high) for px, py in roof], (62, 76, 88))
-    body = [(-0.5 * long, -1.25 * high), (0.45 * long, -1.25 * high), (0.5 * long, -0.3 * high), (-0.5 * long, -0.3 * high)]
+    body = [
+        (-0.5 * long, -1.25 * high),
+        (0.45 * long, -1.25 * high),
+        (0.5 * long, -0.3 * high),
+        (-0.5 * long, -0.3 * high),
+    ]
     car.polygon(body, colour)
     car.polygon([(-0.5 * long, -0.6 * high), (0.5 * long, -0.6 * high), *body[2:]], shade(colour, 0.7))
     for place in (-0.3, 0.3):

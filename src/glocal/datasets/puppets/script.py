@@ -1,10 +1,10 @@
 """What a figure is to do, and with what in its hand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glocal.datasets.puppets.actions import BY_NAME, PAIRS, Action, draw_move
+from glocal.datasets.puppets.actions import BY_NAME, Action, Move, draw_move
 from glocal.datasets.puppets.look import TOOLS, pick
 from glocal.datasets.puppets.performance import ABSENT, GROUND, HELD, Segment
 from glocal.datasets.puppets.skeleton import Array
@@ -25,8 +25,8 @@ class Script:
 def draw_tool(rng: np.random.Generator, action: Action | None) -> tuple[str | None, int]:
     """What the figure holds, or has before its feet, and where it is.
 
-    Only throwing needs a ball and only swinging a racket; everybody else has one of the tools as often as not, so
-    that a tool says little about the action.
+    Only throwing needs a ball and only swinging a racket; everybody else has one of the tools as often as
+    not, so that a tool says little about the action.
     """
     wanted = action.tool if action else None
     tool = wanted if wanted not in (None, "any") else pick(rng, TOOLS)
@@ -51,47 +51,49 @@ def draw_script(rng: np.random.Generator, action: str, times: Array, pace: float
 
 
 def draw_long_script(
-    rng: np.random.Generator, actions: tuple[str, ...], start: float, count: int, pause: tuple[float, float]
+    rng: np.random.Generator, actions: tuple[str, ...], count: int, pause: tuple[float, float]
 ) -> tuple[Script, float]:
-    """`count` actions in a row, from `start` seconds on, and the time at which the last pause ends.
+    """Up to `count` actions in a row, and the time at which the last pause ends.
 
-    Each action begins in the pose, and with the tool, that the one before ended with.
+    Each action begins in the pose, and with the tool, that the one before ended with; the second of an
+    ordered pair undoes the first in the same manner. The script ends early when none of `actions` can go on.
     """
-    hand, side, manner = int(rng.integers(2)), int(rng.integers(2)), None
-    first = BY_NAME[pick(rng, actions)]
-    tool, where = draw_tool(rng, first)
-    state, place = first.start, where
-    if first.name == "put down":
-        place = HELD
+    hand = int(rng.integers(2))
+    action: Action | None = BY_NAME[pick(rng, actions)]
+    tool, where = draw_tool(rng, action)
+    held = where == HELD
+    laid: Move | None = None  # how the tool was put down, while it is within reach
     segments: list[Segment] = []
-    time = start + float(rng.uniform(*pause))
-    for index in range(count):
-        able = [BY_NAME[name] for name in actions if _fits(BY_NAME[name], state, tool, place)]
-        if not able:
-            break
-        action = first if index == 0 else able[int(rng.integers(len(able)))]
+    time = float(rng.uniform(*pause))
+    while action is not None:
         seconds = float(rng.uniform(1.1, 1.7))
         segment = _segment(rng, action.name, time, seconds, hand, 1.0)
-        second = any(action.name in pair and segments and segments[-1].action in pair for pair in PAIRS)
-        if second and action.name not in LOCOMOTION:  # undoes what was done, in the same manner
-            segment = Segment(action.name, time, time + seconds, segments[-1].move)
+        if action.start != "standing" and segments:
+            segment = replace(segment, move=segments[-1].move)
+        if action.name == "pick up" and laid is not None:
+            segment = replace(segment, move=laid)
         segments.append(segment)
-        state = action.end
-        place = {"pick up": HELD, "put down": GROUND, "throw": ABSENT}.get(action.name, place)
-        if place == GROUND and action.name in LOCOMOTION:
-            tool = tool if where == GROUND and index == 0 else tool
-            place = ABSENT
         time += seconds + float(rng.uniform(*pause))
-    del side, manner
+        if action.name in LOCOMOTION or action.name == "pick up":
+            laid = None
+        elif action.name == "put down":
+            laid = segment.move
+        held = action.name == "pick up" or (held and action.name not in ("put down", "throw"))
+        able = [
+            name
+            for name in actions
+            if _fits(BY_NAME[name], action.end, tool if held else None, laid is not None)
+        ]
+        action = BY_NAME[pick(rng, tuple(able))] if able and len(segments) < count else None
     return Script(tuple(segments), hand, tool, where), time
 
 
-def _fits(action: Action, state: str, tool: str | None, place: int) -> bool:
-    if action.start != state:
+def _fits(action: Action, pose: str, held: str | None, laid: bool) -> bool:
+    if action.start != pose:
         return False
     if action.name == "pick up":
-        return place == GROUND
-    return action.tool is None or (place == HELD and action.tool in ("any", tool))
+        return laid
+    return action.tool is None or (held is not None and action.tool in ("any", held))
 
 
 def _segment(

@@ -23,4 +23,6 @@ def generator(split: str, seed: int, *place: int | str) -> np.random.Generator:
     depends on how often another one was read.
     """
     address = "/".join(["glocal.puppets", split, str(seed), *map(str, place)])
-    return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(address.encode()).digest(), "little")))
+    return np.random.Generator(
+        np.random.PCG64(int.from_bytes(hashlib.sha256(address.encode()).digest(), "little"))
+    )

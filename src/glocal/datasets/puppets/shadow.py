@@ -15,7 +15,9 @@ from glocal.datasets.puppets.skeleton import LEFT, RIGHT, Array
 class Sun:
     """Where the light comes from, and how hard it is."""
 
-    lean: Array  # (2,) how far a shadow reaches to the right and towards the viewer for each stature of height
+    lean: (
+        Array  # (2,) how far a shadow reaches to the right and towards the viewer for each stature of height
+    )
     darkness: int  # of the shadow, in 1/256
     softness: float  # statures
 
@@ -72,10 +74,9 @@ def darken(image: Image, mask: Image, blur: float) -> None:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return
-    pad = round(2 * blur) + 1
-    y0, y1, x0, x1 = max(rows[0] - pad, 0), rows[-1] + pad + 1, max(columns[0] - pad, 0), columns[-1] + pad + 1
-    part = mask[y0:y1, x0:x1]
-    if blur > 0.3:
-        part = cv2.GaussianBlur(part, (0, 0), blur)
-    light = cv2.cvtColor(cv2.bitwise_not(part), cv2.COLOR_GRAY2RGB)
-    image[y0:y1, x0:x1] = cv2.multiply(image[y0:y1, x0:x1], light, scale=1 / 256)
+    half = round(blur)
+    pad, side = 2 * half + 1, (2 * half + 1, 2 * half + 1)
+    y, x = (slice(max(int(line[0]) - pad, 0), int(line[-1]) + pad + 1) for line in (rows, columns))
+    soft = cv2.blur(cv2.blur(mask[y, x], side), side) if half else mask[y, x]
+    light = cv2.cvtColor(cv2.bitwise_not(soft), cv2.COLOR_GRAY2RGB)
+    image[y, x] = cv2.multiply(image[y, x], light, scale=1 / 256)

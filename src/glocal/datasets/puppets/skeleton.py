@@ -111,7 +111,7 @@ class Joints:
 
 def joints(build: Build, pose: Pose) -> Joints:
     """Forward kinematics of spine and arms, inverse kinematics of legs and reaching arms."""
-    pelvis = pose.pelvis + [0.0, 0.0, build.hip_height]
+    pelvis = pose.pelvis + np.array([0.0, 0.0, build.hip_height])
     pelvis[:, 0] += pose.travel
     front, side, up = _axes(pose.turn, pose.lean)
     hip = pelvis[:, None] + SIDE[:, None] * build.hip * side[:, None]
@@ -148,7 +148,22 @@ def joints(build: Build, pose: Pose) -> Joints:
     heel = ankle - 0.022 * sole + 0.022 * down
     toe = ankle + 0.088 * sole + 0.026 * down
     return Joints(
-        pelvis, waist, neck, head, shoulder, elbow, wrist, hand, hip, knee, ankle, heel, toe, face, crown, fore
+        pelvis,
+        waist,
+        neck,
+        head,
+        shoulder,
+        elbow,
+        wrist,
+        hand,
+        hip,
+        knee,
+        ankle,
+        heel,
+        toe,
+        face,
+        crown,
+        fore,
     )
 
 
@@ -175,7 +190,7 @@ def _arm_direction(angles: Array, front: Array, side: Array, up: Array) -> Array
 
 
 def _two_bones(root: Array, goal: Array, first: float, second: float, hint: Array) -> tuple[Array, Array]:
-    """The joint between two bones, which bends towards `hint`, and the end, at `goal` or as near as it gets."""
+    """The joint between two bones, bent towards `hint`, and their end, at `goal` or as near as it gets."""
     path = goal - root
     length = np.sqrt((path * path).sum(-1, keepdims=True)) + 1e-9
     direction = path / length

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glocal.datasets.puppets.backdrop import DISTANCE, Ground
 from glocal.datasets.puppets.camera import Camera, Placement
+from glocal.datasets.puppets.canvas import DISTANCE, Ground
 from glocal.datasets.puppets.performance import Performance
 from glocal.datasets.puppets.skeleton import Array
 
@@ -24,9 +24,9 @@ class Stage:
 
 
 def draw_heading(rng: np.random.Generator) -> float:
-    """Between profile and a half turn towards or away from the viewer, to the left or to the right."""
-    away = rng.random() < 0.3
-    off = np.radians(rng.uniform(15, 40) if away else rng.uniform(20, 60))
+    """To the left or the right: turned 20° to 60° from profile to the viewer, or up to 25° away."""
+    away = rng.random() < 0.25
+    off = np.radians(rng.uniform(0, 25) if away else rng.uniform(20, 60))
     turn = -off if away else off
     return float(turn if rng.random() < 0.5 else np.pi - turn)
 
@@ -50,15 +50,18 @@ def draw_stage(
         feet = float(rng.uniform(REACH * stature - 0.49, 0.48))
     else:  # a close-up shows the raised hands rather than the feet
         feet = REACH * stature - 0.5 - float(rng.uniform(0.0, 0.05))
-    eye = float(rng.uniform(0.5, 1.2)) if stature > 0.5 else float(rng.uniform(0.6, 2.0))  # its height in statures
+    eye = (
+        float(rng.uniform(0.5, 1.2)) if stature > 0.5 else float(rng.uniform(0.6, 2.0))
+    )  # its height in statures
     horizon = feet - eye * stature
     indoors = bool(rng.random() < (0.5 if stature > 0.35 else 0.15))
     back = horizon + (feet - horizon) * float(rng.uniform(0.35, 0.8)) if indoors else horizon
     ground = Ground(horizon, back, feet, stature, float(rng.uniform(-0.5, 0.5)) * aspect)
-    tilt = min(eye / DISTANCE, 0.4)
+    tilt = min(eye / DISTANCE, 0.25)
 
     main = Placement(0.0, feet, stature, draw_heading(rng), tilt)
-    path = main.on_screen(performances[0].joints.pelvis)[:, 0]
+    way = _way(main, performances[0])
+    path = way[:, 0]
     room = max(aspect - 2 * GIRTH * stature, 0.08 * aspect)
     length = float(np.ptp(path))
     follow = min(max(1 - room / (length + 1e-9), float(rng.choice((0.0, 0.0, 0.5, 1.0)))), 1.0)
@@ -66,14 +69,16 @@ def draw_stage(
     slack = max(room - (1 - follow) * length, 0.0)
     x = (-0.25 * aspect if rng.random() < 0.5 else 0.25 * aspect) if side_by_side else 0.0
     x += float(rng.uniform(-0.5, 0.5)) * (0.1 * aspect if side_by_side else slack)
-    main = Placement(x - middle, feet, stature, main.heading, tilt)
+    depth = float(way[:, 1].min() + way[:, 1].max()) / 2  # of the path's middle
+    main = Placement(x - middle, 2 * feet - depth, stature, main.heading, tilt)
     places = [main]
     for other in performances[1:]:
         places.append(_beside(rng, ground, main, path + main.x, aspect, tilt, other, side_by_side))
     if side_by_side:
         follow = 0.0
     slack = 0.04 if side_by_side else 0.5 * slack
-    camera = _camera(rng, size, times, follow * (path - middle), slack)
+    track = np.stack([follow * (path - middle), (1.0 - side_by_side) * (way[:, 1] - depth)], -1)
+    camera = _camera(rng, size, times, track, slack)
     return Stage(ground, indoors, camera, tuple(places))
 
 
@@ -108,25 +113,33 @@ def _beside(
             stature = main.stature * ratio
     y = ground.horizon + ratio * (ground.feet - ground.horizon)
     place = Placement(0.0, y, stature, heading, tilt)
-    own = place.on_screen(performance.joints.pelvis)[:, 0]
+    own = _way(place, performance)[:, 0]
     return Placement(float(x - (own.min() + own.max()) / 2), y, stature, heading, tilt)
 
 
-def _camera(rng: np.random.Generator, size: tuple[int, int], times: Array, track: Array, slack: float) -> Camera:
-    """Follows `track` (T,) and drifts, pans, zooms, rolls and shakes by itself, within `slack` to the side."""
+def _way(place: Placement, performance: Performance) -> Array:
+    """(T, 2) where the middle of the feet goes, in the scene."""
+    travel = performance.pose.travel
+    return place.on_screen(np.stack([travel, np.zeros_like(travel), np.zeros_like(travel)], -1))
+
+
+def _camera(
+    rng: np.random.Generator, size: tuple[int, int], times: Array, track: Array, slack: float
+) -> Camera:
+    """Follows `track` (T, 2), and pans within `slack`, zooms, rolls and shakes by itself."""
     frames = len(times)
     span = times - times.mean()
     half = float(np.abs(span).max()) + 1e-9
 
-    def drift(size: float) -> Array:
+    def drift(reach: float) -> Array:
         rate, phase = rng.uniform(0.1, 0.4), rng.uniform(0, 2 * np.pi)
         line = rng.uniform(-1, 1) * span / half
-        return size * (0.7 * line + 0.3 * np.sin(2 * np.pi * rate * times + phase))
+        return np.asarray(reach * (0.7 * line + 0.3 * np.sin(2 * np.pi * rate * times + phase)))
 
     still = rng.random() < 0.25
     pan = 0.0 if still else float(rng.uniform(0.0, 1.0)) ** 2
-    x = track + drift(0.5 * pan * slack + 0.015 * (not still))
-    y = drift(0.02 * (not still))
+    x = track[:, 0] + drift(0.5 * pan * slack + 0.015 * (not still))
+    y = track[:, 1] + drift(0.02 * (not still))
     zoom = 1 + drift(0.0 if still or rng.random() < 0.5 else float(rng.uniform(0.02, 0.12)))
     roll = drift(0.0 if still else 0.02)
     if not still and rng.random() < 0.6:

@@ -34,7 +34,7 @@ def textures(split: str) -> Textures:
 
 
 def _fractal(rng: np.random.Generator, cells: tuple[int, ...], persistence: float, stretch: int = 1) -> Image:
-    """Octaves of smoothed random grids, each `persistence` times the one before, stretched to the whole range."""
+    """Octaves of smoothed random grids, each `persistence` times as strong as the one before."""
     total = np.zeros((SIDE, SIDE), np.int32)
     for octave, count in enumerate(cells):
         rows, columns = count, min(count * stretch, SIDE // 2)
@@ -50,15 +50,19 @@ def _fractal(rng: np.random.Generator, cells: tuple[int, ...], persistence: floa
     return ((total - low) * 255 // (high - low)).astype(np.uint8)
 
 
-def cut(rng: np.random.Generator, tile: Image, height: int, width: int, pixels: int, spread: float = 1.0) -> Image:
-    """A piece (height, width) of a tile from a random place; `pixels` a frame height, of which it spans `spread`.
+def cut(
+    rng: np.random.Generator, tile: Image, height: int, width: int, pixels: int, spread: float = 1.0
+) -> Image:
+    """A piece (height, width) of a tile from a random place, of which `pixels` are a frame height.
 
-    The piece looks the same at every resolution.
+    It looks the same at every resolution; a larger `spread` makes it finer.
     """
     top, left = (int(value) for value in rng.integers(0, SIDE, 2))
     if rng.random() < 0.5:
         tile = tile[:, ::-1]
     unit = 160.0 * spread / pixels  # texels a pixel
     rows, columns = (min(max(round(extent * unit), 2), SIDE) for extent in (height, width))
-    tile = np.take(np.take(tile, np.arange(top, top + rows) % SIDE, 0), np.arange(left, left + columns) % SIDE, 1)
+    tile = np.take(
+        np.take(tile, np.arange(top, top + rows) % SIDE, 0), np.arange(left, left + columns) % SIDE, 1
+    )
     return np.asarray(cv2.resize(tile, (width, height), interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)

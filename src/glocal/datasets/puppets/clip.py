@@ -1,0 +1,145 @@
+"""A clip and its truth."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from glocal.datasets.puppets.actions import BY_NAME, Action
+from glocal.datasets.puppets.camera import Image
+from glocal.datasets.puppets.figure import ARM, LEG, PARTS_PER_FIGURE, TOOL, TRUNK
+from glocal.datasets.puppets.skeleton import LEFT, RIGHT
+
+Mask = npt.NDArray[np.bool_]
+Boxes = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Act:
+    """One action of one figure: the frames [start, end) in which it moves, and the limbs that make it."""
+
+    action: str
+    start: int
+    end: int
+    side: int  # LEFT or RIGHT: the arm or leg that acts
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Of the acting limbs and the handled thing, in the map of parts of a figure."""
+        return acting_numbers(BY_NAME[self.action], self.side)
+
+
+def acting_numbers(action: Action, side: int) -> tuple[int, ...]:
+    limbs = {
+        "arm": ARM[side],
+        "leg": LEG[side],
+        "arms": ARM[LEFT] + ARM[RIGHT],
+        "legs": LEG[LEFT] + LEG[RIGHT],
+        "trunk": TRUNK,
+    }
+    tool = (TOOL,) if action.handles else ()
+    return tuple(number for limb in action.acting for number in limbs[limb]) + tool
+
+
+@dataclass(frozen=True, eq=False)
+class Actor:
+    """One figure in a clip of T frames of H × W pixels; masks show what is visible of it."""
+
+    index: int
+    acts: tuple[Act, ...]  # in order; empty for a bystander
+    extents: Boxes  # (T, 4) x0, y0, x1, y1 of the whole body, hidden or outside of the frame or not
+    _parts: Image  # (T, H, W) of the clip
+
+    @property
+    def action(self) -> str | None:
+        """Of the first act; None for a bystander."""
+        return self.acts[0].action if self.acts else None
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """Frames [start, end) of the first act; None for a bystander."""
+        return (self.acts[0].start, self.acts[0].end) if self.acts else None
+
+    @cached_property
+    def mask(self) -> Mask:
+        """(T, H, W) the body, without what it holds."""
+        return self._select([number for number in range(1, PARTS_PER_FIGURE) if number != TOOL])
+
+    @cached_property
+    def thing(self) -> Mask:
+        """(T, H, W) what the figure holds, throws or has before its feet."""
+        return self._select([TOOL])
+
+    @cached_property
+    def acting(self) -> Mask:
+        """(T, H, W) the limbs and the thing that make the action, in its frames; False in all others."""
+        out = np.zeros(self._parts.shape, bool)
+        for act in self.acts:
+            out[act.start : act.end] = self._select(list(act.numbers), slice(act.start, act.end))
+        return out
+
+    @cached_property
+    def boxes(self) -> Boxes:
+        """(T, 4) x0, y0, x1, y1, half-open: the tight box of `mask`; zeros where nothing is visible."""
+        return tight_boxes(self.mask)
+
+    def _select(self, numbers: list[int], frames: slice = slice(None)) -> Mask:
+        table = np.zeros(256, bool)
+        table[PARTS_PER_FIGURE * self.index + np.array(numbers)] = True
+        return np.asarray(table[self._parts[frames]])
+
+
+def tight_boxes(mask: Mask) -> Boxes:
+    """(T, H, W) → (T, 4), half-open; zeros for an empty mask."""
+    boxes = np.zeros((len(mask), 4), np.int32)
+    for axis, low, high in ((1, 0, 2), (2, 1, 3)):
+        line = np.asarray(mask.any(axis))
+        boxes[:, low] = line.argmax(1)
+        boxes[:, high] = line.shape[1] - line[:, ::-1].argmax(1)
+    boxes[~mask.reshape(len(mask), -1).any(1)] = 0
+    return boxes
+
+
+@dataclass(frozen=True, eq=False)
+class PuppetClip:
+    """One action, and everything that is true of it."""
+
+    frames: Image  # (T, H, W, 3) RGB
+    label: int  # index of the first actor's action in the data set's `actions`
+    actors: tuple[Actor, ...]  # the first one acts
+    fps: float
+    parts: Image  # (T, H, W) numbers of visible parts: figure · PARTS_PER_FIGURE + part; 0 is no figure
+    split: str
+    index: int
+    seed: int
+
+    @property
+    def action(self) -> str:
+        return self.actors[0].acts[0].action
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Frames [start, end) of the labelled action; the figure stands still before and after."""
+        return self.actors[0].acts[0].start, self.actors[0].acts[0].end
+
+    @property
+    def name(self) -> str:
+        return f"{self.split}-{self.seed}-{self.index:06d}"
+
+    def hash(self) -> str:
+        """SHA-256 of pixels and truth, the same on every machine."""
+        return digest(self.frames, self.parts, self.actors)
+
+
+def digest(frames: Image, parts: Image, actors: tuple[Actor, ...]) -> str:
+    sha = hashlib.sha256()
+    sha.update(
+        str(
+            (frames.shape, [[(a.action, a.start, a.end, a.side) for a in actor.acts] for actor in actors])
+        ).encode()
+    )
+    for array in (frames, parts, *(actor.extents for actor in actors)):
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()

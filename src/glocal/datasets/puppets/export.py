@@ -1,0 +1,124 @@
+"""Puppets as files: videos in folders, their annotations as JSON, their masks as NPZ."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from glocal.datasets.puppets.clip import Actor, PuppetClip
+from glocal.datasets.puppets.dataset import Puppets
+from glocal.datasets.puppets.figure import ARM, LEG, PARTS_PER_FIGURE, TOOL, TRUNK
+from glocal.datasets.puppets.skeleton import LEFT, RIGHT
+from glocal.datasets.puppets.untrimmed import PuppetVideo, UntrimmedPuppets
+from glocal.errors import InputError
+from glocal.files import atomic_path
+
+PARTS = {
+    "trunk": TRUNK,
+    "left arm": ARM[LEFT],
+    "right arm": ARM[RIGHT],
+    "left leg": LEG[LEFT],
+    "right leg": LEG[RIGHT],
+    "thing": (TOOL,),
+}
+
+
+def export(
+    dataset: Puppets | UntrimmedPuppets,
+    out: "str | os.PathLike[str]",
+    masks: bool = True,
+    progress: bool = False,
+) -> Path:
+    """Writes all of `dataset` below `out` and returns the path of its annotations, `<out>/<split>.json`.
+
+    Clips go to `<out>/<split>/<action>/<name>.mp4`, untrimmed videos to `<out>/<split>/untrimmed/`. With
+    `masks`, `<name>.npz` beside each video holds its map of parts, `parts` (T, H, W) uint8: 0 is no figure;
+    figure f has the numbers from f · 32 up, by the table `parts` of the annotations.
+
+    The annotations list each video's figures: their actions with the frames [start, end), and for every frame
+    a box x0, y0, x1, y1, half-open, in pixels, or zeros where nothing is visible.
+
+    Raises
+    ------
+    InputError : the folder cannot be written.
+    """
+    from glocal.video import write_video
+
+    out = Path(out)
+    kind = "clips" if isinstance(dataset, Puppets) else "videos"
+    records = []
+    try:
+        for item in tqdm(dataset, total=len(dataset), desc=dataset.split, unit="video", disable=not progress):
+            record = _clip(item) if isinstance(item, PuppetClip) else _video(item)
+            path = out / record["file"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_video(path, item.frames, item.fps)
+            if masks:
+                with atomic_path(path.with_suffix(".npz")) as temporary:
+                    np.savez_compressed(temporary, parts=_parts(item))
+            records.append(record)
+        annotations = {
+            "dataset": "puppets",
+            "split": dataset.split,
+            "seed": dataset.seed,
+            "fps": dataset.fps,
+            "size": list(dataset.size),
+            "distractor": dataset.distractor,
+            "actions": list(dataset.actions),
+            "parts": {name: list(numbers) for name, numbers in PARTS.items()},
+            "parts_per_figure": PARTS_PER_FIGURE,
+            kind: records,
+        }
+        out.mkdir(parents=True, exist_ok=True)
+        target = out / f"{dataset.split}.json"
+        with atomic_path(target) as temporary:
+            temporary.write_text(json.dumps(annotations, separators=(",", ":")))
+    except OSError as error:
+        raise InputError(
+            f"{out}: puppets cannot be written there ({error}); choose another folder."
+        ) from error
+    return target
+
+
+def _clip(clip: PuppetClip) -> dict[str, Any]:
+    start, end = clip.span
+    return {
+        "file": f"{clip.split}/{clip.action.replace(' ', '_')}/{clip.name}.mp4",
+        "label": clip.label,
+        "action": clip.action,
+        "start": start,
+        "end": end,
+        "frames": len(clip.frames),
+        "actors": [_actor(actor) for actor in clip.actors],
+    }
+
+
+def _video(video: PuppetVideo) -> dict[str, Any]:
+    return {
+        "file": f"{video.split}/untrimmed/{video.name}.mp4",
+        "frames": len(video.frames),
+        "segments": [
+            {"label": event.label, "action": event.action, "start": event.start, "end": event.end}
+            for event in video.events
+        ],
+        "cuts": list(video.cuts),
+        "shots": [
+            {"start": take.start, "end": take.end, "actors": [_actor(actor) for actor in take.actors]}
+            for take in video.takes
+        ],
+    }
+
+
+def _actor(actor: Actor) -> dict[str, Any]:
+    return {
+        "actions": [{"action": act.action, "start": act.start, "end": act.end} for act in actor.acts],
+        "boxes": actor.boxes.tolist(),
+        "extents": actor.extents.tolist(),
+    }
+
+
+def _parts(item: PuppetClip | PuppetVideo) -> np.ndarray:
+    return item.parts if isinstance(item, PuppetClip) else np.concatenate([take.parts for take in item.takes])

@@ -1,0 +1,66 @@
+"""Contact sheets: clips as rows of frames, with their truth drawn on them."""
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from glocal.datasets.puppets.camera import Image
+from glocal.datasets.puppets.clip import PuppetClip
+
+BAR = 16  # pixels of the caption above a row
+MAIN, OTHER, TINT = (255, 214, 10), (90, 200, 250), np.array((255, 45, 85))
+
+
+def contact_sheet(
+    clips: Iterable[PuppetClip], columns: int = 8, truth: bool = True, height: int | None = None
+) -> Image:
+    """(rows, width, 3) uint8: a row of `columns` frames for each clip, captioned with action and span.
+
+    With `truth`, the box of an actor is yellow, that of a bystander blue, and the limbs and the thing that
+    make the action are red in the frames of the action. `height` scales the frames to that many pixels.
+    """
+    return np.concatenate([_row(clip, columns, truth, height) for clip in clips])
+
+
+def _row(clip: PuppetClip, columns: int, truth: bool, height: int | None) -> Image:
+    chosen = np.rint(np.linspace(0, len(clip.frames) - 1, columns)).astype(int)
+    factor = (height or clip.frames.shape[1]) / clip.frames.shape[1]
+    tiles = []
+    for t in chosen:
+        tile = _enlarge(clip.frames[t], factor)
+        if truth:
+            tile = _mark(tile, clip, int(t), factor)
+        number = (4, tile.shape[0] - 4)
+        cv2.putText(tile, str(t), number, cv2.FONT_HERSHEY_SIMPLEX, 0.33, (0, 0, 0), 2, cv2.LINE_AA)
+        cv2.putText(tile, str(t), number, cv2.FONT_HERSHEY_SIMPLEX, 0.33, (255, 255, 255), 1, cv2.LINE_AA)
+        tiles.append(np.pad(tile, ((0, 2), (0, 2), (0, 0))))
+    row = np.concatenate(tiles, 1)
+    caption = np.full((BAR, row.shape[1], 3), 24, np.uint8)
+    cv2.putText(
+        caption, _caption(clip), (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (240, 240, 240), 1, cv2.LINE_AA
+    )
+    return np.concatenate([caption, row])
+
+
+def _caption(clip: PuppetClip) -> str:
+    acts = [f"{act.action} [{act.start}, {act.end})" for actor in clip.actors for act in actor.acts]
+    return f"{' + '.join(acts)}   {clip.name}"
+
+
+def _enlarge(image: Image, factor: float) -> Image:
+    if factor == 1:
+        return np.array(image)
+    mode = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    size = (round(image.shape[1] * factor), round(image.shape[0] * factor))
+    return np.asarray(cv2.resize(image, size, interpolation=mode), np.uint8)
+
+
+def _mark(tile: Image, clip: PuppetClip, t: int, factor: float) -> Image:
+    for actor in clip.actors:
+        acting = np.asarray(cv2.resize(actor.acting[t].astype(np.uint8), tile.shape[1::-1])) > 0
+        tile[acting] = (0.55 * tile[acting] + 0.45 * TINT).astype(np.uint8)
+        x0, y0, x1, y1 = (round(float(value) * factor) for value in actor.boxes[t])
+        if x1 > x0:
+            cv2.rectangle(tile, (x0, y0), (x1 - 1, y1 - 1), MAIN if actor.acts else OTHER, 1)
+    return tile
