@@ -50,7 +50,9 @@ def captum(network, clips, layers):
         target = network(clips).argmax(1)
     total = 0
     for name in layers:
-        cam = LayerGradCam(network, network.get_submodule(name)).attribute(clips, target=target, relu_attributions=True)
+        cam = LayerGradCam(network, network.get_submodule(name)).attribute(
+            clips, target=target, relu_attributions=True
+        )
         cam = cam / cam.amax(dim=(1, 2, 3, 4), keepdim=True).clamp(min=1e-12)
         total = total + LayerAttribution.interpolate(cam.detach(), clips.shape[2:], "trilinear")
     return total[:, 0]

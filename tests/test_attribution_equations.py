@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import reference
 import torch
-from networks import Small2d, Small3d, seeded
 
 import glocal
+import reference
+from networks import Small2d, Small3d, seeded
 
 CASES = {
     "3d": (Small3d(), (2, 3, 6, 20, 14), ["relu1", "layer1", "layer2"]),

@@ -6,11 +6,11 @@ import weakref
 
 import pytest
 import torch
-from networks import Small2d, Small3d, seeded
 from torch import nn
 
 import glocal
 from glocal.errors import InputError, UsageError
+from networks import Small2d, Small3d, seeded
 
 CLIPS = torch.randn(2, 3, 6, 20, 14, generator=torch.Generator().manual_seed(1))
 LAYERS = ["relu1", "layer1", "layer2"]
@@ -158,7 +158,7 @@ def test_several_inputs_and_a_dict_of_outputs():
     inputs = [torch.randn(2, 3, 2, 16, 16), torch.randn(2, 3, 8, 16, 16)]
     got = glocal.attribute(network, inputs, layers=["slow", "fast"])
     assert got.attention.shape == (2, 8, 16, 16)
-    assert {k: v.shape for k, v in got.layers.items()} == {k: (2, 8, 16, 16) for k in ("slow", "fast")}
+    assert {k: v.shape for k, v in got.layers.items()} == dict.fromkeys(("slow", "fast"), (2, 8, 16, 16))
 
 
 def test_arguments_and_keyword_arguments():

@@ -1,5 +1,6 @@
 """The command line: exit codes, one clear line for whatever goes wrong, nothing half done."""
 
+import functools
 import json
 import os
 import signal
@@ -13,20 +14,42 @@ import pytest
 
 import glocal
 from glocal.cli import main
+from glocal.models import label_list, load_model
 from glocal.video import write_video
+from networks import Small3d, seeded
 
 MODEL = ["--model", "r3d-18", "--quiet"]
 
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory):
-    """A second of a square that moves to the right, 64×48."""
+    """A square that moves to the right: 16 frames of 64×48, one clip of the model."""
     path = tmp_path_factory.mktemp("clips") / "square.mp4"
-    frames = np.full((20, 48, 64, 3), 40, np.uint8)
+    frames = np.full((16, 48, 64, 3), 40, np.uint8)
     for t, frame in enumerate(frames):
         frame[16:32, 2 * t : 2 * t + 16] = (220, 180, 60)
     write_video(path, frames, 25)
     return path
+
+
+@functools.cache
+def small_model():
+    network = seeded(Small3d(400)).eval()
+    layers = {"conv": network.relu1, "layer1": network.layer1, "layer2": network.layer2}
+    form = glocal.ClipForm(frames=16, short_side=32, size=24)
+    return glocal.Model("r3d-18", network, layers, label_list("kinetics400"), form, "random")
+
+
+@pytest.fixture(autouse=True)
+def quick(request, monkeypatch):
+    """A small network in place of r3d-18, so that these tests are about the command line."""
+    if "real_model" not in request.keywords:
+        monkeypatch.setattr(
+            "glocal.cli.running.load_model",
+            lambda name, weights, **options: (
+                small_model() if name == "r3d-18" and not weights else load_model(name, weights, **options)
+            ),
+        )
 
 
 def run(capsys, *arguments):
@@ -37,7 +60,7 @@ def run(capsys, *arguments):
 
 def one_sentence(err, after=1):
     """The lines on stderr after the notice of random weights."""
-    lines = [line for line in err.splitlines() if "random weights" not in line]
+    lines = [line for line in err.splitlines() if line and "random weights" not in line]
     assert len(lines) == after, err
     assert all(line.startswith("glocal: ") for line in lines)
     assert "Traceback" not in err
@@ -53,7 +76,7 @@ def test_explain_writes_all_four_files(capsys, clip, tmp_path):
     facts = json.loads((tmp_path / "square.json").read_text("utf-8"))
     assert facts["model"] == "r3d-18"
     assert facts["layers"] == ["conv", "layer2"]
-    assert len(facts["frames"]) == 20
+    assert len(facts["frames"]) == 16
     assert "random weights" in err
     assert "untrained" in (tmp_path / "square.html").read_text("utf-8")
     assert str(tmp_path / "square.html") in out
@@ -195,15 +218,11 @@ def test_a_truncated_video_gives_what_it_has_and_says_so(capsys, clip, tmp_path)
         (["--target", "top401"], 2, "top1 to top400"),
         (["--layers", "layer9"], 2, "no layer 'layer9'. Did you mean 'layer"),
         (["--layers", "fc"], 2, "layer 'fc' returns a tensor of shape"),
-        (["--model", "r3d"], 2, "r3d-18"),
         (["--method", "3dcm"], 2, "Did you mean '3dcam'"),
         (["--aggregate", "median"], 2, "Aggregates: sum, mean, max"),
         (["--colours", "jet"], 2, "Colour maps: inferno"),
         (["--crop", "left"], 2, "full"),
         (["--threshold", "0"], 2, "threshold"),
-        (["--weights", "nowhere.pth"], 2, "nowhere.pth"),
-        (["--labels", "nowhere.txt"], 1, "nowhere.txt"),
-        (["--device", "abacus"], 2, "abacus"),
         (["--speed", "fast"], 2, "No such option"),
     ],
 )
@@ -211,6 +230,20 @@ def test_a_wrong_option_is_one_sentence(capsys, clip, tmp_path, arguments, code,
     got, _, err = run(capsys, "explain", clip, *MODEL, "--out", tmp_path / "o", *arguments)
     assert message in one_sentence(err)
     assert got == code
+
+
+@pytest.mark.real_model
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--model", "r3d"], 2, "r3d-18"),
+        (["--weights", "nowhere.pth"], 2, "nowhere.pth"),
+        (["--labels", "nowhere.txt"], 2, "nowhere.txt"),
+        (["--device", "abacus"], 2, "abacus"),
+    ],
+)
+def test_a_wrong_model_option_is_one_sentence(capsys, clip, tmp_path, arguments, code, message):
+    test_a_wrong_option_is_one_sentence(capsys, clip, tmp_path, arguments, code, message)
 
 
 def test_an_output_folder_that_cannot_be_written(capsys, clip, tmp_path):
@@ -240,7 +273,7 @@ def test_a_full_disk_leaves_no_half_file(clip, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_keeps_what_is_finished_and_leaves_no_half_file(clip, tmp_path, number):
     videos = []
-    for i in range(40):
+    for i in range(30):
         videos.append(tmp_path / f"v{i:02d}.mp4")
         videos[-1].write_bytes(clip.read_bytes())
     out = tmp_path / "out"
@@ -258,9 +291,9 @@ def test_an_interrupt_keeps_what_is_finished_and_leaves_no_half_file(clip, tmp_p
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "interrupted" in one_sentence(err)
-    assert not (out / "v39.html").exists()
+    assert not (out / "v29.html").exists()
     assert [p for p in out.iterdir() if p.name.startswith(".")] == []
-    assert json.loads((out / "v00.json").read_text("utf-8"))["video"]["frames"] == 20
+    assert json.loads((out / "v00.json").read_text("utf-8"))["video"]["frames"] == 16
 
 
 def test_classify(capsys, clip):

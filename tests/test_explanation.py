@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from networks import Small3d, seeded
 
 import glocal
 from glocal.errors import InputError
+from networks import Small3d, seeded
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,9 @@ def explanation():
 
 def test_the_json_is_as_documented(explanation, tmp_path):
     facts = json.loads(explanation.save(tmp_path, "clip").read_text("utf-8"))
-    assert {"glocal", "video", "model", "weights", "method", "aggregate", "layers", "predictions"} <= set(facts)
+    assert {"glocal", "video", "model", "weights", "method", "aggregate", "layers", "predictions"} <= set(
+        facts
+    )
     assert facts["video"] == {"path": "array", "width": 56, "height": 40, "fps": 25.0, "frames": 13}
     assert facts["target"] == {"label": "dög", "index": 3, "counterfactual": True}
     assert facts["layers"] == ["conv", "layer1"]
@@ -58,7 +60,17 @@ def test_save_and_load_round_trip(explanation, tmp_path):
     assert list(loaded.layers) == ["conv", "layer1"]
     for name, maps in explanation.layers.items():
         assert np.abs(loaded.layers[name] - maps).max() < 0.004
-    for field in ("video", "model", "weights", "method", "aggregate", "predictions", "target", "geometry", "notes"):
+    for field in (
+        "video",
+        "model",
+        "weights",
+        "method",
+        "aggregate",
+        "predictions",
+        "target",
+        "geometry",
+        "notes",
+    ):
         assert getattr(loaded, field) == getattr(explanation, field)
 
 

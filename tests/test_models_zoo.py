@@ -39,7 +39,7 @@ def test_entries_agree_with_their_networks(name: str) -> None:
     assert not entry.labels or len(label_list(entry.labels)) == entry.classes
     assert all(len(files) == max(1, len(entry.streams)) for files in entry.weights.values())
     assert all(item.url or item.page for files in entry.weights.values() for item in files)
-    assert [entry.rename(key) for key in shapes(name, 2)] == list(shapes(name, 2)), "own keys stay"
+    assert [entry.rename(key) for key in shapes(entry, 2)] == list(shapes(entry, 2)), "own keys stay"
 
 
 def test_paper_a_explains_these_layers() -> None:

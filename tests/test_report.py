@@ -4,15 +4,15 @@ import re
 
 import numpy as np
 import pytest
-from networks import Small3d, seeded
 
 import glocal
 from glocal.errors import InputError, UsageError
 from glocal.localization import Box
-from glocal.report import overlay, overlay_frames, write_report
+from glocal.report import Style, overlay, overlay_frames, write_report
 from glocal.report.caption import caption
 from glocal.report.overlay import colour_table, draw_boxes
 from glocal.report.page import key_frames, timeline_path
+from networks import Small3d, seeded
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (20, 60, 84, 3), np.uint8)
 
@@ -30,11 +30,11 @@ def explained():
 def test_what_gets_no_attention_stays_as_it_is():
     frame = FRAMES[0]
     assert np.array_equal(overlay(frame, np.zeros((60, 84), np.float32)), frame)
-    assert np.array_equal(overlay(frame, np.ones((60, 84), np.float32), strength=0), frame)
+    assert np.array_equal(overlay(frame, np.ones((60, 84), np.float32), Style(strength=0)), frame)
 
 
 def test_full_attention_at_full_strength_is_the_top_of_the_colour_map():
-    drawn = overlay(FRAMES[0], np.ones((60, 84), np.float32), strength=1, colours="viridis")
+    drawn = overlay(FRAMES[0], np.ones((60, 84), np.float32), Style(strength=1, colours="viridis"))
     assert np.abs(drawn.astype(int) - colour_table("viridis")[255]).max() <= 1
 
 
@@ -66,7 +66,9 @@ def test_boxes_are_drawn_inside_their_pixels():
 
 
 @pytest.mark.parametrize("size", [(240, 320), (60, 84), (16, 20), (1080, 1920)])
-@pytest.mark.parametrize("text", ["walk 98.1%", "Pretending to put something onto something " * 3, "größer – 打"])
+@pytest.mark.parametrize(
+    "text", ["walk 98.1%", "Pretending to put something onto something " * 3, "größer – 打"]
+)
 def test_captions_fit_every_frame(size, text):
     frame = np.full((*size, 3), 200, np.uint8)
     caption(text, size).paste(frame)
@@ -76,7 +78,7 @@ def test_captions_fit_every_frame(size, text):
 
 def test_frames_side_by_side_show_the_plain_one_on_the_left(explained):
     explanation, video = explained
-    frames = list(overlay_frames(explanation, video, side_by_side=True))
+    frames = list(overlay_frames(explanation, video, Style(side_by_side=True)))
     assert len(frames) == 20
     assert np.array_equal(frames[3][:, :84], FRAMES[3])
     assert frames[3].shape == (60, 168, 3)

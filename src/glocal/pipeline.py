@@ -19,6 +19,7 @@ from .explanation import ExplainedClass, Explanation, Prediction, VideoFacts
 from .models import Model
 from .video import ClipForm, Geometry, Video, Window, read_video, windows
 from .video.clipform import Crop
+from .video.paths import shown
 from .volume import Volume
 
 VideoLike = Video | str | os.PathLike[str] | npt.NDArray[np.uint8]
@@ -123,7 +124,7 @@ def explain(
 
     predictions = _best(model, mean.value, BEST)
     facts = VideoFacts(
-        str(video.path or video.name), video.width, video.height, float(video.fps), video.frames
+        shown(video.path or video.name), video.width, video.height, float(video.fps), video.frames
     )
     geometry = Geometry.fit((video.height, video.width), model.clip, crop)
     explanations = [

@@ -15,12 +15,12 @@ from .. import __version__
 from ..errors import GlocalError, UsageError, nearest
 
 COMMANDS = {
-    "demo": "demo",
-    "explain": "explain",
-    "classify": "classify",
-    "models": "listing",
-    "methods": "listing",
-    "layers": "listing",
+    "demo": ("demo", "Render a clip and explain it."),
+    "explain": ("explain", "Show where and when a model sees its reasons for a class."),
+    "classify": ("classify", "Print the best classes of videos."),
+    "models": ("listing", "List the models."),
+    "methods": ("listing", "List the attribution methods."),
+    "layers": ("listing", "List the layers of a model that can be explained."),
 }
 """Command → the module here that holds it, loaded when it is called, so that help comes at once."""
 
@@ -31,10 +31,14 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f".{COMMANDS[cmd_name]}", __package__)
+        module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
         command: click.Command = getattr(module, cmd_name)
         return command
 
@@ -55,7 +59,7 @@ def app() -> None:
     """Shows where, when and why a video model decides."""
 
 
-class Terminated(KeyboardInterrupt):
+class Terminated(BaseException):
     """SIGTERM, which cleans up like Ctrl-C."""
 
 
@@ -81,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         say(str(error))
         return 2 if isinstance(error, UsageError) else 1
-    except (KeyboardInterrupt, click.Abort) as stop:
+    except (KeyboardInterrupt, click.Abort, Terminated) as stop:
         say("interrupted; what was finished is kept.")
         return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except BrokenPipeError:

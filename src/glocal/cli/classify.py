@@ -8,8 +8,9 @@ import click
 
 from ..pipeline import classify as classify_video
 from ..video import read_video
+from ..video.paths import shown
 from .options import common_options, crop_option, json_option, model_options
-from .running import for_each, load, shown
+from .running import for_each, load
 
 
 @click.command()

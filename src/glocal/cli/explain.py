@@ -10,8 +10,7 @@ from ..attribution.methods import find_method
 from ..explanation import Explanation
 from ..pipeline import chosen_layers, resolve_target
 from ..pipeline import explain as explain_video
-from ..report import COLOUR_MAPS, write_report
-from ..report.overlay import colour_table
+from ..report import COLOUR_MAPS, Style, write_report
 from ..video import Video, read_video
 from .options import common_options, crop_option, list_of_names, model_options, out_option
 from .running import for_each, load, output_stems, tell
@@ -85,7 +84,7 @@ def explain(
     """
     find_method(method)
     check_aggregate(aggregate)
-    colour_table(colours)
+    style = Style(strength, colours, threshold, side_by_side)
     stems = output_stems(videos, out)
     model = load(name, weights, labels, device)
     chosen_layers(model, layers)
@@ -114,10 +113,7 @@ def explain(
                 video,
                 out,
                 stem,
-                strength=strength,
-                colours=colours,
-                threshold=threshold,
-                side_by_side=side_by_side,
+                style,
             )
             tell(quiet, summary(explained, video, page))
 

@@ -9,6 +9,7 @@ import torch
 
 from ..errors import GlocalError, InputError, UsageError
 from ..models import Model, load_model
+from ..video.paths import shown
 from .app import say, unexpected
 
 
@@ -61,11 +62,6 @@ def output_stems(videos: Sequence[str], out: Path) -> dict[str, str]:
             if (out / f"{stem}{suffix}").resolve() in inputs:
                 raise UsageError(f"the overlay would overwrite {shown(video)}; choose another --out.")
     return stems
-
-
-def shown(path: "str | os.PathLike[str]") -> str:
-    """A path as it can be printed, whatever bytes its name holds."""
-    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def tell(quiet: bool, line: str) -> None:

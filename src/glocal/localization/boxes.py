@@ -1,5 +1,6 @@
 """Boxes around what an attention map highlights."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -49,3 +50,12 @@ def boxes(attention: npt.NDArray[np.float32], threshold: float = 0.5, *, every: 
         x, y, width, height = cv2.boundingRect(contour)
         found.append(Box(x, y, x + width, y + height, float(attention[y : y + height, x : x + width].max())))
     return sorted(found, key=lambda box: -box.score)
+
+
+def iou(a: Sequence[float], b: Sequence[float]) -> float:
+    """Intersection over union of two half-open boxes `x0, y0, x1, y1`; 0 where both are empty."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    common = max(0.0, width) * max(0.0, height)
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common
+    return common / union if union > 0 else 0.0

@@ -11,9 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glocal.errors import InputError
-from glocal.models.inputs import check_input
+from glocal.models.backbone import Backbone
 
 Triple = tuple[int, int, int]
+
+LAYERS = ("Conv3d_1a_7x7", "Mixed_3c", "Mixed_4f", "Mixed_5c")
+"""The explainable layers: the last modules before space is pooled."""
 
 
 def pad_same(x: Tensor, kernel: Triple, stride: Triple) -> Tensor:
@@ -76,7 +79,7 @@ class Inception(nn.Module):
         return torch.cat(branches, dim=1)
 
 
-class I3D(nn.Module):
+class I3D(Backbone):
     """Clips `(B, in_channels, T, H, W)` of any size to logits `(B, num_classes)`.
 
     The last activations are averaged over space and over pairs of time steps, classified at each step,
@@ -86,7 +89,7 @@ class I3D(nn.Module):
     def __init__(self, num_classes: int, in_channels: int = 3):
         super().__init__()
         self.in_channels = in_channels
-        stages: dict[str, nn.Module] = {
+        modules: dict[str, nn.Module] = {
             "Conv3d_1a_7x7": Unit3D(in_channels, 64, kernel=7, stride=2),
             "MaxPool3d_2a_3x3": MaxPoolSame((1, 3, 3), (1, 2, 2)),
             "Conv3d_2b_1x1": Unit3D(64, 64),
@@ -104,17 +107,18 @@ class I3D(nn.Module):
             "Mixed_5b": Inception(832, 256, 160, 320, 32, 128, 128),
             "Mixed_5c": Inception(832, 384, 192, 384, 48, 128, 128),
         }
-        self.stages = tuple(stages)
-        for name, module in stages.items():
+        self.stages: dict[str, list[str]] = {}
+        paths: list[str] = []
+        for name, module in modules.items():
             self.add_module(name, module)
+            paths.append(name)
+            if name in LAYERS:
+                self.stages[name], paths = paths, []
         self.dropout = nn.Dropout(0.5)
         self.logits = nn.Sequential(OrderedDict(conv3d=nn.Conv3d(1024, num_classes, 1)))
 
     def forward(self, x: Tensor) -> Tensor:
-        check_input(x, channels=self.in_channels)
-        for stage in self.stages:
-            x = self.get_submodule(stage)(x)
-        x = x.mean((3, 4), keepdim=True)
+        x = self.body(x).mean((3, 4), keepdim=True)
         x = F.avg_pool3d(x, (min(2, x.shape[2]), 1, 1), stride=1)
         logits: Tensor = self.logits(self.dropout(x))
         return logits.flatten(2).mean(2)

@@ -8,38 +8,46 @@ import torch
 from torch import Tensor, nn
 
 from glocal.errors import InputError, UsageError, nearest
+from glocal.models.card import Card, paths_of, read_card
 from glocal.models.checkpoints import check_types, complete, differences, fill, read_checkpoint
 from glocal.models.download import obtain
+from glocal.models.gated import Gated
 from glocal.models.inflate import inflate
 from glocal.models.labels import default_labels, read_labels
 from glocal.models.model import Model
 from glocal.models.zoo import MODELS, Entry, find_entry, shapes
+from glocal.video.clipform import ClipForm
 from glocal.video.paths import shown
 
 Weights = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def load_model(
-    name: str,
+    name: str | os.PathLike[str],
     weights: Weights | None = None,
     *,
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
     classes: int | None = None,
     new_head: bool = False,
+    clip: ClipForm | None = None,
     device: str | torch.device = "cpu",
 ) -> Model:
     """A network of the zoo, ready to be run and explained.
 
     Parameters
     ----------
-    name : one of `model_names()`.
+    name : one of `model_names()`; for a gated network also with the gates that it shall have,
+        `gated/resnext3d-101:layer3+layer4`; or the path of a trained network, `best.safetensors` with its
+        card `best.json` beside it, which say all the rest.
     weights : a name such as `kinetics400`, which is downloaded once; or the path of a checkpoint of this
-        network, or of the image network that it inflates; for several streams, the paths of their
-        checkpoints, as a sequence or joined by commas; None for random weights.
-    labels : class names, or a file with one a line, or the name of a packaged list. By default they follow
-        from the number of classes.
+        network, of the image network that it inflates, or of the backbone of a gated network; for several
+        streams, the paths of their checkpoints, as a sequence or joined by commas; None for random weights.
+    labels : class names, or a file with one a line, or the name of a packaged list. By default they are on
+        the checkpoint's card, or follow from the number of classes.
     classes : number of classes. By default that of `labels`, else the checkpoint's, else the published one.
     new_head : replace the checkpoint's classifier by a random one.
+    clip : what the network takes, if not what its card says or it was published with. A gated network is
+        made for its number of frames.
     device : where the network goes.
 
     Raises
@@ -47,7 +55,10 @@ def load_model(
     UsageError : an argument is not among what is allowed, or arguments contradict each other.
     InputError : a checkpoint cannot be had, or does not fit the network.
     """
-    entry = find_entry(name)
+    name, weights, card = _find_card(name, weights)
+    entry = find_entry(name, clip or (card and card.clip))
+    if labels is None and classes is None and card and not new_head:
+        labels = card.labels
     given = None if labels is None else read_labels(labels)
     if given is not None and classes is not None and len(given) != classes:
         raise UsageError(f"there are {len(given)} labels for {classes} classes; leave one of them out.")
@@ -58,13 +69,14 @@ def load_model(
         wanted = wanted or entry.classes
         network, described = entry.build(wanted), "random"
     else:
-        network, wanted, described = _with_weights(entry, weights, wanted, new_head)
+        network, wanted, notes = _with_weights(entry, weights, wanted, new_head)
+        described = ", ".join(notes)
     try:
         network = network.eval().to(device)
     except (RuntimeError, AssertionError) as problem:
         raise UsageError(f"the device '{device}' cannot be used ({str(problem).splitlines()[0]}).") from None
     return Model(
-        name=name,
+        name=entry.name,
         network=network,
         layers={layer: network.get_submodule(path) for layer, path in entry.layers.items()},
         labels=given or default_labels(wanted, entry.labels),
@@ -73,21 +85,66 @@ def load_model(
     )
 
 
-def _with_weights(
-    entry: Entry, weights: Weights, wanted: int | None, new_head: bool
-) -> tuple[nn.Module, int, str]:
-    """The network filled from its files, its number of classes, and what was done in words."""
+Loaded = tuple[nn.Module, int, list[str]]
+"""A network, its number of classes, and where its weights come from in words."""
+
+
+def _find_card(
+    name: str | os.PathLike[str], weights: Weights | None
+) -> tuple[str, Weights | None, Card | None]:
+    """The model's name, its weights, and the card that tells more of it, if there is one."""
+    if found := paths_of(name):
+        file, path = found
+        if not path.exists() and file.exists():
+            raise UsageError(
+                f"{shown(file)} has no card {path.name} beside it; give it as weights of a model."
+            )
+        card = read_card(path)
+        return card.model, weights or file, card
+    name = os.fspath(name)
+    if isinstance(weights, (str, os.PathLike)) and (found := paths_of(weights)) and found[1].exists():
+        card = read_card(found[1])
+        entry = find_entry(name)
+        known = {entry.name, entry.backbone and entry.backbone.name}
+        return name, found[0], card if card.model in known else None
+    return name, weights, None
+
+
+def _with_weights(entry: Entry, weights: Weights, wanted: int | None, new_head: bool) -> Loaded:
+    """A model filled from its files, or from those of its backbone."""
     if new_head and wanted is None:
         raise UsageError("a new head needs a number of classes; give classes or labels.")
     files, source = _find_files(entry, weights)
     contents = [read_checkpoint(file, _limit(entry)) for file in files]
+    if entry.backbone is None or any(key.startswith("gates.") for content in contents for key in content):
+        return _from_own(entry, contents, source, wanted, new_head)
+    return _from_backbone(entry, entry.backbone, contents, source, wanted)
+
+
+def _from_backbone(
+    entry: Entry, backbone: Entry, contents: list[dict[str, Tensor]], source: str, wanted: int | None
+) -> Loaded:
+    """A gated network on a trained backbone; the gates are new."""
+    classes = wanted or _count_classes(backbone, _own_keys(backbone, contents)) or entry.classes
+    donor, _, notes = _from_own(backbone, contents, source, classes, new_head=True)
+    network = entry.build(classes)
+    assert isinstance(network, Gated)
+    state = donor.state_dict()
+    network.backbone.load_state_dict({key: state[key] for key in network.backbone.state_dict()})
+    return network, classes, [*notes[:-1], f"new gates of {classes} classes"]
+
+
+def _from_own(
+    entry: Entry, contents: list[dict[str, Tensor]], source: str, wanted: int | None, new_head: bool
+) -> Loaded:
+    """A model filled from its own checkpoints."""
     state = _own_keys(entry, contents)
-    head = {key for key in shapes(entry.name, 1) if key.rpartition(".")[0] in entry.head}
+    head = {key for key in shapes(entry, 1) if key.rpartition(".")[0] in entry.head}
     classes = _count_classes(entry, state)
     if new_head:
         classes, state = wanted, {key: tensor for key, tensor in state.items() if key not in head}
     classes = classes or entry.classes
-    expected = {key: s for key, s in shapes(entry.name, classes).items() if not (new_head and key in head)}
+    expected = {key: s for key, s in shapes(entry, classes).items() if not (new_head and key in head)}
     check_types({key: tensor for key, tensor in state.items() if key in expected}, source)
     state, inflated = inflate(complete(state, expected), expected)
     if difference := differences(state, expected):
@@ -107,7 +164,7 @@ def _with_weights(
         state |= {key: own[key] for key in head}
     fill(network, state, source)
     notes = ["inflated from images"] * inflated + [f"new head of {classes} classes"] * new_head
-    return network, classes, ", ".join([source, *notes])
+    return network, classes, [source, *notes]
 
 
 def _find_files(entry: Entry, weights: Weights) -> tuple[list[Path], str]:
@@ -123,9 +180,10 @@ def _find_files(entry: Entry, weights: Weights) -> tuple[list[Path], str]:
     for path in paths:
         if not os.path.exists(path):
             known = list(entry.weights)
+            named = f", only {', '.join(known)}" if known else ""
             raise UsageError(
-                f"there is no file {shown(path)}, and {entry.name} has no weights of that name, only "
-                f"{', '.join(known)}.{nearest(str(path), known)}"
+                f"there is no file {shown(path)}, and {entry.name} has no weights of that name{named}."
+                f"{nearest(str(path), known)}"
             )
     if len(paths) not in {1, len(entry.streams) or 1}:
         raise UsageError(f"{entry.name} takes {len(entry.streams) or 1} checkpoints, not {len(paths)}.")
@@ -134,7 +192,7 @@ def _find_files(entry: Entry, weights: Weights) -> tuple[list[Path], str]:
 
 def _limit(entry: Entry) -> int:
     """Bytes that a checkpoint may hold: many times the network, since training states can lie beside it."""
-    numbers = sum(shape.numel() for shape in shapes(entry.name, entry.classes).values())
+    numbers = sum(shape.numel() for shape in shapes(entry, entry.classes).values())
     return max(32 * 4 * numbers, 2**30)
 
 
@@ -152,7 +210,7 @@ def _count_classes(entry: Entry, state: dict[str, Tensor]) -> int | None:
     """The number of classes of a checkpoint's classifier; None where it has none of the right shape."""
     name = f"{entry.head[0]}.weight"
     weight = state.get(name)
-    if weight is None or weight.shape[1:] != shapes(entry.name, 1)[name][1:]:
+    if weight is None or weight.shape[1:] != shapes(entry, 1)[name][1:]:
         return None
     return weight.shape[0]
 
@@ -163,7 +221,7 @@ def _hint(contents: list[dict[str, Tensor]]) -> str:
     for entry in MODELS.values():
         if len(contents) in {1, len(entry.streams)}:
             state = _own_keys(entry, contents)
-            expected = shapes(entry.name, _count_classes(entry, state) or entry.classes)
+            expected = shapes(entry, _count_classes(entry, state) or entry.classes)
             if not differences(complete(state, expected), expected):
                 fitting.append(entry.name)
     return f"; it fits {' and '.join(fitting)}" if fitting else ""

@@ -1,4 +1,4 @@
-"""Bottleneck ResNets over space, or space and time: resnet2d-50, resnet3d-50 and resnext3d-101.
+"""Bottleneck ResNets over space, or space and time: resnet2d-50, resnet3d-50, resnext3d-101 and -small.
 
 The module names are those of torchvision and of Hara's networks, so that their checkpoints load as they are.
 """
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from glocal.models.inputs import check_input
+from glocal.models.backbone import Backbone
 
 CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 NORM: dict[int, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -51,7 +51,7 @@ def _stage(
     )
 
 
-class ResNet(nn.Module):
+class ResNet(Backbone):
     """Stem, four stages of bottlenecks, mean over all positions, linear classifier.
 
     Takes clips `(B, 3, T, H, W)`, or images `(B, 3, H, W)` with `dims=2`, of any size; returns logits
@@ -64,7 +64,17 @@ class ResNet(nn.Module):
     dims : 2 for images, 3 for clips.
     widths : channels of each stage's 3-wide convolutions.
     groups : of the 3-wide convolutions (ResNeXt's cardinality).
+    stem : channels of the first convolution; stage 1 puts out four times as many, and each later stage
+        twice as many as the one before.
     """
+
+    stages = {  # noqa: RUF012
+        "conv": ("conv1", "bn1", "relu"),
+        "layer1": ("maxpool", "layer1"),
+        "layer2": ("layer2",),
+        "layer3": ("layer3",),
+        "layer4": ("layer4",),
+    }
 
     def __init__(
         self,
@@ -73,31 +83,34 @@ class ResNet(nn.Module):
         dims: int = 3,
         widths: Sequence[int] = (64, 128, 256, 512),
         groups: int = 1,
+        stem: int = 64,
     ):
         super().__init__()
         self.dims = dims
         stride = 2 if dims == 2 else (1, 2, 2)
-        self.conv1 = CONVOLUTION[dims](3, 64, 7, stride=stride, padding=3, bias=False)  # type: ignore[arg-type]
-        self.bn1 = NORM[dims](64)
+        self.conv1 = CONVOLUTION[dims](3, stem, 7, stride=stride, padding=3, bias=False)  # type: ignore[arg-type]
+        self.bn1 = NORM[dims](stem)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = POOL[dims](3, stride=2, padding=1)
-        self.layer1 = _stage(depths[0], dims, 64, widths[0], 256, 1, groups)
-        self.layer2 = _stage(depths[1], dims, 256, widths[1], 512, 2, groups)
-        self.layer3 = _stage(depths[2], dims, 512, widths[2], 1024, 2, groups)
-        self.layer4 = _stage(depths[3], dims, 1024, widths[3], 2048, 2, groups)
-        self.fc = nn.Linear(2048, num_classes)
+        self.layer1 = _stage(depths[0], dims, stem, widths[0], 4 * stem, 1, groups)
+        self.layer2 = _stage(depths[1], dims, 4 * stem, widths[1], 8 * stem, 2, groups)
+        self.layer3 = _stage(depths[2], dims, 8 * stem, widths[2], 16 * stem, 2, groups)
+        self.layer4 = _stage(depths[3], dims, 16 * stem, widths[3], 32 * stem, 2, groups)
+        self.fc = nn.Linear(32 * stem, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        check_input(x, channels=3, dims=self.dims)
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        logits: Tensor = self.fc(x.flatten(2).mean(2))
+        logits: Tensor = self.fc(self.body(x).flatten(2).mean(2))
         return logits
 
 
 def resnext3d_101(num_classes: int) -> ResNet:
     """3D ResNeXt-101, 32 groups (Hara et al., CVPR 2018)."""
     return ResNet((3, 4, 23, 3), num_classes, widths=(128, 256, 512, 1024), groups=32)
+
+
+def resnext3d_small(num_classes: int) -> ResNet:
+    """A 3D ResNeXt of 20 layers and 0.9 M weights, 8 groups: trains on a processor."""
+    return ResNet((1, 2, 2, 1), num_classes, widths=(32, 64, 128, 256), groups=8, stem=16)
 
 
 def resnet3d_50(num_classes: int) -> ResNet:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from glocal.models.inputs import check_input
+from glocal.models.backbone import Backbone
 
 
 def _conv(inputs: int, outputs: int, kernel: tuple[int, int, int], stride: int = 1) -> nn.Conv3d:
@@ -61,11 +61,19 @@ class Head(nn.Module):
         return logits
 
 
-class Slow(nn.Module):
+class Slow(Backbone):
     """Clips `(B, 3, T, H, W)` of any size to logits `(B, num_classes)`.
 
     `blocks` holds the stem, the four stages and the head.
     """
+
+    stages = {  # noqa: RUF012
+        "conv": ("blocks.0.conv", "blocks.0.norm", "blocks.0.activation"),
+        "layer1": ("blocks.0.pool", "blocks.1"),
+        "layer2": ("blocks.2",),
+        "layer3": ("blocks.3",),
+        "layer4": ("blocks.4",),
+    }
 
     def __init__(self, depths: Sequence[int], num_classes: int):
         super().__init__()
@@ -88,8 +96,7 @@ class Slow(nn.Module):
         self.blocks.append(Head(inputs, num_classes))
 
     def forward(self, x: Tensor) -> Tensor:
-        check_input(x, channels=3)
-        logits: Tensor = self.blocks(x)
+        logits: Tensor = self.blocks[5](self.body(x))
         return logits
 
 

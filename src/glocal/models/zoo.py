@@ -1,9 +1,9 @@
 """The networks that glocal knows: what builds each, what it takes, and where its weights are."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -13,12 +13,13 @@ from glocal.errors import UsageError, nearest
 from glocal.models import c3d, i3d, r3d, resnet, slow
 from glocal.models.checkpoints import shapes_of
 from glocal.models.download import Download
+from glocal.models.gated import gated
 from glocal.video.clipform import ClipForm
 
 Renames = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entry:
     """A network of the zoo.
 
@@ -34,6 +35,8 @@ class Entry:
     head : module paths of the classifier, which is replaced for another number of classes.
     renames : pattern → replacement, applied in turn to the keys of other programs' checkpoints.
     streams : prefixes of the keys where a model consists of several networks.
+    gates : name → layer of the gates that a gated network has, or can have on this backbone.
+    backbone : of a gated network; its checkpoints can start one.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Entry:
     head: tuple[str, ...] = ("fc",)
     renames: Renames = ()
     streams: tuple[str, ...] = ()
+    gates: Mapping[str, str] = field(default_factory=dict)
+    backbone: "Entry | None" = None
 
     def rename(self, key: str) -> str:
         """The network's own name for a key of a checkpoint."""
@@ -66,6 +71,8 @@ RESNET_LAYERS = {
 SLOW_LAYERS = {"conv": "blocks.0.activation"} | {f"layer{i}": f"blocks.{i}" for i in range(1, 5)}
 R3D_LAYERS = RESNET_LAYERS | {"conv": "stem"}
 I3D_LAYERS = {name: name for name in ("Conv3d_1a_7x7", "Mixed_3c", "Mixed_4f", "Mixed_5c")}
+RESNET_GATES = {name: name for name in RESNET_LAYERS}
+I3D_GATES = {"layer1": "Mixed_3c", "layer2": "Mixed_4f", "layer3": "Mixed_5c"}
 C3D_LAYERS = {"conv1": "relu1", "conv2": "relu2", "conv3": "relu3b", "conv4": "relu4b", "conv5": "relu5b"}
 
 TORCHVISION_TO_SLOW: Renames = (
@@ -122,6 +129,7 @@ I3D_BOTH_CLIP = ClipForm(
     frames=64, short_side=256, size=224, range=(-1.0, 1.0), fps=25.0, modality="rgb+flow"
 )
 R3D_CLIP = ClipForm(frames=16, mean=(0.43216, 0.394666, 0.37645), std=(0.22803, 0.22145, 0.216989))
+SMALL_CLIP = ClipForm(frames=16, short_side=112, size=112, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225))
 C3D_CLIP = ClipForm(frames=16, mean=(104.0, 117.0, 128.0), range=(0.0, 255.0))
 IMAGE = ClipForm(
     frames=1, short_side=256, size=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), image=True
@@ -151,6 +159,7 @@ ENTRIES = (
             "ucf101": (Download("resnext-101-kinetics-ucf101_split1.pth", page=HARA_2018),),
             "hmdb51": (Download("resnext-101-kinetics-hmdb51_split1.pth", page=HARA_2018),),
         },
+        gates=RESNET_GATES,
     ),
     Entry(
         # Its published files count the 700 classes in an order that was never published: they stay numbers.
@@ -165,6 +174,17 @@ ENTRIES = (
             "kinetics700": (Download("r3d50_K_200ep.pth", page=HARA_2020),),
             "imagenet": RESNET50_FILE,
         },
+        gates=RESNET_GATES,
+    ),
+    Entry(
+        name="resnext3d-small",
+        title="Small 3D ResNeXt",
+        paper="Hara et al., CVPR 2018, in small",
+        build=resnet.resnext3d_small,
+        layers=RESNET_LAYERS,
+        clip=SMALL_CLIP,
+        classes=400,
+        gates=RESNET_GATES,
     ),
     Entry(
         name="slow-50",
@@ -178,6 +198,7 @@ ENTRIES = (
         weights={"kinetics400": (SLOW_FILE,), "imagenet": RESNET50_FILE},
         head=("blocks.5.proj",),
         renames=TORCHVISION_TO_SLOW,
+        gates=RESNET_GATES,
     ),
     Entry(
         name="slow-101",
@@ -191,6 +212,7 @@ ENTRIES = (
         weights={"imagenet": RESNET101_FILE},
         head=("blocks.5.proj",),
         renames=TORCHVISION_TO_SLOW,
+        gates=RESNET_GATES,
     ),
     Entry(
         name="i3d-rgb",
@@ -203,6 +225,7 @@ ENTRIES = (
         labels="kinetics400",
         weights={"kinetics400": (I3D_RGB_FILE,)},
         head=("logits.conv3d",),
+        gates=I3D_GATES,
     ),
     Entry(
         name="i3d-flow",
@@ -215,6 +238,7 @@ ENTRIES = (
         labels="kinetics400",
         weights={"kinetics400": (I3D_FLOW_FILE,)},
         head=("logits.conv3d",),
+        gates=I3D_GATES,
     ),
     Entry(
         name="i3d-two-stream",
@@ -283,32 +307,77 @@ ENTRIES = (
     ),
 )
 
-MODELS: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
+
+def gated_entry(backbone: Entry, gates: Mapping[str, str], clip: ClipForm) -> Entry:
+    """The gated network on a backbone, made for clips of `clip.frames`; `gates` name → layer, from the stem up."""
+    subset = "" if gates == backbone.gates else ":" + "+".join(gates)
+    layers = list(backbone.layers)
+    deepest = max(layers.index(layer) for layer in gates.values())
+    return Entry(
+        name=f"gated/{backbone.name}{subset}",
+        title=f"Gated {backbone.title}",
+        paper="3DCAM and gated 3D CNN, section 3.9",
+        build=partial(gated, backbone.build, gates, clip.frames),
+        layers={layer: f"backbone.{backbone.layers[layer]}" for layer in layers[: deepest + 1]},
+        clip=clip,
+        classes=backbone.classes,
+        labels=backbone.labels,
+        weights=backbone.weights,
+        head=tuple(f"gates.{gate}" for gate in gates),
+        gates=gates,
+        backbone=backbone,
+    )
+
+
+GATED = tuple(gated_entry(entry, entry.gates, entry.clip) for entry in ENTRIES if entry.gates)
+MODELS: dict[str, Entry] = {entry.name: entry for entry in (*ENTRIES, *GATED)}
 
 
 def model_names() -> list[str]:
-    """The names that `load_model` takes."""
+    """The names that `load_model` takes, beside those of gated networks with some of their gates."""
     return list(MODELS)
 
 
-def find_entry(name: str) -> Entry:
-    """The entry called `name`.
+@cache
+def find_entry(name: str, clip: ClipForm | None = None) -> Entry:
+    """The entry called `name`, for clips of another form if one is given.
+
+    A gated network has all the gates of its backbone, or those named behind a colon:
+    `gated/resnext3d-101:layer3+layer4`.
 
     Raises
     ------
-    UsageError : there is none.
+    UsageError : there is no such model, or it has no such gate.
     """
-    if name not in MODELS:
+    base, colon, subset = name.partition(":")
+    if base not in MODELS:
         names = model_names()
-        raise UsageError(f"there is no model '{name}', only {', '.join(names)}.{nearest(name, names)}")
-    return MODELS[name]
+        raise UsageError(f"there is no model '{base}', only {', '.join(names)}.{nearest(base, names)}")
+    entry = MODELS[base]
+    clip = clip or entry.clip
+    if entry.backbone is not None:
+        gates = _subset(entry, subset.split("+")) if colon else entry.gates
+        return gated_entry(entry.backbone, gates, clip)
+    if colon:
+        raise UsageError(f"{base} has no gates to choose; name a gated network, such as {GATED[0].name}.")
+    return replace(entry, clip=clip)
+
+
+def _subset(entry: Entry, chosen: Iterable[str]) -> dict[str, str]:
+    known = list(entry.gates)
+    for gate in chosen:
+        if gate not in known:
+            raise UsageError(
+                f"{entry.name} has no gate '{gate}', only {', '.join(known)}.{nearest(gate, known)}"
+            )
+    return {gate: layer for gate, layer in entry.gates.items() if gate in chosen}
 
 
 @cache
-def shapes(name: str, classes: int) -> dict[str, torch.Size]:
+def shapes(entry: Entry, classes: int) -> dict[str, torch.Size]:
     """The keys and shapes of a model's state dict; takes no memory."""
     with torch.device("meta"):
-        return shapes_of(MODELS[name].build(classes))
+        return shapes_of(entry.build(classes))
 
 
 def summary() -> list[dict[str, Any]]:

@@ -4,10 +4,19 @@ from pathlib import Path
 
 from ..explanation import Explanation
 from ..video import Video
-from .overlay import COLOUR_MAPS, overlay, overlay_frames, write_overlay
+from .overlay import COLOUR_MAPS, Style, Truth, overlay, overlay_frames, write_overlay
 from .page import write_page
 
-__all__ = ["COLOUR_MAPS", "overlay", "overlay_frames", "write_overlay", "write_page", "write_report"]
+__all__ = [
+    "COLOUR_MAPS",
+    "Style",
+    "Truth",
+    "overlay",
+    "overlay_frames",
+    "write_overlay",
+    "write_page",
+    "write_report",
+]
 
 
 def write_report(
@@ -15,34 +24,22 @@ def write_report(
     video: Video,
     folder: Path,
     stem: str,
-    *,
-    strength: float = 0.75,
-    colours: str = "inferno",
-    threshold: float = 0.5,
-    side_by_side: bool = False,
+    style: Style = Style(),  # noqa: B008 (immutable)
+    truth: Truth | None = None,
 ) -> list[Path]:
     """Write `<stem>.npz`, `.json`, `.mp4` (`.png` for an image) and `.html`; see the functions for each.
 
+    Args:
+        truth: the true boxes of each frame, where they are known.
+
     Returns:
         The paths written, the page first.
+
+    Raises:
+        InputError: the folder cannot be written.
     """
-    facts = explanation.save(folder, stem, threshold)
-    media = write_overlay(
-        explanation,
-        video,
-        facts.with_suffix(".png" if video.is_image else ".mp4"),
-        strength=strength,
-        colours=colours,
-        threshold=threshold,
-        side_by_side=side_by_side,
-    )
-    page = write_page(
-        explanation,
-        video,
-        media,
-        facts.with_suffix(".html"),
-        strength=strength,
-        colours=colours,
-        threshold=threshold,
-    )
+    facts = explanation.save(folder, stem, style.threshold or 0.5)
+    media = facts.with_suffix(".png" if video.is_image else ".mp4")
+    write_overlay(explanation, video, media, style, truth)
+    page = write_page(explanation, video, media, facts.with_suffix(".html"), style, truth)
     return [page, media, facts, facts.with_suffix(".npz")]

@@ -1,7 +1,8 @@
 """Attention drawn over frames."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,6 +27,8 @@ COLOUR_MAPS = {
     "cividis": cv2.COLORMAP_CIVIDIS,
 }
 BOX_COLOUR = (64, 240, 255)
+TRUTH_COLOUR = (255, 255, 255)
+Truth = Sequence[Sequence[Box]]
 
 
 @lru_cache(maxsize=16)
@@ -53,25 +56,61 @@ def _mixing_tables(name: str, strength: float) -> tuple[Image, Image]:
     return added, left
 
 
-def overlay(frame: Image, attention: Map, strength: float = 0.75, colours: str = "inferno") -> Image:
+@dataclass(frozen=True)
+class Style:
+    """How attention is drawn.
+
+    Attributes:
+        strength: opacity in [0, 1] where the attention is 1.
+        colours: a name in `COLOUR_MAPS`.
+        threshold: of the boxes (see `glocal.localization.boxes`), or None for no boxes.
+        side_by_side: the plain frame on the left of each.
+
+    Raises:
+        UsageError: a value out of range.
+    """
+
+    strength: float = 0.75
+    colours: str = "inferno"
+    threshold: float | None = 0.5
+    side_by_side: bool = False
+
+    def __post_init__(self) -> None:
+        colour_table(self.colours)
+        if not 0 <= self.strength <= 1:
+            raise UsageError(f"overlay strength {self.strength} is out of range; choose one in [0, 1].")
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise UsageError(f"box threshold {self.threshold} is out of range; choose one in (0, 1].")
+
+
+def overlay(frame: Image, attention: Map, style: Style = Style()) -> Image:
     """`frame` `(H, W, 3)` with `attention` `(H, W)` in [0, 1] over it, by table look-up.
 
     The opacity is `strength · attention`: what gets no attention stays as it is.
     """
-    added, left = _mixing_tables(colours, strength)
+    added, left = _mixing_tables(style.colours, style.strength)
     levels = cv2.cvtColor((attention * np.float32(255)).astype(np.uint8), cv2.COLOR_GRAY2RGB)
     kept = cv2.multiply(frame, cv2.LUT(levels, left[:, None]), scale=1 / 255)
     return np.asarray(cv2.add(kept, cv2.LUT(levels, added[:, None])), np.uint8)
 
 
-def draw_boxes(frame: Image, found: Sequence[Box]) -> None:
+def draw_boxes(frame: Image, found: Iterable[Box], colour: tuple[int, int, int] = BOX_COLOUR) -> None:
     """Outline `found` in `frame`, in place: inside the box, with a dark line along the bright one."""
     width = max(1, round(min(frame.shape[:2]) / 160))
     for box in found:
         for inset in range(width + 1):
-            colour = BOX_COLOUR if inset < width else (0, 0, 0)
             corner = (box.x0 + inset, box.y0 + inset)
-            cv2.rectangle(frame, corner, (box.x1 - 1 - inset, box.y1 - 1 - inset), colour, 1)
+            opposite = (box.x1 - 1 - inset, box.y1 - 1 - inset)
+            cv2.rectangle(frame, corner, opposite, colour if inset < width else (0, 0, 0), 1)
+
+
+def draw(frame: Image, attention: Map, style: Style, truth: Iterable[Box] = ()) -> Image:
+    """`overlay` with the boxes of the attention, and those that are known to be true."""
+    drawn = overlay(frame, attention, style)
+    draw_boxes(drawn, truth, TRUTH_COLOUR)
+    if style.threshold is not None:
+        draw_boxes(drawn, boxes(attention, style.threshold))
+    return drawn
 
 
 def title(explanation: Explanation) -> str:
@@ -85,38 +124,27 @@ def title(explanation: Explanation) -> str:
 def overlay_frames(
     explanation: Explanation,
     video: Video,
-    *,
-    strength: float = 0.75,
-    colours: str = "inferno",
-    threshold: float | None = 0.5,
-    side_by_side: bool = False,
+    style: Style = Style(),
+    truth: Truth | None = None,
 ) -> Iterator[Image]:
     """Every frame of `video` with its attention, boxes, class and score; `(H, W, 3)` uint8 RGB.
 
     Args:
-        threshold: of the boxes (see `glocal.localization.boxes`), or None for no boxes.
-        side_by_side: the plain frame on the left, `(H, 2·W, 3)`.
+        truth: the true boxes of each frame, drawn in white.
     """
-    if not 0 <= strength <= 1:
-        raise UsageError(f"overlay strength {strength} is out of range; choose one in [0, 1].")
     label = caption(title(explanation), (video.height, video.width))
-    for frame, attention in zip(video, explanation.frames(), strict=False):
-        drawn = overlay(frame, attention, strength, colours)
-        if threshold is not None:
-            draw_boxes(drawn, boxes(attention, threshold))
+    for index, (frame, attention) in enumerate(zip(video, explanation.frames(), strict=False)):
+        drawn = draw(frame, attention, style, truth[index] if truth else ())
         label.paste(drawn)
-        yield np.concatenate([frame, drawn], axis=1) if side_by_side else drawn
+        yield np.concatenate([frame, drawn], axis=1) if style.side_by_side else drawn
 
 
 def write_overlay(
     explanation: Explanation,
     video: Video,
     path: "str | os.PathLike[str]",
-    *,
-    strength: float = 0.75,
-    colours: str = "inferno",
-    threshold: float | None = 0.5,
-    side_by_side: bool = False,
+    style: Style = Style(),
+    truth: Truth | None = None,
 ) -> Path:
     """Write `overlay_frames` as an H.264 video at the original frame rate, or as a picture for an image.
 
@@ -127,14 +155,7 @@ def write_overlay(
         InputError: it cannot be written.
     """
     path = Path(path)
-    drawn = overlay_frames(
-        explanation,
-        video,
-        strength=strength,
-        colours=colours,
-        threshold=threshold,
-        side_by_side=side_by_side,
-    )
+    drawn = overlay_frames(explanation, video, style, truth)
     with writing(path):
         if video.is_image:
             with atomic_path(path) as temporary:

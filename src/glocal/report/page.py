@@ -13,9 +13,8 @@ import numpy.typing as npt
 from .. import __version__
 from ..explanation import Explanation
 from ..files import atomic_path, writing
-from ..localization import boxes
 from ..video import Video
-from .overlay import Image, draw_boxes, overlay
+from .overlay import Image, Style, Truth, draw, overlay
 
 KEY_FRAMES = 6
 EMBEDDED_BYTES = 24 * 2**20
@@ -27,10 +26,8 @@ def write_page(
     video: Video,
     media: Path,
     path: "str | os.PathLike[str]",
-    *,
-    strength: float = 0.75,
-    colours: str = "inferno",
-    threshold: float = 0.5,
+    style: Style = Style(),  # noqa: B008 (immutable)
+    truth: Truth | None = None,
 ) -> Path:
     """Write the report of `explanation` to `path`.
 
@@ -44,14 +41,13 @@ def write_page(
     peak = int(np.argmax(explanation.relevance))
     frames = dict(zip(sorted({*keys, peak}), video.frames_at(sorted({*keys, peak})), strict=True))
 
-    def picture(index: int, layer: str | None = None) -> str:
-        attention = explanation.frame(index, layer)
-        if layer is not None:
-            attention = attention / (attention.max() or 1.0)
-        drawn = overlay(frames[index], attention, strength, colours)
-        if layer is None:
-            draw_boxes(drawn, boxes(attention, threshold))
-        return data_uri(drawn)
+    def picture(index: int) -> str:
+        found = truth[index] if truth else ()
+        return data_uri(draw(frames[index], explanation.frame(index), style, found))
+
+    def layer_picture(layer: str) -> str:
+        attention = explanation.frame(peak, layer)
+        return data_uri(overlay(frames[peak], attention / (attention.max() or 1), style))
 
     embedded = media.stat().st_size <= EMBEDDED_BYTES
     page = _template().render(
@@ -60,6 +56,8 @@ def write_page(
         media=_file_uri(media) if embedded else media.name,
         embedded=embedded,
         is_video=media.suffix == ".mp4",
+        columns=2 if style.side_by_side else 1,
+        truth=truth is not None,
         aspect=float(video.width * video.sample_aspect_ratio / video.height),
         duration=float(explanation.times[-1] + 1 / explanation.video.fps),
         timeline=timeline_path(explanation.times, explanation.relevance),
@@ -67,7 +65,7 @@ def write_page(
         keys=[(i, float(explanation.times[i]), float(explanation.relevance[i]), picture(i)) for i in keys],
         peak=(peak, float(explanation.times[peak])),
         layers=[
-            (name, volume.peaks[peak] * volume.factor, picture(peak, name))
+            (name, volume.peaks[peak] * volume.factor, layer_picture(name))
             for name, volume in explanation.layer_volumes.items()
         ],
     )

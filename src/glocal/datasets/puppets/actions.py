@@ -91,6 +91,13 @@ def _arm(pose: Pose, side: int, weight: Array, *angles: Array | float) -> None:
         pose.arm[:, side, i] += weight * (angle - pose.arm[:, side, i])
 
 
+def _stand(pose: Pose, side: int, weight: Array, forward: float, left: float = 0.0) -> None:
+    """Sets a foot elsewhere while `weight` is 1, lifting it on its way."""
+    pose.foot[:, side, 0] += forward * weight
+    pose.foot[:, side, 1] += left * weight
+    pose.foot[:, side, 2] += 0.14 * weight * (1 - weight)
+
+
 def _cycles(move: Move, rate: float) -> int:
     return max(2, round(rate * move.seconds))
 
@@ -236,7 +243,6 @@ def squat(pose: Pose, u: Array, move: Move) -> None:
     a, b, c, _ = move.manner
     down = pulse(u, 0.42 + 0.05 * a, 0.56 + 0.05 * b)
     _lower(pose, down, 0.25 * move.gain, 0.55 + 0.1 * c)
-    pose.foot[:, :, 1] += SIDE * 0.03 * ease(u / 0.12)[:, None] * ease((1 - u) / 0.12)[:, None]
     for side in (LEFT, RIGHT):
         _arm(pose, side, down, 1.75, 0.1, 1.9, -0.1)
 
@@ -275,8 +281,8 @@ def punch(pose: Pose, u: Array, move: Move) -> None:
         _arm(pose, hand, out, level, 0.05, level + 0.05, -0.1)
         pose.twist -= SIDE[hand] * 0.45 * move.gain * out
         pose.lean += 0.08 * out
-    pose.foot[:, other, 0] += 0.1 * pulse(u, 0.15, 0.88)
-    pose.foot[:, side, 0] -= (0.06 + 0.02 * d) * pulse(u, 0.15, 0.88)
+    _stand(pose, other, pulse(u, 0.15, 0.88), 0.1)
+    _stand(pose, side, pulse(u, 0.18, 0.85), -0.06 - 0.02 * d)
 
 
 def throw(pose: Pose, u: Array, move: Move) -> None:
@@ -296,10 +302,9 @@ def throw(pose: Pose, u: Array, move: Move) -> None:
     _arm(pose, other, pulse(u, 0.3, 0.65) * 0.8, 1.35 + 0.1 * b, 0.4, 1.5, 0.2)
     pose.twist -= SIDE[side] * 0.6 * move.gain * back
     pose.lean += np.where(back > 0, -0.12, -0.3) * back
-    step = pulse(u, 0.5, 0.75) * (0.16 + 0.03 * c)
-    pose.foot[:, other, 0] += step
-    pose.foot[:, other, 2] += 0.05 * np.sin(np.pi * np.clip(u / 0.5, 0, 1))
-    pose.pelvis[:, 0] += 0.45 * step
+    step = pulse(u, 0.5, 0.75)
+    _stand(pose, other, step, 0.16 + 0.03 * c)
+    pose.pelvis[:, 0] += 0.08 * step
     pose.pelvis[:, 2] -= 0.02 * pulse(u, 0.5, 0.75)
 
 
@@ -315,8 +320,8 @@ def swing(pose: Pose, u: Array, move: Move) -> None:
     pose.twist += SIDE[side] * 0.6 * across
     pose.turn += SIDE[side] * 0.25 * across
     pose.pelvis[:, 2] -= 0.03 * on
-    pose.foot[:, other, 0] += (0.1 + 0.03 * b) * pulse(u, 0.4, 0.8)
-    pose.foot[:, side, 1] += SIDE[side] * (0.05 + 0.02 * d) * pulse(u, 0.25, 0.8)
+    _stand(pose, other, pulse(u, 0.4, 0.8), 0.1 + 0.03 * b)
+    _stand(pose, side, pulse(u, 0.2, 0.85), 0.0, float(SIDE[side]) * (0.05 + 0.02 * d))
 
 
 def clap(pose: Pose, u: Array, move: Move) -> None:
@@ -355,23 +360,18 @@ GRAB = 0.5  # progress at which a hand takes what lies on the ground
 
 
 def pick_up(pose: Pose, u: Array, move: Move) -> None:
-    a, b, c, _ = move.manner
+    a, b, c, d = move.manner
     side = move.side
-    down = pulse(u, GRAB, GRAB + 0.02)
-    knees = 0.17 + 0.07 * a
+    down = pulse(u, 0.45, 0.55)
+    knees = 0.21 + 0.06 * a
     _lower(pose, down, knees, 0.35)
-    angle = (1.0 - 1.6 * (knees - 0.17)) * down
+    angle = (1.15 - 2.0 * (knees - 0.21)) * down
     pose.lean += 0.35 * angle
     pose.bend += 0.65 * angle
-    pose.reach[:, side] = ease(u / 0.45) * ease((1 - u) / 0.45)
-    pose.goal[:, side] = floor_spot(move)
+    pose.reach[:, side] = pulse(u, 0.4, 0.6)
+    pose.goal[:, side] = [0.2 + 0.03 * d, SIDE[side] * 0.06, ANKLE + 0.03]
     pose.twist += SIDE[side] * -0.15 * down
     _arm(pose, 1 - side, down, 0.9 + 0.2 * b, 0.4, 1.0 + 0.2 * c, 0.1)
-
-
-def floor_spot(move: Move) -> Array:
-    """Where, ahead of the standing figure, the hand meets a thing on the ground; (forward, left, up)."""
-    return np.array([0.2 + 0.03 * move.manner[3], SIDE[move.side] * 0.06, ANKLE + 0.03])
 
 
 Motion = Callable[[Pose, Array, Move], None]

@@ -7,10 +7,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from glocal.datasets.puppets.actions import BY_NAME, Action
+from glocal.datasets.puppets.actions import BY_NAME
 from glocal.datasets.puppets.camera import Image
-from glocal.datasets.puppets.figure import ARM, LEG, PARTS_PER_FIGURE, TOOL, TRUNK
-from glocal.datasets.puppets.skeleton import LEFT, RIGHT
+from glocal.datasets.puppets.parts import BODY, PARTS_PER_FIGURE, THING, limbs
 
 Mask = npt.NDArray[np.bool_]
 Boxes = npt.NDArray[np.int32]
@@ -28,19 +27,8 @@ class Act:
     @property
     def numbers(self) -> tuple[int, ...]:
         """Of the acting limbs and the handled thing, in the map of parts of a figure."""
-        return acting_numbers(BY_NAME[self.action], self.side)
-
-
-def acting_numbers(action: Action, side: int) -> tuple[int, ...]:
-    limbs = {
-        "arm": ARM[side],
-        "leg": LEG[side],
-        "arms": ARM[LEFT] + ARM[RIGHT],
-        "legs": LEG[LEFT] + LEG[RIGHT],
-        "trunk": TRUNK,
-    }
-    tool = (TOOL,) if action.handles else ()
-    return tuple(number for limb in action.acting for number in limbs[limb]) + tool
+        action = BY_NAME[self.action]
+        return limbs(action.acting, self.side) + ((THING,) if action.handles else ())
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,19 +53,19 @@ class Actor:
     @cached_property
     def mask(self) -> Mask:
         """(T, H, W) the body, without what it holds."""
-        return self._select([number for number in range(1, PARTS_PER_FIGURE) if number != TOOL])
+        return self._select(BODY)
 
     @cached_property
     def thing(self) -> Mask:
         """(T, H, W) what the figure holds, throws or has before its feet."""
-        return self._select([TOOL])
+        return self._select((THING,))
 
     @cached_property
     def acting(self) -> Mask:
         """(T, H, W) the limbs and the thing that make the action, in its frames; False in all others."""
         out = np.zeros(self._parts.shape, bool)
         for act in self.acts:
-            out[act.start : act.end] = self._select(list(act.numbers), slice(act.start, act.end))
+            out[act.start : act.end] = self._select(act.numbers, slice(act.start, act.end))
         return out
 
     @cached_property
@@ -85,7 +73,7 @@ class Actor:
         """(T, 4) x0, y0, x1, y1, half-open: the tight box of `mask`; zeros where nothing is visible."""
         return tight_boxes(self.mask)
 
-    def _select(self, numbers: list[int], frames: slice = slice(None)) -> Mask:
+    def _select(self, numbers: tuple[int, ...], frames: slice = slice(None)) -> Mask:
         table = np.zeros(256, bool)
         table[PARTS_PER_FIGURE * self.index + np.array(numbers)] = True
         return np.asarray(table[self._parts[frames]])

@@ -10,20 +10,10 @@ from tqdm import tqdm
 
 from glocal.datasets.puppets.clip import Actor, PuppetClip
 from glocal.datasets.puppets.dataset import Puppets
-from glocal.datasets.puppets.figure import ARM, LEG, PARTS_PER_FIGURE, TOOL, TRUNK
-from glocal.datasets.puppets.skeleton import LEFT, RIGHT
+from glocal.datasets.puppets.parts import GROUPS, PARTS_PER_FIGURE
 from glocal.datasets.puppets.untrimmed import PuppetVideo, UntrimmedPuppets
 from glocal.errors import InputError
 from glocal.files import atomic_path
-
-PARTS = {
-    "trunk": TRUNK,
-    "left arm": ARM[LEFT],
-    "right arm": ARM[RIGHT],
-    "left leg": LEG[LEFT],
-    "right leg": LEG[RIGHT],
-    "thing": (TOOL,),
-}
 
 
 def export(
@@ -68,7 +58,7 @@ def export(
             "size": list(dataset.size),
             "distractor": dataset.distractor,
             "actions": list(dataset.actions),
-            "parts": {name: list(numbers) for name, numbers in PARTS.items()},
+            "parts": {name: list(numbers) for name, numbers in GROUPS.items()},
             "parts_per_figure": PARTS_PER_FIGURE,
             kind: records,
         }

@@ -9,9 +9,11 @@ import numpy as np
 from glocal.datasets.puppets.actions import ACTIONS, BY_NAME, draw_move, stance
 from glocal.datasets.puppets.backdrop import paint
 from glocal.datasets.puppets.camera import Image
-from glocal.datasets.puppets.figure import PARTS_PER_FIGURE, Sprite, sprite
+from glocal.datasets.puppets.figure import Sprite, sprite
 from glocal.datasets.puppets.lens import record
 from glocal.datasets.puppets.look import Look, draw_look, pick
+from glocal.datasets.puppets.outline import View
+from glocal.datasets.puppets.parts import PARTS_PER_FIGURE
 from glocal.datasets.puppets.performance import Performance, freeze, perform
 from glocal.datasets.puppets.props import draw_moving, draw_occluder
 from glocal.datasets.puppets.script import Script, draw_tool
@@ -71,7 +73,7 @@ def film(draw: Draw, setting: Setting, times: Array, scripts: list[Script], tile
     rng = draw("light")
     sun = draw_sun(rng, stage.indoors)
     sprites = [
-        sprite(build, look, performance, place, stage.camera, sun.on_screen)
+        sprite(build, look, performance, View(place, stage.camera, sun.on_screen))
         for (build, look, performance), place in zip(cast, stage.places, strict=True)
     ]
     shadows = [
@@ -117,9 +119,8 @@ def _bystander(rng: np.random.Generator, times: Array) -> tuple[Build, Look, Per
     if rng.random() < 0.5:
         return build, look, perform(build, pose, (), times, hand, where)
     action = BY_NAME[pick(rng, ACTIONS)]
-    performance = freeze(build, pose, action, draw_move(rng, hand, 1.4), float(rng.random()), hand)
-    performance.where[:] = where
-    return build, look, performance
+    move = draw_move(rng, hand, 1.4)
+    return build, look, freeze(build, pose, action, move, float(rng.random()), hand, where)
 
 
 def _figure(item: Sprite, first: int) -> _Layer:

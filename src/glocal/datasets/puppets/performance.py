@@ -5,10 +5,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from glocal.datasets.puppets.actions import BY_NAME, GRAB, Action, Move, floor_spot
+from glocal.datasets.puppets.actions import BY_NAME, GRAB, Action, Move
 from glocal.datasets.puppets.skeleton import Array, Build, Joints, Pose, joints
 
 GROUND_SPOT = np.array([0.24, 0.0, 0.05])  # where a thing lies that nobody touches
+LOW = 0.1  # height up to which a thing lies on the ground, for the eye
 RELEASE = 0.57  # progress of a throw at which the ball leaves the hand
 
 ABSENT, HELD, GROUND, FLYING = range(4)  # where a thing is
@@ -45,9 +46,10 @@ def perform(
     """
     cuts = [(a.end + b.start) / 2 for a, b in pairwise(script)]
     edges = [0, *(int(np.searchsorted(times, cut)) for cut in cuts), len(times)]
+    windows = list(zip(script, edges[:-1], edges[1:], strict=False))
     progress = []
     travelled = 0.0
-    for segment, low, high in zip(script, edges[:-1], edges[1:], strict=True):
+    for segment, low, high in windows:
         action = BY_NAME[segment.action]
         window = _window(pose, low, high)
         u = action.progress(
@@ -59,13 +61,14 @@ def perform(
         travelled = float(window.travel[-1])
         progress.append(u)
     body = joints(build, pose)
-    thing, grip = body.hand[:, hand].copy(), body.fist[:, hand]
-    state = np.full(len(times), where)
-    spot = GROUND_SPOT
-    for segment, low, high, u in zip(script, edges[:-1], edges[1:], progress, strict=True):
+    if not script:
+        return Performance(pose, body, *_carried(body, hand, where))
+    thing, state, spot = body.hand[:, hand].copy(), np.full(len(times), where), GROUND_SPOT
+    for (segment, low, high), u in zip(windows, progress, strict=True):
         action = BY_NAME[segment.action]
         if segment.action in ("pick up", "put down"):
-            spot = floor_spot(segment.move) + np.array([pose.travel[low], 0.0, 0.0])
+            spot = body.hand[low + int(np.abs(u - GRAB).argmin()), hand].copy()
+            spot[2] = min(spot[2], LOW)
             state[low:high] = np.where(u > GRAB, HELD, GROUND)
         else:
             state[low:high] = where
@@ -73,10 +76,12 @@ def perform(
             _let_fly(thing[low:high], state[low:high], u, times[low:high], segment.move)
         thing[low:high][state[low:high] == GROUND] = spot
         where = ABSENT if state[high - 1] == FLYING else int(state[high - 1])
-    return Performance(pose, body, thing, grip, state)
+    return Performance(pose, body, thing, body.fist[:, hand], state)
 
 
-def freeze(build: Build, pose: Pose, action: Action, move: Move, progress: float, hand: int) -> Performance:
+def freeze(
+    build: Build, pose: Pose, action: Action, move: Move, progress: float, hand: int, where: int
+) -> Performance:
     """A figure that stands still in one moment of an action, both its feet on the ground."""
     action.motion(pose, np.full(pose.frames, progress), move)
     pose.travel[:] = 0.0
@@ -84,8 +89,14 @@ def freeze(build: Build, pose: Pose, action: Action, move: Move, progress: float
     pose.foot[..., 2] -= lift[:, None]
     pose.pelvis[:, 2] -= lift
     body = joints(build, pose)
-    held = np.full(pose.frames, HELD)
-    return Performance(pose, body, body.hand[:, hand].copy(), body.fist[:, hand], held)
+    thing, state = _carried(body, hand, where)
+    return Performance(pose, body, thing, body.fist[:, hand], state)
+
+
+def _carried(body: Joints, hand: int, where: int) -> tuple[Array, np.ndarray]:
+    """Position and state of a thing that stays in the hand, or on the ground."""
+    thing = body.hand[:, hand].copy()
+    return np.broadcast_to(GROUND_SPOT, thing.shape) if where == GROUND else thing, np.full(len(thing), where)
 
 
 def _window(pose: Pose, low: int, high: int) -> Pose:

@@ -1,0 +1,35 @@
+"""`python -m bench [section …]`: every section prints a table and adds to bench/results.json."""
+
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+from . import attribution, overlay, video
+from .measure import write
+
+SECTIONS = {"attribution": attribution.run, "overlay": overlay.run, "long-video": video.run}
+DEFAULT = ("attribution", "overlay")
+RESULTS = Path(__file__).with_name("results.json")
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or DEFAULT
+    if unknown := set(chosen) - set(SECTIONS):
+        sys.exit(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}.")
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    write({"machine": machine}, RESULTS)
+    print(", ".join(f"{k} {v}" for k, v in machine.items()))
+    for name in chosen:
+        write({name: SECTIONS[name]()}, RESULTS)
+    print(f"\nwritten to {RESULTS}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Five-layer attribution at the clip's size: time in units of one no-grad forward pass, and peak memory."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+import glocal
+
+from .contenders import CONTENDERS, as_array, declare_torchvision_operators
+from .measure import in_fresh_process, interleaved, peak_above
+
+CASES = {
+    "resnext3d-101, 1 × 16×112×112": ("resnext3d-101", (1, 3, 16, 112, 112), 9),
+    "resnext3d-101, 4 × 16×112×112": ("resnext3d-101", (4, 3, 16, 112, 112), 5),
+    "i3d-rgb, 1 × 32×224×224": ("i3d-rgb", (1, 3, 32, 224, 224), 3),
+}
+
+
+def prepare(name: str, shape: tuple[int, ...]) -> tuple[torch.nn.Module, torch.Tensor, list[str]]:
+    """The network as its users get it, a clip, and the module names of its explainable layers."""
+    torch.manual_seed(0)
+    model = glocal.load_model(name)
+    paths = {module: path for path, module in model.network.named_modules()}
+    return model.network, torch.randn(shape), [paths[module] for module in model.layers.values()]
+
+
+def memory(name: str, shape: tuple[int, ...], contender: str) -> float:
+    """Peak MiB of a contender above the loaded network, in this process."""
+    declare_torchvision_operators()
+    network, clips, layers = prepare(name, shape)
+    CONTENDERS["forward"](network, clips, layers)
+    if contender != "forward":
+        CONTENDERS[contender](network, clips[:, :, :8, :32, :32].contiguous(), layers)
+    return peak_above(lambda: CONTENDERS[contender](network, clips, layers))
+
+
+def run() -> dict[str, Any]:
+    declare_torchvision_operators()
+    results: dict[str, Any] = {}
+    for title, (name, shape, rounds) in CASES.items():
+        network, clips, layers = prepare(name, shape)
+        work = {who: partial(function, network, clips, layers) for who, function in CONTENDERS.items()}
+        seconds = interleaved(work, rounds)
+        peaks = {who: in_fresh_process(memory, name, shape, who) for who in CONTENDERS}
+        print(f"\n{title}, {len(layers)} layers")
+        print(f"{'':18}{'seconds':>9}{'× forward':>11}{'÷ glocal':>10}{'peak MiB':>10}")
+        for who, value in seconds.items():
+            ours = value / seconds["glocal 3DCAM"]
+            print(f"{who:18}{value:9.3f}{value / seconds['forward']:11.2f}{ours:10.2f}{peaks[who]:10.0f}")
+        results[title] = {
+            who: {"seconds": value, "forwards": value / seconds["forward"], "peak_mib": peaks[who]}
+            for who, value in seconds.items()
+        }
+        results[title]["autocast"] = autocast(network, clips, layers, rounds)
+    return results
+
+
+def autocast(
+    network: torch.nn.Module, clips: torch.Tensor, layers: list[str], rounds: int
+) -> dict[str, float]:
+    """bfloat16 autocast against float32: time, and Pearson r of the volumes."""
+
+    def low() -> object:
+        with torch.autocast("cpu", torch.bfloat16):
+            return CONTENDERS["glocal 3DCAM"](network, clips, layers)
+
+    def high() -> object:
+        return CONTENDERS["glocal 3DCAM"](network, clips, layers)
+
+    seconds = interleaved({"bfloat16": low, "float32": high}, max(3, rounds // 2))
+    target = glocal.attribute(network, clips, layers=layers).target
+    with torch.autocast("cpu", torch.bfloat16):
+        volume = as_array(glocal.attribute(network, clips, layers=layers, target=target).attention)
+    exact = as_array(glocal.attribute(network, clips, layers=layers, target=target).attention)
+    r = float(np.corrcoef(volume.ravel(), exact.ravel())[0, 1])
+    print(
+        f"bfloat16 autocast: {seconds['bfloat16']:.3f} s, {seconds['bfloat16'] / seconds['float32']:.2f} × float32, "
+        f"Pearson r of the volume {r:.4f}"
+    )
+    return {
+        "seconds": seconds["bfloat16"],
+        "of_float32": seconds["bfloat16"] / seconds["float32"],
+        "pearson_r": r,
+    }
