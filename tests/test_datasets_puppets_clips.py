@@ -191,6 +191,26 @@ def test_a_distractor_moves_the_background_and_no_figure() -> None:
         assert (one.frames != other.frames).any()
 
 
+def test_masks_lie_on_the_pixels_of_their_figure() -> None:
+    """What a bystander changes in the picture is where its mask is, and not some pixels beside it."""
+    alone, joined = (Puppets("train", 60, distractor=kind, occlusion=0) for kind in ("none", "idle"))
+    matched = 0
+    for index in range(0, 60, 6):
+        one, other = alone[index], joined[index]
+        changed = np.abs(one.frames.astype(int) - other.frames).max(-1) > 24
+        figure = other.actors[1].mask | other.actors[1].thing
+
+        def overlap(
+            shift: tuple[int, int], changed: np.ndarray = changed, figure: np.ndarray = figure
+        ) -> float:
+            moved = np.roll(figure, shift, (1, 2))
+            return float((moved & changed).sum() / max((moved | changed).sum(), 1))
+
+        shifts = ((0, 5), (0, -5), (5, 0), (-5, 0))
+        matched += all(overlap((0, 0)) > overlap(shift) for shift in shifts)
+    assert matched >= 9
+
+
 def test_two_acting_figures_stand_apart_and_are_alike_in_size() -> None:
     clips = Puppets("train", 60, distractor="acting", occlusion=0)
     sides = []

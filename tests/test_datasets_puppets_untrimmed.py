@@ -1,5 +1,7 @@
 """Untrimmed videos of puppets."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def test_events_lie_apart_inside_the_video(videos: list[PuppetVideo]) -> None:
     for video in videos:
         assert 1 <= len(video.events) <= 6
         edges = [0, *(edge for event in video.events for edge in (event.start, event.end)), len(video.frames)]
-        assert all(start < end for start, end in zip(edges, edges[1:], strict=False))
+        assert all(start < end for start, end in pairwise(edges))
         assert all(ACTIONS[event.label] == event.action for event in video.events)
 
 
@@ -25,7 +27,7 @@ def test_each_action_begins_in_the_pose_that_the_one_before_ends_in(videos: list
     for video in videos:
         for take in video.takes:
             acts = [BY_NAME[act.action] for act in take.actors[0].acts]
-            assert all(one.end == other.start for one, other in zip(acts, acts[1:], strict=False))
+            assert all(one.end == other.start for one, other in pairwise(acts))
 
 
 def test_shots_cover_the_video_and_cuts_lie_between_them(videos: list[PuppetVideo]) -> None:
@@ -67,7 +69,7 @@ def test_a_pair_alternates() -> None:
     for video in videos:
         names = [event.action for event in video.events]
         assert len(names) >= 3
-        assert all(one != other for one, other in zip(names, names[1:], strict=False))
+        assert all(one != other for one, other in pairwise(names))
 
 
 @pytest.mark.parametrize(

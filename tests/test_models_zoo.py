@@ -15,6 +15,7 @@ def test_every_model_of_the_public_surface_is_there() -> None:
     assert model_names() == [
         "resnext3d-101",
         "resnet3d-50",
+        "resnext3d-small",
         "slow-50",
         "slow-101",
         "i3d-rgb",
@@ -24,6 +25,13 @@ def test_every_model_of_the_public_surface_is_there() -> None:
         "r3d-18",
         "r2plus1d-18",
         "resnet2d-50",
+        "gated/resnext3d-101",
+        "gated/resnet3d-50",
+        "gated/resnext3d-small",
+        "gated/slow-50",
+        "gated/slow-101",
+        "gated/i3d-rgb",
+        "gated/i3d-flow",
     ]
 
 
@@ -107,15 +115,15 @@ def test_a_file_saved_by_hand_is_found_by_its_name(monkeypatch: pytest.MonkeyPat
 def test_image_keys_become_those_of_the_slow_pathway() -> None:
     """All keys of torchvision's ResNet-50 have a place in slow-50."""
     assert TORCHVISION_TO_SLOW
-    renamed = {MODELS["slow-50"].rename(key) for key in shapes("resnet2d-50", 2)}
-    assert renamed == set(shapes("slow-50", 2))
+    renamed = {MODELS["slow-50"].rename(key) for key in shapes(MODELS["resnet2d-50"], 2)}
+    assert renamed == set(shapes(MODELS["slow-50"], 2))
 
 
 def test_mmaction_keys_become_those_of_c3d() -> None:
     public = [f"backbone.conv{i}.conv.weight" for i in ("1a", "2a", "3a", "3b", "4a", "4b", "5a", "5b")]
     public += ["backbone.fc6.weight", "backbone.fc7.weight", "cls_head.fc_cls.weight"]
     renamed = {MODELS["c3d"].rename(key) for key in public}
-    assert renamed == {key for key in shapes("c3d", 2) if key.endswith("weight")}
+    assert renamed == {key for key in shapes(MODELS["c3d"], 2) if key.endswith("weight")}
 
 
 def test_the_summary_has_a_row_for_each_model() -> None:

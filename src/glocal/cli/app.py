@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def say(sentence: str) -> None:
     """One line on stderr."""
-    click.echo(f"glocal: {' '.join(sentence.split())}", err=True)
+    click.echo(f"glocal: {' '.join(sentence.split()).removesuffix('.')}.", err=True)
 
 
 def unexpected(error: Exception) -> str:

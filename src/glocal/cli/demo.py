@@ -1,5 +1,6 @@
 """`glocal demo`: the main job on a clip that needs no download, beside its truth."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -48,7 +49,7 @@ def demo(out: Path, quiet: bool, debug: bool) -> int:
 
 def truth_of(clip: PuppetClip) -> Truth:
     """The acting figure's box in every frame where it is seen."""
-    return [[Box(*map(int, box), 1.0)] if box.any() else [] for box in clip.actors[0].boxes]
+    return [[Box(x0, y0, x1, y1, 1.0)] if x1 > x0 else [] for x0, y0, x1, y1 in clip.actors[0].boxes.tolist()]
 
 
 def summarise(clip: PuppetClip, model: Model, explanation: Explanation, truth: Truth) -> None:
@@ -61,12 +62,13 @@ def summarise(clip: PuppetClip, model: Model, explanation: Explanation, truth: T
     seen = [t for t, boxes in enumerate(truth) if boxes]
     hits = [any(b.x0 <= x < b.x1 and b.y0 <= y < b.y1 for b in truth[t]) for t in seen for y, x in [peaks[t]]]
 
-    def mean_iou(boxes: dict[int, list[Box]]) -> str:
-        return f"{np.mean([max((iou(a, b) for a in boxes[t] for b in truth[t]), default=0.0) for t in seen]):.3f}"
+    def mean_iou(boxes: Mapping[int, Sequence[Box]]) -> str:
+        best = [max((iou(a, b) for a in boxes[t] for b in truth[t]), default=0.0) for t in seen]
+        return f"{np.mean(best):.3f}"
 
     start, end = clip.span
     click.echo(
-        f"clip: {clip.action!r} from frame {start} to {end} of {len(clip.frames)}, with someone who stands idle"
+        f"clip: '{clip.action}' from frame {start} to {end} of {len(clip.frames)}, beside someone who is idle"
     )
     click.echo(
         f"network: {model.name}, untrained (weights {model.weights}): it has learned nothing about this\n"

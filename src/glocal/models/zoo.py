@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from glocal.errors import UsageError, nearest
 from glocal.models import c3d, i3d, r3d, resnet, slow
+from glocal.models.backbone import Backbone
 from glocal.models.checkpoints import shapes_of
 from glocal.models.download import Download
 from glocal.models.gated import gated
@@ -309,7 +310,7 @@ ENTRIES = (
 
 
 def gated_entry(backbone: Entry, gates: Mapping[str, str], clip: ClipForm) -> Entry:
-    """The gated network on a backbone, made for clips of `clip.frames`; `gates` name → layer, from the stem up."""
+    """The gated network on a backbone, for clips of `clip.frames`; `gates` name → layer, from the stem up."""
     subset = "" if gates == backbone.gates else ":" + "+".join(gates)
     layers = list(backbone.layers)
     deepest = max(layers.index(layer) for layer in gates.values())
@@ -317,7 +318,7 @@ def gated_entry(backbone: Entry, gates: Mapping[str, str], clip: ClipForm) -> En
         name=f"gated/{backbone.name}{subset}",
         title=f"Gated {backbone.title}",
         paper="3DCAM and gated 3D CNN, section 3.9",
-        build=partial(gated, backbone.build, gates, clip.frames),
+        build=partial(gated, cast(Callable[[int], Backbone], backbone.build), gates, clip.frames),
         layers={layer: f"backbone.{backbone.layers[layer]}" for layer in layers[: deepest + 1]},
         clip=clip,
         classes=backbone.classes,

@@ -19,6 +19,7 @@ from .overlay import Image, Style, Truth, draw, overlay
 KEY_FRAMES = 6
 EMBEDDED_BYTES = 24 * 2**20
 TIMELINE = (1000, 120)
+PICTURE_WIDTH = 480
 
 
 def write_page(
@@ -94,7 +95,10 @@ def timeline_path(times: npt.NDArray[np.float64], relevance: npt.NDArray[np.floa
 
 
 def data_uri(image: Image) -> str:
-    """`image` `(H, W, 3)` RGB as a JPEG inside an address."""
+    """`image` `(H, W, 3)` RGB, at most `PICTURE_WIDTH` pixels wide, as a JPEG inside an address."""
+    if image.shape[1] > PICTURE_WIDTH:
+        height = max(1, round(image.shape[0] * PICTURE_WIDTH / image.shape[1]))
+        image = np.asarray(cv2.resize(image, (PICTURE_WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8)
     _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 

@@ -34,7 +34,7 @@ class Puppets:
     - "mixed": each of the two independently, half of the time;
     - "acting": a second figure of about the same size does a different action at the same time. Either action
       could be the label (`clip.actors` names both): for asking what an explanation of each one shows, not for
-      accuracy.
+      accuracy. To fit both in, their stature is at most 0.6 frame widths.
     """
 
     def __init__(

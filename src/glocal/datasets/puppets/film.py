@@ -64,7 +64,7 @@ def film(draw: Draw, setting: Setting, times: Array, scripts: list[Script], tile
     stature = draw_stature(rng, setting.scale)
     side_by_side = len(scripts) > 1
     if side_by_side:
-        stature = max(min(stature, 0.6 * setting.size[1] / setting.size[0]), setting.scale[0])
+        stature = min(stature, 0.6 * setting.size[1] / setting.size[0])
     performances = [performance for *_, performance in cast]
     stage = draw_stage(rng, setting.size, times, stature, performances, side_by_side)
     aspect = setting.size[1] / setting.size[0]
@@ -120,7 +120,7 @@ def _bystander(rng: np.random.Generator, times: Array) -> tuple[Build, Look, Per
         return build, look, perform(build, pose, (), times, hand, where)
     action = BY_NAME[pick(rng, ACTIONS)]
     move = draw_move(rng, hand, 1.4)
-    return build, look, freeze(build, pose, action, move, float(rng.random()), hand, where)
+    return build, look, freeze(build, pose, action, move, float(rng.random()), times, hand, where)
 
 
 def _figure(item: Sprite, first: int) -> _Layer:

@@ -8,7 +8,8 @@ import numpy as np
 from glocal.datasets.puppets.actions import BY_NAME, GRAB, Action, Move
 from glocal.datasets.puppets.skeleton import Array, Build, Joints, Pose, joints
 
-GROUND_SPOT = np.array([0.24, 0.0, 0.05])  # where a thing lies that nobody touches
+SPOT = np.array([0.24, 0.0, 0.05])  # where a thing lies that nobody touches
+LYING = np.array([0.6, 0.8, 0.0])  # and how
 LOW = 0.1  # height up to which a thing lies on the ground, for the eye
 RELEASE = 0.57  # progress of a throw at which the ball leaves the hand
 
@@ -36,6 +37,9 @@ class Performance:
     where: np.ndarray  # (T,) ABSENT, HELD, GROUND or FLYING
 
 
+Played = list[tuple[Segment, slice, Array]]  # what governs which frames, and its progress in them
+
+
 def perform(
     build: Build, pose: Pose, script: tuple[Segment, ...], times: Array, hand: int, where: int
 ) -> Performance:
@@ -46,41 +50,23 @@ def perform(
     """
     cuts = [(a.end + b.start) / 2 for a, b in pairwise(script)]
     edges = [0, *(int(np.searchsorted(times, cut)) for cut in cuts), len(times)]
-    windows = list(zip(script, edges[:-1], edges[1:], strict=False))
-    progress = []
+    played: Played = []
     travelled = 0.0
-    for segment, low, high in windows:
-        action = BY_NAME[segment.action]
-        window = _window(pose, low, high)
-        u = action.progress(
-            np.clip((times[low:high] - segment.start) / (segment.end - segment.start), 0.0, 1.0)
-        )
+    for segment, low, high in zip(script, edges[:-1], edges[1:], strict=False):
+        action, span = BY_NAME[segment.action], slice(low, high)
+        done = (times[span] - segment.start) / (segment.end - segment.start)
+        u = action.progress(np.clip(done, 0.0, 1.0))
+        window = _window(pose, span)
         action.motion(window, u, segment.move)
         window.travel += travelled - window.travel[0]
         window.goal[..., 0] += window.travel[0]
         travelled = float(window.travel[-1])
-        progress.append(u)
-    body = joints(build, pose)
-    if not script:
-        return Performance(pose, body, *_carried(body, hand, where))
-    thing, state, spot = body.hand[:, hand].copy(), np.full(len(times), where), GROUND_SPOT
-    for (segment, low, high), u in zip(windows, progress, strict=True):
-        action = BY_NAME[segment.action]
-        if segment.action in ("pick up", "put down"):
-            spot = body.hand[low + int(np.abs(u - GRAB).argmin()), hand].copy()
-            spot[2] = min(spot[2], LOW)
-            state[low:high] = np.where(u > GRAB, HELD, GROUND)
-        else:
-            state[low:high] = where
-        if segment.action == "throw":
-            _let_fly(thing[low:high], state[low:high], u, times[low:high], segment.move)
-        thing[low:high][state[low:high] == GROUND] = spot
-        where = ABSENT if state[high - 1] == FLYING else int(state[high - 1])
-    return Performance(pose, body, thing, body.fist[:, hand], state)
+        played.append((segment, span, u))
+    return _carry(pose, joints(build, pose), played, times, hand, where)
 
 
 def freeze(
-    build: Build, pose: Pose, action: Action, move: Move, progress: float, hand: int, where: int
+    build: Build, pose: Pose, action: Action, move: Move, progress: float, times: Array, hand: int, where: int
 ) -> Performance:
     """A figure that stands still in one moment of an action, both its feet on the ground."""
     action.motion(pose, np.full(pose.frames, progress), move)
@@ -88,19 +74,30 @@ def freeze(
     lift = pose.foot[..., 2].min(axis=1)
     pose.foot[..., 2] -= lift[:, None]
     pose.pelvis[:, 2] -= lift
-    body = joints(build, pose)
-    thing, state = _carried(body, hand, where)
-    return Performance(pose, body, thing, body.fist[:, hand], state)
+    return _carry(pose, joints(build, pose), [], times, hand, where)
 
 
-def _carried(body: Joints, hand: int, where: int) -> tuple[Array, np.ndarray]:
-    """Position and state of a thing that stays in the hand, or on the ground."""
-    thing = body.hand[:, hand].copy()
-    return np.broadcast_to(GROUND_SPOT, thing.shape) if where == GROUND else thing, np.full(len(thing), where)
+def _carry(pose: Pose, body: Joints, played: Played, times: Array, hand: int, where: int) -> Performance:
+    """The path of the thing while the body moves."""
+    thing, grip = body.hand[:, hand].copy(), body.fist[:, hand].copy()
+    state = np.full(len(times), where)
+    spots = np.broadcast_to(SPOT, thing.shape).copy()
+    for segment, span, u in played:
+        state[span] = where
+        if segment.action in ("pick up", "put down"):
+            state[span] = np.where(u > GRAB, HELD, GROUND)
+            spot = thing[span][np.abs(u - GRAB).argmin()]
+            spots[span.start :] = np.minimum(spot, [np.inf, np.inf, LOW])
+        elif segment.action == "throw" and where == HELD:
+            _let_fly(thing[span], state[span], u, times[span], segment.move)
+        where = ABSENT if state[span][-1] == FLYING else int(state[span][-1])
+    lies = state == GROUND
+    thing[lies], grip[lies] = spots[lies], LYING
+    return Performance(pose, body, thing, grip, state)
 
 
-def _window(pose: Pose, low: int, high: int) -> Pose:
-    return Pose(*(getattr(pose, item.name)[low:high] for item in fields(Pose)))
+def _window(pose: Pose, span: slice) -> Pose:
+    return Pose(*(getattr(pose, item.name)[span] for item in fields(Pose)))
 
 
 def _let_fly(thing: Array, state: np.ndarray, u: Array, times: Array, move: Move) -> None:

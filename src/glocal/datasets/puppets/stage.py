@@ -71,15 +71,17 @@ def draw_stage(
     x += float(rng.uniform(-0.5, 0.5)) * (0.1 * aspect if side_by_side else slack)
     depth = float(way[:, 1].min() + way[:, 1].max()) / 2  # of the path's middle
     main = Placement(x - middle, 2 * feet - depth, stature, main.heading, tilt)
-    places = [main]
-    for other in performances[1:]:
-        places.append(_beside(rng, ground, main, path + main.x, aspect, tilt, other, side_by_side))
-    if side_by_side:
-        follow = 0.0
-    slack = 0.04 if side_by_side else 0.5 * slack
-    track = np.stack([follow * (path - middle), (1.0 - side_by_side) * (way[:, 1] - depth)], -1)
-    camera = _camera(rng, size, times, track, slack)
-    return Stage(ground, indoors, camera, tuple(places))
+    track = np.stack([follow * (path - middle), way[:, 1] - depth], -1)
+    camera = (
+        _camera(rng, size, times, 0.0 * track, 0.04)
+        if side_by_side
+        else _camera(rng, size, times, track, 0.5 * slack)
+    )
+    others = [
+        _beside(rng, ground, main, path + main.x, aspect, tilt, other, side_by_side)
+        for other in performances[1:]
+    ]
+    return Stage(ground, indoors, camera, (main, *others))
 
 
 def _beside(
