@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -31,7 +31,7 @@ def construct(make: Callable[..., T], values: Any, where: str, **defaults: Any) 
     ----------
     make : a dataclass, another class or a function, with annotated parameters.
     values : a mapping of parameter names to plain data, as from YAML or JSON.
-    where : what the values are, for messages: `recipe.yaml: optimizer`.
+    where : what the values are, for messages: `recipe.yaml:`, `recipe.yaml: optimizer`.
     defaults : for parameters that `values` leaves out, before those of `make`.
 
     Raises
@@ -51,7 +51,8 @@ def construct(make: Callable[..., T], values: Any, where: str, **defaults: Any) 
     arguments = dict(defaults)
     for name, parameter in parameters.items():
         if name in values:
-            arguments[name] = fitted(values[name], hints.get(name, Any), f"{where}.{name}")
+            inner = f"{where} {name}" if where.endswith(":") else f"{where}.{name}"
+            arguments[name] = fitted(values[name], hints.get(name, Any), inner)
         elif name not in defaults and parameter.default is inspect.Parameter.empty:
             raise UsageError(f"{where} lacks the key '{name}'.")
     try:
@@ -84,7 +85,7 @@ def fitted(value: Any, kind: Any, where: str) -> Any:
         if len(kinds) == len(value):
             parts = enumerate(zip(value, kinds, strict=True))
             return tuple(fitted(part, kind, f"{where}[{index}]") for index, (part, kind) in parts)
-    elif origin is list and isinstance(value, list | tuple):
+    elif origin in (list, Sequence) and isinstance(value, list | tuple):
         return [fitted(part, inner[0], f"{where}[{index}]") for index, part in enumerate(value)]
     elif origin in (dict, Mapping) and isinstance(value, Mapping):
         return {str(key): fitted(part, inner[1], f"{where}.{key}") for key, part in value.items()}
@@ -127,7 +128,7 @@ def _words(kind: Any) -> str:
         if inner[1:] == (...,):
             return f"a list, each item {_words(inner[0])}"
         return f"a list of {len(inner)} items"
-    if get_origin(kind) is list:
+    if get_origin(kind) in (list, Sequence):
         return f"a list, each item {_words(get_args(kind)[0])}"
     if get_origin(kind) in (dict, Mapping) or is_dataclass(kind):
         return "a table of keys and values"

@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": ("demo", "Render a clip and explain it."),
     "explain": ("explain", "Show where and when a model sees its reasons for a class."),
     "classify": ("classify", "Print the best classes of videos."),
+    "train": ("train", "Train a network as a recipe says."),
     "models": ("listing", "List the models."),
     "methods": ("listing", "List the attribution methods."),
     "layers": ("listing", "List the layers of a model that can be explained."),

@@ -18,7 +18,7 @@ def load(name: str, weights: str | None, labels: str | None, device: str | None)
     torch.manual_seed(0)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = load_model(name, weights, labels=labels, device=device)
-    if weights is None:
+    if model.weights == "random":
         say(f"{name} has random weights, so what it sees means nothing; --weights gives it trained ones.")
     return model
 

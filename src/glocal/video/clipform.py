@@ -13,22 +13,20 @@ Modality = Literal["rgb", "flow", "rgb+flow"]
 class ClipForm:
     """The clip that a network was trained on.
 
-    Attributes
-    ----------
-    frames : sampled frames in a clip.
-    stride : from one sampled frame to the next, in frames of the video (after resampling to `fps`).
-    short_side : pixels; frames are resized so that their short side has this length.
-    size : pixels; side of the centre crop that the network was trained on.
-    mean, std : per RGB channel, applied after scaling to `range`; flow is divided by 20 instead.
-    range : 0 … 255 maps linearly to this.
-    fps : frames a second that the video is resampled to first; None keeps the video's own.
-    modality : what the network sees; "rgb+flow" stands for the two streams.
-    crop : how much of a frame is explained unless told otherwise.
-    image : the network takes images `(B, C, H, W)`.
+    Attributes:
+        frames: sampled frames in a clip.
+        stride: from one sampled frame to the next, in frames of the video (after resampling to `fps`).
+        short_side: pixels; frames are resized so that their short side has this length.
+        size: pixels; side of the centre crop that the network was trained on.
+        mean, std: per RGB channel, applied after scaling to `range`; flow is divided by 20 instead.
+        range: 0 … 255 maps linearly to this.
+        fps: frames a second that the video is resampled to first; None keeps the video's own.
+        modality: what the network sees; "rgb+flow" stands for the two streams.
+        crop: how much of a frame is explained unless told otherwise.
+        image: the network takes images `(B, C, H, W)`.
 
-    Raises
-    ------
-    UsageError : a value that no clip can have.
+    Raises:
+        UsageError: a value that no clip can have.
     """
 
     frames: int

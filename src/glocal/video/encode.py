@@ -47,10 +47,9 @@ def write_video(
     Odd sizes are padded to even ones by repeating the last row or column. `times`, in seconds, is when each
     frame is shown; without them frames follow each other at `fps`. The file appears whole or not at all.
 
-    Raises
-    ------
-    InputError : the file cannot be written, or PyAV comes without an H.264 encoder.
-    UsageError : no frames, frames of different sizes, fewer times than frames, or an unknown suffix.
+    Raises:
+        InputError: the file cannot be written, or PyAV comes without an H.264 encoder.
+        UsageError: no frames, frames of different sizes, fewer times than frames, or an unknown suffix.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:

@@ -15,9 +15,8 @@ def flow(previous: Frame, following: Frame) -> npt.NDArray[np.float32]:
 
     Returns `(h, w, 2)` float32: pixels to the right and down that each point of `previous` has moved.
 
-    Raises
-    ------
-    InputError : OpenCV is installed without its contrib modules.
+    Raises:
+        InputError: OpenCV is installed without its contrib modules.
     """
     optflow: Any = getattr(cv2, "optflow", None)
     if optflow is None:

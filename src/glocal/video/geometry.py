@@ -18,11 +18,10 @@ LONGEST = {"full": 8, "center": 256}
 class Geometry:
     """Resize, then crop; knows its inverse.
 
-    Attributes
-    ----------
-    frame : (H, W), pixels of the video's frames.
-    resized : (h, w), pixels of the resized frame.
-    crop : (top, left, h, w), pixels of the resized frame that the network sees.
+    Attributes:
+        frame: (H, W), pixels of the video's frames.
+        resized: (h, w), pixels of the resized frame.
+        crop: (top, left, h, w), pixels of the resized frame that the network sees.
     """
 
     frame: tuple[int, int]
@@ -35,10 +34,9 @@ class Geometry:
 
         "full" keeps the whole frame, "center" the square of `form.size` pixels in the middle.
 
-        Raises
-        ------
-        InputError : the frame is too elongated to be resized.
-        UsageError : an unknown crop.
+        Raises:
+            InputError: the frame is too elongated to be resized.
+            UsageError: an unknown crop.
         """
         crop = crop or form.crop
         if crop not in LONGEST:

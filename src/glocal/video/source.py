@@ -20,10 +20,9 @@ def read_video(source: "str | os.PathLike[str] | npt.NDArray[Any]", fps: float |
 
     `fps` is the rate of a folder's or an array's frames (25 unless given); files know theirs.
 
-    Raises
-    ------
-    InputError : the file is missing, unreadable, empty, damaged beyond its first frame, or no video.
-    UsageError : an array of another shape or type, or an `fps` for a file.
+    Raises:
+        InputError: the file is missing, unreadable, empty, damaged beyond its first frame, or no video.
+        UsageError: an array of another shape or type, or an `fps` for a file.
     """
     if isinstance(source, np.ndarray):
         return from_array(source, fps)

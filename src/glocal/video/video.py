@@ -26,15 +26,14 @@ class Picture(NamedTuple):
 class Video(ABC):
     """Frames in the order of presentation, decoded as they are asked for; `read_video` makes one.
 
-    Attributes
-    ----------
-    path : the file or folder; None for an array.
-    name : the file's name without its suffix.
-    width, height : pixels, of frames that stand upright.
-    fps : frames a second, on average.
-    sample_aspect_ratio : width of a pixel over its height.
-    is_image : a single picture, not a video of one frame.
-    notes : sentences on what is wrong with the file, complete once every frame has been decoded.
+    Attributes:
+        path: the file or folder; None for an array.
+        name: the file's name without its suffix.
+        width, height: pixels, of frames that stand upright.
+        fps: frames a second, on average.
+        sample_aspect_ratio: width of a pixel over its height.
+        is_image: a single picture, not a video of one frame.
+        notes: sentences on what is wrong with the file, complete once every frame has been decoded.
     """
 
     path: Path | None
@@ -82,9 +81,8 @@ class Video(ABC):
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
         """Frames at ascending indices, decoding no more than what lies between them.
 
-        Raises
-        ------
-        UsageError : indices that descend or that the video does not have.
+        Raises:
+            UsageError: indices that descend or that the video does not have.
         """
         if any(a > b for a, b in pairwise(indices)):
             raise UsageError("frames can only be picked in ascending order")

@@ -24,13 +24,12 @@ TIE = 1e-6
 class Window:
     """A clip and where it lies in its video.
 
-    Attributes
-    ----------
-    index : ordinal of the window.
-    points : (n,) ordinals of the sampled points on the grid that all windows share, non-decreasing.
-    frames : (n,) indices of the sampled frames in the video, non-decreasing.
-    clip : (1, C, n, h, w) float32, normalised; (1, C, h, w) for images; [rgb, flow] for two streams.
-    repeated : points at the end that repeat the last frame, because the video is shorter than the clip.
+    Attributes:
+        index: ordinal of the window.
+        points: (n,) ordinals of the sampled points on the grid that all windows share, non-decreasing.
+        frames: (n,) indices of the sampled frames in the video, non-decreasing.
+        clip: (1, C, n, h, w) float32, normalised; (1, C, h, w) for images; [rgb, flow] for two streams.
+        repeated: points at the end that repeat the last frame, because the video is shorter than the clip.
     """
 
     index: int
@@ -65,10 +64,9 @@ def windows(
 
     `geometry` is how frames are resized and cropped, by default what `form` and `crop` ask for.
 
-    Raises
-    ------
-    UsageError : `overlap` outside [0, 1).
-    InputError : the video cannot be decoded, or its frames are too elongated to be resized.
+    Raises:
+        UsageError: `overlap` outside [0, 1).
+        InputError: the video cannot be decoded, or its frames are too elongated to be resized.
     """
     if not 0 <= overlap < 1:
         raise UsageError(f"overlap must be at least 0 and less than 1, not {overlap}")

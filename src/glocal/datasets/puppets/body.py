@@ -60,17 +60,17 @@ def _head(build: Build, look: Look, body: Joints) -> list[Bone]:
 def _thing(look: Look, performance: Performance) -> list[Bone]:
     at, grip, size = performance.thing, performance.grip, look.tool_size
     if look.tool == "ball":
-        centre = at + 0.03 * size * grip
-        return [(THING, centre, centre, 0.05 * size, 0.05 * size)]
+        centre = at + 0.04 * size * grip
+        return [(THING, centre, centre, 0.064 * size, 0.064 * size)]
     if look.tool == "racket":
         throat, near, far = (at + reach * size * grip for reach in (0.13, 0.18, 0.24))
         return [
             (THING, at - 0.02 * grip, throat, 0.013, 0.013),
-            (THING, near, far, 0.062 * size, 0.066 * size),
+            (THING, near, far, 0.066 * size, 0.07 * size),
         ]
     if look.tool == "box":
-        across = np.array([0.0, 0.04 * size, 0.0])
-        return [(THING, at + across, at - across, 0.062 * size, 0.062 * size)]
+        across = np.array([0.0, 0.05 * size, 0.0])
+        return [(THING, at + across, at - across, 0.075 * size, 0.075 * size)]
     return []
 
 

@@ -56,6 +56,11 @@ class Camera:
     roll: Array  # (T,) radians
 
     @property
+    def aspect(self) -> float:
+        """Width of the frame, in frame heights."""
+        return self.size[1] / self.size[0]
+
+    @property
     def scale(self) -> Array:
         """(T,) pixels a frame height of the scene."""
         return self.size[0] * self.zoom

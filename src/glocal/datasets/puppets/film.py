@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from glocal.datasets.puppets.actions import ACTIONS, BY_NAME, draw_move, stance
 from glocal.datasets.puppets.backdrop import paint
 from glocal.datasets.puppets.camera import Image
-from glocal.datasets.puppets.figure import Sprite, sprite
+from glocal.datasets.puppets.figure import sprite
 from glocal.datasets.puppets.lens import record
 from glocal.datasets.puppets.look import Look, draw_look, pick
 from glocal.datasets.puppets.outline import View
@@ -19,7 +20,7 @@ from glocal.datasets.puppets.props import draw_moving, draw_occluder
 from glocal.datasets.puppets.script import Script, draw_tool
 from glocal.datasets.puppets.shadow import cast_shadow, darken, draw_sun
 from glocal.datasets.puppets.skeleton import Array, Build, draw_build
-from glocal.datasets.puppets.stage import draw_stage, draw_stature
+from glocal.datasets.puppets.stage import Stage, draw_stage
 from glocal.datasets.puppets.texture import Textures
 
 Draw = Callable[[str], np.random.Generator]  # the random numbers for one purpose
@@ -45,86 +46,80 @@ class Shot:
     extents: list[Array]  # (T, 4) of each figure's body, pixels
 
 
+@dataclass
+class _Role:
+    build: Build
+    look: Look
+    performance: Performance
+
+
 class _Layer(Protocol):
     def __call__(self, t: int, image: Image, numbers: Image) -> None: ...
 
 
 def film(draw: Draw, setting: Setting, times: Array, scripts: list[Script], tiles: Textures) -> Shot:
     """Renders the frames at `times` (T,), evenly spaced seconds."""
-    cast: list[tuple[Build, Look, Performance]] = []
-    for index, script in enumerate(scripts):
-        rng = draw(f"figure {index}")
-        build, look = draw_build(rng), draw_look(rng, script.tool)
-        pose = stance(rng, times)
-        cast.append((build, look, perform(build, pose, script.segments, times, script.hand, script.where)))
+    cast = [_actor(draw(f"figure {index}"), script, times) for index, script in enumerate(scripts)]
     if setting.idle:
         cast.append(_bystander(draw("bystander"), times))
-
-    rng = draw("stage")
-    stature = draw_stature(rng, setting.scale)
-    side_by_side = len(scripts) > 1
-    if side_by_side:
-        stature = min(stature, 0.6 * setting.size[1] / setting.size[0])
-    performances = [performance for *_, performance in cast]
-    stage = draw_stage(rng, setting.size, times, stature, performances, side_by_side)
-    aspect = setting.size[1] / setting.size[0]
-    canvas = paint(draw("backdrop"), setting.size, tiles, stage.ground, stage.indoors)
-
-    rng = draw("light")
-    sun = draw_sun(rng, stage.indoors)
-    sprites = [
-        sprite(build, look, performance, View(place, stage.camera, sun.on_screen))
-        for (build, look, performance), place in zip(cast, stage.places, strict=True)
-    ]
+    stage = draw_stage(
+        draw("stage"),
+        setting.size,
+        setting.scale,
+        times,
+        [role.performance for role in cast],
+        len(scripts) > 1,
+    )
+    sun = draw_sun(draw("light"), stage.indoors)
     shadows = [
-        cast_shadow(performance, place, stage.camera, sun)
-        for performance, place in zip(performances, stage.places, strict=True)
+        cast_shadow(role.performance, place, stage.camera, sun)
+        for role, place in zip(cast, stage.places, strict=True)
     ]
-    layers: list[tuple[float, _Layer]] = [
-        (place.y, _figure(item, PARTS_PER_FIGURE * index))
-        for index, (item, place) in enumerate(zip(sprites, stage.places, strict=True))
+    sprites = [
+        sprite(role.build, role.look, role.performance, View(place, stage.camera, sun.on_screen))
+        for role, place in zip(cast, stage.places, strict=True)
     ]
-    if setting.motion:
-        moving = draw_moving(draw("moving"), stage.camera, stage.ground, times, aspect)
-        layers.append((moving.depth, moving.draw))
-    rng = draw("occluder")
-    if rng.random() < setting.occlusion:
-        x = stage.places[0].on_screen(performances[0].joints.pelvis)[:, 0].mean()
-        occluder = draw_occluder(rng, stage.camera, stage.ground, float(x), aspect)
-        layers.append((occluder.depth, occluder.draw))
+    layers = _props(draw, setting, times, stage)
+    for index, (item, place) in enumerate(zip(sprites, stage.places, strict=True)):
+        layers.append((place.y, partial(item.draw, first=PARTS_PER_FIGURE * index)))
     layers.sort(key=lambda layer: layer[0])
 
     height, width = setting.size
+    canvas = paint(draw("backdrop"), setting.size, tiles, stage.ground, stage.indoors)
     frames = np.empty((len(times), height, width, 3), np.uint8)
     parts = np.zeros((len(times), height, width), np.uint8)
-    mask = np.zeros((height, width), np.uint8)
-    blur = sun.softness * stature * height
     for t in range(len(times)):
         stage.camera.look(t, canvas, frames[t])
-        mask[:] = 0
-        for shadow in shadows:
-            shadow.draw(t, mask, sun.darkness)
-        darken(frames[t], mask, blur)
+        darken(frames[t], shadows, t, sun)
         for _, paint_layer in layers:
             paint_layer(t, frames[t], parts[t])
-    frames = record(draw("lens"), frames, times, tiles)
-    return Shot(frames, parts, [item.extents for item in sprites])
+    return Shot(record(draw("lens"), frames, times, tiles), parts, [item.extents for item in sprites])
 
 
-def _bystander(rng: np.random.Generator, times: Array) -> tuple[Build, Look, Performance]:
+def _actor(rng: np.random.Generator, script: Script, times: Array) -> _Role:
+    build, look = draw_build(rng), draw_look(rng, script.tool)
+    pose = stance(rng, times)
+    return _Role(build, look, perform(build, pose, script.segments, times, script.hand, script.where))
+
+
+def _bystander(rng: np.random.Generator, times: Array) -> _Role:
     """A figure that does nothing: half of the time it is frozen in the middle of an action."""
     tool, where = draw_tool(rng, None)
     build, look, hand = draw_build(rng), draw_look(rng, tool), int(rng.integers(2))
     pose = stance(rng, times)
     if rng.random() < 0.5:
-        return build, look, perform(build, pose, (), times, hand, where)
+        return _Role(build, look, perform(build, pose, (), times, hand, where))
     action = BY_NAME[pick(rng, ACTIONS)]
-    move = draw_move(rng, hand, 1.4)
-    return build, look, freeze(build, pose, action, move, float(rng.random()), times, hand, where)
+    move, progress = draw_move(rng, hand, 1.4), float(rng.random())
+    return _Role(build, look, freeze(build, pose, action, move, progress, times, hand, where))
 
 
-def _figure(item: Sprite, first: int) -> _Layer:
-    def draw(t: int, image: Image, numbers: Image) -> None:
-        item.draw(t, image, numbers, first)
-
-    return draw
+def _props(draw: Draw, setting: Setting, times: Array, stage: Stage) -> list[tuple[float, _Layer]]:
+    """What moves by itself and what stands in front, each with its depth."""
+    props = []
+    if setting.motion:
+        props.append(draw_moving(draw("moving"), stage.camera, stage.ground, times))
+    rng = draw("occluder")
+    if rng.random() < setting.occlusion:
+        props.append(draw_occluder(rng, stage.camera, stage.ground, stage.middle))
+    return [(prop.depth, prop.draw) for prop in props]

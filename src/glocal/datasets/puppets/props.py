@@ -52,9 +52,9 @@ class _Builder:
             self.polygon(corners, shade(colour, factor))
 
 
-def draw_occluder(rng: np.random.Generator, camera: Camera, ground: Ground, x: float, aspect: float) -> Prop:
+def draw_occluder(rng: np.random.Generator, camera: Camera, ground: Ground, x: float) -> Prop:
     """A post, a fence, a bush or a counter that hides a part of the figure at `x`, never most of it."""
-    size, feet = ground.stature, ground.feet
+    size, feet, aspect = ground.stature, ground.feet, camera.aspect
     nearness = float(rng.uniform(1.03, 1.15))
     out = _Builder(camera, feet + 0.5, parallax=nearness)
     kind = pick(rng, ("post", "fence", "bush", "counter"))
@@ -99,14 +99,12 @@ def draw_occluder(rng: np.random.Generator, camera: Camera, ground: Ground, x: f
     return out.prop
 
 
-def draw_moving(
-    rng: np.random.Generator, camera: Camera, ground: Ground, times: Array, aspect: float
-) -> Prop:
+def draw_moving(rng: np.random.Generator, camera: Camera, ground: Ground, times: Array) -> Prop:
     """A bouncing ball, a passing car, or falling leaves: motion that is no action."""
     kind = pick(rng, ("ball", "car", "leaves"))
-    middle = float(times.mean())
+    middle, aspect = float(times.mean()), camera.aspect
     if kind == "leaves":
-        return _leaves(rng, camera, times, aspect)
+        return _leaves(rng, camera, times)
     farthest = max(0.5, ground.scale(ground.back) + 0.05)
     ratio = float(rng.uniform(farthest, max(0.95, farthest) if kind == "car" else 1.15))
     y = ground.horizon + ratio * (ground.feet - ground.horizon)
@@ -148,14 +146,14 @@ def draw_moving(
     return car.prop
 
 
-def _leaves(rng: np.random.Generator, camera: Camera, times: Array, aspect: float) -> Prop:
+def _leaves(rng: np.random.Generator, camera: Camera, times: Array) -> Prop:
     prop = Prop(9.0)
     colour = hsv(float(rng.uniform(0.04, 0.3)), 0.7, float(rng.uniform(0.4, 0.8)))
     wind = float(rng.uniform(-0.3, 0.3))
     for _ in range(int(rng.integers(5, 12))):
         x0, y0, fall, spin, size, bright = (float(value) for value in rng.random(6))
         flutter = 0.03 * np.sin(2 * np.pi * (1 + spin) * times + 6.28 * y0)
-        x = (x0 - 0.5) * 1.2 * aspect + wind * times + flutter
+        x = (x0 - 0.5) * 1.2 * camera.aspect + wind * times + flutter
         y = (y0 + (0.2 + 0.4 * fall) * times) % 1.2 - 0.6
         turn = 6.28 * (x0 + (0.5 + spin) * times)
         half = 0.006 + 0.012 * size

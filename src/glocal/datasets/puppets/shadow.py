@@ -44,10 +44,10 @@ class Shadow:
 
     limbs: npt.NDArray[np.int32]  # (T, lines, points, 2)
     trunk: npt.NDArray[np.int32]  # (T, 1, points, 2)
-    width: Array  # (T,) pixels of a limb
+    stature: Array  # (T,) pixels
 
     def draw(self, t: int, mask: Image, darkness: int) -> None:
-        thin, thick = max(round(float(self.width[t])), 1), max(round(2.4 * float(self.width[t])), 1)
+        thin, thick = (max(round(share * float(self.stature[t])), 1) for share in (0.07, 0.17))
         cv2.polylines(mask, list(self.limbs[t]), False, darkness, thin, cv2.LINE_8, SHIFT)
         cv2.polylines(mask, list(self.trunk[t]), False, darkness, thick, cv2.LINE_8, SHIFT)
 
@@ -66,15 +66,18 @@ def cast_shadow(performance: Performance, place: Placement, camera: Camera, sun:
         limbs.append([body.shoulder[:, side], body.elbow[:, side], body.wrist[:, side], body.hand[:, side]])
     lines = np.stack([np.stack(line, 1) for line in limbs], 1)
     spine = np.stack([body.pelvis, body.waist, body.neck, body.head], 1)[:, None]
-    return Shadow(ground(lines), ground(spine), 0.07 * place.stature * camera.scale)
+    return Shadow(ground(lines), ground(spine), place.stature * camera.scale)
 
 
-def darken(image: Image, mask: Image, blur: float) -> None:
-    """Takes from `image` the share of its light that `mask` says, in 1/256; `blur` in pixels."""
+def darken(image: Image, shadows: list[Shadow], t: int, sun: Sun) -> None:
+    """Takes the light of frame `t` from where the shadows fall."""
+    mask = np.zeros(image.shape[:2], np.uint8)
+    for shadow in shadows:
+        shadow.draw(t, mask, sun.darkness)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return
-    half = round(blur)
+    half = round(sun.softness * float(shadows[0].stature[t]))
     pad, side = 2 * half + 1, (2 * half + 1, 2 * half + 1)
     y, x = (slice(max(int(line[0]) - pad, 0), int(line[-1]) + pad + 1) for line in (rows, columns))
     soft = cv2.blur(cv2.blur(mask[y, x], side), side) if half else mask[y, x]

@@ -1,0 +1,96 @@
+"""A user's own clips: a folder a class, or a table of paths and labels."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from glocal.datasets.record import Record
+from glocal.errors import InputError, UsageError, nearest
+from glocal.video.paths import shown
+
+VIDEOS = (".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+
+
+def read_folder(root: Path, split: str = "train") -> list[Record]:
+    """The clips `<root>/<split>/<class>/<clip>`: videos, and folders of images. Other files are passed over.
+
+    Raises
+    ------
+    InputError : there is no such folder, or no clip in it.
+    """
+    folder = Path(root) / split
+    try:
+        classes = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+        records = [
+            Record(path, label.name)
+            for label in classes
+            for path in sorted(label.iterdir())
+            if path.name[0] != "." and (path.is_dir() or path.suffix.lower() in VIDEOS)
+        ]
+    except OSError as problem:
+        raise InputError(f"the data set {shown(folder)} cannot be read ({problem.strerror}).") from None
+    if not records:
+        raise InputError(f"{shown(folder)} holds no clips; put them there as <class>/<clip>.mp4.")
+    return records
+
+
+def read_csv(
+    path: Path, root: Path | None = None, only: Mapping[str, Sequence[int | str]] | None = None
+) -> list[Record]:
+    """The clips that a table lists: columns `path` and `label`, perhaps `start` and `end` in seconds.
+
+    Parameters
+    ----------
+    root : folder that the paths start from; by default the table's own.
+    only : column → values; rows with another value there are left out, as for folds: `{"fold": [1, 2, 3]}`.
+
+    Raises
+    ------
+    InputError : the table cannot be read, or a row does not fit; the message gives its line.
+    UsageError : `only` names a column that there is not, or leaves no rows.
+    """
+    path = Path(path)
+    root = path.parent if root is None else Path(root)
+    chosen = {column: {str(value) for value in values} for column, values in (only or {}).items()}
+    records = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file)
+            columns = list(table.fieldnames or ())
+            for column in ("path", "label"):
+                if column not in columns:
+                    raise InputError(f"{shown(path)}, line 1: there is no column '{column}'; add a header.")
+            for column in chosen:
+                if column not in columns:
+                    hint = nearest(column, columns)
+                    raise UsageError(
+                        f"{shown(path)} has no column '{column}', only {', '.join(columns)}.{hint}"
+                    )
+            for row in table:
+                if all(row[column] in values for column, values in chosen.items()):
+                    records.append(_record(row, root, f"{shown(path)}, line {table.line_num}"))
+    except OSError as problem:
+        raise InputError(f"the table {shown(path)} cannot be read ({problem.strerror}).") from None
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise InputError(f"{shown(path)} is not a table in UTF-8 ({problem}).") from None
+    if not records and chosen:
+        raise UsageError(f"{shown(path)} has no rows where {chosen}; choose other values.")
+    if not records:
+        raise InputError(f"{shown(path)} lists no clips; write one a line.")
+    return records
+
+
+def _record(row: Mapping[str, str | None], root: Path, where: str) -> Record:
+    if not row["path"] or not row["label"]:
+        raise InputError(f"{where}: a path and a label are needed, not {dict(row)}.")
+    start, end = row.get("start") or "", row.get("end") or ""
+    if not start and not end:
+        return Record(root / row["path"], row["label"])
+    try:
+        span = (float(start or 0), float(end or "inf"))
+    except ValueError:
+        span = (math.nan, math.nan)
+    if not 0 <= span[0] < span[1]:
+        raise InputError(f"{where}: start and end must be seconds, start first, not '{start}' and '{end}'.")
+    return Record(root / row["path"], row["label"], span)

@@ -1,0 +1,133 @@
+"""Clips as a network takes them, each a function of the run's seed, the epoch and its place alone."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from glocal.training.augmentation import mirrored, vary
+from glocal.training.recipe import Augmentation
+from glocal.training.sampling import all_starts, any_start, grid, window
+from glocal.training.sources import Source
+from glocal.video.clipform import ClipForm
+from glocal.video.flow import flow
+from glocal.video.geometry import Geometry
+from glocal.video.preprocessing import flow_clip, rgb_clip
+from glocal.video.video import Frame
+
+
+class Batch(NamedTuple):
+    """Clips `(B, C, T, H, W)`, or `(B, C, H, W)` of images, with the numbers `(B,)` of their class, of
+    themselves, and of their video."""
+
+    clips: Tensor
+    labels: Tensor
+    numbers: Tensor
+    videos: Tensor
+
+
+class Place(NamedTuple):
+    """Where a training clip stands in a run: the epoch, its place there, and the item that it is of."""
+
+    epoch: int
+    place: int
+    item: int
+
+
+class Shuffled(Sampler[Place]):
+    """Items in an order that follows from the seed and the epoch, and of these one process's share.
+
+    Parameters
+    ----------
+    items : of the source.
+    clips : in an epoch, over all processes.
+    epoch, done : where to begin: the first epoch leaves out the clips that this process has done.
+    """
+
+    def __init__(
+        self, items: int, clips: int, seed: int, rank: int = 0, world: int = 1, epoch: int = 0, done: int = 0
+    ):
+        self.items, self.clips, self.seed, self.rank, self.world = items, clips, seed, rank, world
+        self.epoch, self.done = epoch, done
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before each epoch."""
+        if epoch != self.epoch:
+            self.epoch, self.done = epoch, 0
+
+    def __len__(self) -> int:
+        return self.clips // self.world
+
+    def __iter__(self) -> Iterator[Place]:
+        epoch, rng = self.epoch, np.random.default_rng((self.seed, self.epoch))
+        rounds = -(-self.clips // self.items)
+        order = np.concatenate([rng.permutation(self.items) for _ in range(rounds)])
+        for place in range(self.rank, len(self) * self.world, self.world)[self.done :]:
+            yield Place(epoch, place, int(order[place]))
+
+
+class TrainingClips(Dataset[Batch]):
+    """A clip at a random time of an item, varied at random."""
+
+    def __init__(self, source: Source, form: ClipForm, how: Augmentation, labels: Sequence[str], seed: int):
+        self.source, self.form, self.how, self.labels, self.seed = source, form, how, list(labels), seed
+        self.mirrored = mirrored(labels)
+
+    def __getitem__(self, key: Place) -> Batch:
+        rng = np.random.default_rng((self.seed, key.epoch, key.place))
+        points = grid(self.source.times(key.item), self.form)
+        frames = self.source.read(key.item, window(points, any_start(points, self.form, rng), self.form))
+        label = self.labels.index(self.source.label(key.item))
+        counterpart = self.mirrored[label]
+        flip = bool(rng.random() < self.how.flip) and counterpart is not None
+        if flip and counterpart is not None:
+            label = counterpart
+        frames = vary(frames, min(self.form.size, self.form.short_side), self.how, flip, rng)
+        return _batch(frames, self.form, label, key.place, key.item)
+
+
+class EvaluationClips(Dataset[Batch]):
+    """The clips that cover each item, as `glocal.classify` sees them: the frame's middle, without overlap."""
+
+    def __init__(self, source: Source, form: ClipForm, labels: Sequence[str]):
+        self.source, self.form, self.labels = source, form, list(labels)
+        self.clips = [
+            (item, start)
+            for item in range(len(source))
+            for start in all_starts(grid(source.times(item), form), form)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, number: int) -> Batch:
+        item, start = self.clips[number]
+        frames = self.source.read(item, window(grid(self.source.times(item), self.form), start, self.form))
+        geometry = Geometry.fit(frames[0].shape[:2], self.form, "center")
+        frames = [geometry.forward(frame) for frame in frames]
+        return _batch(frames, self.form, self.labels.index(self.source.label(item)), number, item)
+
+    def share(self, rank: int, world: int) -> list[int]:
+        """The clips of one process; all have as many, for which the first ones are given twice."""
+        padded = np.resize(np.arange(len(self)), -(-len(self) // world) * world)
+        return [int(number) for number in padded[rank::world]]
+
+
+def _batch(frames: Sequence[Frame], form: ClipForm, label: int, number: int, item: int) -> Batch:
+    clip = to_clip(frames, form)
+    return Batch(clip, torch.tensor(label), torch.tensor(number), torch.tensor(item))
+
+
+def to_clip(frames: Sequence[Frame], form: ClipForm) -> Tensor:
+    """`(C, T, h, w)`, or `(C, h, w)` for images, of frames `(h, w, 3)`; what is missing repeats the last."""
+    if form.modality == "flow":
+        flows = [flow(before, after) for before, after in pairwise(frames)]
+        flows = flows or [np.zeros((*frames[0].shape[:2], 2), np.float32)]
+        clip = flow_clip([*flows, *[flows[-1]] * (form.frames - len(flows))])[0]
+    else:
+        clip = rgb_clip([*frames, *[frames[-1]] * (form.frames - len(frames))], form)[0]
+    return clip[:, 0] if form.image else clip

@@ -1,0 +1,162 @@
+"""The part of a run that Lightning drives."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import safetensors.torch
+import torch
+from lightning.pytorch import LightningDataModule, Trainer
+from torch.utils.data import DataLoader
+
+from glocal.errors import InputError, UsageError
+from glocal.models import Model
+from glocal.training.clips import Batch, EvaluationClips, Shuffled, TrainingClips
+from glocal.training.keeper import STATE, Keeper, add_measures, save_confusion
+from glocal.training.log import Log
+from glocal.training.module import Training
+from glocal.training.progress import Progress
+from glocal.training.recipe import Recipe, Run
+from glocal.video.paths import shown
+
+
+class Loaders(LightningDataModule):
+    """Batches for each process of a run."""
+
+    def __init__(
+        self,
+        run: Run,
+        clips: TrainingClips,
+        evaluation: Mapping[str, EvaluationClips],
+        position: tuple[int, int],
+    ):
+        super().__init__()
+        self.run, self.clips, self.evaluation, self.position = run, clips, evaluation, position
+        self.batch = run.batch // run.devices
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        assert self.trainer is not None
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        items = len(self.clips.source)
+        epoch, done = self.position
+        sampler = Shuffled(
+            items,
+            self.run.clips_per_epoch or items,
+            self.run.seed,
+            rank,
+            world,
+            epoch,
+            done * self.batch,
+        )
+        return self._loader(self.clips, sampler, drop_last=True, persistent_workers=self.run.workers > 0)
+
+    def val_dataloader(self) -> Any:
+        return self._evaluation_loader("val")
+
+    def test_dataloader(self) -> Any:
+        return self._evaluation_loader("test")
+
+    def _evaluation_loader(self, split: str) -> Any:
+        if split not in self.evaluation:
+            return []
+        assert self.trainer is not None
+        clips = self.evaluation[split]
+        return self._loader(clips, clips.share(self.trainer.global_rank, self.trainer.world_size))
+
+    def _loader(self, clips: Any, sampler: Any, **options: Any) -> DataLoader[Batch]:
+        return DataLoader(
+            clips,
+            self.batch,
+            sampler=sampler,
+            num_workers=self.run.workers,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_one_thread,
+            **options,
+        )
+
+
+def _one_thread(worker: int) -> None:
+    cv2.setNumThreads(0)
+
+
+def fit(
+    recipe: Recipe,
+    model: Model,
+    clips: TrainingClips,
+    evaluation: Mapping[str, EvaluationClips],
+    out: Path,
+    progress: bool,
+) -> Path:
+    """Train `model`, from the state in `out` where there is one; see `glocal.training.train`."""
+    run, best = recipe.run, out / "best.safetensors"
+    total = run.clips_per_epoch or len(clips.source)
+    batches = total // run.devices // (run.batch // run.devices)
+    if not batches:
+        raise UsageError(f"{total} clips an epoch do not fill a batch of {run.batch}; lower run.batch.")
+    state = out / STATE if (out / STATE).exists() else None
+    position = _position(state) if state else (0, 0)
+    training = Training(model.network.train(), recipe, len(model.labels), batches)
+    with _quiet():
+        trainer = Trainer(
+            accelerator=run.accelerator,
+            devices=run.devices,
+            strategy=run.strategy,
+            precision=run.precision,
+            max_epochs=run.epochs,
+            accumulate_grad_batches=recipe.optimizer.accumulate,
+            gradient_clip_val=recipe.optimizer.clip_norm,
+            callbacks=[Progress(progress), Keeper(out, model, training)],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            default_root_dir=out,
+        )
+        loaders = Loaders(run, clips, evaluation, position)
+        if trainer.is_global_zero:
+            training.log_file = Log(out, position[0] * batches + position[1])
+        try:
+            trainer.fit(training, loaders, ckpt_path=state, weights_only=True)
+            if "test" in evaluation:
+                model.network.load_state_dict(safetensors.torch.load_file(best))
+                trainer.test(training, loaders, verbose=False)
+                if trainer.is_global_zero and training.confusion is not None:
+                    add_measures(best.with_suffix(".json"), training.measures, "test/")
+                    save_confusion(out / "confusion-test.csv", training.confusion, model.labels)
+        finally:
+            if training.log_file is not None:
+                training.log_file.close()
+    model.network.eval()
+    return best
+
+
+def _position(state: Path) -> tuple[int, int]:
+    try:
+        epoch, batch = torch.load(state, map_location="cpu", weights_only=True)["glocal"]["position"]
+    except Exception:
+        raise InputError(f"{shown(state)} is damaged; start the run anew in another folder.") from None
+    return epoch, batch
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning without its own messages, and with an interruption as what it is, not as an exit."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    except SystemExit as end:
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise end.__context__ from None
+        raise
+    except InputError as problem:
+        # From a process that reads clips, it comes with its traceback in the message.
+        sentence = str(problem).splitlines()[-1].partition("InputError: ")[2]
+        raise InputError(sentence or str(problem)) from None

@@ -1,0 +1,135 @@
+"""What Lightning drives: the steps of training and evaluation, the learning rate, the measures."""
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import SGD
+
+from glocal.errors import InputError
+from glocal.evaluation import Accuracy
+from glocal.training.clips import Batch
+from glocal.training.log import Log
+from glocal.training.recipe import Recipe
+from glocal.training.schedules import Plateau, factor
+
+log = logging.getLogger("glocal.training")
+
+
+class Training(LightningModule):
+    """A network in training.
+
+    Parameters
+    ----------
+    batches : of an epoch, for this process.
+
+    Attributes
+    ----------
+    measures : of the latest epoch: `train/loss`, `val/video_top1`, ….
+    confusion : of the latest evaluation, `(classes, classes)`.
+    log_file : where measures go; None in all processes but the first.
+    position : the epoch that a resumed run goes on with, and the batches that are done of it.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe, classes: int, batches: int):
+        super().__init__()
+        self.network, self.recipe, self.batches = network, recipe, batches
+        self.plateau = Plateau(recipe.schedule)
+        self.accuracy = Accuracy(classes)
+        self.measures: dict[str, float] = {}
+        self.confusion: Tensor | None = None
+        self.log_file: Log | None = None
+        self.losses: list[float] = []
+        self.best = -math.inf
+        self.position = (0, 0)
+
+    def configure_optimizers(self) -> SGD:
+        how = self.recipe.optimizer
+        return SGD(self.parameters(), how.lr, how.momentum, weight_decay=how.weight_decay)
+
+    def done(self, batch_idx: int) -> int:
+        """Batches since the start of the run, that with this number in the present epoch included."""
+        return self.current_epoch * self.batches + batch_idx + 1
+
+    def on_train_epoch_start(self) -> None:
+        self.losses = []
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        # Dropout follows from the run's seed and the batch alone, so that a resumed run draws the same.
+        entropy = (self.recipe.run.seed, self.done(batch_idx), self.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        epoch = self.current_epoch + (batch_idx + 0.5) / self.batches
+        scale = factor(self.recipe.schedule, epoch, self.recipe.run.epochs) * self.plateau.factor
+        for group in self.optimizers(use_pl_optimizer=False).param_groups:  # type: ignore[union-attr]
+            group["lr"] = self.recipe.optimizer.lr * scale
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        logits = self.network(batch.clips).float()
+        return F.cross_entropy(logits, batch.labels, label_smoothing=self.recipe.optimizer.label_smoothing)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        loss = (
+            float(torch.as_tensor(self.all_gather(outputs["loss"].detach())).mean())
+            * self.recipe.optimizer.accumulate
+        )
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss is no longer finite after {self.done(batch_idx)} batches; lower optimizer.lr, "
+                "or set optimizer.clip_norm."
+            )
+        self.losses.append(loss)
+        if self.log_file is not None:
+            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+            self.log_file.write(
+                self.done(batch_idx), self.current_epoch, {"train/batch_loss": loss, "train/lr": rate}
+            )
+
+    def on_train_epoch_end(self) -> None:
+        self.measures["train/loss"] = sum(self.losses) / len(self.losses)
+        self.plateau.update(self.measures.get("val/loss", self.measures["train/loss"]))
+        if self.log_file is not None:
+            self.log_file.write(self.done(self.batches - 1), self.current_epoch, self.measures)
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in self.measures.items())
+        log.info("epoch %d of %d: %s", self.current_epoch + 1, self.recipe.run.epochs, shown)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.accuracy.update(self.network(batch.clips), batch.labels, batch.numbers, batch.videos)
+
+    def on_validation_epoch_end(self) -> None:
+        self._evaluated("val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.validation_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        self._evaluated("test")
+
+    def _evaluated(self, split: str) -> None:
+        if self.trainer.world_size > 1:
+            states: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(states, self.accuracy.state)
+            self.accuracy.reset()
+            self.accuracy.merge(states)
+        self.measures |= {f"{split}/{name}": value for name, value in self.accuracy.compute().items()}
+        self.confusion = self.accuracy.confusion()
+        self.accuracy.reset()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["glocal"] = {
+            "plateau": self.plateau.state(),
+            "losses": self.losses,
+            "best": self.best,
+            "measures": self.measures,
+            "position": self.position,
+        }
+
+    def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        state = checkpoint["glocal"]
+        self.plateau.restore(state["plateau"])
+        self.losses, self.best, self.measures = list(state["losses"]), state["best"], dict(state["measures"])

@@ -1,0 +1,45 @@
+"""What is shown while a network trains."""
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from tqdm import tqdm
+
+from glocal.training.module import Training
+
+
+class Progress(Callback):
+    """A bar for each epoch, on stderr where that is a terminal."""
+
+    def __init__(self, bars: bool):
+        self.bars = bars
+        self._bar: Any = None
+
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if self.bars and trainer.is_global_zero:
+            text = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+            total = trainer.num_training_batches
+            self._bar = tqdm(desc=text, total=total, unit="batch", disable=None, leave=False)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._bar is not None:
+            assert isinstance(module, Training)
+            self._bar.update()
+            self._bar.set_postfix(loss=f"{float(outputs['loss']):.3f}", refresh=False)
+
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self._close()
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self._close()
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

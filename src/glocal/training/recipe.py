@@ -1,0 +1,234 @@
+"""What a training run is made of: a YAML file, checked before anything starts."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from glocal.checked import construct, plain
+from glocal.errors import InputError, UsageError
+from glocal.files import atomic_path
+from glocal.training.extra import needs
+from glocal.video.paths import shown
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is trained.
+
+    Attributes
+    ----------
+    name : of the model, as `glocal models` lists it.
+    weights : to start from, as `load_model` takes them; None for random ones.
+    new_head : replace the classifier of `weights`.
+    clip : what differs from the model's published clip form: frames, stride, size, mean, …
+    """
+
+    name: str
+    weights: str | None = None
+    new_head: bool = True
+    clip: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where clips come from: tables with a `source` (see `sources.SOURCES`) and that source's options."""
+
+    train: dict[str, Any]
+    val: dict[str, Any] | None = None
+    test: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training clips vary, the same for all frames of a clip.
+
+    Attributes
+    ----------
+    area : smallest and largest share of the frame's area that is cut out.
+    ratio : smallest and largest width over height of what is cut out.
+    flip : probability of mirroring; labels that tell left from right are exchanged, or prevent it.
+    brightness, contrast : largest relative change.
+    """
+
+    area: tuple[float, float] = (0.5, 1.0)
+    ratio: tuple[float, float] = (0.75, 4 / 3)
+    flip: float = 0.5
+    brightness: float = 0.2
+    contrast: float = 0.2
+
+    def __post_init__(self) -> None:
+        _check(0 < self.area[0] <= self.area[1] <= 1, "area", self.area, "two shares of the frame, 0 to 1")
+        _check(
+            0 < self.ratio[0] <= self.ratio[1], "ratio", self.ratio, "two positive numbers, smallest first"
+        )
+        _check(0 <= self.flip <= 1, "flip", self.flip, "a probability")
+        _check(0 <= self.brightness < 1, "brightness", self.brightness, "from 0 to 1")
+        _check(0 <= self.contrast < 1, "contrast", self.contrast, "from 0 to 1")
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Stochastic gradient descent.
+
+    Attributes
+    ----------
+    lr : learning rate, before the schedule.
+    clip_norm : largest norm of the gradient of all weights; None for any.
+    accumulate : batches whose gradients make one step.
+    label_smoothing : share of the target that is spread over all classes.
+    """
+
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    clip_norm: float | None = None
+    accumulate: int = 1
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(0 < self.lr < float("inf"), "lr", self.lr, "a positive number")
+        _check(0 <= self.momentum < 1, "momentum", self.momentum, "from 0 to 1")
+        _check(0 <= self.weight_decay < 1, "weight_decay", self.weight_decay, "from 0 to 1")
+        _check(self.clip_norm is None or self.clip_norm > 0, "clip_norm", self.clip_norm, "positive")
+        _check(self.accumulate >= 1, "accumulate", self.accumulate, "at least 1")
+        _check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "from 0 to 1")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate changes.
+
+    Attributes
+    ----------
+    name : `step` multiplies it by `factor` every `every` epochs; `plateau` does so when the loss (of the
+        validation clips, if there are any) has not fallen for `patience` epochs; `cosine` lets it fall to
+        zero at the end; `constant` keeps it.
+    warmup : epochs in which it rises from zero.
+    """
+
+    name: Literal["step", "plateau", "cosine", "constant"] = "cosine"
+    every: int = 50
+    factor: float = 0.1
+    patience: int = 5
+    warmup: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self.every >= 1, "every", self.every, "at least 1")
+        _check(0 < self.factor <= 1, "factor", self.factor, "from 0 to 1")
+        _check(self.patience >= 0, "patience", self.patience, "at least 0")
+        _check(0 <= self.warmup < float("inf"), "warmup", self.warmup, "at least 0")
+
+
+@dataclass(frozen=True)
+class Run:
+    """How long, how much at once, and on what.
+
+    Attributes
+    ----------
+    epochs : passes over the training clips.
+    batch : clips of a step, over all devices.
+    clips_per_epoch : clips drawn in an epoch; by default one of each video.
+    seed : of the first weights, the order, the augmentation and dropout.
+    accelerator, devices, strategy, precision : as Lightning takes them.
+    workers : processes that read clips, for each device.
+    save_every : steps after which the state is saved for a resumption, beside the end of every epoch.
+    """
+
+    epochs: int
+    batch: int = 16
+    clips_per_epoch: int | None = None
+    seed: int = 0
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = 1
+    strategy: Literal["auto", "ddp"] = "auto"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    workers: int = 2
+    save_every: int = 500
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "clips_per_epoch", "devices", "save_every"):
+            value = getattr(self, name)
+            _check(value is None or value >= 1, name, value, "at least 1")
+        _check(self.seed >= 0, "seed", self.seed, "at least 0")
+        _check(self.workers >= 0, "workers", self.workers, "at least 0")
+        if self.batch % self.devices:
+            raise UsageError(f"batch must be a multiple of the {self.devices} devices, not {self.batch}.")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training run."""
+
+    model: Network
+    data: Data
+    run: Run
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+
+    def write(self, path: Path) -> None:
+        """Write the recipe as YAML, with every default spelled out."""
+        yaml = needs("yaml")
+        with atomic_path(path) as temporary:
+            temporary.write_text(yaml.safe_dump(plain(self), sort_keys=False, allow_unicode=True), "utf-8")
+
+
+def _check(right: bool, name: str, value: object, wanted: str) -> None:
+    if not right:
+        raise UsageError(f"{name} must be {wanted}, not {value}.")
+
+
+def read_recipe(path: "str | os.PathLike[str]", changes: Iterable[str] = ()) -> Recipe:
+    """The recipe in a YAML file, with some values changed: `optimizer.lr=0.1`.
+
+    Raises
+    ------
+    InputError : the file cannot be read, or is not YAML.
+    UsageError : a key or a value that a recipe cannot have.
+    """
+    yaml = needs("yaml")
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise InputError(f"the recipe {shown(path)} cannot be read ({problem.strerror}).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        reason = " ".join(str(problem).split())
+        raise InputError(f"the recipe {shown(path)} is not valid YAML ({reason}).") from None
+    if not isinstance(content, dict):
+        raise InputError(f"the recipe {shown(path)} must hold a table: model, data, run, ….")
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals or not key:
+            raise UsageError(f"'{change}' changes nothing; write key=value, such as optimizer.lr=0.1.")
+        try:
+            _put(content, key.split("."), yaml.safe_load(value), key)
+        except yaml.YAMLError:
+            raise UsageError(f"'{change}' has a value that is not valid YAML.") from None
+    return construct(Recipe, content, f"{shown(path)}:")
+
+
+def _put(table: dict[str, Any], keys: list[str], value: Any, whole: str) -> None:
+    *parents, last = keys
+    for key in parents:
+        inner = table.get(key)
+        if inner is None:
+            inner = table[key] = {}
+        if not isinstance(inner, dict):
+            raise UsageError(f"'{whole}' cannot be set: {key} is no table but {inner!r}.")
+        table = inner
+    table[last] = value
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The dotted keys at which two recipes differ, as plain data."""
+    found = []
+    for key in dict.fromkeys([*old, *new]):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            found.append(f"{prefix}{key}")
+    return found

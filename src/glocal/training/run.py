@@ -1,0 +1,112 @@
+"""A training run, from a recipe to weights with their card."""
+
+import logging
+import os
+from pathlib import Path
+
+import torch
+
+from glocal.checked import construct, plain
+from glocal.errors import UsageError
+from glocal.files import writing
+from glocal.models import load_model
+from glocal.models.zoo import find_entry
+from glocal.training.clips import EvaluationClips, TrainingClips
+from glocal.training.extra import needs
+from glocal.training.recipe import Recipe, differences, read_recipe
+from glocal.training.sources import open_source
+from glocal.video.clipform import ClipForm
+from glocal.video.paths import shown
+
+log = logging.getLogger("glocal.training")
+
+CHANGEABLE = ("run.workers", "run.save_every")
+"""What may differ of the recipe of a run that is resumed: it changes no loss."""
+
+
+def train(
+    recipe: Recipe, out: "str | os.PathLike[str]", *, resume: bool = False, progress: bool = False
+) -> Path:
+    """Train a network as a recipe says, and return the path of its best weights, `<out>/best.safetensors`.
+
+    The folder also gets `best.json`, the card with which `load_model` reads the weights; `last.safetensors`
+    and its card; `recipe.yaml`; `metrics.csv` and `tensorboard/`; `confusion-val.csv` and
+    `confusion-test.csv`; and `last.ckpt`, from which the run can be resumed. On a processor, a resumed run
+    has the same losses as one that was never stopped.
+
+    Parameters
+    ----------
+    out : folder of the run.
+    resume : go on with the run in `out`, if there is one.
+    progress : show progress bars where stderr is a terminal.
+
+    Raises
+    ------
+    UsageError : the recipe asks for what is not possible, or `out` holds another run.
+    InputError : the data or the weights cannot be read, or the loss is no longer finite.
+    """
+    needs("lightning.pytorch")
+    from glocal.training.fitting import fit
+
+    out, form = Path(out), clip_form(recipe)
+    if first_process():
+        _prepare(out, recipe, resume)
+    source = open_source(recipe.data.train, "data.train")
+    labels = source.labels
+    clips = TrainingClips(source, form, recipe.augmentation, labels, recipe.run.seed)
+    parts = {"val": recipe.data.val, "test": recipe.data.test}
+    evaluation = {
+        name: EvaluationClips(open_source(options, f"data.{name}", labels), form, labels)
+        for name, options in parts.items()
+        if options is not None
+    }
+    torch.manual_seed(recipe.run.seed)
+    weights = recipe.model.weights
+    new_head = recipe.model.new_head and weights is not None
+    model = load_model(recipe.model.name, weights, labels=labels, new_head=new_head, clip=form)
+    log.info("%s (%s) on %d videos of %d classes", model.name, model.weights, len(source), len(labels))
+    return fit(recipe, model, clips, evaluation, out, progress)
+
+
+def clip_form(recipe: Recipe) -> ClipForm:
+    """The clips that a recipe's network takes.
+
+    Raises
+    ------
+    UsageError : there is no such network or clip form, or it cannot be trained.
+    """
+    published = find_entry(recipe.model.name).clip
+    form = construct(ClipForm, recipe.model.clip, "model.clip", **vars(published))
+    if form.modality == "rgb+flow":
+        raise UsageError(
+            f"{recipe.model.name} has two streams; train its RGB and its flow network by themselves."
+        )
+    return form
+
+
+def first_process() -> bool:
+    """Whether this is the only process of a run, or the one that starts and speaks for the others."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))
+
+
+def _prepare(out: Path, recipe: Recipe, resume: bool) -> None:
+    """Claim the folder of a run.
+
+    Raises
+    ------
+    UsageError : it holds a run, and that is not to be resumed, or is of another recipe.
+    """
+    file = out / "recipe.yaml"
+    if file.exists():
+        if not resume:
+            raise UsageError(
+                f"{shown(out)} holds a run already; go on with it (--resume), or choose another --out."
+            )
+        keys = differences(plain(read_recipe(file)), plain(recipe))
+        if changed := [key for key in keys if key not in CHANGEABLE]:
+            raise UsageError(
+                f"the run in {shown(out)} has another recipe, which differs in {', '.join(changed)}; change "
+                "that back, or choose another --out."
+            )
+    with writing(file):
+        recipe.write(file)

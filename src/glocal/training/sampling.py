@@ -1,0 +1,42 @@
+"""Which frames make a clip: points on a video's sampling grid, as `glocal.video.windows` has it."""
+
+import numpy as np
+import numpy.typing as npt
+
+from glocal.video.clipform import ClipForm
+from glocal.video.windows import TIE
+
+Times = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+
+def grid(times: Times, form: ClipForm) -> Indices:
+    """The frame at each sampling point: every `stride`-th, or with `fps` the nearest in time.
+
+    `times` are the seconds at which the frames are shown, `(frames,)`, increasing from 0.
+    """
+    if form.fps is None:
+        return np.arange(0, len(times), form.stride)
+    last = times[-1] / (len(times) - 1) if len(times) > 1 else 0.0
+    until = np.append((times[:-1] + times[1:]) / 2, times[-1] + last)
+    points = np.arange(0, max(until[-1] - TIE, TIE), form.stride / form.fps)
+    return np.searchsorted(until - TIE, points, side="right").clip(max=len(times) - 1)
+
+
+def window(points: Indices, start: int, form: ClipForm) -> Indices:
+    """The frames of the clip that begins at the point `start`; fewer than `form.frames` where the grid ends.
+
+    Flow needs one point more, where there is one.
+    """
+    return points[start : start + form.frames + ("flow" in form.modality)]
+
+
+def any_start(points: Indices, form: ClipForm, rng: np.random.Generator) -> int:
+    """The first point of a clip drawn at random, which ends within the video where that is long enough."""
+    return int(rng.integers(max(1, len(points) - form.frames + 1)))
+
+
+def all_starts(points: Indices, form: ClipForm) -> list[int]:
+    """The first points of the clips that cover a video without overlap, but for the last, shifted back."""
+    last = max(0, len(points) - form.frames)
+    return [*range(0, last, form.frames), last]
