@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from . import attribution, overlay, video
-from .measure import write
+from bench import attribution, overlay, video
+from bench.measure import write
 
 SECTIONS = {"attribution": attribution.run, "overlay": overlay.run, "long-video": video.run}
 DEFAULT = ("attribution", "overlay")

@@ -8,8 +8,8 @@ import torch
 
 import glocal
 
-from .contenders import CONTENDERS, as_array, declare_torchvision_operators
-from .measure import in_fresh_process, interleaved, peak_above
+from bench.contenders import CONTENDERS, as_array, declare_torchvision_operators
+from bench.measure import in_fresh_process, interleaved, peak_above
 
 CASES = {
     "resnext3d-101, 1 × 16×112×112": ("resnext3d-101", (1, 3, 16, 112, 112), 9),

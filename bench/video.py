@@ -10,7 +10,7 @@ from typing import Any
 
 from glocal.video import write_video
 
-from .overlay import moving_texture
+from bench.overlay import moving_texture
 
 FPS, HEIGHT, WIDTH = 25, 120, 160
 

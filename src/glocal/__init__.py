@@ -4,13 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .attribution import Attribution, attribute
-    from .attribution import explainable_layers as layers
-    from .errors import GlocalError, InputError, UsageError
-    from .explanation import Explanation
-    from .models import Model, load_model
-    from .pipeline import classify, explain
-    from .video import ClipForm, Video, read_video
+    from glocal.attribution import Attribution, attribute
+    from glocal.attribution import explainable_layers as layers
+    from glocal.errors import GlocalError, InputError, UsageError
+    from glocal.explanation import Explanation
+    from glocal.models import Model, load_model
+    from glocal.pipeline import classify, explain
+    from glocal.video import ClipForm, Video, read_video
 
 __version__ = "0.1.0"
 

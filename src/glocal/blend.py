@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from .volume import Map, Volume
+from glocal.volume import Map, Volume
 
 
 class Blend:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import __version__
-from .errors import InputError
-from .files import atomic_path, writing
-from .localization import Box, boxes
-from .video import Geometry
-from .volume import Map, Volume
+from glocal import __version__
+from glocal.errors import InputError
+from glocal.files import atomic_path, writing
+from glocal.localization import Box, boxes
+from glocal.video import Geometry
+from glocal.volume import Map, Volume
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import InputError
+from glocal.errors import InputError
 
 
 @contextlib.contextmanager

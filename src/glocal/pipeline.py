@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .attribution import Attribution, attribute
-from .attribution.tape import call, find_logits, frozen, to_network
-from .attribution.targets import check_index, top_count
-from .blend import Blend
-from .errors import UsageError, nearest
-from .explanation import ExplainedClass, Explanation, Prediction, VideoFacts
-from .models import Model
-from .video import ClipForm, Geometry, Video, Window, read_video, windows
-from .video.clipform import Crop
-from .video.paths import shown
-from .volume import Volume
+from glocal.attribution import Attribution, attribute
+from glocal.attribution.tape import call, find_logits, frozen, to_network
+from glocal.attribution.targets import check_index, top_count
+from glocal.blend import Blend
+from glocal.errors import UsageError, nearest
+from glocal.explanation import ExplainedClass, Explanation, Prediction, VideoFacts
+from glocal.models import Model
+from glocal.video import ClipForm, Geometry, Video, Window, read_video, windows
+from glocal.video.clipform import Crop
+from glocal.video.paths import shown
+from glocal.volume import Volume
 
 VideoLike = Video | str | os.PathLike[str] | npt.NDArray[np.uint8]
 BEST = 5

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InputError
+from glocal.errors import InputError
 
 Map = npt.NDArray[np.float32]
 IN_MEMORY = 4 * 2**20

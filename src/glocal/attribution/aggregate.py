@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import UsageError, nearest
-from .methods import positive
+from glocal.attribution.methods import positive
+from glocal.errors import UsageError, nearest
 
 
 def upsampler(size: Sequence[int]) -> Callable[[Tensor], Tensor]:

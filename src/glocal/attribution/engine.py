@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError, UsageError
-from .aggregate import aggregate as combine
-from .aggregate import check_aggregate, positive, upsampler
-from .layers import LayerNames, find_layers, unwrap
-from .methods import find_method
-from .tape import Inputs, describe, record, tensors
-from .targets import Target, class_scores, target_classes
+from glocal.attribution.aggregate import aggregate as combine
+from glocal.attribution.aggregate import check_aggregate, positive, upsampler
+from glocal.attribution.layers import LayerNames, find_layers, unwrap
+from glocal.attribution.methods import find_method
+from glocal.attribution.tape import Inputs, describe, record, tensors
+from glocal.attribution.targets import Target, class_scores, target_classes
+from glocal.errors import InputError, UsageError
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import UsageError, nearest
-from .tape import Inputs, call, frozen, to_network
+from glocal.attribution.tape import Inputs, call, frozen, to_network
+from glocal.errors import UsageError, nearest
 
 POOLING = (
     nn.MaxPool2d,

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from ..errors import UsageError, nearest
+from glocal.errors import UsageError, nearest
 
 Upsample: TypeAlias = Callable[[Tensor], Tensor]
 Formula: TypeAlias = Callable[[Tensor, Tensor, Upsample], Tensor]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError, UsageError
+from glocal.errors import InputError, UsageError
 
 Inputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 """A tensor or a list is the one argument, a tuple the arguments, a mapping the keyword arguments."""

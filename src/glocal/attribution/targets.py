@@ -7,7 +7,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from ..errors import UsageError
+from glocal.errors import UsageError
 
 Target: TypeAlias = int | str | Sequence[int] | Tensor | None
 """None or `"top1"`: the arg-max class; `"topK"`: the K best; an index for all samples, one for each, or K for

@@ -1,5 +1,5 @@
 """The command `glocal`: parses, calls, reports errors; nobody calls it."""
 
-from .app import main
+from glocal.cli.app import main
 
 __all__ = ["main"]

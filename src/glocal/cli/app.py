@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import click
 
-from .. import __version__
-from ..errors import GlocalError, UsageError, nearest
+from glocal import __version__
+from glocal.errors import GlocalError, UsageError, nearest
 
 COMMANDS = {
     "demo": ("demo", "Render a clip and explain it."),

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from ..pipeline import classify as classify_video
-from ..video import read_video
-from ..video.paths import shown
-from .options import common_options, crop_option, json_option, model_options
-from .running import for_each, load
+from glocal.cli.options import common_options, crop_option, json_option, model_options
+from glocal.cli.running import for_each, load
+from glocal.pipeline import classify as classify_video
+from glocal.video import read_video
+from glocal.video.paths import shown
 
 
 @click.command()

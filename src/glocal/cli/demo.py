@@ -6,16 +6,16 @@ from pathlib import Path
 import click
 import numpy as np
 
-from ..datasets.puppets import PuppetClip, Puppets
-from ..explanation import Explanation
-from ..localization import Box, iou
-from ..models import Model
-from ..pipeline import explain
-from ..report import Truth, write_report
-from ..video import read_video, write_video
-from .listing import table
-from .options import common_options, out_option
-from .running import load, tell
+from glocal.cli.listing import table
+from glocal.cli.options import common_options, out_option
+from glocal.cli.running import load, tell
+from glocal.datasets.puppets import PuppetClip, Puppets
+from glocal.explanation import Explanation
+from glocal.localization import Box, iou
+from glocal.models import Model
+from glocal.pipeline import explain
+from glocal.report import Truth, write_report
+from glocal.video import read_video, write_video
 
 MODEL = "r3d-18"
 CLIP = {"frames": 48, "size": (240, 320), "fps": 16.0, "distractor": "idle", "scale": (0.5, 0.7)}

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import click
 
-from ..attribution import AGGREGATES, METHODS
-from ..attribution.aggregate import check_aggregate
-from ..attribution.methods import find_method
-from ..explanation import Explanation
-from ..pipeline import chosen_layers, resolve_target
-from ..pipeline import explain as explain_video
-from ..report import COLOUR_MAPS, Style, write_report
-from ..video import Video, read_video
-from .options import common_options, crop_option, list_of_names, model_options, out_option
-from .running import for_each, load, output_stems, tell
+from glocal.attribution import AGGREGATES, METHODS
+from glocal.attribution.aggregate import check_aggregate
+from glocal.attribution.methods import find_method
+from glocal.cli.options import common_options, crop_option, list_of_names, model_options, out_option
+from glocal.cli.running import for_each, load, output_stems, tell
+from glocal.explanation import Explanation
+from glocal.pipeline import chosen_layers, resolve_target
+from glocal.pipeline import explain as explain_video
+from glocal.report import COLOUR_MAPS, Style, write_report
+from glocal.video import Video, read_video
 
 
 @click.command()

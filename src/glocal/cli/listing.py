@@ -8,11 +8,11 @@ from typing import Any
 import click
 import torch
 
-from ..attribution import METHODS, explainable_layers
-from ..models import load_model
-from ..models.zoo import summary
-from ..video import ClipForm
-from .options import json_option
+from glocal.attribution import METHODS, explainable_layers
+from glocal.cli.options import json_option
+from glocal.models import load_model
+from glocal.models.zoo import summary
+from glocal.video import ClipForm
 
 
 @click.command()

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 import torch
 
-from ..errors import GlocalError, InputError, UsageError
-from ..models import Model, load_model
-from ..video.paths import shown
-from .app import say, unexpected
+from glocal.cli.app import say, unexpected
+from glocal.errors import GlocalError, InputError, UsageError
+from glocal.models import Model, load_model
+from glocal.video.paths import shown
 
 
 def load(name: str, weights: str | None, labels: str | None, device: str | None) -> Model:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from ..training import read_recipe
-from ..training import train as train_network
-from ..training.run import first_process
-from .options import common_options
-from .running import tell
+from glocal.cli.options import common_options
+from glocal.cli.running import tell
+from glocal.training import read_recipe
+from glocal.training import train as train_network
+from glocal.training.run import first_process
 
 
 @click.command()

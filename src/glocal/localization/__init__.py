@@ -1,5 +1,5 @@
 """Where and when: boxes from attention volumes. Knows arrays, nothing else."""
 
-from .boxes import Box, boxes, iou
+from glocal.localization.boxes import Box, boxes, iou
 
 __all__ = ["Box", "boxes", "iou"]

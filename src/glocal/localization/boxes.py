@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import UsageError
+from glocal.errors import UsageError
 
 
 class Box(NamedTuple):

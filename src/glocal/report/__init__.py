@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ..explanation import Explanation
-from ..video import Video
-from .overlay import COLOUR_MAPS, Style, Truth, overlay, overlay_frames, write_overlay
-from .page import write_page
+from glocal.explanation import Explanation
+from glocal.report.overlay import COLOUR_MAPS, Style, Truth, overlay, overlay_frames, write_overlay
+from glocal.report.page import write_page
+from glocal.video import Video
 
 __all__ = [
     "COLOUR_MAPS",

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import UsageError, nearest
-from ..explanation import Explanation
-from ..files import atomic_path, writing
-from ..localization import Box, boxes
-from ..video import Video, write_video
-from ..volume import Map
-from .caption import caption
+from glocal.errors import UsageError, nearest
+from glocal.explanation import Explanation
+from glocal.files import atomic_path, writing
+from glocal.localization import Box, boxes
+from glocal.report.caption import caption
+from glocal.video import Video, write_video
+from glocal.volume import Map
 
 Image = npt.NDArray[np.uint8]
 COLOUR_MAPS = {

@@ -10,11 +10,11 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
-from .. import __version__
-from ..explanation import Explanation
-from ..files import atomic_path, writing
-from ..video import Video
-from .overlay import Image, Style, Truth, draw, overlay
+from glocal import __version__
+from glocal.explanation import Explanation
+from glocal.files import atomic_path, writing
+from glocal.report.overlay import Image, Style, Truth, draw, overlay
+from glocal.video import Video
 
 KEY_FRAMES = 6
 EMBEDDED_BYTES = 24 * 2**20
