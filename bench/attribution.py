@@ -1,5 +1,6 @@
 """Five-layer attribution at the clip's size: time in units of one no-grad forward pass, and peak memory."""
 
+import statistics
 from functools import partial
 from typing import Any
 
@@ -27,13 +28,15 @@ def prepare(name: str, shape: tuple[int, ...]) -> tuple[torch.nn.Module, torch.T
 
 
 def memory(name: str, shape: tuple[int, ...], contender: str) -> float:
-    """Peak MiB of a contender above the loaded network, in this process."""
+    """Peak MiB of a contender above the loaded network, in this process; the median of three runs."""
     declare_torchvision_operators()
     network, clips, layers = prepare(name, shape)
     CONTENDERS["forward"](network, clips, layers)
     if contender != "forward":
         CONTENDERS[contender](network, clips[:, :, :8, :32, :32].contiguous(), layers)
-    return peak_above(lambda: CONTENDERS[contender](network, clips, layers))
+    return statistics.median(
+        peak_above(lambda: CONTENDERS[contender](network, clips, layers)) for _ in range(3)
+    )
 
 
 def run() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from glocal.video import write_video
 
 from bench.overlay import moving_texture
 
-FPS, HEIGHT, WIDTH = 25, 120, 160
+FPS, HEIGHT, WIDTH = 10, 120, 160
 
 
 def explain(path: Path, out: Path) -> tuple[float, float]:

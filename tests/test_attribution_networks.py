@@ -62,6 +62,15 @@ def test_a_layer_before_an_in_place_relu_is_explained_as_it_was_before_it():
         assert (seen["out"] < 0).any()
 
 
+@pytest.mark.parametrize(("layers", "forwards"), [(LAYERS, 1), (["bn1", "layer1"], 2)])
+def test_a_second_forward_pass_only_where_a_layer_is_overwritten(layers, forwards):
+    network = seeded(Small3d()).eval()
+    calls = []
+    network.fc.register_forward_hook(lambda m, a, r: calls.append(1))
+    glocal.attribute(network, CLIPS, layers=layers)
+    assert len(calls) == forwards
+
+
 @pytest.mark.parametrize("fail", [False, True])
 def test_the_network_comes_back_untouched(fail):
     network = mixed_state(seeded(Small3d()))

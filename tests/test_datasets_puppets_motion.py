@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from glocal.datasets.puppets.actions import ACTIONS, BY_NAME, PAIRS, draw_move, stance
+from glocal.datasets.puppets.actions import ACTIONS, BY_NAME, PAIRS
+from glocal.datasets.puppets.move import draw_move
 from glocal.datasets.puppets.performance import ABSENT, FLYING, GROUND, HELD, Performance, Segment, perform
 from glocal.datasets.puppets.skeleton import LEFT, Build, draw_build
+from glocal.datasets.puppets.stance import stance
 
 TIMES = np.arange(81) / 40  # seconds, symmetric around 1
 BODIES = ("pelvis", "neck", "head", "elbow", "wrist", "knee", "ankle", "toe")

@@ -6,7 +6,7 @@ and no gradient of a parameter is ever computed.
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,9 @@ def record(
 ) -> Iterator[Tape]:
     """Run `network` once in eval mode and keep what a partial backward pass needs.
 
+    Nothing is copied; where a module behind a layer overwrites that layer's output in place, the network is
+    run a second time on copies of it.
+
     The network is untouched afterwards, also after an error: train/eval mode, `requires_grad`, hooks and
     `.grad` are as they were.
 
@@ -74,38 +77,76 @@ def record(
         UsageError: a layer is not called, called repeatedly, or returns something other than one tensor.
         InputError: the logits are not `(B, classes)` or not finite.
     """
-    activations: dict[str, Tensor] = {}
+    with torch.inference_mode(False), torch.enable_grad(), frozen(network):
+        moved = to_network(inputs, network)
+        result, records = _run(network, moved, layers, copied=())
+        if overwritten := [name for name, record in records.items() if record.overwritten]:
+            result, records = _run(network, moved, layers, copied=overwritten)
+        yield Tape(find_logits(result, output), {name: records[name].activation for name in layers})
+
+
+class _Record(NamedTuple):
+    activation: Tensor
+    version: int
+
+    @property
+    def overwritten(self) -> bool:
+        """Whether a module behind the layer changed its output in place."""
+        return self.activation._version != self.version
+
+
+def _run(
+    network: nn.Module, inputs: Inputs, layers: Mapping[str, nn.Module], copied: Sequence[str]
+) -> tuple[Any, dict[str, _Record]]:
+    """What the network returns, and each layer's activation.
+
+    Behind the layers `copied`, the network goes on with a copy that it may overwrite.
+    """
+    records: dict[str, _Record] = {}
+    anchor = torch.zeros((), requires_grad=True)
+
+    def recorder(name: str) -> Callable[[nn.Module, Any, Any], Tensor]:
+        def hook(module: nn.Module, args: Any, result: Any) -> Tensor:
+            _check_activation(name, result, called=name in records)
+            activation: Tensor = result if result.requires_grad else _Start.apply(result, anchor)  # type: ignore[no-untyped-call]
+            records[name] = _Record(activation, activation._version)
+            return activation.clone() if name in copied else activation
+
+        return hook
+
     with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        stack.enter_context(frozen(network))
         for name, module in layers.items():
-            stack.callback(module.register_forward_hook(_recorder(name, activations)).remove)
-        logits = find_logits(call(network, to_network(inputs, network)), output)
-        for name in layers:
-            if name not in activations:
-                raise UsageError(f"layer '{name}' is not used in a forward pass; choose one that is.")
-        yield Tape(logits, {name: activations[name] for name in layers})
+            stack.callback(module.register_forward_hook(recorder(name)).remove)
+        result = call(network, inputs)
+    for name in layers:
+        if name not in records:
+            raise UsageError(f"layer '{name}' is not used in a forward pass; choose one that is.")
+    return result, records
 
 
-def _recorder(name: str, activations: dict[str, Tensor]) -> Callable[[nn.Module, Any, Any], Tensor]:
-    def hook(module: nn.Module, args: Any, result: Any) -> Tensor:
-        if name in activations:
-            raise UsageError(
-                f"layer '{name}' is called more than once in a forward pass, so its activation is ambiguous; "
-                "name a layer that is called once, such as the block around it."
-            )
-        if not isinstance(result, Tensor) or result.dim() not in (4, 5):
-            raise UsageError(
-                f"layer '{name}' returns {describe(result)}, not one tensor (B, C, T, H, W) or (B, C, H, W); "
-                "name a layer inside or around it."
-            )
-        activation = result if result.requires_grad else result.detach().requires_grad_()
-        activations[name] = activation
-        # The network goes on with a copy, so that an in-place module behind the layer cannot overwrite it.
-        return activation.clone()
+def _check_activation(name: str, result: Any, called: bool) -> None:
+    if called:
+        raise UsageError(
+            f"layer '{name}' is called more than once in a forward pass, so its activation is ambiguous; "
+            "name a layer that is called once, such as the block around it."
+        )
+    if not isinstance(result, Tensor) or result.dim() not in (4, 5):
+        raise UsageError(
+            f"layer '{name}' returns {describe(result)}, not one tensor (B, C, T, H, W) or (B, C, H, W); "
+            "name a layer inside or around it."
+        )
 
-    return hook
+
+class _Start(torch.autograd.Function):
+    """A tensor as the first node of a graph: neither copied nor a leaf, so that it may be overwritten."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, anchor: Tensor) -> Tensor:
+        return x.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None]:
+        return None, None
 
 
 @contextlib.contextmanager

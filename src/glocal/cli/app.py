@@ -102,7 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def say(sentence: str) -> None:
     """One line on stderr."""
-    click.echo(f"glocal: {' '.join(sentence.split()).removesuffix('.')}.", err=True)
+    text = " ".join(sentence.split())
+    click.echo(f"glocal: {text if text.endswith(('.', '?')) else f'{text}.'}", err=True)
 
 
 def unexpected(error: Exception) -> str:

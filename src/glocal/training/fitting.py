@@ -10,7 +10,8 @@ from typing import Any
 import cv2
 import safetensors.torch
 import torch
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, LightningDataModule, Trainer
 from torch.utils.data import DataLoader
 
 from glocal.errors import InputError, UsageError
@@ -101,22 +102,7 @@ def fit(
     position = _position(state) if state else (0, 0)
     training = Training(model.network.train(), recipe, len(model.labels), batches)
     with _quiet():
-        trainer = Trainer(
-            accelerator=run.accelerator,
-            devices=run.devices,
-            strategy=run.strategy,
-            precision=run.precision,
-            max_epochs=run.epochs,
-            accumulate_grad_batches=recipe.optimizer.accumulate,
-            gradient_clip_val=recipe.optimizer.clip_norm,
-            callbacks=[Progress(progress), Keeper(out, model, training)],
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            default_root_dir=out,
-        )
+        trainer = _trainer(recipe, [Progress(progress), Keeper(out, model, training)])
         loaders = Loaders(run, clips, evaluation, position)
         if trainer.is_global_zero:
             training.log_file = Log(out, position[0] * batches + position[1])
@@ -133,6 +119,29 @@ def fit(
                 training.log_file.close()
     model.network.eval()
     return best
+
+
+def _trainer(recipe: Recipe, callbacks: list[Callback]) -> Trainer:
+    run = recipe.run
+    try:
+        return Trainer(
+            accelerator=run.accelerator,
+            devices=run.devices,
+            strategy=run.strategy,
+            precision=run.precision,
+            max_epochs=run.epochs,
+            accumulate_grad_batches=recipe.optimizer.accumulate,
+            gradient_clip_val=recipe.optimizer.clip_norm,
+            callbacks=callbacks,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+    except MisconfigurationException as problem:
+        reason = str(problem).splitlines()[0]
+        raise UsageError(f"the recipe's run does not suit this machine ({reason}).") from None
 
 
 def _position(state: Path) -> tuple[int, int]:

@@ -78,7 +78,7 @@ def save_network(path: Path, model: Model, card: Card) -> None:
     """Write weights and card; the card is the last, so that where it is the weights are whole."""
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in model.network.state_dict().items()}
     with atomic_path(path) as temporary:
-        safetensors.torch.save_file(state, temporary, {"format": "pt"})
+        temporary.write_bytes(safetensors.torch.save(state, {"format": "pt"}))
     card.write(path.with_suffix(".json"))
 
 

@@ -27,7 +27,7 @@ class Log:
         self._file = path.open("a", encoding="utf-8", newline="", buffering=1)
         self._rows = csv.writer(self._file)
         writer = needs("torch.utils.tensorboard").SummaryWriter
-        self._board = writer(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+        self._board = writer(str(folder / "tensorboard"), purge_step=step + 1)
 
     def write(self, step: int, epoch: int, measures: Mapping[str, float]) -> None:
         """Log measures at a step, counted from 1."""

@@ -58,7 +58,7 @@ class Training(LightningModule):
         return self.current_epoch * self.batches + batch_idx + 1
 
     def on_train_epoch_start(self) -> None:
-        self.losses = []
+        self.losses, self.measures = [], {}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Dropout follows from the run's seed and the batch alone, so that a resumed run draws the same.
@@ -71,27 +71,23 @@ class Training(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         logits = self.network(batch.clips).float()
-        return F.cross_entropy(logits, batch.labels, label_smoothing=self.recipe.optimizer.label_smoothing)
-
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        loss = (
-            float(torch.as_tensor(self.all_gather(outputs["loss"].detach())).mean())
-            * self.recipe.optimizer.accumulate
-        )
-        if not math.isfinite(loss):
+        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.recipe.optimizer.label_smoothing)
+        self.losses.append(float(torch.as_tensor(self.all_gather(loss.detach())).mean()))
+        if not math.isfinite(self.losses[-1]):
             raise InputError(
                 f"the loss is no longer finite after {self.done(batch_idx)} batches; lower optimizer.lr, "
                 "or set optimizer.clip_norm."
             )
-        self.losses.append(loss)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if self.log_file is not None:
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-            self.log_file.write(
-                self.done(batch_idx), self.current_epoch, {"train/batch_loss": loss, "train/lr": rate}
-            )
+            measures = {"train/batch_loss": self.losses[-1], "train/lr": rate}
+            self.log_file.write(self.done(batch_idx), self.current_epoch, measures)
 
     def on_train_epoch_end(self) -> None:
-        self.measures["train/loss"] = sum(self.losses) / len(self.losses)
+        self.measures = {"train/loss": sum(self.losses) / len(self.losses), **self.measures}
         self.plateau.update(self.measures.get("val/loss", self.measures["train/loss"]))
         if self.log_file is not None:
             self.log_file.write(self.done(self.batches - 1), self.current_epoch, self.measures)

@@ -10,27 +10,40 @@ from glocal.training.module import Training
 
 
 class Progress(Callback):
-    """A bar for each epoch, on stderr where that is a terminal."""
+    """A bar for each epoch and each evaluation, on stderr where that is a terminal."""
 
     def __init__(self, bars: bool):
         self.bars = bars
         self._bar: Any = None
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        if self.bars and trainer.is_global_zero:
-            text = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-            total = trainer.num_training_batches
-            self._bar = tqdm(desc=text, total=total, unit="batch", disable=None, leave=False)
+        text = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+        self._open(trainer, text, trainer.num_training_batches)
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self._bar is not None:
             assert isinstance(module, Training)
-            self._bar.update()
-            self._bar.set_postfix(loss=f"{float(outputs['loss']):.3f}", refresh=False)
+            self._bar.set_postfix(loss=f"{module.losses[-1]:.3f}", refresh=False)
+        self._advance()
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self._open(trainer, "validation", sum(trainer.num_val_batches))
+
+    def on_validation_batch_end(self, *arguments: Any, **options: Any) -> None:
+        self._advance()
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self._close()
+
+    def on_test_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self._open(trainer, "test", sum(trainer.num_test_batches))
+
+    def on_test_batch_end(self, *arguments: Any, **options: Any) -> None:
+        self._advance()
+
+    def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
         self._close()
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -38,6 +51,15 @@ class Progress(Callback):
 
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
         self._close()
+
+    def _open(self, trainer: Trainer, text: str, total: float) -> None:
+        self._close()
+        if self.bars and trainer.is_global_zero:
+            self._bar = tqdm(desc=text, total=total, unit="batch", disable=None, leave=False)
+
+    def _advance(self) -> None:
+        if self._bar is not None:
+            self._bar.update()
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -13,6 +13,7 @@ from glocal.models import load_model
 from glocal.models.zoo import find_entry
 from glocal.training.clips import EvaluationClips, TrainingClips
 from glocal.training.extra import needs
+from glocal.training.processes import first_process
 from glocal.training.recipe import Recipe, differences, read_recipe
 from glocal.training.sources import open_source
 from glocal.video.clipform import ClipForm
@@ -51,12 +52,12 @@ def train(
     out, form = Path(out), clip_form(recipe)
     if first_process():
         _prepare(out, recipe, resume)
-    source = open_source(recipe.data.train, "data.train")
+    source = open_source(recipe.data.train, "data.train", progress=progress)
     labels = source.labels
     clips = TrainingClips(source, form, recipe.augmentation, labels, recipe.run.seed)
     parts = {"val": recipe.data.val, "test": recipe.data.test}
     evaluation = {
-        name: EvaluationClips(open_source(options, f"data.{name}", labels), form, labels)
+        name: EvaluationClips(open_source(options, f"data.{name}", labels, progress), form, labels)
         for name, options in parts.items()
         if options is not None
     }
@@ -82,11 +83,6 @@ def clip_form(recipe: Recipe) -> ClipForm:
             f"{recipe.model.name} has two streams; train its RGB and its flow network by themselves."
         )
     return form
-
-
-def first_process() -> bool:
-    """Whether this is the only process of a run, or the one that starts and speaks for the others."""
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))
 
 
 def _prepare(out: Path, recipe: Recipe, resume: bool) -> None:

@@ -13,6 +13,7 @@ from glocal.datasets.folder import read_csv, read_folder
 from glocal.datasets.puppets import Puppets
 from glocal.datasets.record import Record
 from glocal.errors import InputError, UsageError, nearest
+from glocal.training.processes import first_process
 from glocal.training.sampling import Indices, Times
 from glocal.video import read_video
 from glocal.video.video import Frame
@@ -61,10 +62,11 @@ class Rendered:
 class Files:
     """Records of video files. Each is decoded once to learn its frames; what does not decode is left out."""
 
-    def __init__(self, records: Sequence[Record]):
+    def __init__(self, records: Sequence[Record], progress: bool = False):
         self.labels = tuple(sorted({record.label for record in records}))
         with ThreadPoolExecutor(4) as pool:
-            bar = tqdm(records, "read the data set", unit="clip", disable=None, leave=False)
+            hidden = None if progress and first_process() else True
+            bar = tqdm(records, "read the data set", unit="clip", disable=hidden, leave=False)
             found = list(zip(records, pool.map(_frames, bar), strict=True))
         self.items = [(record, *frames) for record, frames in found if frames is not None]
         if broken := len(records) - len(self.items):
@@ -105,12 +107,15 @@ SOURCES: dict[str, Callable[..., Any]] = {"puppets": Puppets, "folder": read_fol
 """Name in a recipe → what its options are given to."""
 
 
-def open_source(options: Mapping[str, Any], where: str, labels: Collection[str] = ()) -> Source:
+def open_source(
+    options: Mapping[str, Any], where: str, labels: Collection[str] = (), progress: bool = False
+) -> Source:
     """The source that a part of a recipe's `data` describes.
 
     Parameters
     ----------
     labels : of the training clips, among which those of this source must be.
+    progress : show a progress bar where stderr is a terminal.
 
     Raises
     ------
@@ -123,7 +128,7 @@ def open_source(options: Mapping[str, Any], where: str, labels: Collection[str] 
         raise UsageError(f"{where}.source must be one of {', '.join(SOURCES)}, not {kind!r}.{hint}")
     rest = {key: value for key, value in options.items() if key != "source"}
     made = construct(SOURCES[kind], rest, where)
-    source = Rendered(made) if isinstance(made, Puppets) else Files(made)
+    source = Rendered(made) if isinstance(made, Puppets) else Files(made, progress)
     if unknown := [label for label in source.labels if labels and label not in labels]:
         raise InputError(f"{where} has clips of '{unknown[0]}', a class that the training clips do not have.")
     return source

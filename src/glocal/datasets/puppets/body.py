@@ -48,11 +48,16 @@ def _head(build: Build, look: Look, body: Joints) -> list[Bone]:
     girth, head = build.girth, build.head
     chin = body.head + head * (0.16 * body.face - 0.36 * body.crown)
     brow = body.head + head * (0.1 * body.face + 0.2 * body.crown)
+    bridge, nose = (
+        body.head + head * (reach * body.face - drop * body.crown)
+        for reach, drop in ((0.85, 0.0), (1.06, 0.14))
+    )
     bun = body.head + head * (0.16 * body.crown - 0.24 * body.face)
     nape = bun - (1.5 if look.haircut == "long" else 0.25) * head * body.crown
     return [
         (NECK, body.neck - 0.02 * body.crown, body.neck + 0.045 * body.crown, 0.036 * girth, 0.034 * girth),
         (FACE, chin, brow, 0.74 * head, 0.9 * head),
+        (FACE, bridge, nose, 0.16 * head, 0.2 * head),
         (HAIR, bun, nape, (0.93 if look.haircut == "bald" else 1.02) * head, 0.84 * head),
     ]
 

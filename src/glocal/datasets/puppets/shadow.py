@@ -15,9 +15,7 @@ from glocal.datasets.puppets.skeleton import LEFT, RIGHT, Array
 class Sun:
     """Where the light comes from, and how hard it is."""
 
-    lean: (
-        Array  # (2,) how far a shadow reaches to the right and towards the viewer for each stature of height
-    )
+    lean: Array  # (2,) reach of a shadow to the right and towards the viewer, for each stature of height
     darkness: int  # of the shadow, in 1/256
     softness: float  # statures
 

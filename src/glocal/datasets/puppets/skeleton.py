@@ -146,7 +146,7 @@ def joints(build: Build, pose: Pose) -> Joints:
     sole = np.cos(pitch) * forward + np.sin(pitch) * [0.0, 0.0, 1.0]
     down = np.sin(pitch) * forward - np.cos(pitch) * [0.0, 0.0, 1.0]
     heel = ankle - 0.022 * sole + 0.022 * down
-    toe = ankle + 0.088 * sole + 0.026 * down
+    toe = ankle + 0.105 * sole + 0.026 * down
     return Joints(
         pelvis,
         waist,

@@ -1,0 +1,84 @@
+"""A user's own clips, as folders and as tables."""
+
+from pathlib import Path
+
+import pytest
+
+from glocal.datasets.folder import read_csv, read_folder
+from glocal.errors import InputError, UsageError
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def test_clips_lie_in_a_folder_for_each_class(tmp_path: Path) -> None:
+    train = tmp_path / "train"
+    touch(
+        train / "b" / "2.mp4", train / "b" / "1.AVI", train / "a" / "frames" / "1.png", train / "readme.txt"
+    )
+    touch(train / "b" / ".hidden.mp4", train / "b" / "1.npz", train / ".cache" / "x.mp4")
+    records = read_folder(tmp_path)
+    assert [(record.label, record.path.name) for record in records] == [
+        ("a", "frames"),
+        ("b", "1.AVI"),
+        ("b", "2.mp4"),
+    ]
+    assert all(record.span is None and not record.boxes for record in records)
+
+
+def test_an_empty_or_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"val cannot be read \(No such file"):
+        read_folder(tmp_path, "val")
+    (tmp_path / "val" / "a").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"holds no clips; put them there as <class>/<clip>\.mp4"):
+        read_folder(tmp_path, "val")
+
+
+def test_a_table_gives_paths_labels_and_spans(tmp_path: Path) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_text(
+        'path,label,start,end,fold\nx/1.mp4,"run, fast",,,0\n2.mp4,sit,1.5,3,1\n3.mp4,sit,2,,2\n'
+    )
+    first, second, third = read_csv(table)
+    assert (first.path, first.label, first.span) == (tmp_path / "x" / "1.mp4", "run, fast", None)
+    assert second.span == (1.5, 3)
+    assert third.span == (2, float("inf"))
+    assert [record.path.name for record in read_csv(table, only={"fold": [1, 2]})] == ["2.mp4", "3.mp4"]
+    assert read_csv(table, tmp_path / "videos")[1].path == tmp_path / "videos" / "2.mp4"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1.mp4,sit\n", r"clips\.csv, line 1: there is no column 'path'; add a header"),
+        ("path,label\n1.mp4,\n", r"clips\.csv, line 2: a path and a label are needed"),
+        ("path,label,start,end\n1.mp4,sit,3,1\n", r"clips\.csv, line 2: start and end must be seconds"),
+        ("path,label,start,end\n1.mp4,sit,a,1\n", r"line 2: start and end must be seconds.*not 'a' and '1'"),
+        ("path,label\n", "lists no clips"),
+        ("", "no column 'path'"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_csv(table)
+
+
+def test_a_choice_of_rows_that_there_are_not_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_text("path,label,fold\n1.mp4,sit,0\n")
+    with pytest.raises(
+        UsageError, match=r"has no column 'folds', only path, label, fold\. Did you mean 'fold'"
+    ):
+        read_csv(table, only={"folds": [0]})
+    with pytest.raises(UsageError, match="has no rows where"):
+        read_csv(table, only={"fold": [7]})
+    table.write_bytes(b"path,label\n\xff,sit\n")
+    with pytest.raises(InputError, match="not a table in UTF-8"):
+        read_csv(table)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_csv(tmp_path / "none.csv")

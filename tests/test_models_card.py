@@ -1,0 +1,95 @@
+"""Cards: a trained network is read back by its path alone."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import glocal
+from glocal.errors import InputError, UsageError
+from glocal.models import Model, load_model
+from glocal.models.card import Card, read_card
+from glocal.training.keeper import save_network
+from glocal.video import ClipForm
+
+FORM = ClipForm(frames=8, size=32, short_side=32, fps=10.0)
+LABELS = ("sit", "stand up", "läuft")
+
+
+def trained(folder: Path, name: str = "gated/resnext3d-small:layer2+layer4") -> tuple[Model, Path]:
+    torch.manual_seed(0)
+    model = load_model(name, labels=LABELS, clip=FORM)
+    path = folder / "best.safetensors"
+    save_network(path, model, Card(model.name, model.labels, model.clip, 7, {"val/video_top1": 0.5}))
+    return model, path
+
+
+def test_a_trained_network_is_read_back_by_its_path_alone(tmp_path: Path) -> None:
+    model, path = trained(tmp_path)
+    clips = torch.randn(2, 3, 8, 32, 32)
+    for name in (path, str(path), path.with_suffix(".json")):
+        again = glocal.load_model(name)
+        assert (again.name, again.labels, again.clip) == (model.name, LABELS, FORM)
+        assert again.weights == str(path)
+        with torch.no_grad():
+            assert torch.equal(again.network(clips), model.network(clips))
+
+
+def test_weights_with_a_card_bring_labels_and_clip_form_to_a_named_model(tmp_path: Path) -> None:
+    model, path = trained(tmp_path)
+    again = load_model("gated/resnext3d-small:layer4+layer2", path)
+    assert (again.labels, again.clip) == (LABELS, FORM)
+    other = load_model(model.name, path.with_suffix(".json"), labels=["a", "b", "c"])
+    assert other.labels == ("a", "b", "c")
+    new = load_model(model.name, path, classes=5, new_head=True)
+    assert (len(new.labels), new.clip) == (5, FORM)
+
+
+def test_a_backbones_card_serves_the_gated_network_that_starts_from_it(tmp_path: Path) -> None:
+    _, path = trained(tmp_path, "resnext3d-small")
+    model = load_model("gated/resnext3d-small", path)
+    assert (model.labels, model.clip) == (LABELS, FORM)
+    assert model.weights == f"{path}, new gates of 3 classes"
+    assert model.network.gates["conv"].in_features == 16 * 4, "made for 8 frames"
+
+
+def test_a_card_of_another_model_is_not_used(tmp_path: Path) -> None:
+    _, path = trained(tmp_path)
+    with pytest.raises(InputError, match="does not fit resnet3d-50"):
+        load_model("resnet3d-50", path)
+
+
+def test_a_card_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+    _, path = trained(tmp_path)
+    card = path.with_suffix(".json")
+    content = json.loads(card.read_text())
+    assert content["clip"]["fps"] == 10
+    for change, message in [
+        ({"labels": "sit"}, r"labels must be a list, each item a text, not 'sit'"),
+        ({"clip": {**content["clip"], "frames": 0}}, "frames must be at least 1"),
+        ({"clip": {**content["clip"], "frame": 1}}, r"no key 'frame'.*Did you mean 'frames'"),
+        ({"model": None}, "model must be a text"),
+    ]:
+        card.write_text(json.dumps({**content, **change}))
+        with pytest.raises(InputError, match=message):
+            load_model(path)
+    card.write_text("{")
+    with pytest.raises(InputError, match="not valid JSON"):
+        load_model(path)
+    card.unlink()
+    with pytest.raises(UsageError, match=r"has no card best\.json beside it"):
+        load_model(path)
+    path.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        load_model(path)
+
+
+def test_cards_round_trip(tmp_path: Path) -> None:
+    card = Card("resnext3d-small", LABELS, FORM, 9, {"val/loss": 0.25}, {"run": {"epochs": 3}}, "0.1.0")
+    card.write(tmp_path / "card.json")
+    assert read_card(tmp_path / "card.json") == card
+    flow = replace(card, clip=ClipForm(frames=8, modality="flow", range=(-1, 1)))
+    flow.write(tmp_path / "card.json")
+    assert read_card(tmp_path / "card.json") == flow

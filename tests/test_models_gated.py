@@ -1,0 +1,228 @@
+"""Gated networks: equations, subsets, starting from a backbone, explanation."""
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import glocal
+from glocal.errors import InputError, UsageError
+from glocal.models import load_model, model_names
+from glocal.models.backbone import Backbone
+from glocal.models.gated import Gated, gated, vote
+from glocal.models.resnet import ResNet, resnext3d_small
+from glocal.models.zoo import MODELS, find_entry
+from glocal.video import ClipForm
+
+SMALL = "resnext3d-small"
+LAYERS = {name: name for name in ("conv", "layer1", "layer2", "layer3", "layer4")}
+SUBSETS = [subset for count in range(1, 6) for subset in combinations(LAYERS, count)]
+
+
+def clip(frames: int = 16, size: int = 32, channels: int = 3, batch: int = 2) -> Tensor:
+    return torch.randn(batch, channels, frames, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def activations(network: nn.Module, layers: dict[str, nn.Module], x: Tensor) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
+    handles = [
+        module.register_forward_hook(lambda m, i, o, name=name: found.__setitem__(name, o.clone()))
+        for name, module in layers.items()
+    ]
+    with torch.no_grad():
+        network(x)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def pooled(activation: Tensor) -> Tensor:
+    """The paper's words, one by one: ReLU, average pooling with kernel (t, H, W), flatten."""
+    _, _, frames, height, width = activation.shape
+    kernel = (min(2, frames), height, width)
+    return nn.functional.avg_pool3d(nn.functional.relu(activation), kernel).flatten(1)
+
+
+@pytest.mark.parametrize("name", [SMALL, "slow-50", "i3d-flow"])
+def test_the_output_is_the_sum_of_what_the_papers_formula_gives_for_each_gate(name: str) -> None:
+    torch.manual_seed(0)
+    form = ClipForm(frames=16, modality="flow" if name == "i3d-flow" else "rgb")
+    model = load_model(f"gated/{name}", classes=3, clip=form)
+    entry = find_entry(f"gated/{name}", form)
+    x = clip(channels=2 if name == "i3d-flow" else 3)
+    maps = activations(model.network, model.layers, x)
+    with torch.no_grad():
+        votes = model.network.gate_logits(x)
+        logits = model.network(x)
+    assert list(votes) == list(entry.gates)
+    for gate, layer in entry.gates.items():
+        expected = model.network.gates[gate](pooled(maps[layer]))
+        assert torch.allclose(votes[gate], expected, atol=1e-5)
+    assert torch.allclose(logits, sum(votes.values()), atol=1e-5)
+
+
+@pytest.mark.parametrize("subset", SUBSETS, ids="+".join)
+def test_every_subset_of_gates_can_be_built(subset: tuple[str, ...]) -> None:
+    network = gated(resnext3d_small, {gate: gate for gate in subset}, 16, 4).eval()
+    x = clip(batch=1)
+    votes = network.gate_logits(x)
+    assert tuple(votes) == subset
+    assert network(x).shape == (1, 4)
+    network(x).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters()), "no weights lie idle"
+
+
+@pytest.mark.parametrize("name", [name for name in model_names() if name.startswith("gated/")])
+def test_gates_have_the_papers_sizes(name: str) -> None:
+    entry = MODELS[name]
+    with torch.device("meta"):
+        network = entry.build(7)
+    sizes = {gate: linear.in_features for gate, linear in network.gates.items()}
+    expected = {
+        "gated/resnext3d-101": [64 * 8, 256 * 4, 512 * 2, 1024, 2048],
+        "gated/resnet3d-50": [64 * 8, 256 * 4, 512 * 2, 1024, 2048],
+        "gated/resnext3d-small": [16 * 8, 64 * 4, 128 * 2, 256, 512],
+        "gated/slow-50": [64 * 4, 256 * 4, 512 * 4, 1024 * 4, 2048 * 4],
+        "gated/slow-101": [64 * 4, 256 * 4, 512 * 4, 1024 * 4, 2048 * 4],
+        "gated/i3d-rgb": [480 * 16, 832 * 8, 1024 * 4],
+        "gated/i3d-flow": [480 * 16, 832 * 8, 1024 * 4],
+    }
+    assert list(sizes.values()) == expected[name]
+
+
+def test_the_last_gate_alone_is_the_backbone_where_one_time_step_is_left() -> None:
+    torch.manual_seed(0)
+    backbone = resnext3d_small(5).eval()
+    network = gated(resnext3d_small, {"layer4": "layer4"}, 16, 5).eval()
+    state = backbone.state_dict()
+    network.backbone.load_state_dict({key: state[key] for key in network.backbone.state_dict()})
+    network.gates["layer4"].load_state_dict(backbone.fc.state_dict())
+    with torch.no_grad():
+        assert torch.allclose(network(clip()), backbone(clip()), atol=1e-6)
+
+
+@pytest.mark.parametrize("frames", [1, 7, 16, 23, 40])
+def test_clips_of_any_length_and_size_are_taken(frames: int) -> None:
+    network = load_model(f"gated/{SMALL}", classes=3).network
+    with torch.no_grad():
+        assert network(torch.randn(1, 3, frames, 24, 41)).shape == (1, 3)
+
+
+def test_a_longer_clip_that_stands_still_gets_the_vote_of_a_short_one() -> None:
+    linear = nn.Linear(4 * 8, 3)
+    still = torch.randn(2, 4, 1, 5, 5)
+    assert torch.allclose(vote(still.expand(-1, -1, 16, -1, -1), linear), vote(still, linear), atol=1e-6)
+    assert torch.allclose(vote(still.expand(-1, -1, 37, -1, -1), linear), vote(still, linear), atol=1e-6)
+
+
+def test_what_lies_above_the_last_gate_is_gone() -> None:
+    model = load_model(f"gated/{SMALL}:layer2+conv", classes=2)
+    assert model.name == f"gated/{SMALL}:conv+layer2", "gates are named from the stem up"
+    assert list(model.layers) == ["conv", "layer1", "layer2"]
+    assert [name for name, _ in model.network.backbone.named_children()] == [
+        "conv1",
+        "bn1",
+        "relu",
+        "maxpool",
+        "layer1",
+        "layer2",
+    ]
+    i3d = find_entry("gated/i3d-rgb:layer2")
+    with torch.device("meta"):
+        network = i3d.build(2)
+    assert list(i3d.layers) == ["Conv3d_1a_7x7", "Mixed_3c", "Mixed_4f"]
+    assert not hasattr(network.backbone, "Mixed_5b")
+    assert not hasattr(network.backbone, "logits")
+
+
+def test_names_that_are_no_gated_network_are_answered_with_what_there_is() -> None:
+    assert find_entry(f"gated/{SMALL}:conv+layer1+layer2+layer3+layer4").name == f"gated/{SMALL}"
+    with pytest.raises(UsageError, match=r"has no gate 'layer5', only conv, layer1.*Did you mean"):
+        load_model(f"gated/{SMALL}:layer4+layer5")
+    with pytest.raises(UsageError, match="has no gates to choose"):
+        load_model(f"{SMALL}:layer4")
+    with pytest.raises(
+        UsageError, match=r"no model 'gated/resnext3d-102'.*Did you mean 'gated/resnext3d-101'"
+    ):
+        load_model("gated/resnext3d-102")
+
+
+def test_a_backbones_checkpoint_starts_a_gated_network(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    backbone = resnext3d_small(6)
+    file = tmp_path / "backbone.pth"
+    torch.save({"state_dict": backbone.state_dict()}, file)
+    model = load_model(f"gated/{SMALL}", file)
+    assert len(model.labels) == 6, "as many as the backbone's, unless told otherwise"
+    assert model.weights == f"{file}, new gates of 6 classes"
+    for key, tensor in model.network.backbone.state_dict().items():
+        assert torch.equal(tensor, backbone.state_dict()[key])
+    few = load_model(f"gated/{SMALL}:layer1", file, labels=["a", "b"])
+    assert few.network(clip()).shape == (2, 2)
+    with pytest.raises(InputError, match="does not fit slow-50"):
+        load_model("gated/slow-50", file)
+
+
+def test_a_gated_checkpoint_is_read_back_and_can_get_new_gates(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = load_model(f"gated/{SMALL}:layer3+layer4", classes=4)
+    file = tmp_path / "gated.pth"
+    torch.save(model.network.state_dict(), file)
+    again = load_model(f"gated/{SMALL}:layer4+layer3", file)
+    with torch.no_grad():
+        assert torch.equal(again.network(clip()), model.network(clip()))
+    other = load_model(f"gated/{SMALL}:layer3+layer4", file, classes=2, new_head=True)
+    assert other.network(clip()).shape == (2, 2)
+    assert torch.equal(other.network.backbone.conv1.weight, model.network.backbone.conv1.weight)
+
+
+def test_published_weights_of_an_image_network_can_start_one(tmp_path: Path) -> None:
+    image = ResNet((3, 4, 6, 3), 10, dims=2)
+    torch.save(image.state_dict(), tmp_path / "image.pth")
+    model = load_model("gated/resnet3d-50:layer1", tmp_path / "image.pth", classes=2)
+    assert "inflated from images, new gates of 2 classes" in model.weights
+
+
+def test_gated_networks_are_attributed_and_explained() -> None:
+    torch.manual_seed(0)
+    model = load_model(f"gated/{SMALL}:layer1+layer3", classes=3)
+    x = clip()
+    before = model.network(x)
+    found = glocal.attribute(model.network, x, model.layers)
+    assert found.attention.shape == (2, 16, 32, 32)
+    assert list(found.layers) == ["conv", "layer1", "layer2", "layer3"]
+    assert torch.equal(model.network(x), before)
+    video = np.random.default_rng(0).integers(0, 255, (20, 40, 56, 3)).astype(np.uint8)
+    explanation = glocal.explain(model, video)
+    assert explanation.attention.shape == (20, 40, 56)
+    assert list(explanation.layers) == list(model.layers)
+
+
+def test_activations_stay_as_the_layers_returned_them() -> None:
+    model = load_model(f"gated/{SMALL}", classes=3)
+    kept: list[tuple[Tensor, Tensor]] = []
+    for module in model.layers.values():
+        module.register_forward_hook(lambda _m, _i, output: kept.append((output, output.clone())))
+    with torch.no_grad():
+        model.network(clip())
+    assert len(kept) == 5
+    assert all(torch.equal(now, then) for now, then in kept)
+
+
+def test_backbones_give_their_stages_and_are_cut_anywhere() -> None:
+    network = resnext3d_small(3)
+    assert isinstance(network, Backbone)
+    shapes = {layer: tuple(x.shape[1:]) for layer, x in network.eval().features(clip(size=64))}
+    assert shapes == {
+        "conv": (16, 16, 32, 32),
+        "layer1": (64, 8, 16, 16),
+        "layer2": (128, 4, 8, 8),
+        "layer3": (256, 2, 4, 4),
+        "layer4": (512, 1, 2, 2),
+    }
+    network.cut("conv")
+    assert network.body(clip(size=64)).shape == (2, 16, 16, 32, 32)
+    assert isinstance(load_model(f"gated/{SMALL}", classes=2).network, Gated)
