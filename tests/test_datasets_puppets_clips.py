@@ -14,7 +14,7 @@ from glocal.datasets.puppets.seeds import generator
 from glocal.datasets.puppets.texture import textures
 from glocal.errors import UsageError
 
-RELEASED = "942fe1da57899e30"
+RELEASED = "cfe6da0b6abe6947"
 
 HASHES = """
 from glocal.datasets.puppets import Puppets
@@ -266,5 +266,7 @@ def test_an_index_outside_ends_an_iteration() -> None:
 def test_the_truth_of_the_released_data_set_never_changes() -> None:
     """Trained weights and published numbers rely on it; whatever changes it is another data set."""
     clips = Puppets("test", 2000)
-    truth = hashlib.sha256(b"".join(clips[index].parts.tobytes() for index in (0, 777, 1999))).hexdigest()
+    truth = hashlib.sha256(
+        b"".join(clips[index].parts.tobytes() for index in range(0, 2000, 123))
+    ).hexdigest()
     assert truth[:16] == RELEASED

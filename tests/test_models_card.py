@@ -10,8 +10,7 @@ import torch
 import glocal
 from glocal.errors import InputError, UsageError
 from glocal.models import Model, load_model
-from glocal.models.card import Card, read_card
-from glocal.training.keeper import save_network
+from glocal.models.card import Card, read_card, save_network
 from glocal.video import ClipForm
 
 FORM = ClipForm(frames=8, size=32, short_side=32, fps=10.0)
@@ -22,7 +21,7 @@ def trained(folder: Path, name: str = "gated/resnext3d-small:layer2+layer4") -> 
     torch.manual_seed(0)
     model = load_model(name, labels=LABELS, clip=FORM)
     path = folder / "best.safetensors"
-    save_network(path, model, Card(model.name, model.labels, model.clip, 7, {"val/video_top1": 0.5}))
+    save_network(path, model.network, Card(model.name, model.labels, model.clip, 7, {"val/video_top1": 0.5}))
     return model, path
 
 

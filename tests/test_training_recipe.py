@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from glocal.checked import plain
 from glocal.errors import InputError, UsageError
 from glocal.training import Recipe, read_recipe
-from glocal.training.recipe import Schedule, differences
+from glocal.training.recipe import Augmentation, Run, Schedule, differences
 from glocal.training.run import clip_form
 from glocal.training.schedules import Plateau, factor
 
@@ -130,3 +131,14 @@ def test_recipes_are_told_apart_by_their_keys(file: Path) -> None:
     one, other = read_recipe(file), read_recipe(file, ["run.epochs=5", "data.val.source=puppets"])
     assert isinstance(one, Recipe)
     assert differences(plain(one), plain(other)) == ["data.val", "run.epochs"]
+
+
+def test_the_documented_recipe_has_every_key_with_its_default(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
+    path = tmp_path / "documented.yaml"
+    path.write_text(text.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    documented = yaml.safe_load(path.read_text())
+    recipe = read_recipe(path)
+    least = Recipe(recipe.model, recipe.data, Run(recipe.run.epochs), Augmentation(ratio=(0.75, 1.333)))
+    assert plain(recipe) == plain(least)
+    assert all(documented[name].keys() == plain(recipe)[name].keys() for name in documented)

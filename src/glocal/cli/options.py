@@ -26,7 +26,13 @@ def list_of_names(ctx: click.Context, parameter: click.Parameter, value: str | N
 
 
 model_options = together(
-    click.option("--model", "name", default="resnext3d-101", show_default=True, help="See 'glocal models'."),
+    click.option(
+        "--model",
+        "name",
+        default="resnext3d-101",
+        show_default=True,
+        help="See 'glocal models'; or the weights of 'glocal train'.",
+    ),
     click.option(
         "--weights",
         help="A checkpoint, or a name such as kinetics400, which is downloaded once. "

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
+from torch import nn
+
 from glocal.checked import construct, plain
 from glocal.errors import InputError, UsageError
 from glocal.files import atomic_path
@@ -61,6 +64,14 @@ def read_card(path: Path) -> Card:
         return construct(Card, content, f"the card {shown(path)}")
     except UsageError as problem:
         raise InputError(str(problem)) from None
+
+
+def save_network(path: Path, network: nn.Module, card: Card) -> None:
+    """Write weights and card; the card is the last, so that where it is the weights are whole."""
+    state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(state, {"format": "pt"}))
+    card.write(path.with_suffix(".json"))
 
 
 def paths_of(name: "str | os.PathLike[str]") -> tuple[Path, Path] | None:

@@ -66,6 +66,7 @@ class ResNet(Backbone):
     groups : of the 3-wide convolutions (ResNeXt's cardinality).
     stem : channels of the first convolution; stage 1 puts out four times as many, and each later stage
         twice as many as the one before.
+    stem_time : frames that the first convolution spans.
     """
 
     stages = {  # noqa: RUF012
@@ -84,11 +85,13 @@ class ResNet(Backbone):
         widths: Sequence[int] = (64, 128, 256, 512),
         groups: int = 1,
         stem: int = 64,
+        stem_time: int = 7,
     ):
         super().__init__()
         self.dims = dims
-        stride = 2 if dims == 2 else (1, 2, 2)
-        self.conv1 = CONVOLUTION[dims](3, stem, 7, stride=stride, padding=3, bias=False)  # type: ignore[arg-type]
+        kernel, stride = (stem_time, 7, 7)[-dims:], (1, 2, 2)[-dims:]
+        padding = tuple(size // 2 for size in kernel)
+        self.conv1 = CONVOLUTION[dims](3, stem, kernel, stride=stride, padding=padding, bias=False)  # type: ignore[arg-type]
         self.bn1 = NORM[dims](stem)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = POOL[dims](3, stride=2, padding=1)
@@ -110,7 +113,7 @@ def resnext3d_101(num_classes: int) -> ResNet:
 
 def resnext3d_small(num_classes: int) -> ResNet:
     """A 3D ResNeXt of 20 layers and 0.9 M weights, 8 groups: trains on a processor."""
-    return ResNet((1, 2, 2, 1), num_classes, widths=(32, 64, 128, 256), groups=8, stem=16)
+    return ResNet((1, 2, 2, 1), num_classes, widths=(32, 64, 128, 256), groups=8, stem=16, stem_time=3)
 
 
 def resnet3d_50(num_classes: int) -> ResNet:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
@@ -16,7 +15,7 @@ from glocal import __version__
 from glocal.checked import plain
 from glocal.files import atomic_path
 from glocal.models import Model
-from glocal.models.card import Card, read_card
+from glocal.models.card import Card, read_card, save_network
 from glocal.training.module import Training
 
 STATE = "last.ckpt"
@@ -48,9 +47,9 @@ class Keeper(Checkpoint):
         module.best = max(score, module.best)
         if trainer.is_global_zero:
             card = self.card(module, {"epoch": trainer.current_epoch + 1, **module.measures})
-            save_network(self.folder / "last.safetensors", self.model, card)
+            save_network(self.folder / "last.safetensors", self.model.network, card)
             if better:
-                save_network(self.folder / "best.safetensors", self.model, card)
+                save_network(self.folder / "best.safetensors", self.model.network, card)
             if better and module.confusion is not None:
                 save_confusion(self.folder / "confusion-val.csv", module.confusion, self.model.labels)
         self._save_state(trainer, (trainer.current_epoch + 1, 0))
@@ -72,14 +71,6 @@ class Keeper(Checkpoint):
             recipe=plain(module.recipe),
             glocal=__version__,
         )
-
-
-def save_network(path: Path, model: Model, card: Card) -> None:
-    """Write weights and card; the card is the last, so that where it is the weights are whole."""
-    state = {key: tensor.detach().cpu().contiguous() for key, tensor in model.network.state_dict().items()}
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(state, {"format": "pt"}))
-    card.write(path.with_suffix(".json"))
 
 
 def add_measures(path: Path, measures: dict[str, float], prefix: str) -> None:

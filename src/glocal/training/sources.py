@@ -16,7 +16,7 @@ from glocal.errors import InputError, UsageError, nearest
 from glocal.training.processes import first_process
 from glocal.training.sampling import Indices, Times
 from glocal.video import read_video
-from glocal.video.video import Frame
+from glocal.video.video import Frame, Video
 
 log = logging.getLogger("glocal.training")
 
@@ -64,11 +64,16 @@ class Files:
 
     def __init__(self, records: Sequence[Record], progress: bool = False):
         self.labels = tuple(sorted({record.label for record in records}))
-        with ThreadPoolExecutor(4) as pool:
-            hidden = None if progress and first_process() else True
-            bar = tqdm(records, "read the data set", unit="clip", disable=hidden, leave=False)
-            found = list(zip(records, pool.map(_frames, bar), strict=True))
-        self.items = [(record, *frames) for record, frames in found if frames is not None]
+        hidden = None if progress and first_process() else True
+        with (
+            ThreadPoolExecutor(4) as pool,
+            tqdm(desc="read the data set", total=len(records), disable=hidden, leave=False) as bar,
+        ):
+            self.items = []
+            for record, frames in zip(records, pool.map(_frames, records), strict=True):
+                bar.update()
+                if frames is not None:
+                    self.items.append((record, *frames))
         if broken := len(records) - len(self.items):
             log.warning("%d of %d clips cannot be read and are left out.", broken, len(records))
         if not self.items:
@@ -81,17 +86,21 @@ class Files:
         return self.items[item][0].label
 
     def times(self, item: int) -> Times:
-        return self.items[item][2]
+        return self.items[item][3]
 
     def read(self, item: int, frames: Indices) -> list[Frame]:
-        record, first, _ = self.items[item]
-        return list(read_video(record.path).frames_at((frames + first).tolist()))
+        _, video, first, _ = self.items[item]
+        return list(video.frames_at((frames + first).tolist()))
 
 
-def _frames(record: Record) -> tuple[int, Times] | None:
-    """The first frame of a record's span, and the times from there; None where it cannot be read."""
+def _frames(record: Record) -> tuple[Video, int, Times] | None:
+    """A record's video, the first frame of its span, and the times from there; None where it cannot be read.
+
+    The video is kept because it knows by now where its frames lie, so that they are found by seeking.
+    """
     try:
-        times = read_video(record.path).times
+        video = read_video(record.path)
+        times = video.times
     except InputError as problem:
         log.warning("%s", problem)
         return None
@@ -100,7 +109,7 @@ def _frames(record: Record) -> tuple[int, Times] | None:
     if first == beyond:
         log.warning("%s has no frames from %g to %g seconds.", record.path, start, end)
         return None
-    return first, times[first:beyond] - times[first]
+    return video, first, times[first:beyond] - times[first]
 
 
 SOURCES: dict[str, Callable[..., Any]] = {"puppets": Puppets, "folder": read_folder, "csv": read_csv}
