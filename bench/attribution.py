@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 import glocal
-
 from bench.contenders import CONTENDERS, as_array, declare_torchvision_operators
 from bench.measure import in_fresh_process, interleaved, peak_above
 

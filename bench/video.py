@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from glocal.video import write_video
-
 from bench.overlay import moving_texture
+from glocal.video import write_video
 
 FPS, HEIGHT, WIDTH = 10, 120, 160
 

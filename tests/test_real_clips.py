@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from networks import Small3d, seeded
 
 import glocal
 from glocal.cli.running import output_stems
 from glocal.report import write_report
+from networks import Small3d, seeded
 
 CLIPS = {
     "hmdb51/hmdb51_Turnk_r_Pippi_Michel_cartwheel_f_cm_np2_le_med_6.avi": (320, 240, 83),
@@ -34,7 +34,9 @@ def test_a_real_clip_is_explained_frame_by_frame(shared, model, name, tmp_path):
     width, height, frames = CLIPS[name]
     video = glocal.read_video(shared / "clips" / name)
     explanation = glocal.explain(model, video)
-    page, media, facts, arrays = write_report(explanation, video, tmp_path, output_stems([name], tmp_path)[name])
+    page, media, facts, arrays = write_report(
+        explanation, video, tmp_path, output_stems([name], tmp_path)[name]
+    )
     rows = json.loads(facts.read_text("utf-8"))
     assert rows["video"] | {"path": ""} == {
         "path": "",

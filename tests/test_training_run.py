@@ -218,7 +218,8 @@ def test_two_processes_share_the_batches_and_the_evaluation(recipe: Path, run: P
     process = start(recipe, out, "run.devices=2", "run.strategy=ddp", "run.accelerator=cpu", "run.epochs=2")
     printed, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
-    assert list(losses(out)) == list(range(1, 11)), "as many steps as one process"
+    steps = [int(row[0]) for row in read_rows(out / "metrics.csv") if row[2] == "train/batch_loss"]
+    assert steps == list(range(1, 11)), "as many steps as one process"
     assert losses(out)[1] == pytest.approx(losses(run)[1], rel=0.5)
     measures = json.loads((out / "last.json").read_text())["measures"]
     assert val_loss(out, recipe) == pytest.approx(measures["val/loss"], rel=1e-5), "each clip counts once"

@@ -20,6 +20,7 @@ from glocal.training.clips import Batch, EvaluationClips, Shuffled, TrainingClip
 from glocal.training.keeper import STATE, Keeper, add_measures, save_confusion
 from glocal.training.log import Log
 from glocal.training.module import Training
+from glocal.training.processes import first_process
 from glocal.training.progress import Progress
 from glocal.training.recipe import Recipe, Run
 from glocal.video.paths import shown
@@ -104,7 +105,7 @@ def fit(
     with _quiet():
         trainer = _trainer(recipe, [Progress(progress), Keeper(out, model, training)])
         loaders = Loaders(run, clips, evaluation, position)
-        if trainer.is_global_zero:
+        if first_process():
             training.log_file = Log(out, position[0] * batches + position[1])
         try:
             trainer.fit(training, loaders, ckpt_path=state, weights_only=True)
