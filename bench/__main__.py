@@ -9,7 +9,12 @@ import torch
 from bench import attribution, overlay, puppets, video
 from bench.measure import write
 
-SECTIONS = {"attribution": attribution.run, "overlay": overlay.run, "puppets": puppets.run, "long-video": video.run}
+SECTIONS = {
+    "attribution": attribution.run,
+    "overlay": overlay.run,
+    "puppets": puppets.run,
+    "long-video": video.run,
+}
 DEFAULT = ("attribution", "overlay", "puppets")
 RESULTS = Path(__file__).with_name("results.json")
 
