@@ -27,16 +27,14 @@ def construct(make: Callable[..., T], values: Any, where: str, **defaults: Any) 
 
     Dataclasses among the types are made from mappings in turn, and tuples from lists.
 
-    Parameters
-    ----------
-    make : a dataclass, another class or a function, with annotated parameters.
-    values : a mapping of parameter names to plain data, as from YAML or JSON.
-    where : what the values are, for messages: `recipe.yaml:`, `recipe.yaml: optimizer`.
-    defaults : for parameters that `values` leaves out, before those of `make`.
+    Args:
+        make: a dataclass, another class or a function, with annotated parameters.
+        values: a mapping of parameter names to plain data, as from YAML or JSON.
+        where: what the values are, for messages: `recipe.yaml:`, `recipe.yaml: optimizer`.
+        defaults: for parameters that `values` leaves out, before those of `make`.
 
-    Raises
-    ------
-    UsageError : a key that there is no parameter for, a missing one, or a value that does not fit.
+    Raises:
+        UsageError: a key that there is no parameter for, a missing one, or a value that does not fit.
     """
     if not isinstance(values, Mapping):
         raise UsageError(f"{where} must be a table of keys and values, not {_shown(values)}.")
@@ -64,9 +62,8 @@ def construct(make: Callable[..., T], values: Any, where: str, **defaults: Any) 
 def fitted(value: Any, kind: Any, where: str) -> Any:
     """`value` as an object of the type `kind`.
 
-    Raises
-    ------
-    UsageError : it cannot be one.
+    Raises:
+        UsageError: it cannot be one.
     """
     if kind is Any:
         return value

@@ -15,9 +15,8 @@ VIDEOS = (".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg
 def read_folder(root: Path, split: str = "train") -> list[Record]:
     """The clips `<root>/<split>/<class>/<clip>`: videos, and folders of images. Other files are passed over.
 
-    Raises
-    ------
-    InputError : there is no such folder, or no clip in it.
+    Raises:
+        InputError: there is no such folder, or no clip in it.
     """
     folder = Path(root) / split
     try:
@@ -40,15 +39,13 @@ def read_csv(
 ) -> list[Record]:
     """The clips that a table lists: columns `path` and `label`, perhaps `start` and `end` in seconds.
 
-    Parameters
-    ----------
-    root : folder that the paths start from; by default the table's own.
-    only : column → values; rows with another value there are left out, as for folds: `{"fold": [1, 2, 3]}`.
+    Args:
+        root: folder that the paths start from; by default the table's own.
+        only: column → values; rows with another value there are left out, as for folds: `{"fold": [1, 2, 3]}`.
 
-    Raises
-    ------
-    InputError : the table cannot be read, or a row does not fit; the message gives its line.
-    UsageError : `only` names a column that there is not, or leaves no rows.
+    Raises:
+        InputError: the table cannot be read, or a row does not fit; the message gives its line.
+        UsageError: `only` names a column that there is not, or leaves no rows.
     """
     path = Path(path)
     root = path.parent if root is None else Path(root)

@@ -11,12 +11,11 @@ Box = tuple[float, float, float, float]
 class Record:
     """A labelled clip.
 
-    Attributes
-    ----------
-    path : a video file, or a folder of images.
-    label : class name.
-    span : seconds (start, end) of the clip in its video; None for all of it.
-    boxes : frame → boxes x0, y0, x1, y1 of what makes the class, half-open, in pixels; empty where unknown.
+    Attributes:
+        path: a video file, or a folder of images.
+        label: class name.
+        span: seconds (start, end) of the clip in its video; None for all of it.
+        boxes: frame → boxes x0, y0, x1, y1 of what makes the class, half-open, in pixels; empty where unknown.
     """
 
     path: Path

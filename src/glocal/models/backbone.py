@@ -11,11 +11,10 @@ from glocal.models.inputs import check_input
 class Backbone(nn.Module):
     """A network whose activations can be taken stage by stage.
 
-    Attributes
-    ----------
-    stages : explainable layer → paths of the modules that lead to it from the layer before; the last of them
-        is the layer itself.
-    in_channels, dims : of the input, `(B, in_channels, T, H, W)` with `dims=3`, or `(B, in_channels, H, W)`.
+    Attributes:
+        stages: explainable layer → paths of the modules that lead to it from the layer before; the last of them
+            is the layer itself.
+        in_channels, dims: of the input, `(B, in_channels, T, H, W)` with `dims=3`, or `(B, in_channels, H, W)`.
     """
 
     stages: Mapping[str, Sequence[str]]
@@ -25,9 +24,8 @@ class Backbone(nn.Module):
     def features(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Run the stages on a batch, and yield each explainable layer's name and activation as it comes.
 
-        Raises
-        ------
-        InputError : the network does not take a tensor of this shape.
+        Raises:
+            InputError: the network does not take a tensor of this shape.
         """
         check_input(x, self.in_channels, self.dims)
         for layer, paths in self.stages.items():

@@ -21,15 +21,14 @@ from glocal.video.paths import shown
 class Card:
     """What a checkpoint holds, as JSON in a file of its name with the suffix `.json`.
 
-    Attributes
-    ----------
-    model : name of the network, with its gates.
-    labels : class names, in the order of the logits.
-    clip : what the network takes.
-    parameters : number of weights.
-    measures : what it scored: `val/video_top1`, ….
-    recipe : how it was trained.
-    glocal : version of this library.
+    Attributes:
+        model: name of the network, with its gates.
+        labels: class names, in the order of the logits.
+        clip: what the network takes.
+        parameters: number of weights.
+        measures: what it scored: `val/video_top1`, ….
+        recipe: how it was trained.
+        glocal: version of this library.
     """
 
     model: str
@@ -50,9 +49,8 @@ class Card:
 def read_card(path: Path) -> Card:
     """The card in a file.
 
-    Raises
-    ------
-    InputError : the file cannot be read, or is no card.
+    Raises:
+        InputError: the file cannot be read, or is no card.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -36,13 +36,11 @@ def read_checkpoint(path: Path, limit: int) -> dict[str, Tensor]:
     Wrappers, prefixes that all keys share, and whatever is no tensor are taken off. No code in the file
     is run, and a zip archive is not unpacked before its size is known.
 
-    Parameters
-    ----------
-    limit : bytes that the file may hold once unpacked.
+    Args:
+        limit: bytes that the file may hold once unpacked.
 
-    Raises
-    ------
-    InputError : the file cannot be read, is no checkpoint, or is not safe to load.
+    Raises:
+        InputError: the file cannot be read, is no checkpoint, or is not safe to load.
     """
     try:
         if path.is_dir():
@@ -205,9 +203,8 @@ def check_types(state: Mapping[str, Tensor], source: str) -> None:
 def fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Copy a state dict that fits into a network, converted to the network's types.
 
-    Raises
-    ------
-    InputError : a weight is not finite.
+    Raises:
+        InputError: a weight is not finite.
     """
     network.load_state_dict(dict(state))
     for key, tensor in network.state_dict().items():

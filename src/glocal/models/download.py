@@ -30,13 +30,12 @@ BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, Tim
 class Download:
     """A file of weights.
 
-    Attributes
-    ----------
-    file : its name in the cache folder.
-    url : where it can be fetched from; empty if only a person can, at `page`.
-    page : where a person finds it.
-    checksum : `sha256:` and all or the first hexadecimal digits, or `git:` and the SHA-1 of a git blob;
-        empty if none is published.
+    Attributes:
+        file: its name in the cache folder.
+        url: where it can be fetched from; empty if only a person can, at `page`.
+        page: where a person finds it.
+        checksum: `sha256:` and all or the first hexadecimal digits, or `git:` and the SHA-1 of a git blob;
+            empty if none is published.
     """
 
     file: str
@@ -56,9 +55,8 @@ def obtain(item: Download) -> Path:
     A broken connection is retried, from where it broke, now and on the next call. Processes that ask for
     the same file wait for each other.
 
-    Raises
-    ------
-    InputError : the file cannot be had, or is not what was published.
+    Raises:
+        InputError: the file cannot be had, or is not what was published.
     """
     path = cache_folder() / item.file
     try:

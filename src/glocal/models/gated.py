@@ -19,11 +19,10 @@ class Gated(nn.Module):
     classifies what is left, channels × steps, by a linear layer. The output is the sum of all gates' logits.
     A clip of another length than the gates were made for is averaged to their number of steps.
 
-    Parameters
-    ----------
-    backbone : is cut after the last gate's layer, and loses its own head.
-    gates : name → its linear layer.
-    layers : explainable layer of the backbone → the gate that sits there.
+    Args:
+        backbone: is cut after the last gate's layer, and loses its own head.
+        gates: name → its linear layer.
+        layers: explainable layer of the backbone → the gate that sits there.
     """
 
     def __init__(self, backbone: Backbone, gates: Mapping[str, nn.Linear], layers: Mapping[str, str]):
@@ -63,11 +62,10 @@ def vote(activation: Tensor, linear: nn.Linear) -> Tensor:
 def gated(build: Callable[[int], Backbone], gates: Mapping[str, str], frames: int, num_classes: int) -> Gated:
     """A gated network.
 
-    Parameters
-    ----------
-    build : makes the backbone for a number of classes.
-    gates : name → explainable layer of the backbone, one or more.
-    frames : length of the clips, on which the number of a gate's inputs depends.
+    Args:
+        build: makes the backbone for a number of classes.
+        gates: name → explainable layer of the backbone, one or more.
+        frames: length of the clips, on which the number of a gate's inputs depends.
     """
     with torch.device("meta"):
         probe = build(1).eval()

@@ -12,9 +12,8 @@ def inflate(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> tu
     A kernel is repeated `T` times and divided by `T`, so that a clip that stands still yields the image
     network's activations (away from the clip's first and last frames, which see padding).
 
-    Returns
-    -------
-    The state with such kernels inflated and all else as it was, and whether there was any.
+    Returns:
+        The state with such kernels inflated and all else as it was, and whether there was any.
     """
     inflated = dict(state)
     found = False

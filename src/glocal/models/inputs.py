@@ -8,14 +8,12 @@ from glocal.errors import InputError
 def check_input(x: Tensor, channels: int, dims: int = 3, frames: int = 1, pixels: int = 1) -> None:
     """Refuse what is no batch of clips `(B, C, T, H, W)`, or of images `(B, C, H, W)` with `dims=2`.
 
-    Parameters
-    ----------
-    channels : that the network takes.
-    frames, pixels : the shortest clip and the smallest side that the network takes.
+    Args:
+        channels: that the network takes.
+        frames, pixels: the shortest clip and the smallest side that the network takes.
 
-    Raises
-    ------
-    InputError : `x` has another shape, or is too short or too small.
+    Raises:
+        InputError: `x` has another shape, or is too short or too small.
     """
     least = (frames, pixels, pixels)[-dims:]
     if (

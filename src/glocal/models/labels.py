@@ -17,9 +17,8 @@ LISTS = ("kinetics400", "ucf101", "hmdb51", "imagenet", "something-something-v1"
 def label_list(name: str) -> tuple[str, ...]:
     """The packaged list `name`, one of `LISTS`.
 
-    Raises
-    ------
-    UsageError : there is no such list.
+    Raises:
+        UsageError: there is no such list.
     """
     if name not in LISTS:
         raise UsageError(f"there is no label list '{name}', only {', '.join(LISTS)}.{nearest(name, LISTS)}")
@@ -30,10 +29,9 @@ def label_list(name: str) -> tuple[str, ...]:
 def read_labels(source: "Sequence[str] | str | os.PathLike[str]") -> tuple[str, ...]:
     """Class names from a sequence, a packaged list's name, or a UTF-8 file with one name a line.
 
-    Raises
-    ------
-    UsageError : `source` is neither a list's name nor a file.
-    InputError : the file cannot be read as text, or is empty.
+    Raises:
+        UsageError: `source` is neither a list's name nor a file.
+        InputError: the file cannot be read as text, or is empty.
     """
     if not isinstance(source, (str, os.PathLike)):
         return tuple(source)

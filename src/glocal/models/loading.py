@@ -34,26 +34,24 @@ def load_model(
 ) -> Model:
     """A network of the zoo, ready to be run and explained.
 
-    Parameters
-    ----------
-    name : one of `model_names()`; for a gated network also with the gates that it shall have,
-        `gated/resnext3d-101:layer3+layer4`; or the path of a trained network, `best.safetensors` with its
-        card `best.json` beside it, which say all the rest.
-    weights : a name such as `kinetics400`, which is downloaded once; or the path of a checkpoint of this
-        network, of the image network that it inflates, or of the backbone of a gated network; for several
-        streams, the paths of their checkpoints, as a sequence or joined by commas; None for random weights.
-    labels : class names, or a file with one a line, or the name of a packaged list. By default they are on
-        the checkpoint's card, or follow from the number of classes.
-    classes : number of classes. By default that of `labels`, else the checkpoint's, else the published one.
-    new_head : replace the checkpoint's classifier by a random one.
-    clip : what the network takes, if not what its card says or it was published with. A gated network is
-        made for its number of frames.
-    device : where the network goes.
+    Args:
+        name: one of `model_names()`; for a gated network also with the gates that it shall have,
+            `gated/resnext3d-101:layer3+layer4`; or the path of a trained network, `best.safetensors` with its
+            card `best.json` beside it, which say all the rest.
+        weights: a name such as `kinetics400`, which is downloaded once; or the path of a checkpoint of this
+            network, of the image network that it inflates, or of the backbone of a gated network; for several
+            streams, the paths of their checkpoints, as a sequence or joined by commas; None for random weights.
+        labels: class names, or a file with one a line, or the name of a packaged list. By default they are on
+            the checkpoint's card, or follow from the number of classes.
+        classes: number of classes. By default that of `labels`, else the checkpoint's, else the published one.
+        new_head: replace the checkpoint's classifier by a random one.
+        clip: what the network takes, if not what its card says or it was published with. A gated network is
+            made for its number of frames.
+        device: where the network goes.
 
-    Raises
-    ------
-    UsageError : an argument is not among what is allowed, or arguments contradict each other.
-    InputError : a checkpoint cannot be had, or does not fit the network.
+    Raises:
+        UsageError: an argument is not among what is allowed, or arguments contradict each other.
+        InputError: a checkpoint cannot be had, or does not fit the network.
     """
     name, weights, card = _find_card(name, weights)
     entry = find_entry(name, clip or (card and card.clip))

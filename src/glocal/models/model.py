@@ -11,14 +11,13 @@ from glocal.video.clipform import ClipForm
 class Model:
     """A network, its explainable layers, its classes and its input.
 
-    Attributes
-    ----------
-    name : of the model.
-    network : in eval mode; returns logits `(B, classes)`.
-    layers : name → module, from the stem up; each runs once in a forward pass and returns activations.
-    labels : class names, in the order of the logits.
-    clip : what the network takes.
-    weights : where the weights come from, in words.
+    Attributes:
+        name: of the model.
+        network: in eval mode; returns logits `(B, classes)`.
+        layers: name → module, from the stem up; each runs once in a forward pass and returns activations.
+        labels: class names, in the order of the logits.
+        clip: what the network takes.
+        weights: where the weights come from, in words.
     """
 
     name: str

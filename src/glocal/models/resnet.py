@@ -57,16 +57,15 @@ class ResNet(Backbone):
     Takes clips `(B, 3, T, H, W)`, or images `(B, 3, H, W)` with `dims=2`, of any size; returns logits
     `(B, num_classes)`. The stem halves space and keeps time; its pooling and stages 2 to 4 halve both.
 
-    Parameters
-    ----------
-    depths : blocks of each stage.
-    num_classes : number of logits.
-    dims : 2 for images, 3 for clips.
-    widths : channels of each stage's 3-wide convolutions.
-    groups : of the 3-wide convolutions (ResNeXt's cardinality).
-    stem : channels of the first convolution; stage 1 puts out four times as many, and each later stage
-        twice as many as the one before.
-    stem_time : frames that the first convolution spans.
+    Args:
+        depths: blocks of each stage.
+        num_classes: number of logits.
+        dims: 2 for images, 3 for clips.
+        widths: channels of each stage's 3-wide convolutions.
+        groups: of the 3-wide convolutions (ResNeXt's cardinality).
+        stem: channels of the first convolution; stage 1 puts out four times as many, and each later stage
+            twice as many as the one before.
+        stem_time: frames that the first convolution spans.
     """
 
     stages = {  # noqa: RUF012

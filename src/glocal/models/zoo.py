@@ -24,20 +24,19 @@ Renames = tuple[tuple[str, str], ...]
 class Entry:
     """A network of the zoo.
 
-    Attributes
-    ----------
-    name, title, paper : what it is called, in short and in full, and where it was published.
-    build : makes the network for a number of classes.
-    layers : explainable layer → module path, from the stem up.
-    clip : what the network takes.
-    classes : of the published weights.
-    labels : packaged list with the names of those classes, if there is one.
-    weights : name → the files of these weights, one for each of `streams`.
-    head : module paths of the classifier, which is replaced for another number of classes.
-    renames : pattern → replacement, applied in turn to the keys of other programs' checkpoints.
-    streams : prefixes of the keys where a model consists of several networks.
-    gates : name → layer of the gates that a gated network has, or can have on this backbone.
-    backbone : of a gated network; its checkpoints can start one.
+    Attributes:
+        name, title, paper: what it is called, in short and in full, and where it was published.
+        build: makes the network for a number of classes.
+        layers: explainable layer → module path, from the stem up.
+        clip: what the network takes.
+        classes: of the published weights.
+        labels: packaged list with the names of those classes, if there is one.
+        weights: name → the files of these weights, one for each of `streams`.
+        head: module paths of the classifier, which is replaced for another number of classes.
+        renames: pattern → replacement, applied in turn to the keys of other programs' checkpoints.
+        streams: prefixes of the keys where a model consists of several networks.
+        gates: name → layer of the gates that a gated network has, or can have on this backbone.
+        backbone: of a gated network; its checkpoints can start one.
     """
 
     name: str
@@ -346,9 +345,8 @@ def find_entry(name: str, clip: ClipForm | None = None) -> Entry:
     A gated network has all the gates of its backbone, or those named behind a colon:
     `gated/resnext3d-101:layer3+layer4`.
 
-    Raises
-    ------
-    UsageError : there is no such model, or it has no such gate.
+    Raises:
+        UsageError: there is no such model, or it has no such gate.
     """
     base, colon, subset = name.partition(":")
     if base not in MODELS:

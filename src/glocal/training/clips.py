@@ -41,11 +41,10 @@ class Place(NamedTuple):
 class Shuffled(Sampler[Place]):
     """Items in an order that follows from the seed and the epoch, and of these one process's share.
 
-    Parameters
-    ----------
-    items : of the source.
-    clips : in an epoch, over all processes.
-    epoch, done : where to begin: the first epoch leaves out the clips that this process has done.
+    Args:
+        items: of the source.
+        clips: in an epoch, over all processes.
+        epoch, done: where to begin: the first epoch leaves out the clips that this process has done.
     """
 
     def __init__(

@@ -11,9 +11,8 @@ INSTALL = "pip install 'glocal[train]'"
 def needs(module: str) -> Any:
     """Import a module of the extra `train`.
 
-    Raises
-    ------
-    InputError : it is not installed, or does not work here.
+    Raises:
+        InputError: it is not installed, or does not work here.
     """
     try:
         return importlib.import_module(module)

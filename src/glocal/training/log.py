@@ -13,10 +13,9 @@ HEADER = ["step", "epoch", "measure", "value"]
 class Log:
     """A row for each measure, and a curve in TensorBoard.
 
-    Parameters
-    ----------
-    folder : of the run.
-    step : after which a resumed run goes on; what was logged beyond it is taken back.
+    Args:
+        folder: of the run.
+        step: after which a resumed run goes on; what was logged beyond it is taken back.
     """
 
     def __init__(self, folder: Path, step: int = 0):

@@ -25,16 +25,14 @@ log = logging.getLogger("glocal.training")
 class Training(LightningModule):
     """A network in training.
 
-    Parameters
-    ----------
-    batches : of an epoch, for this process.
+    Args:
+        batches: of an epoch, for this process.
 
-    Attributes
-    ----------
-    measures : of the latest epoch: `train/loss`, `val/video_top1`, ….
-    confusion : of the latest evaluation, `(classes, classes)`.
-    log_file : where measures go; None in all processes but the first.
-    position : the epoch that a resumed run goes on with, and the batches that are done of it.
+    Attributes:
+        measures: of the latest epoch: `train/loss`, `val/video_top1`, ….
+        confusion: of the latest evaluation, `(classes, classes)`.
+        log_file: where measures go; None in all processes but the first.
+        position: the epoch that a resumed run goes on with, and the batches that are done of it.
     """
 
     def __init__(self, network: nn.Module, recipe: Recipe, classes: int, batches: int):

@@ -17,12 +17,11 @@ from glocal.video.paths import shown
 class Network:
     """What is trained.
 
-    Attributes
-    ----------
-    name : of the model, as `glocal models` lists it.
-    weights : to start from, as `load_model` takes them; None for random ones.
-    new_head : replace the classifier of `weights`.
-    clip : what differs from the model's published clip form: frames, stride, size, mean, …
+    Attributes:
+        name: of the model, as `glocal models` lists it.
+        weights: to start from, as `load_model` takes them; None for random ones.
+        new_head: replace the classifier of `weights`.
+        clip: what differs from the model's published clip form: frames, stride, size, mean, …
     """
 
     name: str
@@ -44,12 +43,11 @@ class Data:
 class Augmentation:
     """How training clips vary, the same for all frames of a clip.
 
-    Attributes
-    ----------
-    area : smallest and largest share of the frame's area that is cut out.
-    ratio : smallest and largest width over height of what is cut out.
-    flip : probability of mirroring; labels that tell left from right are exchanged, or prevent it.
-    brightness, contrast : largest relative change.
+    Attributes:
+        area: smallest and largest share of the frame's area that is cut out.
+        ratio: smallest and largest width over height of what is cut out.
+        flip: probability of mirroring; labels that tell left from right are exchanged, or prevent it.
+        brightness, contrast: largest relative change.
     """
 
     area: tuple[float, float] = (0.5, 1.0)
@@ -72,12 +70,11 @@ class Augmentation:
 class Optimizer:
     """Stochastic gradient descent.
 
-    Attributes
-    ----------
-    lr : learning rate, before the schedule.
-    clip_norm : largest norm of the gradient of all weights; None for any.
-    accumulate : batches whose gradients make one step.
-    label_smoothing : share of the target that is spread over all classes.
+    Attributes:
+        lr: learning rate, before the schedule.
+        clip_norm: largest norm of the gradient of all weights; None for any.
+        accumulate: batches whose gradients make one step.
+        label_smoothing: share of the target that is spread over all classes.
     """
 
     lr: float = 0.01
@@ -100,12 +97,11 @@ class Optimizer:
 class Schedule:
     """How the learning rate changes.
 
-    Attributes
-    ----------
-    name : `step` multiplies it by `factor` every `every` epochs; `plateau` does so when the loss (of the
-        validation clips, if there are any) has not fallen for `patience` epochs; `cosine` lets it fall to
-        zero at the end; `constant` keeps it.
-    warmup : epochs in which it rises from zero.
+    Attributes:
+        name: `step` multiplies it by `factor` every `every` epochs; `plateau` does so when the loss (of the
+            validation clips, if there are any) has not fallen for `patience` epochs; `cosine` lets it fall to
+            zero at the end; `constant` keeps it.
+        warmup: epochs in which it rises from zero.
     """
 
     name: Literal["step", "plateau", "cosine", "constant"] = "cosine"
@@ -125,15 +121,14 @@ class Schedule:
 class Run:
     """How long, how much at once, and on what.
 
-    Attributes
-    ----------
-    epochs : passes over the training clips.
-    batch : clips of a step, over all devices.
-    clips_per_epoch : clips drawn in an epoch; by default one of each video.
-    seed : of the first weights, the order, the augmentation and dropout.
-    accelerator, devices, strategy, precision : as Lightning takes them.
-    workers : processes that read clips, for each device.
-    save_every : steps after which the state is saved for a resumption, beside the end of every epoch.
+    Attributes:
+        epochs: passes over the training clips.
+        batch: clips of a step, over all devices.
+        clips_per_epoch: clips drawn in an epoch; by default one of each video.
+        seed: of the first weights, the order, the augmentation and dropout.
+        accelerator, devices, strategy, precision: as Lightning takes them.
+        workers: processes that read clips, for each device.
+        save_every: steps after which the state is saved for a resumption, beside the end of every epoch.
     """
 
     epochs: int
@@ -183,10 +178,9 @@ def _check(right: bool, name: str, value: object, wanted: str) -> None:
 def read_recipe(path: "str | os.PathLike[str]", changes: Iterable[str] = ()) -> Recipe:
     """The recipe in a YAML file, with some values changed: `optimizer.lr=0.1`.
 
-    Raises
-    ------
-    InputError : the file cannot be read, or is not YAML.
-    UsageError : a key or a value that a recipe cannot have.
+    Raises:
+        InputError: the file cannot be read, or is not YAML.
+        UsageError: a key or a value that a recipe cannot have.
     """
     yaml = needs("yaml")
     path = Path(path)

@@ -35,16 +35,14 @@ def train(
     `confusion-test.csv`; and `last.ckpt`, from which the run can be resumed. On a processor, a resumed run
     has the same losses as one that was never stopped.
 
-    Parameters
-    ----------
-    out : folder of the run.
-    resume : go on with the run in `out`, if there is one.
-    progress : show progress bars where stderr is a terminal.
+    Args:
+        out: folder of the run.
+        resume: go on with the run in `out`, if there is one.
+        progress: show progress bars where stderr is a terminal.
 
-    Raises
-    ------
-    UsageError : the recipe asks for what is not possible, or `out` holds another run.
-    InputError : the data or the weights cannot be read, or the loss is no longer finite.
+    Raises:
+        UsageError: the recipe asks for what is not possible, or `out` holds another run.
+        InputError: the data or the weights cannot be read, or the loss is no longer finite.
     """
     needs("lightning.pytorch")
     from glocal.training.fitting import fit
@@ -72,9 +70,8 @@ def train(
 def clip_form(recipe: Recipe) -> ClipForm:
     """The clips that a recipe's network takes.
 
-    Raises
-    ------
-    UsageError : there is no such network or clip form, or it cannot be trained.
+    Raises:
+        UsageError: there is no such network or clip form, or it cannot be trained.
     """
     published = find_entry(recipe.model.name).clip
     form = construct(ClipForm, recipe.model.clip, "model.clip", **vars(published))
@@ -88,9 +85,8 @@ def clip_form(recipe: Recipe) -> ClipForm:
 def _prepare(out: Path, recipe: Recipe, resume: bool) -> None:
     """Claim the folder of a run.
 
-    Raises
-    ------
-    UsageError : it holds a run, and that is not to be resumed, or is of another recipe.
+    Raises:
+        UsageError: it holds a run, and that is not to be resumed, or is of another recipe.
     """
     file = out / "recipe.yaml"
     if file.exists():

@@ -121,15 +121,13 @@ def open_source(
 ) -> Source:
     """The source that a part of a recipe's `data` describes.
 
-    Parameters
-    ----------
-    labels : of the training clips, among which those of this source must be.
-    progress : show a progress bar where stderr is a terminal.
+    Args:
+        labels: of the training clips, among which those of this source must be.
+        progress: show a progress bar where stderr is a terminal.
 
-    Raises
-    ------
-    UsageError : an unknown source or option.
-    InputError : the data cannot be read, or has labels that training does not know.
+    Raises:
+        UsageError: an unknown source or option.
+        InputError: the data cannot be read, or has labels that training does not know.
     """
     kind = options.get("source")
     if kind not in SOURCES:

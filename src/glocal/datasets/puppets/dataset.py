@@ -52,16 +52,14 @@ class Puppets:
         actions: tuple[str, ...] = ACTIONS,
     ) -> None:
         """
-        Parameters
-        ----------
-        size : side, or (height, width), in pixels
-        occlusion : probability of something in front of the figure
-        scale : range of the figure's stature in frame heights; larger ones are likelier
-        actions : the classes, in the order of the labels
+        Args:
+            size: side, or (height, width), in pixels
+            occlusion: probability of something in front of the figure
+            scale: range of the figure's stature in frame heights; larger ones are likelier
+            actions: the classes, in the order of the labels
 
-        Raises
-        ------
-        UsageError : a value that is not possible.
+        Raises:
+            UsageError: a value that is not possible.
         """
         check_split(split)
         self.size = check_form(frames, size, fps, seed, occlusion, scale, actions)

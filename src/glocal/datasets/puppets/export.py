@@ -31,9 +31,8 @@ def export(
     The annotations list each video's figures: their actions with the frames [start, end), and for every frame
     a box x0, y0, x1, y1, half-open, in pixels, or zeros where nothing is visible.
 
-    Raises
-    ------
-    InputError : the folder cannot be written.
+    Raises:
+        InputError: the folder cannot be written.
     """
     from glocal.video import write_video
 
