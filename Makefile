@@ -23,8 +23,8 @@ test-heavy: venv
 	$(BIN)/python -m pytest -m heavy
 
 lint: venv
-	$(BIN)/ruff check src tests bench
-	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench docs
+	$(BIN)/ruff format --check src tests bench docs
 	$(BIN)/mypy
 
 $(VENV)/bench: $(VENV)/installed bench/requirements.txt

@@ -41,7 +41,8 @@ def read_csv(
 
     Args:
         root: folder that the paths start from; by default the table's own.
-        only: column → values; rows with another value there are left out, as for folds: `{"fold": [1, 2, 3]}`.
+        only: column → values; rows with another value there are left out, as for folds:
+            `{"fold": [1, 2, 3]}`.
 
     Raises:
         InputError: the table cannot be read, or a row does not fit; the message gives its line.

@@ -15,7 +15,8 @@ class Record:
         path: a video file, or a folder of images.
         label: class name.
         span: seconds (start, end) of the clip in its video; None for all of it.
-        boxes: frame → boxes x0, y0, x1, y1 of what makes the class, half-open, in pixels; empty where unknown.
+        boxes: frame → boxes x0, y0, x1, y1 of what makes the class, half-open, in pixels; empty where
+            unknown.
     """
 
     path: Path

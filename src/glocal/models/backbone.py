@@ -12,9 +12,10 @@ class Backbone(nn.Module):
     """A network whose activations can be taken stage by stage.
 
     Attributes:
-        stages: explainable layer → paths of the modules that lead to it from the layer before; the last of them
-            is the layer itself.
-        in_channels, dims: of the input, `(B, in_channels, T, H, W)` with `dims=3`, or `(B, in_channels, H, W)`.
+        stages: explainable layer → paths of the modules that lead to it from the layer before; the last of
+            them is the layer itself.
+        in_channels, dims: of the input, `(B, in_channels, T, H, W)` with `dims=3`, or
+            `(B, in_channels, H, W)`.
     """
 
     stages: Mapping[str, Sequence[str]]

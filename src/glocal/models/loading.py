@@ -40,10 +40,12 @@ def load_model(
             card `best.json` beside it, which say all the rest.
         weights: a name such as `kinetics400`, which is downloaded once; or the path of a checkpoint of this
             network, of the image network that it inflates, or of the backbone of a gated network; for several
-            streams, the paths of their checkpoints, as a sequence or joined by commas; None for random weights.
+            streams, the paths of their checkpoints, as a sequence or joined by commas; None for random
+            weights.
         labels: class names, or a file with one a line, or the name of a packaged list. By default they are on
             the checkpoint's card, or follow from the number of classes.
-        classes: number of classes. By default that of `labels`, else the checkpoint's, else the published one.
+        classes: number of classes. By default that of `labels`, else the checkpoint's, else the published
+            one.
         new_head: replace the checkpoint's classifier by a random one.
         clip: what the network takes, if not what its card says or it was published with. A gated network is
             made for its number of frames.
