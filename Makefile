@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+BENCH := .venv-bench
+INSTALL := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .PHONY: venv demo test test-heavy bench bench-long lint clean
 
@@ -10,7 +11,7 @@ venv: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable ".[dev,train]"
+	$(BIN)/python $(INSTALL) --editable ".[dev,train]"
 	touch $@
 
 demo: venv
@@ -27,16 +28,18 @@ lint: venv
 	$(BIN)/ruff format --check src tests bench docs
 	$(BIN)/mypy
 
-$(VENV)/bench: $(VENV)/installed bench/requirements.txt
-	$(PIP) --editable ".[dev,train,bench]"
-	$(PIP) --no-deps --requirement bench/requirements.txt
+# The peers get an environment of their own: one of them needs torchvision, beside which others do not import.
+$(BENCH)/installed: pyproject.toml constraints.txt bench/requirements.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python $(INSTALL) --editable ".[bench]"
+	$(BENCH)/bin/python $(INSTALL) --no-deps --requirement bench/requirements.txt
 	touch $@
 
-bench: $(VENV)/bench
-	$(BIN)/python -m bench
+bench: $(BENCH)/installed
+	$(BENCH)/bin/python -m bench
 
 bench-long: venv
 	$(BIN)/python -m bench long-video
 
 clean:
-	rm -rf $(VENV) out build dist
+	rm -rf $(VENV) $(BENCH) out build dist

@@ -54,7 +54,7 @@ class Loaders(LightningDataModule):
             epoch,
             done * self.batch,
         )
-        return self._loader(self.clips, sampler, drop_last=True, persistent_workers=self.run.workers > 0)
+        return self._loader(self.clips, sampler, drop_last=True)
 
     def val_dataloader(self) -> Any:
         return self._evaluation_loader("val")
@@ -75,6 +75,7 @@ class Loaders(LightningDataModule):
             self.batch,
             sampler=sampler,
             num_workers=self.run.workers,
+            persistent_workers=self.run.workers > 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_one_thread,
             **options,
