@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -89,20 +90,16 @@ def explain(
     video = open_video(video)
     crop = crop or model.clip.crop
 
-    def stream() -> Iterator[Window]:
-        return windows(video, model.clip, crop=crop, overlap=overlap)
-
-    if isinstance(classes, str):
-        several = len(list(itertools.islice(stream(), 2))) > 1
-        if several:
-            ranked = _probabilities(model, video, crop, progress).argsort(descending=True)
-            classes = ranked[: top_count(classes, len(model.labels))].tolist()
+    if isinstance(classes, str) and _several_windows(video, model.clip, crop, overlap):
+        ranked = _probabilities(model, video, crop, progress).argsort(descending=True)
+        classes = ranked[: top_count(classes, len(model.labels))].tolist()
 
     mean = Mean()
     sums: list[ClassVolumes] = []
     repeated = 0
-    bar = _progress(stream(), f"explain {video.name}", video, model.clip, overlap, progress)
-    for window, counted in mark_disjoint(bar):
+    stream = windows(video, model.clip, crop=crop, overlap=overlap)
+    stream = _progress(stream, f"explain {video.name}", video, model.clip, overlap, progress)
+    for window, counted in mark_disjoint(stream):
         found = attribute(
             model.network,
             window.clip,
@@ -270,6 +267,12 @@ def chosen_layers(model: Model, layers: Sequence[str] | None) -> Mapping[str, nn
     return chosen
 
 
+def _several_windows(video: Video, form: ClipForm, crop: Crop, overlap: float) -> bool:
+    """Whether the video is longer than one window; looked up in RGB, which has the same windows as flow."""
+    rgb = replace(form, modality="rgb", mean=(0.0,) * 3, std=(1.0,) * 3)
+    return len(list(itertools.islice(windows(video, rgb, crop=crop, overlap=overlap), 2))) > 1
+
+
 def _probabilities(model: Model, video: Video, crop: Crop, progress: bool) -> Tensor:
     mean = Mean()
     stream = windows(video, model.clip, crop=crop, overlap=0.0)
@@ -290,7 +293,7 @@ def _best(model: Model, probabilities: Tensor, count: int) -> tuple[Prediction, 
 
 def _progress(
     stream: Iterator[Window], text: str, video: Video, form: ClipForm, overlap: float, show: bool
-) -> Iterable[Window]:
+) -> Iterator[Window]:
     """`stream` behind a progress bar, which tqdm leaves out where stderr is no terminal."""
     if not show:
         return stream
@@ -298,5 +301,4 @@ def _progress(
     points = int(seconds * form.fps) + 1 if form.fps else -(-video.frames // form.stride)
     step = max(1, round(form.frames * (1 - overlap)))
     total = max(0, -(-(points - form.frames) // step)) + 1
-    bar: Iterable[Window] = tqdm(stream, desc=text, total=total, unit="window", disable=None, leave=False)
-    return bar
+    return iter(tqdm(stream, desc=text, total=total, unit="window", disable=None, leave=False))

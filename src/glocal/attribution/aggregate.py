@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from glocal.attribution.methods import positive
 from glocal.errors import UsageError, nearest
 
 
@@ -66,6 +65,3 @@ def check_aggregate(how: str) -> None:
     if how not in AGGREGATES:
         known = list(AGGREGATES)
         raise UsageError(f"unknown aggregate '{how}'.{nearest(how, known)} Aggregates: {', '.join(known)}.")
-
-
-__all__ = ["AGGREGATES", "aggregate", "check_aggregate", "positive", "upsampler"]

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from glocal.attribution.aggregate import aggregate as combine
-from glocal.attribution.aggregate import check_aggregate, positive, upsampler
+from glocal.attribution.aggregate import check_aggregate, upsampler
 from glocal.attribution.layers import LayerNames, find_layers, unwrap
-from glocal.attribution.methods import find_method
+from glocal.attribution.methods import find_method, positive
 from glocal.attribution.tape import Inputs, describe, record, tensors
 from glocal.attribution.targets import Target, class_scores, target_classes
 from glocal.errors import InputError, UsageError
