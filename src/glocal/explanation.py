@@ -4,7 +4,7 @@ import itertools
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,10 @@ class Explanation:
         geometry: the way from the frame to the clip and back.
         notes: what the reader must know, such as frames repeated or weights untrained.
         others: with `target="topK"`, the explanations of the second to the K-th class.
+        votes: gate → its best classes, of a gated network: mean over the windows of the softmax of that
+            gate's logits alone.
+        temporal: `(T,)` in [0, 1], the temporal attention of a network that has one (ST-ABN's M_t).
+        cuts: first frame of every scene but the first; no window straddles one.
     """
 
     video: VideoFacts
@@ -79,6 +83,9 @@ class Explanation:
     geometry: Geometry
     notes: tuple[str, ...] = ()
     others: tuple["Explanation", ...] = field(default=(), repr=False)
+    votes: Mapping[str, tuple[Prediction, ...]] = field(default_factory=dict)
+    temporal: npt.NDArray[np.float64] | None = None
+    cuts: tuple[int, ...] = ()
 
     @property
     def classes(self) -> tuple["Explanation", ...]:
@@ -132,6 +139,9 @@ class Explanation:
             "target": asdict(self.target),
             "notes": list(self.notes),
             "geometry": asdict(self.geometry),
+            "votes": {gate: [asdict(vote) for vote in votes] for gate, votes in self.votes.items()},
+            "temporal": None if self.temporal is None else self.temporal.round(6).tolist(),
+            "cuts": list(self.cuts),
             "frames": [
                 {
                     "frame": index,
@@ -201,6 +211,12 @@ class Explanation:
                 layers,
                 Geometry(**{name: tuple(value) for name, value in facts["geometry"].items()}),
                 tuple(facts["notes"]),
+                votes={
+                    gate: tuple(Prediction(**vote) for vote in votes)
+                    for gate, votes in facts.get("votes", {}).items()
+                },
+                temporal=None if facts.get("temporal") is None else np.array(facts["temporal"], float),
+                cuts=tuple(facts.get("cuts", ())),
             )
         except OSError as error:
             raise InputError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
