@@ -6,16 +6,18 @@ from pathlib import Path
 
 import torch
 
-from bench import attribution, overlay, puppets, video
+from bench import attribution, maxboxacc, overlay, puppets, stabn, video
 from bench.measure import write
 
 SECTIONS = {
     "attribution": attribution.run,
     "overlay": overlay.run,
+    "maxboxacc": maxboxacc.run,
     "puppets": puppets.run,
+    "st-abn": stabn.run,
     "long-video": video.run,
 }
-DEFAULT = ("attribution", "overlay", "puppets")
+DEFAULT = ("attribution", "overlay", "maxboxacc", "puppets", "st-abn")
 RESULTS = Path(__file__).with_name("results.json")
 
 

@@ -52,3 +52,56 @@ def aggregate(maps, how):
     """Eq. 6 and its variants."""
     stacked = np.stack(maps)
     return np.maximum({"sum": stacked.sum(0), "mean": stacked.mean(0), "max": stacked.max(0)}[how], 0)
+
+
+def _upsampled(cam, size):
+    return upsample(normalised(cam), size)
+
+
+def grad_cam_plus_plus(activation, gradient, size):
+    """Chattopadhay et al., eq. 19, term by term."""
+    cam = np.zeros(activation.shape[1:])
+    for a, g in zip(activation, gradient, strict=True):
+        weight = 0.0
+        for here in np.ndindex(a.shape):
+            if g[here] != 0:
+                alpha = g[here] ** 2 / (2 * g[here] ** 2 + a.sum() * g[here] ** 3)
+                weight += alpha * max(g[here], 0.0)
+        cam += weight * a
+    return _upsampled(cam, size)
+
+
+def xgrad_cam(activation, gradient, size):
+    cam = np.zeros(activation.shape[1:])
+    for a, g in zip(activation, gradient, strict=True):
+        if a.sum() != 0:
+            cam += (a / a.sum() * g).sum() * a
+    return _upsampled(cam, size)
+
+
+def hires_cam(activation, gradient, size):
+    return _upsampled(sum(a * g for a, g in zip(activation, gradient, strict=True)), size)
+
+
+def layer_cam(activation, gradient, size):
+    return _upsampled(sum(a * np.maximum(g, 0) for a, g in zip(activation, gradient, strict=True)), size)
+
+
+def grad_cam_elementwise(activation, gradient, size):
+    return _upsampled(sum(np.maximum(a * g, 0) for a, g in zip(activation, gradient, strict=True)), size)
+
+
+def eigen_cam(activation):
+    """The projection on the first right singular vector, the way up that its largest value is positive."""
+    matrix = activation.reshape(len(activation), -1).T
+    _, _, vectors = np.linalg.svd(matrix, full_matrices=False)
+    cam = (matrix @ vectors[0]).reshape(activation.shape[1:])
+    return cam if cam.max() >= -cam.min() else -cam
+
+
+def winners(matrix, responses, probability):
+    """Zhang et al.: what the parents' winning `probability` gives each child, for a dense layer `matrix`."""
+    excitatory = np.maximum(matrix, 0) * np.maximum(responses, 0)
+    totals = excitatory.sum(1, keepdims=True)
+    shares = np.divide(excitatory, totals, out=np.zeros_like(excitatory), where=totals > 0)
+    return shares.T @ probability

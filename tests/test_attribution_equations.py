@@ -12,7 +12,15 @@ CASES = {
     "3d": (Small3d(), (2, 3, 6, 20, 14), ["relu1", "layer1", "layer2"]),
     "2d": (Small2d(), (2, 3, 18, 26), ["features.1", "features.4", "features.6"]),
 }
-METHODS = {"3dcam": reference.cam_3d, "gradcam": reference.grad_cam}
+METHODS = {
+    "3dcam": reference.cam_3d,
+    "gradcam": reference.grad_cam,
+    "gradcam++": reference.grad_cam_plus_plus,
+    "xgradcam": reference.xgrad_cam,
+    "hirescam": reference.hires_cam,
+    "layercam": reference.layer_cam,
+    "gradcam-elementwise": reference.grad_cam_elementwise,
+}
 
 
 def activations_and_gradients(network, clips, layers, target):

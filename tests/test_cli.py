@@ -92,6 +92,35 @@ def test_options_reach_the_explanation(capsys, clip, tmp_path):
     assert glocal.read_video(tmp_path / "square.mp4").width == 128
 
 
+@pytest.mark.parametrize(("method", "layers"), [("rise", []), ("cam", ["layer2"])])
+def test_methods_without_layers_and_with_one_write_the_same_files(capsys, clip, tmp_path, method, layers):
+    option = ["--option", "samples=6", "--option", "keep=0.4"] if method == "rise" else []
+    code, _, err = run(capsys, "explain", clip, *MODEL, "--out", tmp_path, "--method", method, *option)
+    assert code == 0, err
+    assert {p.name for p in tmp_path.iterdir()} == {f"square.{s}" for s in ("mp4", "html", "json", "npz")}
+    explanation = glocal.Explanation.load(tmp_path / "square.json")
+    assert list(explanation.layers) == layers
+    assert explanation.attention.max() == pytest.approx(1, abs=0.01)
+    if option:
+        assert explanation.options["samples"] == 6
+        assert explanation.options["keep"] == 0.4
+        assert explanation.options["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("sample=6", "Did you mean 'samples'"),
+        ("samples", "'samples' is not name=value"),
+        ("samples=x", "is 'x'"),
+    ],
+)
+def test_a_wrong_method_option_is_a_usage_error(capsys, clip, option, words):
+    code, _, err = run(capsys, "explain", clip, *MODEL, "--method", "rise", "--option", option)
+    assert code == 2
+    assert words in one_sentence(err)
+
+
 def test_top_k_writes_one_report_a_class(capsys, clip, tmp_path):
     assert run(capsys, "explain", clip, *MODEL, "--out", tmp_path, "--target", "top2")[0] == 0
     first, second = (json.loads((tmp_path / f"square{s}.json").read_text("utf-8")) for s in ("", "-top2"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from glocal.datasets.dataset import present
 from glocal.datasets.folder import read_csv, read_folder
 from glocal.errors import InputError, UsageError
 
@@ -82,3 +83,19 @@ def test_a_choice_of_rows_that_there_are_not_is_refused(tmp_path: Path) -> None:
         read_csv(table)
     with pytest.raises(InputError, match="cannot be read"):
         read_csv(tmp_path / "none.csv")
+
+
+def test_a_hostile_table_is_named_or_its_clips_are_missing(tmp_path: Path) -> None:
+    table = tmp_path / "clips.csv"
+    for content, message in (
+        (b"\xff\xfep\x00a\x00t\x00h\x00", "not a table in UTF-8"),
+        (b"path,label\n" + b"x" * 200_000 + b",a\n", "not a table in UTF-8"),
+        (b"path;label\na.mp4;x\n", "no column 'path'"),
+        (b"path,label\n\na.mp4\n", "line 3: a path and a label are needed"),
+    ):
+        table.write_bytes(content)
+        with pytest.raises(InputError, match=message):
+            read_csv(table)
+    table.write_bytes(b"path,label\nno\x00ne.mp4,a\n")
+    with pytest.raises(InputError, match=r"1 of 1 items cannot be used"):
+        present(read_csv(table))

@@ -84,7 +84,7 @@ def test_gates_have_the_papers_sizes(name: str) -> None:
     expected = {
         "gated/resnext3d-101": [64 * 8, 256 * 4, 512 * 2, 1024, 2048],
         "gated/resnet3d-50": [64 * 8, 256 * 4, 512 * 2, 1024, 2048],
-        "gated/resnext3d-small": [16 * 8, 64 * 4, 128 * 2, 256, 512],
+        "gated/resnext3d-small": [16 * 8, 64 * 8, 128 * 4, 256 * 2, 512],
         "gated/slow-50": [64 * 4, 256 * 4, 512 * 4, 1024 * 4, 2048 * 4],
         "gated/slow-101": [64 * 4, 256 * 4, 512 * 4, 1024 * 4, 2048 * 4],
         "gated/i3d-rgb": [480 * 16, 832 * 8, 1024 * 4],

@@ -12,7 +12,7 @@ from glocal.models.c3d import c3d
 from glocal.models.i3d import i3d_rgb, pad_same
 
 CHANNELS = {"i3d-flow": 2}
-NAMES = [name for name in model_names() if not name.startswith("gated/")]
+NAMES = [name for name in model_names() if not name.startswith(("gated/", "st-abn/"))]
 
 
 def clip(name: str, frames: int, height: int, width: int, batch: int = 1) -> Tensor | list[Tensor]:

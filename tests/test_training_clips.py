@@ -48,13 +48,17 @@ def test_evaluation_sees_the_clips_that_explanation_sees(form: ClipForm, root: P
         assert batch.labels == 0
 
 
-def test_flow_clips_are_those_of_explanation(root: Path) -> None:
+def test_flow_clips_are_those_of_explanation(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLOCAL_CACHE", str(tmp_path))
     form = ClipForm(frames=6, size=24, short_side=24, modality="flow")
     source = open_source({"source": "folder", "root": str(root)}, "data.val")
     clips = EvaluationClips(source, form, CLASSES)
     path = root / "train" / "move down" / "0.mp4"
     for number, expected in enumerate(windows(read_video(path), form, crop="center", overlap=0.0)):
-        assert torch.allclose(clips[number].clips, expected.clip[0])
+        step = 1 / 127  # of the bytes in which flow is kept
+        assert torch.allclose(clips[number].clips, expected.clip[0], rtol=0, atol=step / 2 + 1e-6)
     right = to_clip([square("move right", 0)[0]] * 2, form)
     assert right.shape == (2, 6, 32, 32)
 
@@ -198,7 +202,7 @@ def test_broken_clips_are_reported_and_left_out(
 
 def test_unknown_sources_options_and_labels_are_named(root: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"data\.train\.source must be one of puppets, folder, csv, not 'pupets'"
+        UsageError, match=r"data\.train\.source must be one of puppets, folder, csv, .*, not 'pupets'"
     ):
         open_source({"source": "pupets"}, "data.train")
     with pytest.raises(UsageError, match=r"data\.train has no key 'roots'.*Did you mean 'root'"):

@@ -4,11 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from glocal.attribution import Attribution, attribute
+    from glocal.attribution import Attribution, TokenGrid, attribute
     from glocal.attribution import explainable_layers as layers
+    from glocal.edit import Edit
     from glocal.errors import GlocalError, InputError, UsageError
     from glocal.explanation import Explanation
-    from glocal.models import Model, load_model
+    from glocal.models import Model, as_model, load_model
     from glocal.pipeline import classify, explain
     from glocal.video import ClipForm, Video, read_video
 
@@ -17,13 +18,16 @@ __version__ = "0.1.0"
 __all__ = [
     "Attribution",
     "ClipForm",
+    "Edit",
     "Explanation",
     "GlocalError",
     "InputError",
     "Model",
+    "TokenGrid",
     "UsageError",
     "Video",
     "__version__",
+    "as_model",
     "attribute",
     "classify",
     "explain",
@@ -33,10 +37,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "attribution": ("Attribution", "attribute", "layers"),
+    "attribution": ("Attribution", "TokenGrid", "attribute", "layers"),
+    "edit": ("Edit",),
     "errors": ("GlocalError", "InputError", "UsageError"),
     "explanation": ("Explanation",),
-    "models": ("Model", "load_model"),
+    "models": ("Model", "as_model", "load_model"),
     "pipeline": ("classify", "explain"),
     "video": ("ClipForm", "Video", "read_video"),
 }

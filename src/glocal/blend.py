@@ -1,5 +1,7 @@
 """Overlapping windows of attention become one map a frame."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,10 +17,12 @@ class Blend:
 
     Args:
         volume: gets one map a frame.
+        cuts: first frame of every scene but the first; up to it the map before is held.
     """
 
-    def __init__(self, volume: Volume) -> None:
+    def __init__(self, volume: Volume, cuts: Sequence[int] = ()) -> None:
         self.volume = volume
+        self.cuts = cuts
         self._sums: dict[int, Map] = {}
         self._shares: dict[int, float] = {}
         self._frames: dict[int, int] = {}
@@ -67,7 +71,11 @@ class Blend:
             return
         attention: Map = np.mean(self._same, axis=0, dtype=np.float32)
         self._same.clear()
-        start, previous = len(self.volume), self._written
+        cut = max((cut for cut in self.cuts if cut <= frame), default=0)
+        while self._written is not None and len(self.volume) < cut:
+            self.volume.append(self._written)
+        start = len(self.volume)
+        previous = None if start == cut else self._written
         for k in range(start, frame):
             share = (k - start + 1) / (frame - start + 1)
             self.volume.append(

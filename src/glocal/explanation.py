@@ -4,20 +4,36 @@ import itertools
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from glocal import __version__
 from glocal.errors import InputError
 from glocal.files import atomic_path, writing
-from glocal.localization import Box, boxes
-from glocal.video import Geometry
+from glocal.localization import (
+    Box,
+    Segment,
+    Threshold,
+    Tube,
+    auto_threshold,
+    boxes,
+    check_refinements,
+    refine,
+    segments,
+    tubes,
+)
+from glocal.video import Geometry, Video
 from glocal.volume import Map, Volume
+
+REFINED_SIDE = 160
+"""Pixels; the short side of the grid on which attention is refined."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +80,13 @@ class Explanation:
         geometry: the way from the frame to the clip and back.
         notes: what the reader must know, such as frames repeated or weights untrained.
         others: with `target="topK"`, the explanations of the second to the K-th class.
+        options: the method's options, such as the number of samples.
         votes: gate → its best classes, of a gated network: mean over the windows of the softmax of that
             gate's logits alone.
         temporal: `(T,)` in [0, 1], the temporal attention of a network that has one (ST-ABN's M_t).
         cuts: first frame of every scene but the first; no window straddles one.
+        before: where the network's own attention was edited, the best classes without that.
+        source: the video itself, where it is at hand; a notebook shows its frames.
     """
 
     video: VideoFacts
@@ -83,9 +102,18 @@ class Explanation:
     geometry: Geometry
     notes: tuple[str, ...] = ()
     others: tuple["Explanation", ...] = field(default=(), repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
     votes: Mapping[str, tuple[Prediction, ...]] = field(default_factory=dict)
     temporal: npt.NDArray[np.float64] | None = None
     cuts: tuple[int, ...] = ()
+    before: tuple[Prediction, ...] = ()
+    source: Video | None = field(default=None, repr=False, compare=False)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the page of the report."""
+        from glocal.report.notebook import notebook_html
+
+        return notebook_html(self)
 
     @property
     def classes(self) -> tuple["Explanation", ...]:
@@ -120,9 +148,81 @@ class Explanation:
         """`(T,)` in [0, 1]: each frame's mean attention, relative to the highest of them."""
         return self.volume.relevance
 
-    def boxes(self, threshold: float = 0.5, *, every: bool = False) -> list[list[Box]]:
-        """Boxes of every frame; see `glocal.localization.boxes`."""
-        return [boxes(attention, threshold, every=every) for attention in self.frames()]
+    def boxes(self, threshold: Threshold = 0.5, *, every: bool = False) -> list[list[Box]]:
+        """Boxes of every frame; see `glocal.localization.boxes`.
+
+        Args:
+            threshold: share of a frame's maximum, or `"auto"`: one for the whole video, chosen by
+                `glocal.localization.auto_threshold`.
+            every: all boxes of a frame, by default the largest.
+        """
+        level = self.box_threshold(threshold)
+        return [boxes(attention, level, every=every) for attention in self.frames()]
+
+    def box_threshold(self, threshold: Threshold = "auto") -> float:
+        """The share of a frame's maximum that `threshold` stands for."""
+        return auto_threshold(self.volume) if threshold == "auto" else threshold
+
+    def tubes(self, threshold: Threshold = "auto", *, count: int = 5) -> list[Tube]:
+        """Boxes linked over time, the highest score first, at most `count` a scene; see
+        `glocal.localization.tubes`. Their scores are attention times the probability of the class."""
+        found = tubes(self.boxes(threshold, every=True), cuts=self.cuts, count=count)
+        return [tube._replace(score=tube.score * self.probability) for tube in found]
+
+    def segments(self, threshold: Threshold = "auto") -> list[Segment]:
+        """When the class is seen; see `glocal.localization.segments`. Scores are relevance times the
+        probability of the class, so that the segments of all `classes` can be ranked together."""
+        end = float(self.times[-1]) + 1 / self.video.fps
+        found = segments(
+            self.relevance, self.times, end, threshold=threshold, cuts=self.cuts, label=self.target.label
+        )
+        return [segment._replace(score=segment.score * self.probability) for segment in found]
+
+    @property
+    def probability(self) -> float:
+        """Of the class explained; if it is not among `predictions`, the lowest of those, which bounds it."""
+        scores = {prediction.index: prediction.score for prediction in self.predictions}
+        return scores.get(self.target.index, min(scores.values(), default=1.0))
+
+    def refined(self, video: Video, names: Sequence[str], *, progress: bool = False) -> "Explanation":
+        """This explanation, and those of the other classes, with the attention refined by what `video` shows.
+
+        Where, not when: the relevance of the frames stays as it is.
+
+        Args:
+            video: the one that was explained.
+            names: see `glocal.localization.REFINEMENTS`.
+            progress: show a progress bar where stderr is a terminal.
+
+        Raises:
+            UsageError: no such refinement.
+            InputError: the video has another size or number of frames.
+        """
+        check_refinements(names)
+        if (video.width, video.height, video.frames) != (
+            self.video.width,
+            self.video.height,
+            self.video.frames,
+        ):
+            raise InputError(
+                f"{video.name} ({video.width}×{video.height}, {video.frames} frames) is not the video that "
+                f"was explained ({self.video.width}×{self.video.height}, {self.video.frames} frames); "
+                "give that one."
+            )
+        geometry = self.geometry.finer(REFINED_SIDE)
+        size = geometry.crop[3], geometry.crop[2]
+        maps = (np.asarray(cv2.resize(attention, size), np.float32) for attention in self.volume)
+        volume = Volume(levels=255)
+        stream = refine(maps, _Seen(video, geometry), names, self.cuts)
+        bar = tqdm(
+            stream, f"refine {video.name}", video.frames, unit="frame", disable=None if progress else True
+        )
+        for attention in bar:
+            volume.append(attention)
+        volume.normalise()
+        volume.means = list(self.volume.means)
+        others = tuple(other.refined(video, names, progress=progress) for other in self.others)
+        return replace(self, volume=volume, geometry=geometry, others=others)
 
     def as_dict(self, threshold: float = 0.5) -> dict[str, Any]:
         """The content of `<stem>.json`."""
@@ -139,9 +239,11 @@ class Explanation:
             "target": asdict(self.target),
             "notes": list(self.notes),
             "geometry": asdict(self.geometry),
+            "options": dict(self.options),
             "votes": {gate: [asdict(vote) for vote in votes] for gate, votes in self.votes.items()},
             "temporal": None if self.temporal is None else self.temporal.round(6).tolist(),
             "cuts": list(self.cuts),
+            "before": [asdict(prediction) for prediction in self.before],
             "frames": [
                 {
                     "frame": index,
@@ -211,12 +313,14 @@ class Explanation:
                 layers,
                 Geometry(**{name: tuple(value) for name, value in facts["geometry"].items()}),
                 tuple(facts["notes"]),
+                options=facts.get("options", {}),
                 votes={
                     gate: tuple(Prediction(**vote) for vote in votes)
                     for gate, votes in facts.get("votes", {}).items()
                 },
                 temporal=None if facts.get("temporal") is None else np.array(facts["temporal"], float),
                 cuts=tuple(facts.get("cuts", ())),
+                before=tuple(Prediction(**prediction) for prediction in facts.get("before", ())),
             )
         except OSError as error:
             raise InputError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
@@ -224,6 +328,16 @@ class Explanation:
             raise InputError(
                 f"{path} and the NPZ beside it are not a saved explanation ({error})."
             ) from error
+
+
+class _Seen:
+    """What a network sees of each frame of `video`, `(h, w, 3)` uint8, as often as one iterates over it."""
+
+    def __init__(self, video: Video, geometry: Geometry) -> None:
+        self.video, self.geometry = video, geometry
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
+        return map(self.geometry.forward, self.video)
 
 
 def _write_maps(

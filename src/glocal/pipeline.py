@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,19 +13,22 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from glocal.attribution import Attribution, attribute
+from glocal.attribution.methods import find_method
 from glocal.attribution.tape import call, find_logits, frozen, to_network
 from glocal.attribution.targets import check_index, top_count
 from glocal.blend import Blend
 from glocal.errors import UsageError, nearest
 from glocal.explanation import ExplainedClass, Explanation, Prediction, VideoFacts
 from glocal.models import Model
+from glocal.own_attention import EditLike, Editor, Timeline
+from glocal.predictions import BEST, Mean, Votes, best_of
 from glocal.video import ClipForm, Geometry, Video, Window, read_video, windows
 from glocal.video.clipform import Crop
 from glocal.video.paths import shown
+from glocal.video.scenes import Cuts, resolve_cuts, scenes
 from glocal.volume import Volume
 
 VideoLike = Video | str | os.PathLike[str] | npt.NDArray[np.uint8]
-BEST = 5
 
 
 def open_video(video: VideoLike) -> Video:
@@ -33,17 +37,25 @@ def open_video(video: VideoLike) -> Video:
 
 
 def classify(
-    model: Model, video: VideoLike, *, crop: Crop | None = None, best: int = BEST, progress: bool = False
+    model: Model,
+    video: VideoLike,
+    *,
+    crop: Crop | None = None,
+    best: int = BEST,
+    cuts: Cuts = "auto",
+    progress: bool = False,
 ) -> tuple[Prediction, ...]:
     """The best classes of a video: probabilities averaged over windows that do not overlap.
 
     Args:
         crop: `"full"` or `"center"`; by default the model's own.
         best: how many classes to return.
+        cuts: as for `explain`.
         progress: show a progress bar where stderr is a terminal.
     """
     video = open_video(video)
-    return _best(model, _probabilities(model, video, crop or model.clip.crop, progress), best)
+    found = resolve_cuts(video, cuts)
+    return best_of(model.labels, _probabilities(model, video, crop or model.clip.crop, found, progress), best)
 
 
 def explain(
@@ -55,10 +67,13 @@ def explain(
     aggregate: str = "sum",
     counterfactual: bool = False,
     *,
+    options: Mapping[str, Any] | None = None,
     score: str = "logit",
     crop: Crop | None = None,
     overlap: float = 0.5,
     weighting: str = "probability",
+    cuts: Cuts = "auto",
+    edit: EditLike | None = None,
     progress: bool = False,
 ) -> Explanation:
     """Where and when `model` sees its reasons for a class in `video`.
@@ -71,12 +86,17 @@ def explain(
         model: from `load_model`, or a `Model` of one's own.
         video: a path (video, image, or folder of images), a `Video`, or frames `(T, H, W, 3)` uint8.
         target: `"top1"`, `"topK"` (the K best classes, see `Explanation.classes`), a label, or an index.
-        method, aggregate, counterfactual, score: see `glocal.attribute`.
+        method, aggregate, counterfactual, options, score: see `glocal.attribute`.
         layers: names among `model.layers`, or of any submodule; by default all of `model.layers`.
         crop: `"full"` runs over the whole frame, `"center"` over the crop that the model was trained on;
             by default the model's own.
         overlap: share of a window in [0, 1) that the next one covers too.
         weighting: `"probability"` as above, or `"none"`: every window counts the same.
+        cuts: the first frame of every scene but the first, which no window straddles; `"auto"` finds them in
+            a decoding pass of its own, `"none"` takes the video for one scene.
+        edit: takes the place of a network's own attention: an `Edit`, or an array `(T, H, W)` for the spatial
+            or `(T,)` for the temporal attention of an ST-ABN; all that is explained is then the edited
+            network, and `Explanation.before` has the classes without the edit.
         progress: show a progress bar where stderr is a terminal.
 
     Raises:
@@ -85,45 +105,62 @@ def explain(
     """
     if weighting not in ("probability", "none"):
         raise UsageError(f"weighting '{weighting}' is neither 'probability' nor 'none'.")
+    settings = find_method(method).settings(options)
     chosen = chosen_layers(model, layers)
     classes = resolve_target(target, model.labels)
     video = open_video(video)
     crop = crop or model.clip.crop
+    found_cuts = resolve_cuts(video, cuts)
+    geometry = Geometry.fit((video.height, video.width), model.clip, crop)
+    editor = Editor(model, edit, video, geometry)
 
-    if isinstance(classes, str) and _several_windows(video, model.clip, crop, overlap):
-        ranked = _probabilities(model, video, crop, progress).argsort(descending=True)
+    before: tuple[Prediction, ...] = ()
+    if edit is not None:
+        before = best_of(model.labels, _probabilities(model, video, crop, found_cuts, progress))
+    if isinstance(classes, str) and _several_windows(video, model.clip, crop, overlap, found_cuts):
+        ranked = _probabilities(model, video, crop, found_cuts, progress, editor).argsort(descending=True)
         classes = ranked[: top_count(classes, len(model.labels))].tolist()
 
     mean = Mean()
+    timeline, votes = Timeline(found_cuts), Votes(model.network)
     sums: list[ClassVolumes] = []
     repeated = 0
-    stream = windows(video, model.clip, crop=crop, overlap=overlap)
-    stream = _progress(stream, f"explain {video.name}", video, model.clip, overlap, progress)
+    stream = windows(video, model.clip, crop=crop, overlap=overlap, cuts=found_cuts)
+    stream = _progress(stream, f"explain {video.name}", video, model.clip, overlap, found_cuts, progress)
     for window, counted in mark_disjoint(stream):
-        found = attribute(
-            model.network,
-            window.clip,
-            chosen,
-            method,
-            aggregate,
-            classes if isinstance(classes, str) else torch.tensor([classes]),
-            counterfactual,
-            score=score,
-        )
+        network = editor(window)
+        with votes.listening():
+            found = attribute(
+                network,
+                window.clip,
+                chosen,
+                method,
+                aggregate,
+                classes if isinstance(classes, str) else torch.tensor([classes]),
+                counterfactual,
+                options=settings,
+                score=score,
+                progress=progress,
+            )
         probabilities = found.logits.float().softmax(1)[0].cpu()
         if counted:
             mean.add(probabilities)
+            votes.count()
+        timeline.add(window, network)
         repeated = max(repeated, window.repeated)
-        sums = sums or [ClassVolumes(int(part.target), list(chosen)) for part in found.classes]
+        sums = sums or [
+            ClassVolumes(int(part.target), list(part.layers), found_cuts) for part in found.classes
+        ]
         for volumes, part in zip(sums, found.classes, strict=True):
             weight = float(probabilities[volumes.index]) if weighting == "probability" else 1.0
             volumes.add(window, part, weight)
 
-    predictions = _best(model, mean.value, BEST)
+    predictions = best_of(model.labels, mean.value)
     facts = VideoFacts(
         shown(video.path or video.name), video.width, video.height, float(video.fps), video.frames
     )
-    geometry = Geometry.fit((video.height, video.width), model.clip, crop)
+    notes = _notes(model, video, repeated, found_cuts) + _edit_note(before, predictions)
+    temporal = timeline.finish(video.frames)
     explanations = [
         Explanation(
             facts,
@@ -136,7 +173,13 @@ def explain(
             ExplainedClass(model.labels[volumes.index], volumes.index, counterfactual),
             *volumes.finish(video.frames),
             geometry,
-            _notes(model, video, repeated),
+            notes,
+            options=settings,
+            votes=votes.best(model.labels),
+            temporal=temporal,
+            cuts=found_cuts,
+            before=before,
+            source=video,
         )
         for volumes in sums
     ]
@@ -147,10 +190,10 @@ def explain(
 class ClassVolumes:
     """The attention to one class, and each layer's, as the windows come."""
 
-    def __init__(self, index: int, layers: list[str]) -> None:
+    def __init__(self, index: int, layers: list[str], cuts: Sequence[int] = ()) -> None:
         self.index = index
-        self._total = Blend(Volume())
-        self._layers = {name: Blend(Volume(levels=255)) for name in layers}
+        self._total = Blend(Volume(), cuts)
+        self._layers = {name: Blend(Volume(levels=255), cuts) for name in layers}
         self._highest = 0.0
 
     def add(self, window: Window, part: Attribution, weight: float) -> None:
@@ -171,33 +214,17 @@ class ClassVolumes:
         return total, layers
 
 
-class Mean:
-    """Running mean of class probabilities `(classes,)`."""
-
-    def __init__(self) -> None:
-        self._sum: Tensor | None = None
-        self._count = 0
-
-    def add(self, probabilities: Tensor) -> None:
-        self._sum = probabilities if self._sum is None else self._sum + probabilities
-        self._count += 1
-
-    @property
-    def value(self) -> Tensor:
-        assert self._sum is not None, "a video has at least one window"
-        return self._sum / self._count
-
-
 def mark_disjoint(stream: Iterable[Window]) -> Iterator[tuple[Window, bool]]:
     """Each window, and whether it is one of those that cover the video without overlap.
 
     They are the windows that `classify` sees, so that `explain` gives the same predictions: each one that
-    begins after the last such window has ended, and the very last.
+    begins after the last such window has ended, and the last of each scene.
     """
     end = -1
     for window, following in itertools.pairwise(itertools.chain(stream, [None])):
         assert window is not None
-        counted = int(window.points[0]) > end or following is None
+        last = following is None or following.scene != window.scene
+        counted = last or int(window.points[0]) > end
         if counted:
             end = int(window.points[-1])
         yield window, counted
@@ -227,13 +254,14 @@ def resolve_target(target: str | int, labels: Sequence[str]) -> str | list[int]:
     )
 
 
-def _notes(model: Model, video: Video, repeated: int) -> tuple[str, ...]:
+def _notes(model: Model, video: Video, repeated: int, cuts: Sequence[int]) -> tuple[str, ...]:
     notes = list(video.notes)
     if model.weights == "random":
         notes.insert(0, "the network is untrained: its weights are random, and so is what it attends to")
     if repeated and not video.is_image:
+        short = "a scene of the video" if cuts else "the video"
         notes.append(
-            f"the video is shorter than the {model.clip.frames} frames that the model takes: "
+            f"{short} is shorter than the {model.clip.frames} frames that the model takes: "
             f"its last frame was repeated {repeated} times"
         )
     elif repeated:
@@ -267,38 +295,53 @@ def chosen_layers(model: Model, layers: Sequence[str] | None) -> Mapping[str, nn
     return chosen
 
 
-def _several_windows(video: Video, form: ClipForm, crop: Crop, overlap: float) -> bool:
+def _several_windows(video: Video, form: ClipForm, crop: Crop, overlap: float, cuts: Sequence[int]) -> bool:
     """Whether the video is longer than one window; looked up in RGB, which has the same windows as flow."""
     rgb = replace(form, modality="rgb", mean=(0.0,) * 3, std=(1.0,) * 3)
-    return len(list(itertools.islice(windows(video, rgb, crop=crop, overlap=overlap), 2))) > 1
+    return len(list(itertools.islice(windows(video, rgb, None, crop, overlap, cuts), 2))) > 1
 
 
-def _probabilities(model: Model, video: Video, crop: Crop, progress: bool) -> Tensor:
+def _edit_note(before: Sequence[Prediction], after: Sequence[Prediction]) -> tuple[str, ...]:
+    if not before:
+        return ()
+    words = [f"{best.label} ({best.score:.1%})" for best in (before[0], after[0])]
+    return (f"the network's attention was edited: the best class was {words[0]}, and now is {words[1]}",)
+
+
+def _probabilities(
+    model: Model,
+    video: Video,
+    crop: Crop,
+    cuts: Sequence[int],
+    progress: bool,
+    editor: Editor | None = None,
+) -> Tensor:
     mean = Mean()
-    stream = windows(video, model.clip, crop=crop, overlap=0.0)
+    stream = windows(video, model.clip, crop=crop, overlap=0.0, cuts=cuts)
     with torch.inference_mode(), frozen(model.network):
-        for window in _progress(stream, f"classify {video.name}", video, model.clip, 0.0, progress):
-            logits = find_logits(call(model.network, to_network(window.clip, model.network)))
+        for window in _progress(stream, f"classify {video.name}", video, model.clip, 0.0, cuts, progress):
+            network = editor(window) if editor else model.network
+            logits = find_logits(call(network, to_network(window.clip, network)))
             mean.add(logits.float().softmax(1)[0].cpu())
     return mean.value
 
 
-def _best(model: Model, probabilities: Tensor, count: int) -> tuple[Prediction, ...]:
-    values, indices = probabilities.topk(min(count, len(probabilities)))
-    return tuple(
-        Prediction(model.labels[index], index, round(value, 6))
-        for value, index in zip(values.tolist(), indices.tolist(), strict=True)
-    )
-
-
 def _progress(
-    stream: Iterator[Window], text: str, video: Video, form: ClipForm, overlap: float, show: bool
+    stream: Iterator[Window],
+    text: str,
+    video: Video,
+    form: ClipForm,
+    overlap: float,
+    cuts: Sequence[int],
+    show: bool,
 ) -> Iterator[Window]:
     """`stream` behind a progress bar, which tqdm leaves out where stderr is no terminal."""
     if not show:
         return stream
-    seconds = float(video.times[-1]) if video.frames > 1 else 0.0
-    points = int(seconds * form.fps) + 1 if form.fps else -(-video.frames // form.stride)
     step = max(1, round(form.frames * (1 - overlap)))
-    total = max(0, -(-(points - form.frames) // step)) + 1
+    total = 0
+    for start, end in scenes(video.frames, cuts):
+        seconds = float(video.times[end - 1] - video.times[start])
+        points = int(seconds * form.fps / form.stride) + 1 if form.fps else -(-(end - start) // form.stride)
+        total += max(0, -(-(points - form.frames) // step)) + 1
     return iter(tqdm(stream, desc=text, total=total, unit="window", disable=None, leave=False))

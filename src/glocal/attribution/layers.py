@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from math import ceil
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from glocal.attribution.tape import Inputs, call, frozen, to_network
+from glocal.attribution.folding import Canvas, Grid
+from glocal.attribution.inputs import Inputs, call, to_network
+from glocal.attribution.tape import first_tensor, frozen, several_maps
+from glocal.attribution.wrappers import unwrap
 from glocal.errors import UsageError, nearest
 
 POOLING = (
@@ -20,6 +24,7 @@ POOLING = (
     nn.AdaptiveMaxPool2d,
     nn.AdaptiveMaxPool3d,
 )
+STAGES = 4
 LayerNames = Iterable[str | nn.Module] | Mapping[str, nn.Module]
 
 
@@ -37,64 +42,93 @@ class Layer:
     default: bool
 
 
-def unwrap(network: nn.Module) -> nn.Module:
-    """The network inside `DataParallel`, `DistributedDataParallel` and `torch.compile` wrappers.
+def explainable_layers(network: nn.Module, example: Inputs, grid: Grid | None = None) -> list[Layer]:
+    """All submodules that return a map over the input and are called once.
 
-    Raises:
-        UsageError: a scripted or traced network, which does not run the hooks that read its layers.
-    """
-    while True:
-        if isinstance(network, torch.jit.ScriptModule):
-            raise UsageError(
-                "a scripted or traced network does not show its layers; pass the module it was made from."
-            )
-        if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            network = network.module
-        elif isinstance(inner := getattr(network, "_orig_mod", None), nn.Module):
-            network = inner
-        else:
-            return network
-
-
-def explainable_layers(network: nn.Module, example: Inputs) -> list[Layer]:
-    """All submodules that return one tensor `(B, C, T, H, W)` or `(B, C, H, W)` and are called once.
+    A map is `(B, C, T, H, W)` or `(B, C, H, W)`, also with its channels last or each frame as a sample, or
+    consists of tokens `(B, N, C)` that lie on a grid; it may be the first item of a tuple.
 
     Args:
         network: any module.
         example: an input as the network takes it; one forward pass is run on it.
+        grid: `(T, H, W)` of the tokens, where the network does not tell it itself.
 
     Returns:
         In the order in which they finish. The defaults are the outputs of the stages before pooling: at
-        the level of the module tree where the resolution changes, the last module of each resolution.
+        the level of the module tree where the resolution changes, the last module of each resolution. Of a
+        network with tokens they are the outputs of four of its blocks, evenly spread up to the last; or up
+        to the last but one if there is a class token, since what follows reads only that.
     """
     network = unwrap(network)
+    canvas = Canvas.of(network, example, grid)
     names = {module: name for name, module in network.named_modules()}
-    calls: dict[nn.Module, list[Any]] = {}
+    calls: dict[nn.Module, list[_Map | None]] = {}
+    forks: set[nn.Module] = set()
 
     def hook(module: nn.Module, args: Any, result: Any) -> None:
-        calls.setdefault(module, []).append(result.shape if isinstance(result, Tensor) else None)
+        calls.setdefault(module, []).append(_map_of(module, result, canvas))
+        if several_maps(result):
+            forks.add(module)
 
-    handles = [module.register_forward_hook(hook) for module in names if module is not network]
+    open_ones = [m for m in names if m is not network and not isinstance(m, torch.jit.ScriptModule)]
+    handles = [module.register_forward_hook(hook) for module in open_ones]
     try:
         with frozen(network), torch.no_grad():
             call(network, to_network(example, network))
     finally:
         for handle in handles:
             handle.remove()
-    shapes = {
-        module: tuple(seen[0][1:])
-        for module, seen in calls.items()
-        if len(seen) == 1 and seen[0] is not None and len(seen[0]) in (4, 5)
-    }
-    default = _stages(network, shapes)
+    maps = {module: seen[0] for module, seen in calls.items() if len(seen) == 1 and seen[0] is not None}
+    shapes = {module: found.shape for module, found in maps.items()}
+    default = _blocks(network, maps) or _stages(network, shapes, forks | set(names).difference(calls))
     return [Layer(names[m], type(m).__name__, shape, m in default) for m, shape in shapes.items()]
 
 
-def _stages(network: nn.Module, shapes: dict[nn.Module, tuple[int, ...]]) -> set[nn.Module]:
+class _Map(NamedTuple):
+    """`(C, T, H, W)` or `(C, H, W)` of an output, and how many of its tokens, if any, are not on the grid."""
+
+    shape: tuple[int, ...]
+    extra: int | None
+
+
+def _map_of(module: nn.Module, result: Any, canvas: Canvas) -> _Map | None:
+    found = first_tensor(result)
+    folded = None if found is None or found.dim() not in (3, 4, 5) else canvas.fold(found, module)
+    if found is None or folded is None:
+        return None
+    on_grid = found.dim() == 3 and len(found) == canvas.batch and canvas.grid is not None
+    return _Map(tuple(folded.shape[1:]), canvas.grid.extra(found.shape) if canvas.grid and on_grid else None)
+
+
+def _blocks(network: nn.Module, maps: Mapping[nn.Module, _Map]) -> set[nn.Module]:
+    """Of the longest list of modules that return tokens, those that are explained by default."""
+    longest: list[nn.Module] = []
+    for container in network.modules():
+        if isinstance(container, nn.ModuleList | nn.Sequential):
+            blocks = [m for m in container if m in maps and maps[m].extra is not None]
+            longest = max(longest, blocks, key=len)
+    if len(longest) < 2:
+        return set()
+    if maps[longest[-1]].extra:
+        longest = longest[:-1]
+    return {longest[ceil((i + 1) * len(longest) / STAGES) - 1] for i in range(STAGES)}
+
+
+def _stages(
+    network: nn.Module, shapes: dict[nn.Module, tuple[int, ...]], forks: set[nn.Module]
+) -> set[nn.Module]:
+    """The last module of each resolution, passing over those with less than half the channels of another.
+
+    `forks` are modules that are not called themselves, or return several maps: their parts count.
+    """
     level = list(network.children())
     while True:
-        maps = [m for m in shapes if m in level and not isinstance(m, POOLING)]
-        last_of = {shapes[m][1:]: m for m in maps if max(shapes[m][1:]) > 1}
+        level = [part for module in level for part in _unrolled(module, shapes, forks)]
+        maps = [m for m in shapes if m in level and _may_be_stage(m) and max(shapes[m][1:]) > 1]
+        most: dict[tuple[int, ...], int] = {}
+        for m in maps:
+            most[shapes[m][1:]] = max(shapes[m][0], most.get(shapes[m][1:], 0))
+        last_of = {shapes[m][1:]: m for m in maps if 2 * shapes[m][0] >= most[shapes[m][1:]]}
         containers = [m for m in level if any(child in shapes for child in list(m.modules())[1:])]
         if len(last_of) > 1 or not containers:
             return set(last_of.values())
@@ -102,7 +136,25 @@ def _stages(network: nn.Module, shapes: dict[nn.Module, tuple[int, ...]]) -> set
         level = [child for m in level for child in (m.children() if m is widest else [m])]
 
 
-def find_layers(network: nn.Module, layers: LayerNames | None, example: Inputs) -> dict[str, nn.Module]:
+def _unrolled(
+    module: nn.Module, shapes: dict[nn.Module, tuple[int, ...]], forks: set[nn.Module]
+) -> list[nn.Module]:
+    """The parts of a fork, or of a sequence along which the resolution changes; or the module itself."""
+    parts = list(module.children())
+    if module not in forks:
+        resolutions = {shapes[part][1:] for part in parts if part in shapes and _may_be_stage(part)}
+        if not isinstance(module, nn.Sequential) or len(resolutions) < 2:
+            return [module]
+    return [inner for part in parts for inner in _unrolled(part, shapes, forks)]
+
+
+def _may_be_stage(module: nn.Module) -> bool:
+    return not isinstance(module, (*POOLING, nn.LayerNorm))
+
+
+def find_layers(
+    network: nn.Module, layers: LayerNames | None, example: Inputs, grid: Grid | None = None
+) -> dict[str, nn.Module]:
     """Name → submodule for `layers`: names, submodules, a mapping of both, or None for the defaults.
 
     Raises:
@@ -112,9 +164,8 @@ def find_layers(network: nn.Module, layers: LayerNames | None, example: Inputs) 
     if isinstance(layers, Mapping):
         found = dict(layers)
     elif layers is None:
-        found = {
-            x.name: network.get_submodule(x.name) for x in explainable_layers(network, example) if x.default
-        }
+        rows = explainable_layers(network, example, grid)
+        found = {row.name: network.get_submodule(row.name) for row in rows if row.default}
     else:
         found = dict(
             _find_layer(network, layer) for layer in ([layers] if isinstance(layers, str) else layers)

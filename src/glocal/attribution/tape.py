@@ -11,10 +11,22 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.folding import Canvas, Grid
+from glocal.attribution.inputs import Inputs, call, describe, tensors, to_network
+from glocal.attribution.wrappers import check_readable, eagerly
 from glocal.errors import InputError, UsageError
 
-Inputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
-"""A tensor or a list is the one argument, a tuple the arguments, a mapping the keyword arguments."""
+__all__ = [
+    "Inputs",
+    "Tape",
+    "call",
+    "describe",
+    "find_logits",
+    "frozen",
+    "record",
+    "tensors",
+    "to_network",
+]
 
 
 class Tape:
@@ -22,12 +34,17 @@ class Tape:
 
     Attributes:
         logits: `(B, classes)`.
-        activations: layer name → `(B, C_k, T_k, H_k, W_k)`, or `(B, C_k, H_k, W_k)` for images.
+        activations: layer name → `(B, C_k, T_k, H_k, W_k)`, or `(B, C_k, H_k, W_k)` for images, in whatever
+            order of axes or tokens the layer returned it.
     """
 
-    def __init__(self, logits: Tensor, activations: dict[str, Tensor]) -> None:
+    def __init__(
+        self, logits: Tensor, outputs: dict[str, Tensor], fold: Callable[[str, Tensor], Tensor]
+    ) -> None:
         self.logits = logits
-        self.activations = activations
+        self.activations = {name: fold(name, output) for name, output in outputs.items()}
+        self._outputs = outputs
+        self._fold = fold
 
     def gradients(self, score: Tensor, *, keep: bool = False) -> dict[str, Tensor]:
         """Gradient of the scalar `score` at every layer, by one backward pass down to the lowest of them.
@@ -37,17 +54,17 @@ class Tape:
         Raises:
             UsageError: a layer has no influence on the score.
         """
-        names = list(self.activations)
+        names = list(self._outputs)
         if not score.requires_grad:
             raise UsageError(f"none of the layers {', '.join(names)} has any influence on the logits.")
         gradients = torch.autograd.grad(
-            score, list(self.activations.values()), retain_graph=keep, allow_unused=True
+            score, list(self._outputs.values()), retain_graph=keep, allow_unused=True
         )
         found: dict[str, Tensor] = {}
         for name, gradient in zip(names, gradients, strict=True):
             if gradient is None:
                 raise UsageError(f"layer '{name}' has no influence on the logits; leave it out.")
-            found[name] = gradient
+            found[name] = self._fold(name, gradient)
         return found
 
 
@@ -57,6 +74,7 @@ def record(
     inputs: Inputs,
     layers: Mapping[str, nn.Module],
     output: Callable[[Any], Tensor] | None = None,
+    grid: Grid | None = None,
 ) -> Iterator[Tape]:
     """Run `network` once in eval mode and keep what a partial backward pass needs.
 
@@ -72,17 +90,28 @@ def record(
         layers: name → submodule, each called exactly once in a forward pass.
         output: takes the logits out of whatever the network returns; needed where they are not the
             output itself, its `logits` entry or attribute, or the first item of a tuple.
+        grid: of the tokens, where the network does not tell it itself.
 
     Raises:
-        UsageError: a layer is not called, called repeatedly, or returns something other than one tensor.
+        UsageError: a layer is not called, called repeatedly, or returns something that is no map over the
+            input; or the network is quantised.
         InputError: the logits are not `(B, classes)` or not finite.
     """
+    check_readable(network, layers)
+    canvas = Canvas.of(network, inputs, grid)
+
+    def fold(name: str, found: Tensor) -> Tensor:
+        folded = canvas.fold(found, layers[name])
+        if folded is None:
+            raise UsageError(_not_a_map(name, found))
+        return folded
+
     with torch.inference_mode(False), torch.enable_grad(), frozen(network):
         moved = to_network(inputs, network)
         result, records = _run(network, moved, layers, copied=())
         if overwritten := [name for name, record in records.items() if record.overwritten]:
             result, records = _run(network, moved, layers, copied=overwritten)
-        yield Tape(find_logits(result, output), {name: records[name].activation for name in layers})
+        yield Tape(find_logits(result, output), {name: records[name].activation for name in layers}, fold)
 
 
 class _Record(NamedTuple):
@@ -105,12 +134,20 @@ def _run(
     records: dict[str, _Record] = {}
     anchor = torch.zeros((), requires_grad=True)
 
-    def recorder(name: str) -> Callable[[nn.Module, Any, Any], Tensor]:
-        def hook(module: nn.Module, args: Any, result: Any) -> Tensor:
-            _check_activation(name, result, called=name in records)
-            activation: Tensor = result if result.requires_grad else _Start.apply(result, anchor)  # type: ignore[no-untyped-call]
+    def recorder(name: str) -> Callable[[nn.Module, Any, Any], Any]:
+        def hook(module: nn.Module, args: Any, result: Any) -> Any:
+            found = first_tensor(result)
+            if name in records:
+                raise UsageError(
+                    f"layer '{name}' is called more than once in a forward pass, so its activation is "
+                    "ambiguous; name a layer that is called once, such as the block around it."
+                )
+            if found is None:
+                raise UsageError(_not_a_map(name, result))
+            activation: Tensor = found if found.requires_grad else _Start.apply(found, anchor)  # type: ignore[no-untyped-call]
             records[name] = _Record(activation, activation._version)
-            return activation.clone() if name in copied else activation
+            passed = activation.clone() if name in copied else activation
+            return passed if isinstance(result, Tensor) else type(result)((passed, *result[1:]))
 
         return hook
 
@@ -124,17 +161,31 @@ def _run(
     return result, records
 
 
-def _check_activation(name: str, result: Any, called: bool) -> None:
-    if called:
-        raise UsageError(
-            f"layer '{name}' is called more than once in a forward pass, so its activation is ambiguous; "
-            "name a layer that is called once, such as the block around it."
+def first_tensor(result: Any) -> Tensor | None:
+    """What a module returned: a tensor, or the first item of a tuple or list if that alone is a map."""
+    if type(result) in (tuple, list) and result and not several_maps(result):
+        result = result[0]
+    return result if isinstance(result, Tensor) else None
+
+
+def several_maps(result: Any) -> bool:
+    """Whether a module returned a tuple or list of maps, such as one for each pathway."""
+    return (
+        isinstance(result, tuple | list) and sum(isinstance(x, Tensor) and x.dim() == 5 for x in result) > 1
+    )
+
+
+def _not_a_map(name: str, result: Any) -> str:
+    sentence = f"layer '{name}' returns {describe(result)}, "
+    if isinstance(result, Tensor) and result.dim() == 3:
+        return (
+            f"{sentence}and the network does not tell how these lie over its input; "
+            "give grid=(T, H, W) if they are tokens (B, N, C), or name another layer."
         )
-    if not isinstance(result, Tensor) or result.dim() not in (4, 5):
-        raise UsageError(
-            f"layer '{name}' returns {describe(result)}, not one tensor (B, C, T, H, W) or (B, C, H, W); "
-            "name a layer inside or around it."
-        )
+    return (
+        f"{sentence}not one tensor (B, C, T, H, W) or (B, C, H, W) over its input; "
+        "name a layer inside or around it."
+    )
 
 
 class _Start(torch.autograd.Function):
@@ -151,7 +202,7 @@ class _Start(torch.autograd.Function):
 
 @contextlib.contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Eval mode and no parameter gradients inside, everything as it was afterwards."""
+    """Eval mode, no parameter gradients and no compiled code inside, everything as it was afterwards."""
     training = [module for module in network.modules() if module.training]
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     try:
@@ -159,43 +210,13 @@ def frozen(network: nn.Module) -> Iterator[None]:
             module.training = False
         for parameter in trainable:
             parameter.requires_grad_(False)
-        yield
+        with eagerly(network):
+            yield
     finally:
         for module in training:
             module.training = True
         for parameter in trainable:
             parameter.requires_grad_(True)
-
-
-def call(network: nn.Module, inputs: Inputs) -> Any:
-    """`network(inputs)`, with a tuple as arguments and a mapping as keyword arguments."""
-    if isinstance(inputs, Mapping):
-        return network(**inputs)
-    return network(*inputs) if isinstance(inputs, tuple) else network(inputs)
-
-
-def tensors(inputs: Inputs) -> list[Tensor]:
-    """The tensors of `inputs`, in order."""
-    if isinstance(inputs, Tensor):
-        return [inputs]
-    return list(inputs.values() if isinstance(inputs, Mapping) else inputs)
-
-
-def to_network(inputs: Inputs, network: nn.Module) -> Inputs:
-    """`inputs` on the device of the network's first parameter, floating ones in its dtype."""
-    first = next((p for p in network.parameters() if p.is_floating_point()), None)
-    if first is None:
-        return inputs
-
-    def move(tensor: Tensor) -> Tensor:
-        return tensor.to(first.device, first.dtype if tensor.is_floating_point() else None)
-
-    if isinstance(inputs, Tensor):
-        return move(inputs)
-    if isinstance(inputs, Mapping):
-        return {name: move(tensor) for name, tensor in inputs.items()}
-    moved = [move(tensor) for tensor in inputs]
-    return tuple(moved) if isinstance(inputs, tuple) else moved
 
 
 def find_logits(result: Any, output: Callable[[Any], Tensor] | None = None) -> Tensor:
@@ -223,14 +244,3 @@ def find_logits(result: Any, output: Callable[[Any], Tensor] | None = None) -> T
             "the network's logits are not finite (NaN or infinity); check its weights and input."
         )
     return logits
-
-
-def describe(value: Any) -> str:
-    """A few words on what `value` is, for error messages."""
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
-    if isinstance(value, Mapping):
-        return f"a mapping with the keys {', '.join(map(repr, value))}"
-    if isinstance(value, tuple | list):
-        return f"a {type(value).__name__} of {len(value)} items"
-    return f"a {type(value).__name__}"

@@ -18,10 +18,15 @@ COMMANDS = {
     "demo": ("demo", "Render a clip and explain it."),
     "explain": ("explain", "Show where and when a model sees its reasons for a class."),
     "classify": ("classify", "Print the best classes of videos."),
+    "localize": ("localize", "Find boxes, tubes and segments of a class."),
+    "compare": ("compare", "Measure which attribution method to believe for a model."),
     "train": ("train", "Train a network as a recipe says."),
+    "evaluate": ("evaluate", "Measure trivial baselines on a data set's annotations."),
+    "table": ("table", "Make a table of a paper anew."),
     "models": ("listing", "List the models."),
     "methods": ("listing", "List the attribution methods."),
     "layers": ("listing", "List the layers of a model that can be explained."),
+    "datasets": ("datasets", "List the data sets, check a copy of one, export puppets."),
 }
 """Command → the module here that holds it, loaded when it is called, so that help comes at once."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from glocal.cli.options import common_options, crop_option, json_option, model_options
+from glocal.cli.options import common_options, crop_option, cuts_option, json_option, model_options
 from glocal.cli.running import for_each, load
 from glocal.pipeline import classify as classify_video
 from glocal.video import read_video
@@ -20,6 +20,7 @@ from glocal.video.paths import shown
     "--best", type=click.IntRange(1), default=5, show_default=True, help="How many classes to print."
 )
 @crop_option
+@cuts_option
 @json_option
 @common_options
 def classify(
@@ -30,6 +31,7 @@ def classify(
     device: str | None,
     best: int,
     crop: str | None,
+    cuts: str,
     as_json: bool,
     quiet: bool,
     debug: bool,
@@ -43,6 +45,7 @@ def classify(
             model,
             read_video(path),
             crop=crop,  # type: ignore[arg-type]
+            cuts=cuts,  # type: ignore[arg-type]
             best=best,
             progress=not quiet,
         )

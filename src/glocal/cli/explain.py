@@ -7,8 +7,17 @@ import click
 from glocal.attribution import AGGREGATES, METHODS
 from glocal.attribution.aggregate import check_aggregate
 from glocal.attribution.methods import find_method
-from glocal.cli.options import common_options, crop_option, list_of_names, model_options, out_option
+from glocal.cli.options import (
+    common_options,
+    crop_option,
+    cuts_option,
+    list_of_names,
+    model_options,
+    out_option,
+    settings_of,
+)
 from glocal.cli.running import for_each, load, output_stems, tell
+from glocal.edit import Edit
 from glocal.explanation import Explanation
 from glocal.pipeline import chosen_layers, resolve_target
 from glocal.pipeline import explain as explain_video
@@ -20,12 +29,21 @@ from glocal.video import Video, read_video
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
 @model_options
 @click.option("--method", default="3dcam", show_default=True, help=f"{', '.join(METHODS)}.")
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    callback=settings_of,
+    metavar="NAME=VALUE",
+    help="One of the method's own, see 'glocal methods'; may be given again.",
+)
 @click.option("--layers", callback=list_of_names, help="conv,layer1,…  [default: all of the model's]")
 @click.option("--aggregate", default="sum", show_default=True, help=f"{', '.join(AGGREGATES)}.")
 @click.option("--target", default="top1", show_default=True, help="top1, topK, a label, or a class index.")
 @click.option("--counterfactual", is_flag=True, help="What speaks against the class.")
 @click.option("--score", type=click.Choice(["logit", "probability"]), default="logit", show_default=True)
 @crop_option
+@cuts_option
 @click.option(
     "--overlap",
     type=click.FloatRange(0, 1, max_open=True),
@@ -39,6 +57,12 @@ from glocal.video import Video, read_video
     default="probability",
     show_default=True,
     help="Weight of a window: the class's probability in it, or the same for all.",
+)
+@click.option(
+    "--edit",
+    type=click.Path(path_type=Path),
+    help="An NPZ file with what takes the place of an ST-ABN's attention: spatial (T, H, W), temporal (T,), "
+    "or box and span.",
 )
 @click.option(
     "--strength", type=click.FloatRange(0, 1), default=0.75, show_default=True, help="Of the overlay."
@@ -61,14 +85,17 @@ def explain(
     labels: str | None,
     device: str | None,
     method: str,
+    options: dict[str, str],
     layers: list[str] | None,
     aggregate: str,
     target: str,
     counterfactual: bool,
     score: str,
     crop: str | None,
+    cuts: str,
     overlap: float,
     weighting: str,
+    edit: Path | None,
     strength: float,
     colours: str,
     threshold: float,
@@ -82,7 +109,7 @@ def explain(
     Writes an overlay video, an HTML report, a JSON file and the attention volume for each VIDEO: a video
     file, an image, or a folder of images.
     """
-    find_method(method)
+    find_method(method).settings(options)
     check_aggregate(aggregate)
     style = Style(strength, colours, threshold, side_by_side)
     stems = output_stems(videos, out)
@@ -100,10 +127,13 @@ def explain(
             layers,
             aggregate,
             counterfactual,
+            options=options,
             score=score,
             crop=crop,  # type: ignore[arg-type]
+            cuts=cuts,  # type: ignore[arg-type]
             overlap=overlap,
             weighting=weighting,
+            edit=Edit.load(edit, (video.frames, video.height, video.width)) if edit else None,
             progress=not quiet,
         )
         for rank, explained in enumerate(explanation.classes, 1):
@@ -127,4 +157,5 @@ def summary(explanation: Explanation, video: Video, page: Path) -> str:
     peak = float(explanation.times[explanation.relevance.argmax()])
     when = "" if video.frames == 1 else f", most relevant at {peak:.2f} s"
     against = "against " if target.counterfactual else ""
-    return f"{video.name}: {against}{target.label}{score}{when} → {page}"
+    edited = "".join(f", before the edit {best.label} {best.score:.1%}" for best in explanation.before[:1])
+    return f"{video.name}: {against}{target.label}{score}{edited}{when} → {page}"

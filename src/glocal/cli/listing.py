@@ -1,18 +1,17 @@
 """`glocal models`, `methods` and `layers`: what there is."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
-import torch
 
 from glocal.attribution import METHODS, explainable_layers
 from glocal.cli.options import json_option
 from glocal.models import load_model
+from glocal.models.custom import example_clip
 from glocal.models.zoo import summary
-from glocal.video import ClipForm
 
 
 @click.command()
@@ -44,14 +43,23 @@ def models(as_json: bool, debug: bool) -> None:
 @json_option
 @click.option("--debug", is_flag=True, hidden=True)
 def methods(as_json: bool, debug: bool) -> None:
-    """List the attribution methods: paper and cost."""
-    rows = [{"name": m.name, "title": m.title, "paper": m.paper, "cost": m.cost} for m in METHODS.values()]
+    """List the attribution methods: paper, cost in forward and backward passes, needs and options."""
+    rows: list[dict[str, Any]] = [
+        {name: getattr(m, name) for name in ("name", "title", "paper", "cost", "needs", "options")}
+        for m in METHODS.values()
+    ]
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
-    else:
-        table(
-            ["name", "title", "cost", "paper"], [[r["name"], r["title"], r["cost"], r["paper"]] for r in rows]
-        )
+        return
+    table(
+        ["name", "cost", "needs", "options", "paper"],
+        [[r["name"], r["cost"], r["needs"], settings(r["options"]) or "-", r["paper"]] for r in rows],
+    )
+
+
+def settings(options: Mapping[str, Any]) -> str:
+    """`samples=1000 seed=0`."""
+    return " ".join(f"{name}={value}" for name, value in options.items())
 
 
 @click.command()
@@ -88,18 +96,6 @@ def layers(model: str, every: bool, as_json: bool, debug: bool) -> None:
             for r in rows
         ],
     )
-
-
-def example_clip(form: ClipForm) -> torch.Tensor | list[torch.Tensor]:
-    """Zeros of the shape that a network with this clip form takes."""
-    if form.image:
-        return torch.zeros(1, 3, form.size, form.size)
-    clips = [
-        torch.zeros(1, channels, form.frames, form.size, form.size)
-        for stream, channels in (("rgb", 3), ("flow", 2))
-        if stream in form.modality
-    ]
-    return clips[0] if len(clips) == 1 else clips
 
 
 def clip_words(clip: dict[str, Any]) -> str:

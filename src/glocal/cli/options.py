@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,14 @@ def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 def list_of_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
     """`a,b` as a list."""
     return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+
+
+def settings_of(ctx: click.Context, parameter: click.Parameter, value: Sequence[str]) -> dict[str, str]:
+    """`name=value`, given any number of times, as a mapping."""
+    pairs = [word.partition("=") for word in value]
+    if wrong := [word for word, equals, _ in pairs if not equals]:
+        raise click.BadParameter(f"'{wrong[0]}' is not name=value.", ctx, parameter)
+    return {name.strip(): text.strip() for name, _, text in pairs}
 
 
 model_options = together(
@@ -49,6 +57,14 @@ crop_option = click.option(
     type=click.Choice(["full", "center"]),
     default=None,
     help="Whole frame, or the centre crop that the model was trained on.  [default: full]",
+)
+
+cuts_option = click.option(
+    "--cuts",
+    type=click.Choice(["auto", "none"]),
+    default="auto",
+    show_default=True,
+    help="Find scene cuts, which no window of frames straddles, or take a video for one scene.",
 )
 
 out_option = click.option(

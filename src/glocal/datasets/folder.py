@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from glocal.datasets.dataset import Dataset
 from glocal.datasets.record import Record
 from glocal.errors import InputError, UsageError, nearest
 from glocal.video.paths import shown
@@ -92,3 +93,7 @@ def _record(row: Mapping[str, str | None], root: Path, where: str) -> Record:
     if not 0 <= span[0] < span[1]:
         raise InputError(f"{where}: start and end must be seconds, start first, not '{start}' and '{end}'.")
     return Record(root / row["path"], row["label"], span)
+
+
+FOLDER = Dataset("folder", "your own clips, <root>/<split>/<class>/<clip>", read_folder, None)
+CSV = Dataset("csv", "your own clips, as a table of paths and labels", read_csv)

@@ -1,5 +1,23 @@
-"""Where and when: boxes from attention volumes. Knows arrays, nothing else."""
+"""Where and when: boxes, tubes and segments from attention. Knows arrays, nothing else."""
 
-from glocal.localization.boxes import Box, boxes, iou
+from glocal.localization.boxes import Box, boxes, iou, overlaps
+from glocal.localization.refinements import REFINEMENTS, check_refinements, refine
+from glocal.localization.segments import Segment, segments
+from glocal.localization.threshold import Threshold, auto_threshold
+from glocal.localization.tubes import Tube, tubes
 
-__all__ = ["Box", "boxes", "iou"]
+__all__ = [
+    "REFINEMENTS",
+    "Box",
+    "Segment",
+    "Threshold",
+    "Tube",
+    "auto_threshold",
+    "boxes",
+    "check_refinements",
+    "iou",
+    "overlaps",
+    "refine",
+    "segments",
+    "tubes",
+]

@@ -52,6 +52,16 @@ def boxes(attention: npt.NDArray[np.float32], threshold: float = 0.5, *, every: 
     return sorted(found, key=lambda box: -box.score)
 
 
+def overlaps(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Intersection over union `(N, M)` of half-open boxes `(N, 4)` and `(M, 4)`; see `iou`."""
+    one = np.asarray(a, float).reshape(-1, 4)[:, None]
+    other = np.asarray(b, float).reshape(-1, 4)[None]
+    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    common = sides.clip(0).prod(-1)
+    union = (one[..., 2:] - one[..., :2]).prod(-1) + (other[..., 2:] - other[..., :2]).prod(-1) - common
+    return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
+
+
 def iou(a: Sequence[float], b: Sequence[float]) -> float:
     """Intersection over union of two half-open boxes `x0, y0, x1, y1`; 0 where both are empty."""
     width = min(a[2], b[2]) - max(a[0], b[0])

@@ -1,7 +1,7 @@
 """What the networks that others are built on have in common: stages, one after the other, and a head."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 from torch import Tensor, nn
 
@@ -9,18 +9,28 @@ from glocal.models.inputs import check_input
 
 
 class Backbone(nn.Module):
-    """A network whose activations can be taken stage by stage.
+    """A network whose activations can be taken stage by stage; clips or images to logits `(B, classes)`.
 
     Attributes:
         stages: explainable layer → paths of the modules that lead to it from the layer before; the last of
             them is the layer itself.
         in_channels, dims: of the input, `(B, in_channels, T, H, W)` with `dims=3`, or
             `(B, in_channels, H, W)`.
+        frames, pixels: the shortest clip and the smallest side that the network takes.
     """
 
     stages: Mapping[str, Sequence[str]]
     in_channels: int = 3
     dims: int = 3
+    frames: int = 1
+    pixels: int = 1
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Logits `(B, classes)` of the last stage's activation: the head, which has a dropout."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classify(self.body(x))
 
     def features(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Run the stages on a batch, and yield each explainable layer's name and activation as it comes.
@@ -28,7 +38,7 @@ class Backbone(nn.Module):
         Raises:
             InputError: the network does not take a tensor of this shape.
         """
-        check_input(x, self.in_channels, self.dims)
+        check_input(x, self.in_channels, self.dims, self.frames, self.pixels)
         for layer, paths in self.stages.items():
             for path in paths:
                 x = self.get_submodule(path)(x)
@@ -40,6 +50,23 @@ class Backbone(nn.Module):
             x = activation
         return x
 
+    def extract(self, x: Tensor) -> Tensor:
+        """The activation of the stage before the last."""
+        for _, activation in islice(self.features(x), len(self.stages) - 1):
+            x = activation
+        return x
+
+    def perceive(self, x: Tensor) -> Tensor:
+        """Logits of what `extract` returns: the last stage and the head."""
+        for module in self.last_stage():
+            x = module(x)
+        return self.classify(x)
+
+    def last_stage(self) -> list[nn.Module]:
+        """The modules that lead from the last layer but one to the last."""
+        *_, paths = self.stages.values()
+        return [self.get_submodule(path) for path in paths]
+
     def cut(self, last: str) -> None:
         """Drop the head and every stage after the layer `last`, with their weights."""
         layers = list(self.stages)
@@ -50,3 +77,10 @@ class Backbone(nn.Module):
             for name, child in list(parent.named_children()):
                 if kept.isdisjoint(child.modules()):
                     delattr(parent, name)
+
+
+def set_dropout(network: nn.Module, probability: float) -> None:
+    """Give every dropout of a network this probability."""
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = probability

@@ -3,19 +3,29 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glocal.models.inputs import check_input
+from glocal.models.backbone import Backbone
 
 
 def _conv(inputs: int, outputs: int) -> nn.Conv3d:
     return nn.Conv3d(inputs, outputs, 3, padding=1)
 
 
-class C3D(nn.Module):
+class C3D(Backbone):
     """Clips `(B, 3, T, H, W)` of at least 16 frames and 16 × 16 pixels to logits `(B, num_classes)`.
 
     The linear layers expect the 1 × 4 × 4 grid that a clip of 16 × 112 × 112 leaves after the last pooling;
     other sizes are averaged to that grid.
     """
+
+    stages = {  # noqa: RUF012
+        "conv1": ("conv1", "relu1"),
+        "conv2": ("pool1", "conv2", "relu2"),
+        "conv3": ("pool2", "conv3a", "relu3a", "conv3b", "relu3b"),
+        "conv4": ("pool3", "conv4a", "relu4a", "conv4b", "relu4b"),
+        "conv5": ("pool4", "conv5a", "relu5a", "conv5b", "relu5b"),
+    }
+    frames = 16
+    pixels = 16
 
     def __init__(self, num_classes: int):
         super().__init__()
@@ -45,17 +55,8 @@ class C3D(nn.Module):
         self.fc8 = nn.Linear(4096, num_classes)
         self.dropout = nn.Dropout(0.5)
 
-    def forward(self, x: Tensor) -> Tensor:
-        check_input(x, channels=3, frames=16, pixels=16)
-        x = self.pool1(self.relu1(self.conv1(x)))
-        x = self.pool2(self.relu2(self.conv2(x)))
-        x = self.relu3a(self.conv3a(x))
-        x = self.pool3(self.relu3b(self.conv3b(x)))
-        x = self.relu4a(self.conv4a(x))
-        x = self.pool4(self.relu4b(self.conv4b(x)))
-        x = self.relu5a(self.conv5a(x))
-        x = self.pool5(self.relu5b(self.conv5b(x)))
-        x = F.adaptive_avg_pool3d(x, (1, 4, 4)).flatten(1)
+    def classify(self, x: Tensor) -> Tensor:
+        x = F.adaptive_avg_pool3d(self.pool5(x), (1, 4, 4)).flatten(1)
         x = self.dropout(F.relu(self.fc6(x)))
         x = self.dropout(F.relu(self.fc7(x)))
         logits: Tensor = self.fc8(x)

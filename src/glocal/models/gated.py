@@ -43,6 +43,10 @@ class Gated(nn.Module):
                 logits[gate] = vote(activation, linear)
         return logits
 
+    def start(self, state: Mapping[str, Tensor]) -> None:
+        """Take over the weights of a trained backbone, as far as the last gate."""
+        self.backbone.load_state_dict({key: state[key] for key in self.backbone.state_dict()})
+
     def forward(self, clips: Tensor) -> Tensor:
         return torch.stack(list(self.gate_logits(clips).values())).sum(0)
 

@@ -117,8 +117,8 @@ class I3D(Backbone):
         self.dropout = nn.Dropout(0.5)
         self.logits = nn.Sequential(OrderedDict(conv3d=nn.Conv3d(1024, num_classes, 1)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.body(x).mean((3, 4), keepdim=True)
+    def classify(self, x: Tensor) -> Tensor:
+        x = x.mean((3, 4), keepdim=True)
         x = F.avg_pool3d(x, (min(2, x.shape[2]), 1, 1), stride=1)
         logits: Tensor = self.logits(self.dropout(x))
         return logits.flatten(2).mean(2)

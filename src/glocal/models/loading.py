@@ -12,9 +12,12 @@ from glocal.models.card import Card, paths_of, read_card
 from glocal.models.checkpoints import check_types, complete, differences, fill, read_checkpoint
 from glocal.models.download import obtain
 from glocal.models.gated import Gated
-from glocal.models.inflate import inflate
+from glocal.models.inflate import inflate, to_flow
 from glocal.models.labels import default_labels, read_labels
 from glocal.models.model import Model
+from glocal.models.onnx import load_onnx
+from glocal.models.packaged import packaged
+from glocal.models.stabn import STABN
 from glocal.models.zoo import MODELS, Entry, find_entry, shapes
 from glocal.video.clipform import ClipForm
 from glocal.video.paths import shown
@@ -35,26 +38,34 @@ def load_model(
     """A network of the zoo, ready to be run and explained.
 
     Args:
-        name: one of `model_names()`; for a gated network also with the gates that it shall have,
+        name: one of `model_names()`, among them the trained networks that come with the library; for a gated network also with the gates that it shall have,
             `gated/resnext3d-101:layer3+layer4`; or the path of a trained network, `best.safetensors` with its
-            card `best.json` beside it, which say all the rest.
-        weights: a name such as `kinetics400`, which is downloaded once; or the path of a checkpoint of this
-            network, of the image network that it inflates, or of the backbone of a gated network; for several
-            streams, the paths of their checkpoints, as a sequence or joined by commas; None for random
-            weights.
+            card `best.json` beside it, which say all the rest; or the path of an ONNX file, which takes
+            `labels` and `clip` only.
+        weights: a name such as `kinetics400`, which is downloaded once; or a packaged network; or the path of a checkpoint of this
+            network, of the image network that it inflates, or of the backbone of a gated network or an
+            ST-ABN; for several streams, the paths of their checkpoints, as a sequence or joined by commas;
+            None for random weights.
         labels: class names, or a file with one a line, or the name of a packaged list. By default they are on
             the checkpoint's card, or follow from the number of classes.
         classes: number of classes. By default that of `labels`, else the checkpoint's, else the published
             one.
         new_head: replace the checkpoint's classifier by a random one.
-        clip: what the network takes, if not what its card says or it was published with. A gated network is
-            made for its number of frames.
+        clip: what the network takes, if not what its card says or it was published with. A gated network and
+            an ST-ABN are made for its number of frames.
         device: where the network goes.
 
     Raises:
         UsageError: an argument is not among what is allowed, or arguments contradict each other.
         InputError: a checkpoint cannot be had, or does not fit the network.
     """
+    if os.fspath(name).endswith(".onnx"):
+        if weights is not None or classes is not None or new_head:
+            raise UsageError("an ONNX file holds its weights and classes; give labels and clip only.")
+        model = load_onnx(name, clip, labels)
+        model.network = _on_device(model.network, device)
+        return model
+    shipped = os.fspath(name) if os.fspath(name) in packaged() and weights is None else None
     name, weights, card = _find_card(name, weights)
     entry = find_entry(name, clip or (card and card.clip))
     if labels is None and classes is None and card and not new_head:
@@ -70,19 +81,23 @@ def load_model(
         network, described = entry.build(wanted), "random"
     else:
         network, wanted, notes = _with_weights(entry, weights, wanted, new_head)
-        described = ", ".join(notes)
-    try:
-        network = network.eval().to(device)
-    except (RuntimeError, AssertionError) as problem:
-        raise UsageError(f"the device '{device}' cannot be used ({str(problem).splitlines()[0]}).") from None
+        described = "packaged" if shipped else ", ".join(notes)
+    network = _on_device(network.eval(), device)
     return Model(
-        name=entry.name,
+        name=shipped or entry.name,
         network=network,
         layers={layer: network.get_submodule(path) for layer, path in entry.layers.items()},
         labels=given or default_labels(wanted, entry.labels),
         clip=entry.clip,
         weights=described,
     )
+
+
+def _on_device(network: nn.Module, device: str | torch.device) -> nn.Module:
+    try:
+        return network.to(device)
+    except (RuntimeError, AssertionError) as problem:
+        raise UsageError(f"the device '{device}' cannot be used ({str(problem).splitlines()[0]}).") from None
 
 
 Loaded = tuple[nn.Module, int, list[str]]
@@ -93,7 +108,7 @@ def _find_card(
     name: str | os.PathLike[str], weights: Weights | None
 ) -> tuple[str, Weights | None, Card | None]:
     """The model's name, its weights, and the card that tells more of it, if there is one."""
-    if found := paths_of(name):
+    if found := paths_of(packaged().get(os.fspath(name), name)):
         file, path = found
         if not path.exists() and file.exists():
             raise UsageError(
@@ -102,6 +117,8 @@ def _find_card(
         card = read_card(path)
         return card.model, weights or file, card
     name = os.fspath(name)
+    if isinstance(weights, str):
+        weights = packaged().get(weights, weights)
     if isinstance(weights, (str, os.PathLike)) and (found := paths_of(weights)) and found[1].exists():
         card = read_card(found[1])
         entry = find_entry(name)
@@ -116,22 +133,36 @@ def _with_weights(entry: Entry, weights: Weights, wanted: int | None, new_head: 
         raise UsageError("a new head needs a number of classes; give classes or labels.")
     files, source = _find_files(entry, weights)
     contents = [read_checkpoint(file, _limit(entry)) for file in files]
-    if entry.backbone is None or any(key.startswith("gates.") for content in contents for key in content):
+    if entry.backbone is None or _is_own(entry, contents):
         return _from_own(entry, contents, source, wanted, new_head)
-    return _from_backbone(entry, entry.backbone, contents, source, wanted)
+    return _from_backbone(entry, entry.backbone, contents, source, wanted, new_head)
+
+
+def _is_own(entry: Entry, contents: list[dict[str, Tensor]]) -> bool:
+    """Whether checkpoints have more than a backbone: gates, or an attention branch."""
+    more = {key.partition(".")[0] for key in shapes(entry, 1)} - {"backbone"}
+    return any(key.partition(".")[0] in more for content in contents for key in content)
 
 
 def _from_backbone(
-    entry: Entry, backbone: Entry, contents: list[dict[str, Tensor]], source: str, wanted: int | None
+    entry: Entry,
+    backbone: Entry,
+    contents: list[dict[str, Tensor]],
+    source: str,
+    wanted: int | None,
+    new_head: bool,
 ) -> Loaded:
-    """A gated network on a trained backbone; the gates are new."""
-    classes = wanted or _count_classes(backbone, _own_keys(backbone, contents)) or entry.classes
-    donor, _, notes = _from_own(backbone, contents, source, classes, new_head=True)
+    """A gated network or an ST-ABN on a trained backbone; the gates or the attention branch are new."""
+    found = _count_classes(backbone, _own_keys(backbone, contents))
+    classes = wanted or found or entry.classes
+    new_head = new_head or bool(entry.gates) or classes != found
+    donor, _, notes = _from_own(backbone, contents, source, classes, new_head)
     network = entry.build(classes)
-    assert isinstance(network, Gated)
-    state = donor.state_dict()
-    network.backbone.load_state_dict({key: state[key] for key in network.backbone.state_dict()})
-    return network, classes, [*notes[:-1], f"new gates of {classes} classes"]
+    assert isinstance(network, Gated | STABN)
+    network.start(donor.state_dict())
+    if entry.gates:
+        return network, classes, [*notes[:-1], f"new gates of {classes} classes"]
+    return network, classes, [*notes, "new attention branch"]
 
 
 def _from_own(
@@ -147,6 +178,7 @@ def _from_own(
     expected = {key: s for key, s in shapes(entry, classes).items() if not (new_head and key in head)}
     check_types({key: tensor for key, tensor in state.items() if key in expected}, source)
     state, inflated = inflate(complete(state, expected), expected)
+    state, averaged = to_flow(state, expected)
     if difference := differences(state, expected):
         if head.isdisjoint(state) and not new_head:
             body = {key: shape for key, shape in expected.items() if key not in head}
@@ -163,7 +195,8 @@ def _from_own(
         own = network.state_dict()
         state |= {key: own[key] for key in head}
     fill(network, state, source)
-    notes = ["inflated from images"] * inflated + [f"new head of {classes} classes"] * new_head
+    notes = ["inflated from images"] * inflated + ["averaged from RGB"] * averaged
+    notes += [f"new head of {classes} classes"] * new_head
     return network, classes, [source, *notes]
 
 
@@ -218,8 +251,9 @@ def _count_classes(entry: Entry, state: dict[str, Tensor]) -> int | None:
 def _hint(contents: list[dict[str, Tensor]]) -> str:
     """Which models checkpoints fit, as the end of a sentence that says which they do not fit."""
     fitting = []
+    derived = any(key.startswith("backbone.") for content in contents for key in content)
     for entry in MODELS.values():
-        if len(contents) in {1, len(entry.streams)}:
+        if len(contents) in {1, len(entry.streams)} and (derived or entry.backbone is None):
             state = _own_keys(entry, contents)
             expected = shapes(entry, _count_classes(entry, state) or entry.classes)
             if not differences(complete(state, expected), expected):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from glocal.models.inputs import check_input
+from glocal.models.backbone import Backbone
 
 Convolution = Callable[[int, int, int, int], nn.Module]  # inputs, outputs, middle channels, stride
 
@@ -58,8 +58,10 @@ def _stage(inputs: int, outputs: int, convolution: Convolution, stride: int) -> 
     )
 
 
-class VideoResNet(nn.Module):
+class VideoResNet(Backbone):
     """Clips `(B, 3, T, H, W)` of any size to logits `(B, num_classes)`."""
+
+    stages = {"conv": ("stem",)} | {name: (name,) for name in ("layer1", "layer2", "layer3", "layer4")}
 
     def __init__(self, stem: nn.Module, convolution: Convolution, num_classes: int):
         super().__init__()
@@ -68,13 +70,11 @@ class VideoResNet(nn.Module):
         self.layer2 = _stage(64, 128, convolution, stride=2)
         self.layer3 = _stage(128, 256, convolution, stride=2)
         self.layer4 = _stage(256, 512, convolution, stride=2)
+        self.dropout = nn.Dropout(0.0)
         self.fc = nn.Linear(512, num_classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        check_input(x, channels=3)
-        x = self.stem(x)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        logits: Tensor = self.fc(x.flatten(2).mean(2))
+    def classify(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.dropout(x.flatten(2).mean(2)))
         return logits
 
 

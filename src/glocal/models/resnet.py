@@ -14,10 +14,13 @@ NORM: dict[int, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {2: nn.BatchNorm2
 POOL: dict[int, type[nn.MaxPool2d] | type[nn.MaxPool3d]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 
+Stride = int | tuple[int, ...]
+
+
 class Bottleneck(nn.Module):
     """Convolutions 1, 3 (strided) and 1 wide around a shortcut, which is a projection where shapes differ."""
 
-    def __init__(self, dims: int, inputs: int, width: int, outputs: int, stride: int = 1, groups: int = 1):
+    def __init__(self, dims: int, inputs: int, width: int, outputs: int, stride: Stride = 1, groups: int = 1):
         super().__init__()
         conv, norm = CONVOLUTION[dims], NORM[dims]
         self.conv1 = conv(inputs, width, 1, bias=False)
@@ -43,7 +46,7 @@ class Bottleneck(nn.Module):
 
 
 def _stage(
-    depth: int, dims: int, inputs: int, width: int, outputs: int, stride: int, groups: int
+    depth: int, dims: int, inputs: int, width: int, outputs: int, stride: Stride, groups: int
 ) -> nn.Sequential:
     first = Bottleneck(dims, inputs, width, outputs, stride, groups)
     return nn.Sequential(
@@ -66,6 +69,9 @@ class ResNet(Backbone):
         stem: channels of the first convolution; stage 1 puts out four times as many, and each later stage
             twice as many as the one before.
         stem_time: frames that the first convolution spans.
+        pool_time: by how much the pooling behind the stem shortens time.
+        strides: of stages 2 to 4, for all axes or for each.
+        in_channels: 3 for RGB, 2 for optical flow.
     """
 
     stages = {  # noqa: RUF012
@@ -85,23 +91,27 @@ class ResNet(Backbone):
         groups: int = 1,
         stem: int = 64,
         stem_time: int = 7,
+        pool_time: int = 2,
+        strides: Sequence[Stride] = (2, 2, 2),
+        in_channels: int = 3,
     ):
         super().__init__()
-        self.dims = dims
+        self.dims, self.in_channels = dims, in_channels
         kernel, stride = (stem_time, 7, 7)[-dims:], (1, 2, 2)[-dims:]
         padding = tuple(size // 2 for size in kernel)
-        self.conv1 = CONVOLUTION[dims](3, stem, kernel, stride=stride, padding=padding, bias=False)  # type: ignore[arg-type]
+        self.conv1 = CONVOLUTION[dims](in_channels, stem, kernel, stride=stride, padding=padding, bias=False)  # type: ignore[arg-type]
         self.bn1 = NORM[dims](stem)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = POOL[dims](3, stride=2, padding=1)
+        self.maxpool = POOL[dims](3, stride=(pool_time, 2, 2)[-dims:], padding=1)
         self.layer1 = _stage(depths[0], dims, stem, widths[0], 4 * stem, 1, groups)
-        self.layer2 = _stage(depths[1], dims, 4 * stem, widths[1], 8 * stem, 2, groups)
-        self.layer3 = _stage(depths[2], dims, 8 * stem, widths[2], 16 * stem, 2, groups)
-        self.layer4 = _stage(depths[3], dims, 16 * stem, widths[3], 32 * stem, 2, groups)
+        self.layer2 = _stage(depths[1], dims, 4 * stem, widths[1], 8 * stem, strides[0], groups)
+        self.layer3 = _stage(depths[2], dims, 8 * stem, widths[2], 16 * stem, strides[1], groups)
+        self.layer4 = _stage(depths[3], dims, 16 * stem, widths[3], 32 * stem, strides[2], groups)
+        self.dropout = nn.Dropout(0.0)
         self.fc = nn.Linear(32 * stem, num_classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.fc(self.body(x).flatten(2).mean(2))
+    def classify(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.dropout(x.flatten(2).mean(2)))
         return logits
 
 
@@ -110,9 +120,27 @@ def resnext3d_101(num_classes: int) -> ResNet:
     return ResNet((3, 4, 23, 3), num_classes, widths=(128, 256, 512, 1024), groups=32)
 
 
-def resnext3d_small(num_classes: int) -> ResNet:
-    """A 3D ResNeXt of 20 layers and 0.9 M weights, 8 groups: trains on a processor."""
-    return ResNet((1, 2, 2, 1), num_classes, widths=(32, 64, 128, 256), groups=8, stem=16, stem_time=3)
+def resnext3d_small(num_classes: int, in_channels: int = 3) -> ResNet:
+    """A 3D ResNeXt of 20 layers and 0.9 M weights, 8 groups, that trains on a processor.
+
+    Its last stages are an eighth of the clip's height and width, and so is what they attend to.
+    """
+    return ResNet(
+        (1, 2, 2, 1),
+        num_classes,
+        widths=(32, 64, 128, 256),
+        groups=8,
+        stem=16,
+        stem_time=3,
+        pool_time=1,
+        strides=(2, (2, 1, 1), (2, 1, 1)),
+        in_channels=in_channels,
+    )
+
+
+def resnext3d_small_flow(num_classes: int) -> ResNet:
+    """The same for optical flow."""
+    return resnext3d_small(num_classes, in_channels=2)
 
 
 def resnet3d_50(num_classes: int) -> ResNet:

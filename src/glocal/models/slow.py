@@ -95,8 +95,8 @@ class Slow(Backbone):
             inputs = outputs
         self.blocks.append(Head(inputs, num_classes))
 
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.blocks[5](self.body(x))
+    def classify(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.blocks[5](x)
         return logits
 
 

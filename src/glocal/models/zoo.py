@@ -15,6 +15,8 @@ from glocal.models.backbone import Backbone
 from glocal.models.checkpoints import shapes_of
 from glocal.models.download import Download
 from glocal.models.gated import gated
+from glocal.models.packaged import cards, packaged
+from glocal.models.stabn import class_dependent, stabn
 from glocal.video.clipform import ClipForm
 
 Renames = tuple[tuple[str, str], ...]
@@ -36,7 +38,7 @@ class Entry:
         renames: pattern → replacement, applied in turn to the keys of other programs' checkpoints.
         streams: prefixes of the keys where a model consists of several networks.
         gates: name → layer of the gates that a gated network has, or can have on this backbone.
-        backbone: of a gated network; its checkpoints can start one.
+        backbone: of a gated network or an ST-ABN; its checkpoints can start one.
     """
 
     name: str
@@ -130,6 +132,7 @@ I3D_BOTH_CLIP = ClipForm(
 )
 R3D_CLIP = ClipForm(frames=16, mean=(0.43216, 0.394666, 0.37645), std=(0.22803, 0.22145, 0.216989))
 SMALL_CLIP = ClipForm(frames=16, short_side=112, size=112, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225))
+SMALL_FLOW_CLIP = ClipForm(frames=16, short_side=112, size=112, modality="flow")
 C3D_CLIP = ClipForm(frames=16, mean=(104.0, 117.0, 128.0), range=(0.0, 255.0))
 IMAGE = ClipForm(
     frames=1, short_side=256, size=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), image=True
@@ -183,6 +186,16 @@ ENTRIES = (
         build=resnet.resnext3d_small,
         layers=RESNET_LAYERS,
         clip=SMALL_CLIP,
+        classes=400,
+        gates=RESNET_GATES,
+    ),
+    Entry(
+        name="resnext3d-small-flow",
+        title="Small 3D ResNeXt, optical flow",
+        paper="Hara et al., CVPR 2018, in small",
+        build=resnet.resnext3d_small_flow,
+        layers=RESNET_LAYERS,
+        clip=SMALL_FLOW_CLIP,
         classes=400,
         gates=RESNET_GATES,
     ),
@@ -329,13 +342,37 @@ def gated_entry(backbone: Entry, gates: Mapping[str, str], clip: ClipForm) -> En
     )
 
 
+def stabn_entry(backbone: Entry, clip: ClipForm) -> Entry:
+    """The ST-ABN on a backbone, for clips of `clip.frames`."""
+    return Entry(
+        name=f"st-abn/{backbone.name}",
+        title=f"ST-ABN on {backbone.title}",
+        paper="Mitsuhara et al., ST-ABN: Visual Explanation Taking into Account Spatio-temporal Information "
+        "for Video Recognition",
+        build=partial(stabn, cast(Callable[[int], Backbone], backbone.build), clip.frames),
+        layers={layer: f"backbone.{path}" for layer, path in backbone.layers.items()},
+        clip=clip,
+        classes=backbone.classes,
+        labels=backbone.labels,
+        weights=backbone.weights,
+        head=class_dependent(backbone.head),
+        backbone=backbone,
+    )
+
+
 GATED = tuple(gated_entry(entry, entry.gates, entry.clip) for entry in ENTRIES if entry.gates)
-MODELS: dict[str, Entry] = {entry.name: entry for entry in (*ENTRIES, *GATED)}
+STABN = tuple(
+    stabn_entry(entry, entry.clip) for entry in ENTRIES if not entry.streams and not entry.clip.image
+)
+MODELS: dict[str, Entry] = {entry.name: entry for entry in (*ENTRIES, *GATED, *STABN)}
 
 
 def model_names() -> list[str]:
-    """The names that `load_model` takes, beside those of gated networks with some of their gates."""
-    return list(MODELS)
+    """The names that `load_model` takes, beside those of gated networks with some of their gates.
+
+    The last of them, such as `puppets/gated`, are trained networks that come with the library.
+    """
+    return [*MODELS, *packaged()]
 
 
 @cache
@@ -354,12 +391,12 @@ def find_entry(name: str, clip: ClipForm | None = None) -> Entry:
         raise UsageError(f"there is no model '{base}', only {', '.join(names)}.{nearest(base, names)}")
     entry = MODELS[base]
     clip = clip or entry.clip
-    if entry.backbone is not None:
+    if entry.backbone is not None and entry.gates:
         gates = _subset(entry, subset.split("+")) if colon else entry.gates
         return gated_entry(entry.backbone, gates, clip)
     if colon:
         raise UsageError(f"{base} has no gates to choose; name a gated network, such as {GATED[0].name}.")
-    return replace(entry, clip=clip)
+    return replace(entry, clip=clip) if entry.backbone is None else stabn_entry(entry.backbone, clip)
 
 
 def _subset(entry: Entry, chosen: Iterable[str]) -> dict[str, str]:
@@ -394,6 +431,21 @@ def summary() -> list[dict[str, Any]]:
                 "parameters": parameters,
                 "clip": asdict(entry.clip),
                 "weights": list(entry.weights),
+                "layers": list(entry.layers),
+                "paper": entry.paper,
+            }
+        )
+    for name, card in cards().items():
+        entry = find_entry(card.model, card.clip)
+        rows.append(
+            {
+                "name": name,
+                "title": f"{entry.title}, trained on {name.partition('/')[0]}",
+                "classes": len(card.labels),
+                "labels": None,
+                "parameters": card.parameters,
+                "clip": asdict(card.clip),
+                "weights": ["packaged"],
                 "layers": list(entry.layers),
                 "paper": entry.paper,
             }

@@ -15,6 +15,7 @@ from glocal.explanation import Explanation
 from glocal.files import atomic_path, writing
 from glocal.localization import Box, boxes
 from glocal.report.caption import caption
+from glocal.report.timebar import time_bar
 from glocal.video import Video, write_video
 from glocal.volume import Map
 
@@ -129,13 +130,21 @@ def overlay_frames(
 ) -> Iterator[Image]:
     """Every frame of `video` with its attention, boxes, class and score; `(H, W, 3)` uint8 RGB.
 
+    Where the network has temporal attention, a bar at the bottom shows that of each frame.
+
     Args:
         truth: the true boxes of each frame, drawn in white.
     """
     label = caption(title(explanation), (video.height, video.width))
+    bar = None
+    if explanation.temporal is not None and not video.is_image:
+        size = (video.height, video.width)
+        bar = time_bar(explanation.temporal, colour_table(style.colours), size)
     for index, (frame, attention) in enumerate(zip(video, explanation.frames(), strict=False)):
         drawn = draw(frame, attention, style, truth[index] if truth else ())
         label.paste(drawn)
+        if bar is not None:
+            bar.paste(drawn, index)
         yield np.concatenate([frame, drawn], axis=1) if style.side_by_side else drawn
 
 

@@ -1,25 +1,31 @@
-"""The report: one HTML file that opens offline and says what was decided, where, when, and by what."""
+"""The report: one HTML file that opens offline and shows what was decided, where, when, and by what."""
 
 import base64
+import hashlib
+import json
 import os
+import tempfile
+from collections.abc import Sequence
 from importlib.resources import files as package_files
 from pathlib import Path
+from typing import Any
 
-import cv2
 import jinja2
 import numpy as np
-import numpy.typing as npt
 
 from glocal import __version__
 from glocal.explanation import Explanation
 from glocal.files import atomic_path, writing
-from glocal.report.overlay import Image, Style, Truth, draw, overlay
+from glocal.report.overlay import Style, Truth, draw, overlay
+from glocal.report.pictures import data_uri, key_frames, write_small
+from glocal.report.view import FULL, Detail, Span, video_end, view
 from glocal.video import Video
 
-KEY_FRAMES = 6
 EMBEDDED_BYTES = 24 * 2**20
-TIMELINE = (1000, 120)
-PICTURE_WIDTH = 480
+SCRIPTS = tuple(
+    f"{name}.js"
+    for name in ("maps", "boxes", "volume", "player", "painter", "timeline", "saving", "choices", "page")
+)
 
 
 def write_page(
@@ -29,18 +35,90 @@ def write_page(
     path: "str | os.PathLike[str]",
     style: Style = Style(),  # noqa: B008 (immutable)
     truth: Truth | None = None,
+    *,
+    more: Sequence[Explanation] = (),
+    spans: Sequence[Span] = (),
 ) -> Path:
-    """Write the report of `explanation` to `path`.
+    """Write the report of `explanation` to `path`; see `page_html`.
 
     Args:
-        video: where its pictures are taken from.
-        media: the overlay video or picture; it becomes a part of the page, unless it is so large that no
-            browser would open it: then the page refers to the file beside it, and says so.
+        media: the overlay video. A video that is too long for a page is not put into it: the page then
+            shows the file beside it, and says so.
     """
     path = Path(path)
+    page = page_html(explanation, video, style, truth, more=more, spans=spans, stem=path.stem, media=media)
+    with writing(path), atomic_path(path) as temporary:
+        temporary.write_text(page, "utf-8")
+    return path
+
+
+def page_html(
+    explanation: Explanation,
+    video: Video | None,
+    style: Style = Style(),  # noqa: B008 (immutable)
+    truth: Truth | None = None,
+    *,
+    more: Sequence[Explanation] = (),
+    spans: Sequence[Span] = (),
+    stem: str = "report",
+    media: Path | None = None,
+    detail: Detail = FULL,
+) -> str:
+    """The report of an explanation, of its other classes, and of `more` explanations of the same clip.
+
+    The page draws the attention over the video, and nothing in it comes from anywhere else.
+
+    Args:
+        video: where its pictures are taken from; without it the attention is shown on black.
+        truth: the true boxes of each frame.
+        more: by other methods, of other classes, or counterfactual.
+        spans: when something is known to happen.
+        stem: of the files that the page saves.
+        media: the overlay video, for a video that is too long for a page.
+    """
+    source = "" if video is None else _source(video, explanation, detail)
+    beside = media is not None and not source and video is not None
+    shown = (*explanation.classes, *more)
+    data = view(shown, stem, style, truth, spans, None if beside else detail)
+    css, script = _package_text("page.css"), "\n".join(_package_text(name) for name in SCRIPTS)
+    return _template().render(
+        explanation=explanation,
+        version=__version__,
+        source=source,
+        beside=media.name if beside and media is not None else "",
+        too_large=video is not None and not source and not beside,
+        is_image=video is not None and video.is_image,
+        aspect=float(explanation.video.width / explanation.video.height)
+        * float(video.sample_aspect_ratio if video else 1),
+        duration=video_end(explanation),
+        methods=list(dict.fromkeys(e.method for e in shown)),
+        truth=truth is not None or bool(spans),
+        **(_pictures(explanation, video, style, truth) if video and detail.pictures else {}),
+        data=_json(data),
+        css=css,
+        css_hash=_hash(css),
+        script=f'"use strict";\n{script}',
+        script_hash=_hash(f'"use strict";\n{script}'),
+    )
+
+
+def _source(video: Video, explanation: Explanation, detail: Detail) -> str:
+    """The picture or the video as an address; empty where it is too large for a page."""
+    if video.is_image:
+        return data_uri(video[0], detail.width, quality=92)
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_small(video, Path(folder) / "plain.mp4", detail.width, detail.crf)
+        if path.stat().st_size > EMBEDDED_BYTES:
+            return ""
+        return "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _pictures(explanation: Explanation, video: Video, style: Style, truth: Truth | None) -> dict[str, Any]:
+    """Key frames, and each layer's attention at the most relevant frame."""
     keys = key_frames(explanation.relevance)
     peak = int(np.argmax(explanation.relevance))
-    frames = dict(zip(sorted({*keys, peak}), video.frames_at(sorted({*keys, peak})), strict=True))
+    indices = sorted({*keys, peak})
+    frames = dict(zip(indices, video.frames_at(indices), strict=True))
 
     def picture(index: int) -> str:
         found = truth[index] if truth else ()
@@ -50,65 +128,31 @@ def write_page(
         attention = explanation.frame(peak, layer)
         return data_uri(overlay(frames[peak], attention / (attention.max() or 1), style))
 
-    embedded = media.stat().st_size <= EMBEDDED_BYTES
-    page = _template().render(
-        explanation=explanation,
-        version=__version__,
-        media=_file_uri(media) if embedded else media.name,
-        embedded=embedded,
-        is_video=media.suffix == ".mp4",
-        columns=2 if style.side_by_side else 1,
-        truth=truth is not None,
-        aspect=float(video.width * video.sample_aspect_ratio / video.height),
-        duration=float(explanation.times[-1] + 1 / explanation.video.fps),
-        timeline=timeline_path(explanation.times, explanation.relevance),
-        timeline_size=TIMELINE,
-        keys=[(i, float(explanation.times[i]), float(explanation.relevance[i]), picture(i)) for i in keys],
-        peak=(peak, float(explanation.times[peak])),
-        layers=[
+    times, relevance = explanation.times.tolist(), explanation.relevance.tolist()
+    return {
+        "keys": [(index, times[index], relevance[index], picture(index)) for index in keys],
+        "peak": (peak, times[peak]),
+        "layers": [
             (name, volume.peaks[peak] * volume.factor, layer_picture(name))
             for name, volume in explanation.layer_volumes.items()
         ],
-    )
-    with writing(path), atomic_path(path) as temporary:
-        temporary.write_text(page, "utf-8")
-    return path
+    }
 
 
-def key_frames(relevance: npt.NDArray[np.float64], count: int = KEY_FRAMES) -> list[int]:
-    """The most relevant frame in the middle of each of `count` equal parts of the video."""
-    parts = np.array_split(np.arange(len(relevance)), min(count, len(relevance)))
-    parts = [part[len(part) // 4 : len(part) - len(part) // 4] for part in parts]
-    return [int(part[np.argmax(relevance[part])]) for part in parts]
+def _json(data: dict[str, Any]) -> str:
+    """JSON that may stand inside a script element, whatever the labels in it say."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def timeline_path(times: npt.NDArray[np.float64], relevance: npt.NDArray[np.float64]) -> str:
-    """SVG path of the relevance curve, filled to the ground; at most two points a pixel of its width."""
-    width, height = TIMELINE
-    span = float(times[-1]) or 1.0
-    parts = np.array_split(np.arange(len(times)), min(len(times), 2 * width))
-    points = [(times[part].mean() / span * width, height * (1 - relevance[part].max())) for part in parts]
-    if len(points) == 1:
-        points = [(0.0, points[0][1]), (float(width), points[0][1])]
-    line = " L".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    return f"M0,{height} L{line} L{width},{height} Z"
+def _hash(text: str) -> str:
+    """The name under which a page's security policy lets `text` run."""
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
-def data_uri(image: Image) -> str:
-    """`image` `(H, W, 3)` RGB, at most `PICTURE_WIDTH` pixels wide, as a JPEG inside an address."""
-    if image.shape[1] > PICTURE_WIDTH:
-        height = max(1, round(image.shape[0] * PICTURE_WIDTH / image.shape[1]))
-        image = np.asarray(cv2.resize(image, (PICTURE_WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8)
-    _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
-
-
-def _file_uri(path: Path) -> str:
-    kind = {".mp4": "video/mp4", ".png": "image/png"}[path.suffix]
-    return f"data:{kind};base64," + base64.b64encode(path.read_bytes()).decode()
+def _package_text(name: str) -> str:
+    return package_files(__package__).joinpath("web", name).read_text("utf-8")
 
 
 def _template() -> jinja2.Template:
-    source = package_files(__package__).joinpath("page.html").read_text("utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(source)
+    return environment.from_string(_package_text("page.html"))

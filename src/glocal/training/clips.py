@@ -5,11 +5,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from glocal.training.augmentation import mirrored, vary
+from glocal.training.kept import flows_of, resized, vary_flow
 from glocal.training.recipe import Augmentation
 from glocal.training.sampling import all_starts, any_start, grid, window
 from glocal.training.sources import Source
@@ -73,31 +75,43 @@ class TrainingClips(Dataset[Batch]):
     """A clip at a random time of an item, varied at random."""
 
     def __init__(self, source: Source, form: ClipForm, how: Augmentation, labels: Sequence[str], seed: int):
-        self.source, self.form, self.how, self.labels, self.seed = source, form, how, list(labels), seed
+        self.source, self.form, self.how = resized(source, form), form, how
+        self.flows = flows_of(source, form, "full")
+        self.labels, self.seed = list(labels), seed
         self.mirrored = mirrored(labels)
 
     def __getitem__(self, key: Place) -> Batch:
         rng = np.random.default_rng((self.seed, key.epoch, key.place))
         points = grid(self.source.times(key.item), self.form)
-        frames = self.source.read(key.item, window(points, any_start(points, self.form, rng), self.form))
+        start = any_start(points, self.form, rng)
         label = self.labels.index(self.source.label(key.item))
         counterpart = self.mirrored[label]
         flip = bool(rng.random() < self.how.flip) and counterpart is not None
         if flip and counterpart is not None:
             label = counterpart
-        frames = vary(frames, min(self.form.size, self.form.short_side), self.how, flip, rng)
-        return _batch(frames, self.form, label, key.place, key.item)
+        size = min(self.form.size, self.form.short_side)
+        if self.flows is not None:
+            motion = vary_flow(self.flows.read(key.item, start), size, self.how, flip, rng)
+            return _batch(filled(motion, self.form), label, key.place, key.item)
+        frames = self.source.read(key.item, window(points, start, self.form))
+        clip = to_clip(vary(frames, size, self.how, flip, rng), self.form)
+        return _batch(clip, label, key.place, key.item)
 
 
 class EvaluationClips(Dataset[Batch]):
-    """The clips that cover each item, as `glocal.classify` sees them: the frame's middle, without overlap."""
+    """The clips that cover each item, as `glocal.classify` sees them: the frame's middle, without overlap.
 
-    def __init__(self, source: Source, form: ClipForm, labels: Sequence[str]):
-        self.source, self.form, self.labels = source, form, list(labels)
+    Args:
+        samples: so many clips of each item instead, evenly placed.
+    """
+
+    def __init__(self, source: Source, form: ClipForm, labels: Sequence[str], samples: int | None = None):
+        self.source, self.form, self.labels = resized(source, form), form, list(labels)
+        self.flows = flows_of(source, form, "center")
         self.clips = [
             (item, start)
             for item in range(len(source))
-            for start in all_starts(grid(source.times(item), form), form)
+            for start in all_starts(grid(source.times(item), form), form, samples)
         ]
 
     def __len__(self) -> int:
@@ -105,10 +119,13 @@ class EvaluationClips(Dataset[Batch]):
 
     def __getitem__(self, number: int) -> Batch:
         item, start = self.clips[number]
+        label = self.labels.index(self.source.label(item))
+        if self.flows is not None:
+            return _batch(filled(list(self.flows.read(item, start)), self.form), label, number, item)
         frames = self.source.read(item, window(grid(self.source.times(item), self.form), start, self.form))
         geometry = Geometry.fit(frames[0].shape[:2], self.form, "center")
-        frames = [geometry.forward(frame) for frame in frames]
-        return _batch(frames, self.form, self.labels.index(self.source.label(item)), number, item)
+        clip = to_clip([geometry.forward(frame) for frame in frames], self.form)
+        return _batch(clip, label, number, item)
 
     def share(self, rank: int, world: int) -> list[int]:
         """The clips of one process; all have as many, for which the first ones are given twice."""
@@ -116,8 +133,7 @@ class EvaluationClips(Dataset[Batch]):
         return [int(number) for number in padded[rank::world]]
 
 
-def _batch(frames: Sequence[Frame], form: ClipForm, label: int, number: int, item: int) -> Batch:
-    clip = to_clip(frames, form)
+def _batch(clip: Tensor, label: int, number: int, item: int) -> Batch:
     return Batch(clip, torch.tensor(label), torch.tensor(number), torch.tensor(item))
 
 
@@ -125,8 +141,12 @@ def to_clip(frames: Sequence[Frame], form: ClipForm) -> Tensor:
     """`(C, T, h, w)`, or `(C, h, w)` for images, of frames `(h, w, 3)`; what is missing repeats the last."""
     if form.modality == "flow":
         flows = [flow(before, after) for before, after in pairwise(frames)]
-        flows = flows or [np.zeros((*frames[0].shape[:2], 2), np.float32)]
-        clip = flow_clip([*flows, *[flows[-1]] * (form.frames - len(flows))])[0]
-    else:
-        clip = rgb_clip([*frames, *[frames[-1]] * (form.frames - len(frames))], form)[0]
+        return filled(flows or [np.zeros((*frames[0].shape[:2], 2), np.float32)], form)
+    clip = rgb_clip([*frames, *[frames[-1]] * (form.frames - len(frames))], form)[0]
+    return clip[:, 0] if form.image else clip
+
+
+def filled(flows: Sequence[npt.NDArray[np.float32]], form: ClipForm) -> Tensor:
+    """`(2, T, h, w)` of flows `(h, w, 2)` in pixels; what is missing repeats the last."""
+    clip = flow_clip([*flows, *[flows[-1]] * (form.frames - len(flows))])[0]
     return clip[:, 0] if form.image else clip

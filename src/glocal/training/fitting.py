@@ -18,6 +18,7 @@ from glocal.errors import InputError, UsageError
 from glocal.models import Model
 from glocal.training.clips import Batch, EvaluationClips, Shuffled, TrainingClips
 from glocal.training.keeper import STATE, Keeper, add_measures, save_confusion
+from glocal.training.layout import lay_out
 from glocal.training.log import Log
 from glocal.training.module import Training
 from glocal.training.processes import first_process
@@ -102,7 +103,7 @@ def fit(
         raise UsageError(f"{total} clips an epoch do not fill a batch of {run.batch}; lower run.batch.")
     state = out / STATE if (out / STATE).exists() else None
     position = _position(state) if state else (0, 0)
-    training = Training(model.network.train(), recipe, len(model.labels), batches)
+    training = Training(lay_out(model.network.train()), recipe, len(model.labels), batches)
     with _quiet():
         trainer = _trainer(recipe, [Progress(progress), Keeper(out, model, training)])
         loaders = Loaders(run, clips, evaluation, position)

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.optim import SGD
+from torch.optim import SGD, AdamW, Optimizer
 
 from glocal.errors import InputError
 from glocal.evaluation import Accuracy
 from glocal.training.clips import Batch
+from glocal.training.layout import channels_last
 from glocal.training.log import Log
+from glocal.training.loss import total_loss
 from glocal.training.recipe import Recipe
 from glocal.training.schedules import Plateau, factor
 
@@ -47,9 +48,14 @@ class Training(LightningModule):
         self.best = -math.inf
         self.position = (0, 0)
 
-    def configure_optimizers(self) -> SGD:
+    def configure_optimizers(self) -> Optimizer:
         how = self.recipe.optimizer
+        if how.name == "adamw":
+            return AdamW(self.parameters(), how.lr, (how.momentum, 0.999), weight_decay=how.weight_decay)
         return SGD(self.parameters(), how.lr, how.momentum, weight_decay=how.weight_decay)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        return batch._replace(clips=channels_last(batch.clips))
 
     def done(self, batch_idx: int) -> int:
         """Batches since the start of the run, that with this number in the present epoch included."""
@@ -68,8 +74,8 @@ class Training(LightningModule):
             group["lr"] = self.recipe.optimizer.lr * scale
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        logits = self.network(batch.clips).float()
-        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.recipe.optimizer.label_smoothing)
+        smoothing = self.recipe.optimizer.label_smoothing
+        loss = total_loss(self.network, batch.clips, batch.labels, smoothing)
         self.losses.append(float(torch.as_tensor(self.all_gather(loss.detach())).mean()))
         if not math.isfinite(self.losses[-1]):
             raise InputError(

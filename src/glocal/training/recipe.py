@@ -22,21 +22,35 @@ class Network:
         weights: to start from, as `load_model` takes them; None for random ones.
         new_head: replace the classifier of `weights`.
         clip: what differs from the model's published clip form: frames, stride, size, mean, …
+        dropout: probability in every dropout of the network; None for the network's own.
     """
 
     name: str
     weights: str | None = None
     new_head: bool = True
     clip: dict[str, Any] = field(default_factory=dict)
+    dropout: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.dropout is None or 0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to 1")
 
 
 @dataclass(frozen=True)
 class Data:
-    """Where clips come from: tables with a `source` (see `sources.SOURCES`) and that source's options."""
+    """Where clips come from: tables with a `source` (see `sources.SOURCES`) and that source's options.
+
+    Attributes:
+        samples: clips of a video that are evaluated, evenly placed, whose probabilities are averaged; None
+            for as many as cover it without overlap.
+    """
 
     train: dict[str, Any]
     val: dict[str, Any] | None = None
     test: dict[str, Any] | None = None
+    samples: int | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.samples is None or self.samples >= 1, "samples", self.samples, "at least 1")
 
 
 @dataclass(frozen=True)
@@ -68,15 +82,18 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Stochastic gradient descent.
+    """How weights follow from gradients.
 
     Attributes:
+        name: `sgd`, or `adamw` (Loshchilov and Hutter, ICLR 2019),
+            whose first moment decays by `momentum`.
         lr: learning rate, before the schedule.
         clip_norm: largest norm of the gradient of all weights; None for any.
         accumulate: batches whose gradients make one step.
         label_smoothing: share of the target that is spread over all classes.
     """
 
+    name: Literal["sgd", "adamw"] = "sgd"
     lr: float = 0.01
     momentum: float = 0.9
     weight_decay: float = 5e-4

@@ -10,6 +10,7 @@ from glocal.checked import construct, plain
 from glocal.errors import UsageError
 from glocal.files import writing
 from glocal.models import load_model
+from glocal.models.backbone import set_dropout
 from glocal.models.zoo import find_entry
 from glocal.training.clips import EvaluationClips, TrainingClips
 from glocal.training.extra import needs
@@ -55,7 +56,9 @@ def train(
     clips = TrainingClips(source, form, recipe.augmentation, labels, recipe.run.seed)
     parts = {"val": recipe.data.val, "test": recipe.data.test}
     evaluation = {
-        name: EvaluationClips(open_source(options, f"data.{name}", labels, progress), form, labels)
+        name: EvaluationClips(
+            open_source(options, f"data.{name}", labels, progress), form, labels, recipe.data.samples
+        )
         for name, options in parts.items()
         if options is not None
     }
@@ -63,6 +66,8 @@ def train(
     weights = recipe.model.weights
     new_head = recipe.model.new_head and weights is not None
     model = load_model(recipe.model.name, weights, labels=labels, new_head=new_head, clip=form)
+    if recipe.model.dropout is not None:
+        set_dropout(model.network, recipe.model.dropout)
     log.info("%s (%s) on %d videos of %d classes", model.name, model.weights, len(source), len(labels))
     return fit(recipe, model, clips, evaluation, out, progress)
 

@@ -36,7 +36,12 @@ def any_start(points: Indices, form: ClipForm, rng: np.random.Generator) -> int:
     return int(rng.integers(max(1, len(points) - form.frames + 1)))
 
 
-def all_starts(points: Indices, form: ClipForm) -> list[int]:
-    """The first points of the clips that cover a video without overlap, but for the last, shifted back."""
+def all_starts(points: Indices, form: ClipForm, samples: int | None = None) -> list[int]:
+    """The first points of the clips that cover a video without overlap, but for the last, shifted back.
+
+    With `samples`, of so many clips, evenly placed from its start to its end; a single one is in the middle.
+    """
     last = max(0, len(points) - form.frames)
-    return [*range(0, last, form.frames), last]
+    if samples is None:
+        return [*range(0, last, form.frames), last]
+    return [last // 2] if samples == 1 else [round(i * last / (samples - 1)) for i in range(samples)]

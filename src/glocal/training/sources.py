@@ -8,23 +8,33 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from glocal.checked import construct
-from glocal.datasets.folder import read_csv, read_folder
+from glocal.checked import construct, fitted
+from glocal.datasets import DATASETS
+from glocal.datasets.dataset import fault
 from glocal.datasets.puppets import Puppets
+from glocal.datasets.puppets.reel import Reel
 from glocal.datasets.record import Record
 from glocal.errors import InputError, UsageError, nearest
+from glocal.models.download import cache_folder
 from glocal.training.processes import first_process
 from glocal.training.sampling import Indices, Times
+from glocal.training.shuffled import Shuffled
 from glocal.video import read_video
+from glocal.video.paths import shown
 from glocal.video.video import Frame, Video
 
 log = logging.getLogger("glocal.training")
+
+TOLD = 10
+"""Clips that cannot be read and are named; all are counted."""
 
 
 class Source(Protocol):
     """Labelled videos; item numbers count from 0."""
 
     labels: tuple[str, ...]
+    kept: bool
+    """Whether frames are to be kept, decoded and resized."""
 
     def __len__(self) -> int: ...
 
@@ -34,15 +44,22 @@ class Source(Protocol):
     def times(self, item: int) -> Times:
         """`(frames,)` seconds at which the item's frames are shown, from 0."""
 
+    def identity(self, item: int) -> str | None:
+        """What the item's pixels follow from; None if they are made anew each time."""
+
     def read(self, item: int, frames: Indices) -> list[Frame]:
         """Frames `(H, W, 3)` uint8 of an item at ascending indices."""
 
 
 class Rendered:
-    """Puppets, which are drawn anew each time."""
+    """Puppets, drawn anew each time, or once if they are `kept` in the cache folder."""
 
-    def __init__(self, puppets: Puppets):
+    kept = False  # the reel keeps them
+
+    def __init__(self, puppets: Puppets, kept: bool = False):
         self.puppets = puppets
+        self.reel = Reel(puppets, cache_folder() / "puppets") if kept else None
+        self._name = f"{sorted(vars(puppets).items())!r} {puppets[0].hash()}" if kept else None
         self.labels = tuple(puppets.actions)
         self._times = np.arange(puppets.frames) / puppets.fps
 
@@ -55,26 +72,37 @@ class Rendered:
     def times(self, item: int) -> Times:
         return self._times
 
+    def identity(self, item: int) -> str | None:
+        return None if self._name is None else f"{self._name} {item}"
+
     def read(self, item: int, frames: Indices) -> list[Frame]:
-        return list(self.puppets[item].frames[frames])
+        shown = self.puppets[item].frames if self.reel is None else self.reel.frames(item)
+        return list(shown[frames])
 
 
 class Files:
-    """Records of video files. Each is decoded once to learn its frames; what does not decode is left out."""
+    """Records of video files. Each is decoded once to learn its frames; what does not decode is left out.
 
-    def __init__(self, records: Sequence[Record], progress: bool = False):
-        self.labels = tuple(sorted({record.label for record in records}))
+    With `kept`, its frames are kept in the cache folder, resized.
+    """
+
+    def __init__(self, records: Sequence[Record], progress: bool = False, kept: bool = False):
+        self.labels = tuple(sorted({record.label for record in records if not record.problem}))
+        self.kept = kept
         hidden = None if progress and first_process() else True
         with (
             ThreadPoolExecutor(4) as pool,
             tqdm(desc="read the data set", total=len(records), disable=hidden, leave=False) as bar,
         ):
-            self.items = []
+            self.items, broken = [], 0
             for record, frames in zip(records, pool.map(_frames, records), strict=True):
                 bar.update()
-                if frames is not None:
+                if not isinstance(frames, str):
                     self.items.append((record, *frames))
-        if broken := len(records) - len(self.items):
+                    continue
+                broken += 1
+                log.log(logging.WARNING if broken <= TOLD else logging.DEBUG, "%s", frames)
+        if broken:
             log.warning("%d of %d clips cannot be read and are left out.", broken, len(records))
         if not self.items:
             raise InputError("none of the clips can be read; check the recipe's paths.")
@@ -88,32 +116,42 @@ class Files:
     def times(self, item: int) -> Times:
         return self.items[item][3]
 
+    def identity(self, item: int) -> str | None:
+        record, _, first, times = self.items[item]
+        state = record.path.stat()
+        return (
+            f"{record.path.resolve()} {state.st_size} {state.st_mtime_ns} {first} {len(times)} {record.fps}"
+        )
+
     def read(self, item: int, frames: Indices) -> list[Frame]:
         _, video, first, _ = self.items[item]
         return list(video.frames_at((frames + first).tolist()))
 
 
-def _frames(record: Record) -> tuple[Video, int, Times] | None:
-    """A record's video, the first frame of its span, and the times from there; None where it cannot be read.
+def _frames(record: Record) -> tuple[Video, int, Times] | str:
+    """A record's video, the first frame of its span, and the times from there; or why it cannot be read.
 
     The video is kept because it knows by now where its frames lie, so that they are found by seeking.
     """
+    if problem := fault(record):
+        return problem
     try:
-        video = read_video(record.path)
+        video = read_video(record.path, record.fps)
         times = video.times
-    except InputError as problem:
-        log.warning("%s", problem)
-        return None
+    except InputError as error:
+        return str(error)
     start, end = record.span or (0.0, np.inf)
     first, beyond = (int(i) for i in np.searchsorted(times, (start, end)))
     if first == beyond:
-        log.warning("%s has no frames from %g to %g seconds.", record.path, start, end)
-        return None
+        return f"{shown(record.path)} has no frames from {start:g} to {end:g} seconds."
     return video, first, times[first:beyond] - times[first]
 
 
-SOURCES: dict[str, Callable[..., Any]] = {"puppets": Puppets, "folder": read_folder, "csv": read_csv}
-"""Name in a recipe → what its options are given to."""
+SOURCES: dict[str, Callable[..., Any]] = {
+    **{name: dataset.listing for name, dataset in DATASETS.items()},
+    "puppets": Puppets,
+}
+"""Name in a recipe → what its options are given to. Puppets are drawn; exported ones are a `folder`."""
 
 
 def open_source(
@@ -134,8 +172,14 @@ def open_source(
         hint = nearest(str(kind), list(SOURCES))
         raise UsageError(f"{where}.source must be one of {', '.join(SOURCES)}, not {kind!r}.{hint}")
     rest = {key: value for key, value in options.items() if key != "source"}
-    made = construct(SOURCES[kind], rest, where)
-    source = Rendered(made) if isinstance(made, Puppets) else Files(made, progress)
+    kept = fitted(rest.pop("kept", False), bool, f"{where}.kept")
+    shuffled = fitted(rest.pop("random_labels", False), bool, f"{where}.random_labels")
+    if kind == "puppets":
+        source: Source = Rendered(construct(Puppets, rest, where), kept)
+    else:
+        needless = {"boxes": False} if DATASETS[kind].takes("boxes") else {}
+        records = construct(SOURCES[kind], rest, where, **needless)
+        source = Files(records, progress, kept)
     if unknown := [label for label in source.labels if labels and label not in labels]:
         raise InputError(f"{where} has clips of '{unknown[0]}', a class that the training clips do not have.")
-    return source
+    return Shuffled(source) if shuffled else source

@@ -41,11 +41,15 @@ def write_video(
     fps: Fraction | float,
     times: Sequence[float] | None = None,
     sample_aspect_ratio: Fraction | int = 1,
+    *,
+    crf: int = 18,
+    keyframe_every: int | None = None,
 ) -> None:
-    """Encode frames `(H, W, 3)` uint8 RGB, taken one by one, as H.264 (yuv420p, crf 18).
+    """Encode frames `(H, W, 3)` uint8 RGB, taken one by one, as H.264 (yuv420p, `crf` with libx264).
 
     Odd sizes are padded to even ones by repeating the last row or column. `times`, in seconds, is when each
-    frame is shown; without them frames follow each other at `fps`. The file appears whole or not at all.
+    frame is shown; without them frames follow each other at `fps`. A player can start at every
+    `keyframe_every`-th frame, or where the encoder likes. The file appears whole or not at all.
 
     Raises:
         InputError: the file cannot be written, or PyAV comes without an H.264 encoder.
@@ -67,7 +71,9 @@ def write_video(
             atomic_path(path) as temporary,
             av.open(f"file:{temporary.absolute()}", "w", options={"movflags": "+faststart"}) as container,
         ):
-            stream = _stream(container, first.shape[:2], rate, times is not None)
+            stream = _stream(container, first.shape[:2], rate, times is not None, crf)
+            if keyframe_every is not None:
+                stream.codec_context.gop_size = keyframe_every
             stream.codec_context.sample_aspect_ratio = Fraction(sample_aspect_ratio)
             for frame in _timed(chain([first], rest), rate, times):
                 container.mux(stream.encode(frame))
@@ -78,7 +84,9 @@ def write_video(
         ) from error
 
 
-def _stream(container: OutputContainer, size: tuple[int, int], rate: Fraction, uneven: bool) -> VideoStream:
+def _stream(
+    container: OutputContainer, size: tuple[int, int], rate: Fraction, uneven: bool, crf: int
+) -> VideoStream:
     """An H.264 stream for frames of `(H, W)` pixels, made even."""
     name = _encoder()
     stream = container.add_stream(name, rate=rate)
@@ -95,7 +103,7 @@ def _stream(container: OutputContainer, size: tuple[int, int], rate: Fraction, u
     context.colorspace = BT709 if size[0] >= HD else BT601
     context.color_primaries = context.color_trc = BT709
     if name == "libx264":
-        stream.options = {"crf": "18", "preset": "veryfast"}
+        stream.options = {"crf": str(crf), "preset": "veryfast"}
     return stream
 
 

@@ -1,12 +1,10 @@
 """Optical flow."""
 
-from typing import Any
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glocal.errors import InputError
+from glocal.contrib import contrib
 from glocal.video.video import Frame
 
 
@@ -18,13 +16,7 @@ def flow(previous: Frame, following: Frame) -> npt.NDArray[np.float32]:
     Raises:
         InputError: OpenCV is installed without its contrib modules.
     """
-    optflow: Any = getattr(cv2, "optflow", None)
-    if optflow is None:
-        raise InputError(
-            "TV-L1 flow is not part of the installed OpenCV; run "
-            "pip uninstall opencv-python opencv-python-headless && pip install --force-reinstall "
-            "opencv-contrib-python-headless"
-        )
+    optflow = contrib("optflow")
     if previous is following:
         return np.zeros((*previous.shape[:2], 2), np.float32)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (previous, following)]

@@ -1,7 +1,7 @@
 """The way from a frame's pixels to a network's, and back."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from glocal.errors import InputError, UsageError
 from glocal.video.clipform import ClipForm, Crop
 
+Number = TypeVar("Number", np.uint8, np.float32)
 LONGEST = {"full": 8, "center": 256}
 """Long side over short side up to which a frame is resized: memory grows with it."""
 
@@ -59,12 +60,21 @@ class Geometry:
         side = min(form.size, form.short_side)
         return cls(frame, resized, ((resized[0] - side) // 2, (resized[1] - side) // 2, side, side))
 
-    def forward(self, frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Frame `(H, W, 3)` uint8 → what the network sees, `(h, w, 3)` uint8."""
+    def finer(self, short_side: int) -> "Geometry":
+        """The same crop with `short_side` pixels along its short side, as far as the frame has so many."""
+        wanted = short_side / min(self.crop[2:])
+        factor = max(1.0, min(wanted, self.frame[0] / self.resized[0]))
+        resized = round(self.resized[0] * factor), round(self.resized[1] * factor)
+        top, left, height, width = (round(length * factor) for length in self.crop)
+        crop = top, left, min(height, resized[0] - top), min(width, resized[1] - left)
+        return Geometry(self.frame, resized, crop)
+
+    def forward(self, frame: npt.NDArray[Number]) -> npt.NDArray[Number]:
+        """Frame `(H, W, C)` uint8 or float32 → what the network sees of it, `(h, w, C)` of the same type."""
         height, width = self.resized
         if self.resized != self.frame:
             method = cv2.INTER_AREA if height < self.frame[0] else cv2.INTER_LINEAR
-            frame = np.asarray(cv2.resize(frame, (width, height), interpolation=method), np.uint8)
+            frame = np.asarray(cv2.resize(frame, (width, height), interpolation=method), frame.dtype)
         top, left, height, width = self.crop
         return np.ascontiguousarray(frame[top : top + height, left : left + width])
 

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +15,14 @@ from glocal.video.clipform import ClipForm, Crop
 from glocal.video.flow import flow
 from glocal.video.geometry import Geometry
 from glocal.video.preprocessing import flow_clip, rgb_clip
+from glocal.video.scenes import scene_of
 from glocal.video.video import Frame, Picture, Video
 
 TIE = 1e-6
 """Seconds; differences below this are rounding."""
+
+Shot = tuple[int, Picture]
+"""A frame's index, and the frame."""
 
 
 @dataclass
@@ -29,7 +34,8 @@ class Window:
         points: (n,) ordinals of the sampled points on the grid that all windows share, non-decreasing.
         frames: (n,) indices of the sampled frames in the video, non-decreasing.
         clip: (1, C, n, h, w) float32, normalised; (1, C, h, w) for images; [rgb, flow] for two streams.
-        repeated: points at the end that repeat the last frame, because the video is shorter than the clip.
+        repeated: points at the end that repeat the last frame, because the scene is shorter than the clip.
+        scene: number of the scene that all frames lie in.
     """
 
     index: int
@@ -37,6 +43,7 @@ class Window:
     frames: npt.NDArray[np.int64]
     clip: "torch.Tensor | list[torch.Tensor]"
     repeated: int = 0
+    scene: int = 0
 
 
 class _Point(NamedTuple):
@@ -54,6 +61,7 @@ def windows(
     geometry: Geometry | None = None,
     crop: Crop | None = None,
     overlap: float = 0.5,
+    cuts: Sequence[int] = (),
 ) -> Iterator[Window]:
     """Clips of `form.frames` points on one sampling grid, each decoded, resized and normalised once.
 
@@ -61,6 +69,9 @@ def windows(
     `form.stride / form.fps` seconds. Windows start `frames · (1 − overlap)` points apart, rounded; the last
     one is shifted back to end at the last point. A video shorter than a clip repeats its last frame. Flow
     leads from each point to the next; the last point repeats the flow before it.
+
+    Each scene, from one of the frames `cuts` to the next, is treated as a video of its own: grid and windows
+    start afresh at its first frame, and no window and no flow reaches across a cut.
 
     `geometry` is how frames are resized and cropped, by default what `form` and `crop` ask for.
 
@@ -71,11 +82,23 @@ def windows(
     if not 0 <= overlap < 1:
         raise UsageError(f"overlap must be at least 0 and less than 1, not {overlap}")
     geometry = geometry or Geometry.fit((video.height, video.width), form, crop)
-    return _windows(video, form, geometry, max(1, round(form.frames * (1 - overlap))))
+    return _windows(video, form, geometry, max(1, round(form.frames * (1 - overlap))), cuts)
 
 
-def _windows(video: Video, form: ClipForm, geometry: Geometry, step: int) -> Iterator[Window]:
-    points = _resized(_sampled(video, form), geometry)
+def _windows(
+    video: Video, form: ClipForm, geometry: Geometry, step: int, cuts: Sequence[int]
+) -> Iterator[Window]:
+    index = ordinal = 0
+    for scene, shots in groupby(enumerate(video.pictures()), lambda shot: scene_of(shot[0], cuts)):
+        points = _resized(_sampled(shots, form, 1 / video.fps), geometry, ordinal)
+        for window in _scene_windows(points, form, step):
+            window.index, window.scene = index, scene
+            yield window
+            index += 1
+            ordinal = int(window.points[-1]) + 1
+
+
+def _scene_windows(points: Iterator[_Point], form: ClipForm, step: int) -> Iterator[Window]:
     if "flow" in form.modality:
         points = _with_flow(points)
     latest: deque[_Point] = deque(maxlen=form.frames)
@@ -84,45 +107,45 @@ def _windows(video: Video, form: ClipForm, geometry: Geometry, step: int) -> Ite
         latest.append(point)
         seen += 1
         if seen == form.frames + index * step:
-            yield _window(index, latest, form)
+            yield _window(latest, form)
             index += 1
     if seen < form.frames:
         missing = form.frames - seen
-        yield _window(0, [*latest, *[latest[-1]] * missing], form, missing)
+        yield _window([*latest, *[latest[-1]] * missing], form, missing)
     elif seen > form.frames + (index - 1) * step:
-        yield _window(index, latest, form)
+        yield _window(latest, form)
 
 
-def _sampled(video: Video, form: ClipForm) -> Iterator[tuple[int, Picture]]:
-    """The frame index and the picture of each point of the sampling grid."""
+def _sampled(shots: Iterator[Shot], form: ClipForm, spacing: float) -> Iterator[Shot]:
+    """Each point of the sampling grid of one scene, whose last frame is shown for `spacing` seconds."""
     if form.fps is None:
-        for index, picture in enumerate(video.pictures()):
-            if index % form.stride == 0:
-                yield index, picture
+        yield from islice(shots, 0, None, form.stride)
         return
     period = form.stride / form.fps
+    start: float | None = None
     point = 0
-    for index, picture, until in _nearest(video):
-        while point * period < until - TIE:
-            yield index, picture
+    for shot, until in _nearest(shots, spacing):
+        start = shot[1].time if start is None else start
+        while start + point * period < until - TIE:
+            yield shot
             point += 1
 
 
-def _nearest(video: Video) -> Iterator[tuple[int, Picture, float]]:
+def _nearest(shots: Iterator[Shot], spacing: float) -> Iterator[tuple[Shot, float]]:
     """Each frame with the time up to which no later frame is nearer."""
-    current: Picture | None = None
-    index = -1
-    for index, following in enumerate(video.pictures()):
+    current: Shot | None = None
+    for following in shots:
         if current is not None:
-            yield index - 1, current, (current.time + following.time) / 2
+            yield current, (current[1].time + following[1].time) / 2
         current = following
     if current is not None:
-        yield index, current, current.time + 1 / video.fps
+        yield current, current[1].time + spacing
 
 
-def _resized(sampled: Iterator[tuple[int, Picture]], geometry: Geometry) -> Iterator[_Point]:
+def _resized(sampled: Iterator[Shot], geometry: Geometry, first: int) -> Iterator[_Point]:
+    """Points with the ordinals from `first`."""
     latest: _Point | None = None
-    for ordinal, (index, picture) in enumerate(sampled):
+    for ordinal, (index, picture) in enumerate(sampled, first):
         if latest is not None and latest.frame == index:
             latest = latest._replace(ordinal=ordinal)
         else:
@@ -143,7 +166,7 @@ def _with_flow(points: Iterator[_Point]) -> Iterator[_Point]:
         yield current._replace(flow=flow(current.rgb, current.rgb) if motion is None else motion)
 
 
-def _window(index: int, points: Sequence[_Point], form: ClipForm, repeated: int = 0) -> Window:
+def _window(points: Sequence[_Point], form: ClipForm, repeated: int = 0) -> Window:
     streams = []
     if "rgb" in form.modality:
         streams.append(rgb_clip([point.rgb for point in points], form))
@@ -152,7 +175,7 @@ def _window(index: int, points: Sequence[_Point], form: ClipForm, repeated: int 
     if form.image:
         streams = [stream[:, :, 0] for stream in streams]
     return Window(
-        index,
+        0,
         np.array([point.ordinal for point in points]),
         np.array([point.frame for point in points]),
         streams[0] if len(streams) == 1 else streams,

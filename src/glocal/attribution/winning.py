@@ -1,0 +1,162 @@
+"""The rules of excitation backprop: how each kind of function hands on winning probability."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Excited(torch.autograd.Function):
+    """A function of responses that hands its winning probability to those that excite it.
+
+    `P(a_i) = Σ_j a_i w⁺_ij P_j / Σ_k a_k w⁺_kj`, without biases. Where P_j is negative, the negated weights
+    count, and its absolute value is handed on: so a batch norm with a negative scale, and the opposite of a
+    class, tell the layer below.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, run: Callable[..., Tensor], excite: Callable[..., Tensor], inhibit: Any, *inputs: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(*inputs)
+        ctx.excite, ctx.inhibit = excite, inhibit
+        return run(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *messages: Tensor) -> tuple[Tensor | None, ...]:
+        (message,) = messages
+        handed = _hand_on(ctx.excite, ctx.saved_tensors, message.clamp(min=0))
+        if ctx.inhibit is not None and (message < 0).any():
+            more = _hand_on(ctx.inhibit, ctx.saved_tensors, (-message).clamp(min=0))
+            handed = [a + b for a, b in zip(handed, more, strict=True)]
+        return None, None, None, *handed
+
+
+def _hand_on(function: Callable[..., Tensor], inputs: tuple[Tensor, ...], message: Tensor) -> list[Tensor]:
+    responses = [x.detach().clamp(min=0).requires_grad_() for x in inputs]
+    with torch.enable_grad():
+        total = function(*responses)
+    share = (message / total.detach()).where(total > 0, 0.0)
+    shares = torch.autograd.grad(total, responses, share)
+    return [response.detach() * s for response, s in zip(responses, shares, strict=True)]
+
+
+class Signed(torch.autograd.Function):
+    """A scale, such as a batch norm's: passes on the message, its sign turned where the scale is negative."""
+
+    @staticmethod
+    def forward(ctx: Any, run: Callable[[Tensor], Tensor], scale: Tensor | None, x: Tensor) -> Tensor:
+        ctx.sign = None if scale is None else scale.sign().view(-1, *[1] * max(x.dim() - 2, 0))
+        return run(x)
+
+    @staticmethod
+    def backward(ctx: Any, *messages: Tensor) -> tuple[Tensor | None, ...]:
+        (message,) = messages
+        return None, None, message if ctx.sign is None else message * ctx.sign
+
+
+class Relu(torch.autograd.Function):
+    """A response that is on takes the message; none takes a negative one."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x > 0)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, *messages: Tensor) -> Tensor:
+        (message,), (on,) = messages, ctx.saved_tensors
+        return message.clamp(min=0).where(on, 0.0)
+
+
+def linear(function: Callable[..., Tensor], x: Tensor, weight: Tensor, *rest: Any, **options: Any) -> Tensor:
+    bias, *more = rest or [options.pop("bias", None)]
+
+    def weighted(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+        return lambda responses: function(responses, weight, bias, *more, **options)
+
+    excite, inhibit = weighted(weight.clamp(min=0), None), weighted((-weight).clamp(min=0), None)
+    return Excited.apply(weighted(weight, bias), excite, inhibit, x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def average(function: Callable[..., Tensor], x: Tensor, *rest: Any, **options: Any) -> Tensor:
+    """An average or sum over places."""
+
+    def run(responses: Tensor) -> Tensor:
+        return function(responses, *rest, **options)
+
+    return Excited.apply(run, run, None, x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def summed(function: Callable[..., Tensor], x: Any, y: Any, **options: Any) -> Tensor:
+    """A sum of responses; a constant is a bias, and scores that add up all take the message."""
+    constant = any(not isinstance(term, Tensor) or isinstance(term, nn.Parameter) for term in (x, y))
+    if constant or x.dim() == 2:
+        return function(x, y, **options)
+
+    def run(x: Tensor, y: Tensor) -> Tensor:
+        return torch.add(x, y, **options)
+
+    return Excited.apply(run, run, None, x, y)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def batch_norm(
+    function: Callable[..., Tensor],
+    x: Tensor,
+    mean: Tensor | None,
+    variance: Tensor | None,
+    weight: Tensor | None = None,
+    *rest: Any,
+    **options: Any,
+) -> Tensor:
+    def run(responses: Tensor) -> Tensor:
+        return function(responses, mean, variance, weight, *rest, **options)
+
+    return Signed.apply(run, weight, x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def relu(function: Callable[..., Tensor], x: Tensor, *rest: Any, **options: Any) -> Tensor:
+    return Relu.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def scaled(function: Callable[..., Tensor], x: Tensor, factor: float, **options: Any) -> Tensor:
+    """Multiplied or divided by a number, which may be negative."""
+
+    def run(responses: Tensor) -> Tensor:
+        return function(responses, factor, **options)
+
+    return Signed.apply(run, x.new_tensor(factor), x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def routed(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
+    """What moves values about, and a maximum: the derivative is the rule."""
+    return function(*inputs, **options)
+
+
+FUNCTIONS: dict[Callable[..., Any], tuple[Any, ...]] = {
+    linear: (F.linear, F.conv1d, F.conv2d, F.conv3d),
+    batch_norm: (F.batch_norm,),
+    relu: (F.relu, F.relu_, torch.relu, Tensor.relu, Tensor.relu_),
+    summed: (torch.add, Tensor.add, Tensor.add_),
+    scaled: (torch.mul, Tensor.mul, torch.div, Tensor.div),
+    average: (
+        *(F.avg_pool1d, F.avg_pool2d, F.avg_pool3d, torch.mean, Tensor.mean, torch.sum, Tensor.sum),
+        *(F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d, F.interpolate),
+    ),
+    routed: (
+        *(F.max_pool1d, F.max_pool2d, F.max_pool3d, torch.amax, Tensor.amax),
+        *(F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d),
+        *(F.dropout, F.dropout2d, F.dropout3d, F.pad, torch.cat, torch.stack, Tensor.clone, Tensor.to),
+        *(torch.flatten, Tensor.flatten, Tensor.unflatten, Tensor.view, Tensor.reshape, torch.reshape),
+        *(torch.squeeze, Tensor.squeeze, torch.unsqueeze, Tensor.unsqueeze, Tensor.contiguous),
+        *(torch.permute, Tensor.permute, torch.transpose, Tensor.transpose, Tensor.__getitem__),
+        *(torch.chunk, Tensor.chunk, torch.split, Tensor.split, torch.unbind, Tensor.unbind),
+        *(torch.narrow, Tensor.narrow, Tensor.expand, Tensor.float),
+    ),
+}
+RULES = {function: rule for rule, functions in FUNCTIONS.items() for function in functions}
+IN_PLACE = {Tensor.add_, Tensor.relu_, F.relu_}
+LINEAR = (linear, batch_norm)
+"""Rules of functions whose results are no responses yet."""

@@ -1,0 +1,64 @@
+"""Networks inside wrappers: compiled, parallel, scripted, quantised."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import nn
+
+from glocal.errors import UsageError
+
+
+def unwrap(network: nn.Module) -> nn.Module:
+    """The network inside `DataParallel`, `DistributedDataParallel` and `torch.compile` wrappers.
+
+    Raises:
+        UsageError: a scripted, traced or exported network, which does not run the hooks that read its
+            layers; or no network at all.
+    """
+    while True:
+        if not isinstance(network, nn.Module):
+            raise UsageError(f"the network is a {type(network).__name__}; give a torch.nn.Module.")
+        if isinstance(network, torch.jit.ScriptModule):
+            raise UsageError(
+                "a scripted or traced network does not show its layers; pass the module it was made from."
+            )
+        if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            network = network.module
+        elif isinstance(inner := getattr(network, "_orig_mod", None), nn.Module):
+            network = inner
+        else:
+            return network
+
+
+@contextlib.contextmanager
+def eagerly(network: nn.Module) -> Iterator[None]:
+    """Inside, compiled parts of `network` run as they were written: compiled code runs no later hooks."""
+    modules = list(network.modules())
+    compiled_calls = [m for m in modules if m.__dict__.get("_compiled_call_impl") is not None]
+    if not compiled_calls and not any(hasattr(m, "_orig_mod") for m in modules):
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+def check_readable(network: nn.Module, layers: Mapping[str, nn.Module]) -> None:
+    """Refuse what shows no activations, or lets no gradient through.
+
+    Raises:
+        UsageError: a layer is scripted or traced, or a part of the network is quantised.
+    """
+    for name, layer in layers.items():
+        if isinstance(layer, torch.jit.ScriptModule):
+            raise UsageError(
+                f"layer '{name}' is scripted or traced, and does not show what it returns; use the module "
+                "that it was made from, or name another layer."
+            )
+    for name, module in network.named_modules():
+        kind = type(module)
+        if kind.__module__.startswith(("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")):
+            raise UsageError(
+                f"'{name}' is a quantised {kind.__name__}, which has no gradient; explain the network as it "
+                "was before quantisation, or use a method that needs none, such as rise."
+            )

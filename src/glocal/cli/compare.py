@@ -1,0 +1,214 @@
+"""`glocal compare`: which method to believe for a model."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+
+from glocal.attribution import METHODS
+from glocal.attribution.aggregate import check_aggregate
+from glocal.cli.options import (
+    common_options,
+    crop_option,
+    list_of_names,
+    model_options,
+    out_option,
+    settings_of,
+)
+from glocal.cli.running import load, tell
+from glocal.comparison import (
+    Protocol,
+    Subject,
+    contenders,
+    puppet_subjects,
+    record_subjects,
+    video_subjects,
+)
+from glocal.comparison import (
+    compare as compare_methods,
+)
+from glocal.comparison.fingerprint import fingerprint
+from glocal.comparison.writer import write
+from glocal.datasets import DATASETS, find_dataset
+from glocal.datasets.folder import VIDEOS
+from glocal.errors import UsageError
+from glocal.evaluation.faithfulness import BASELINES, OVER
+from glocal.models import Model
+from glocal.papers import Cells
+from glocal.pipeline import chosen_layers, resolve_target
+from glocal.report.compare import pictures
+
+VIDEO_CLIPS = 20
+SANITY_CLIPS = 10
+
+
+@click.command()
+@click.argument("videos", nargs=-1, metavar="[VIDEO|FOLDER]...")
+@click.option(
+    "--data", help="A data set in place of videos: puppets, or one of 'glocal datasets' with --root."
+)
+@click.option("--root", type=click.Path(path_type=Path), help="The data set's folder; puppets need none.")
+@click.option("--split", default="test", show_default=True, help="Of the data set.")
+@click.option("--clips", type=click.IntRange(1), help=f"At most so many.  [default: {VIDEO_CLIPS}]")
+@model_options
+@click.option(
+    "--methods",
+    "names",
+    callback=list_of_names,
+    help="3dcam,gradcam@layer4,…: methods, each perhaps with its layers.  [default: all]",
+)
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    callback=settings_of,
+    metavar="METHOD.NAME=VALUE",
+    help="An option of a method, see 'glocal methods'; may be given again.",
+)
+@click.option("--layers", callback=list_of_names, help="conv,layer1,…  [default: all of the model's]")
+@click.option("--aggregate", default="sum", show_default=True, help="Of the layers' maps.")
+@click.option("--target", default="top1", show_default=True, help="top1, truth, a label, or a class index.")
+@crop_option
+@click.option(
+    "--over",
+    callback=list_of_names,
+    help=f"What insertion and deletion change: {', '.join(OVER)}.  [default: all three]",
+)
+@click.option("--baseline", type=click.Choice(list(BASELINES)), default="blur", show_default=True)
+@click.option("--steps", type=click.IntRange(1), default=10, show_default=True, help="Of the curves.")
+@click.option(
+    "--sanity",
+    type=click.IntRange(0),
+    help=f"Clips on which the weights are randomised.  [default: {SANITY_CLIPS} with --data, else 0]",
+)
+@click.option(
+    "--random-labels",
+    type=click.Path(),
+    help="Weights of the network trained on random labels, for a second sanity check.",
+)
+@out_option
+@common_options
+def compare(
+    videos: tuple[str, ...],
+    data: str | None,
+    root: Path | None,
+    split: str,
+    clips: int | None,
+    name: str,
+    weights: str | None,
+    labels: str | None,
+    device: str | None,
+    names: list[str] | None,
+    options: dict[str, str],
+    layers: list[str] | None,
+    aggregate: str,
+    target: str,
+    crop: str | None,
+    over: list[str] | None,
+    baseline: str,
+    steps: int,
+    sanity: int | None,
+    random_labels: str | None,
+    out: Path,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    """Compare attribution methods on videos or a data set: faithfulness, sanity, agreement, cost.
+
+    Writes compare.html, compare.json and compare.csv. Where the truth is known, localization is measured too.
+    A comparison that was interrupted goes on where it stopped; what it has measured is kept under 'cells' in
+    --out.
+    """
+    check_aggregate(aggregate)
+    if unknown := [word for word in over or () if word not in OVER]:
+        raise UsageError(f"over is '{unknown[0]}'; use some of {', '.join(OVER)}.")
+    if bool(videos) == bool(data):
+        raise UsageError("name some videos, or a data set with --data; one of them.")
+    protocol = Protocol(tuple(over or OVER), baseline, steps)
+    model = load(name, weights, labels, device)
+    paths = {module: path for path, module in model.network.named_modules()}
+    chosen = {layer: paths[module] for layer, module in chosen_layers(model, layers).items()}
+    methods = contenders(names or list(METHODS), chosen, aggregate, _by_method(options))
+    count = clips or VIDEO_CLIPS
+    subjects = _subjects(model, videos, data, root, split, count, crop)
+    checked = (SANITY_CLIPS if data else 0) if sanity is None else sanity
+    found = compare_methods(
+        model,
+        subjects,
+        methods,
+        target if target in ("top1", "truth") else _index(target, model),
+        protocol,
+        Cells(out / "cells").get,
+        lambda subject, attention: pictures(subject.frames, attention, subject.boxes),
+        identity={
+            "network": fingerprint(model.network),
+            "layers": chosen,
+            "aggregate": aggregate,
+            "options": options,
+        },
+        sanity=checked,
+        shuffled=load(name, random_labels, labels, device).network if random_labels else None,
+        total=count,
+        progress=not quiet,
+    )
+    clips_in_words = f"{data}, {split}" if data else ", ".join(Path(video).name for video in videos)
+    facts = {
+        "Model": model.name,
+        "Weights": model.weights,
+        "Clips": clips_in_words,
+        "Class explained": {"top1": "the best of each clip", "truth": "the true one"}.get(target, target),
+        "Layers": f"{', '.join(chosen)} ({aggregate})",
+        "Insertion and deletion": f"{steps} steps, emptied by {baseline}",
+        "Infidelity": f"{protocol.blocks} random blocks",
+        "Sanity": f"cascading randomisation on {min(checked, len(found.names))} clips"
+        if checked
+        else "not asked for",
+    }
+    files, text = write(found, model.labels, facts, out)
+    tell(quiet, text)
+    tell(quiet, f"written to {files[0]}, {files[1].name} and {files[2].name}")
+
+
+def _subjects(
+    model: Model,
+    videos: tuple[str, ...],
+    data: str | None,
+    root: Path | None,
+    split: str,
+    clips: int,
+    crop: str | None,
+) -> Iterator[Subject]:
+    if data == "puppets":
+        return puppet_subjects(model.clip, model.labels, split, clips)
+    if data:
+        if data not in DATASETS or root is None:
+            find_dataset(data)
+            raise UsageError(f"{data} needs the folder of your copy; give it as --root.")
+        return record_subjects(find_dataset(data).read(root, split), model.clip, model.labels, crop, clips)  # type: ignore[arg-type]
+    return video_subjects([path for video in videos for path in _files(video)], model.clip, crop, clips)  # type: ignore[arg-type]
+
+
+def _files(path: str) -> list[str]:
+    """The videos in a folder and below it; `path` itself if there are none, as for a folder of images."""
+    found = sorted(str(file) for file in Path(path).rglob("*") if file.suffix.lower() in VIDEOS)
+    return found or [path]
+
+
+def _by_method(options: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """`rise.masks` → 500 as rise → masks → 500."""
+    found: dict[str, dict[str, str]] = {}
+    for name, value in options.items():
+        method, dot, option = name.rpartition(".")
+        if not dot:
+            raise UsageError(f"option '{name}' belongs to no method; write METHOD.NAME=VALUE.")
+        found.setdefault(method, {})[option] = value
+    return found
+
+
+def _index(target: str, model: Model) -> list[int]:
+    index = resolve_target(target, model.labels)
+    if isinstance(index, str):
+        raise UsageError(
+            f"one class is explained in each clip, not '{target}'; use top1, truth, a label or an index."
+        )
+    return index

@@ -1,0 +1,46 @@
+"""HMDB51: 51 classes of actions, mostly from films."""
+
+from pathlib import Path
+
+from glocal.datasets.annotations import AbsentError, below, check_split, fitting, lines
+from glocal.datasets.dataset import Dataset
+from glocal.datasets.record import Record
+from glocal.video.paths import shown
+
+SPLITS = ("train", "test", "unused")
+FOLDS = (1, 2, 3)
+PARTS = {"train": "1", "test": "2", "unused": "0"}
+
+
+def listing(root: Path, split: str = "train", fold: int = 1, annotations: Path | None = None) -> list[Record]:
+    """The clips of a split, `<root>/<class>/<name>.avi`.
+
+    Args:
+        fold: 1 to 3, of `<class>_test_splitN.txt`.
+        annotations: folder of these lists; by default `<root>/testTrainMulti_7030_splits`.
+
+    Raises:
+        InputError: there are no lists, or one does not fit its format.
+        UsageError: there is no such split or fold.
+    """
+    check_split(split, SPLITS, fold, FOLDS)
+    root = Path(root)
+    folder = Path(annotations) if annotations else root / "testTrainMulti_7030_splits"
+    ending = f"_test_split{fold}.txt"
+    files = sorted(folder.glob(f"*{ending}"))
+    if not files:
+        raise AbsentError(f"{shown(folder)} holds no lists <class>{ending}; put HMDB51's split files there.")
+    records = []
+    for file in files:
+        label = file.name.removesuffix(ending)
+        for where, line in lines(file):
+            with fitting(where, "<name>.avi and 0, 1 or 2"):
+                name, part = line.rsplit(None, 1)
+                if part not in PARTS.values():
+                    raise ValueError(f"it is '{line}'")
+            if part == PARTS[split]:
+                records.append(Record(below(root / label, name, where), label))
+    return records
+
+
+DATASET = Dataset("hmdb51", "HMDB51: 51 actions, 6,766 clips", listing, SPLITS, FOLDS)

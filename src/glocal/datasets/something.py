@@ -1,0 +1,92 @@
+"""Something-Something: what hands do with things. Version 1 comes as frames, version 2 as videos."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from glocal.datasets.annotations import below, check_split, first_of, fitting, json_file, text
+from glocal.datasets.dataset import Dataset
+from glocal.datasets.record import Record
+from glocal.video.paths import shown
+
+SPLITS = ("train", "validation")
+"""The test sets come without labels."""
+
+FPS = 12.0
+"""Frames a second of version 1."""
+
+
+def listing_v1(root: Path, split: str = "train", annotations: Path | None = None) -> list[Record]:
+    """The clips of a split, `<root>/20bn-something-something-v1/<id>/00001.jpg …`.
+
+    Args:
+        annotations: folder of `something-something-v1-{labels,train,validation}.csv`; by default `root`.
+
+    Raises:
+        InputError: the annotations cannot be read, or do not fit their format.
+        UsageError: there is no such split.
+    """
+    check_split(split, SPLITS)
+    root, folder = Path(root), Path(annotations or root)
+    known = {label for _, (label, *_) in _rows(folder / "something-something-v1-labels.csv")}
+    records = []
+    for where, row in _rows(folder / f"something-something-v1-{split}.csv"):
+        with fitting(where, "id;label, with a label of the list of labels"):
+            name, label = row
+            if label not in known:
+                raise ValueError(f"'{label}' is not in the list")
+        path = below(root / "20bn-something-something-v1", name, where)
+        records.append(Record(path, label, fps=FPS))
+    return records
+
+
+def listing_v2(root: Path, split: str = "train", annotations: Path | None = None) -> list[Record]:
+    """The clips of a split, `<id>.webm` in `root` or its `20bn-something-something-v2`.
+
+    Args:
+        annotations: folder of `something-something-v2-{train,validation}.json` and `labels.json`, also with
+            `something-something-v2-` before it; by default `<root>/labels`, or else `root`. The label of a
+            clip is its template without brackets.
+
+    Raises:
+        InputError: the annotations cannot be read, or do not fit their format.
+        UsageError: there is no such split.
+    """
+    check_split(split, SPLITS)
+    root = Path(root)
+    folder = Path(annotations) if annotations else first_of(root / "labels", root)
+    videos = root / "20bn-something-something-v2"
+    videos = videos if videos.is_dir() else root
+    known = json_file(first_of(folder / "labels.json", folder / "something-something-v2-labels.json"), dict)
+    file = folder / f"something-something-v2-{split}.json"
+    records = []
+    for number, clip in enumerate(json_file(file, list), 1):
+        where = f"{shown(file)}, entry {number}"
+        with fitting(where, "an id and a template that is among the labels"):
+            label = re.sub(r"[\[\]]", "", clip["template"])
+            if label not in known:
+                raise ValueError(f"'{label}' is not in the list")
+            name = f"{clip['id']}.webm"
+        records.append(Record(below(videos, name, where), label))
+    return records
+
+
+def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """The rows of a table with semicolons, after where they stand."""
+    table = csv.reader(io.StringIO(text(path), newline=""), delimiter=";")
+    while True:
+        with fitting(shown(path), "a table with semicolons between columns"):
+            try:
+                row = next(table)
+            except StopIteration:
+                return
+            except csv.Error as problem:
+                raise ValueError(str(problem)) from None
+        if row:
+            yield f"{shown(path)}, line {table.line_num}", row
+
+
+V1 = Dataset("something-something-v1", "Something-Something V1: 174 classes, as frames", listing_v1, SPLITS)
+V2 = Dataset("something-something-v2", "Something-Something V2: 174 classes, as videos", listing_v2, SPLITS)

@@ -1,0 +1,62 @@
+"""Surveillance camera fights (Aktı et al., 2019): two classes, with boxes of the fight in some frames."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from glocal.datasets.annotations import check_split, fitting, json_file
+from glocal.datasets.dataset import Dataset
+from glocal.datasets.folder import read_csv
+from glocal.datasets.record import Record, Tube
+from glocal.errors import InputError
+from glocal.video.paths import shown
+
+SPLITS = ("train", "test")
+FOLDS = (0, 1, 2, 3, 4)
+
+
+def listing(
+    root: Path, split: str = "train", fold: int = 0, boxes: bool = True, doubtful: bool = False
+) -> list[Record]:
+    """The clips of `clips.csv`; those of one fold are for testing, all others for training.
+
+    Clips that were cut from one video share a fold.
+
+    Args:
+        fold: 0 to 4.
+        boxes: with those of `boxes.json`, three frames a clip.
+        doubtful: also with boxes of clips in which it is unclear who takes part.
+
+    Raises:
+        InputError: the annotations cannot be read, or do not fit their format.
+        UsageError: there is no such split or fold.
+    """
+    check_split(split, SPLITS, fold, FOLDS)
+    root = Path(root)
+    folds = [other for other in FOLDS if (other == fold) == (split == "test")]
+    records = read_csv(root / "clips.csv", only={"fold": folds})
+    if not boxes:
+        return records
+    file = root / "boxes.json"
+    clips = json_file(file, dict).get("clips")
+    if not isinstance(clips, Mapping):
+        raise InputError(f"{shown(file)} must hold a table 'clips'.")
+    tubes = {root / name: _tube(clip, name, file, doubtful) for name, clip in clips.items()}
+    return [replace(record, tubes=tuple(filter(None, [tubes.get(record.path)]))) for record in records]
+
+
+def _tube(clip: Mapping[str, Any], name: str, file: Path, doubtful: bool) -> Tube:
+    with fitting(f"{shown(file)}, clip '{name}'", "doubtful and frames, each with a frame and a box"):
+        if clip["doubtful"] and not doubtful:
+            return {}
+        found = {}
+        for frame in clip["frames"]:
+            x0, y0, x1, y1 = (float(side) for side in frame["box"])
+            found[int(frame["frame"])] = (x0, y0, x1, y1)
+        return found
+
+
+DATASET = Dataset(
+    "surveillance-fight", "Surveillance Camera Fight: fights or none, five folds", listing, SPLITS, FOLDS
+)

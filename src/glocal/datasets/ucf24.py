@@ -1,0 +1,151 @@
+"""UCF24 (UCF101-24): 24 classes of UCF101 with a box for every actor in every frame."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from glocal.datasets import arrays_only
+from glocal.datasets.annotations import below, check_split, first_of, fitting, lines
+from glocal.datasets.dataset import Dataset
+from glocal.datasets.matlab import read_matlab
+from glocal.datasets.record import Record, Tube
+from glocal.errors import InputError
+from glocal.video.paths import shown
+
+TITLE = "UCF101-24: 24 classes of UCF101 with boxes of all actors"
+SPLITS = ("train", "test")
+FOLDS = (1, 2, 3)
+SIZE = (320, 240)
+CLASSES = (
+    "Basketball",
+    "BasketballDunk",
+    "Biking",
+    "CliffDiving",
+    "CricketBowling",
+    "Diving",
+    "Fencing",
+    "FloorGymnastics",
+    "GolfSwing",
+    "HorseRiding",
+    "IceDancing",
+    "LongJump",
+    "PoleVault",
+    "RopeClimbing",
+    "SalsaSpin",
+    "SkateBoarding",
+    "Skiing",
+    "Skijet",
+    "SoccerJuggling",
+    "Surfing",
+    "TennisSwing",
+    "TrampolineJumping",
+    "VolleyballSpiking",
+    "WalkingWithDog",
+)
+
+
+class Clip(NamedTuple):
+    """A clip's annotations: one tube for each actor."""
+
+    label: str
+    frames: int | None
+    tubes: tuple[Tube, ...]
+
+
+def listing(root: Path, split: str = "train", fold: int = 1, annotations: Path | None = None) -> list[Record]:
+    """The clips of a split, `<root>/<Class>/v_<Class>_gXX_cYY.avi`.
+
+    Args:
+        fold: 1 to 3: clips in `testlist0N.txt` are for testing, all others for training.
+        annotations: folder of `pyannot.pkl` (or `finalAnnots.mat`) and the list, or the path of one of the
+            two files; by default `root`, its `splitfiles`, or for the list its `ucfTrainTestlist`.
+
+    Raises:
+        InputError: the annotations cannot be read, or do not fit their format.
+        UsageError: there is no such split or fold.
+    """
+    check_split(split, SPLITS, fold, FOLDS)
+    root = Path(root)
+    folder = Path(annotations) if annotations else root
+    named = None if folder.is_dir() or not annotations else folder
+    folder = folder.parent if named else folder
+    places = (folder, folder / "splitfiles")
+    file = named or first_of(*(p / name for name in ("pyannot.pkl", "finalAnnots.mat") for p in places))
+    clips = read_annotations(file)
+    tested = set(
+        _names(first_of(*(p / f"testlist{fold:02d}.txt" for p in (*places, root / "ucfTrainTestlist"))))
+    )
+    return [
+        Record(below(root, f"{name}.avi", shown(file)), clip.label, None, clip.tubes, SIZE, clip.frames)
+        for name, clip in sorted(clips.items())
+        if (name in tested) == (split == "test")
+    ]
+
+
+def read_annotations(path: Path) -> dict[str, Clip]:
+    """`Class/v_Class_gXX_cYY` → its annotations, from `pyannot.pkl` or `finalAnnots.mat`.
+
+    Boxes are converted from `x, y, w, h`; frames count from 0.
+
+    Raises:
+        InputError: the file cannot be read, or does not fit its format.
+    """
+    path = Path(path)
+    clips = dict(_from_matlab(path) if path.suffix == ".mat" else _from_pickle(path))
+    if not clips:
+        raise InputError(f"{shown(path)} lists no clips.")
+    return clips
+
+
+def _from_pickle(path: Path) -> Iterator[tuple[str, Clip]]:
+    content = arrays_only.load(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{shown(path)} must hold a dict, not a {type(content).__name__}.")
+    for name, clip in content.items():
+        with fitting(f"{shown(path)}, key {name!r}", "label, numf and annotations with sf, ef and boxes"):
+            tubes = tuple(_tube(tube["sf"], tube["ef"], tube["boxes"]) for tube in clip["annotations"])
+            frames = clip["numf"] if isinstance(clip["numf"], int) else None
+            yield name, Clip(_class(name), frames, tubes)
+
+
+def _from_matlab(path: Path) -> Iterator[tuple[str, Clip]]:
+    for number, clip in enumerate(read_matlab(path, "annot").ravel(), 1):
+        with fitting(f"{shown(path)}, entry {number}", "name, num_imgs and tubes with sf, ef and boxes"):
+            tubes = tuple(
+                _tube(tube["sf"].item() - 1, tube["ef"].item(), tube["boxes"])
+                for tube in clip["tubes"].ravel()
+            )
+            name = str(clip["name"].item())
+            yield name, Clip(_class(name), int(clip["num_imgs"].item()), tubes)
+
+
+def _class(name: str) -> str:
+    """The folder of a clip is its class."""
+    label, file = name.split("/")
+    if not file.startswith(f"v_{label}_"):
+        raise ValueError("a name Class/v_Class_gXX_cYY")
+    return label
+
+
+def _tube(start: int, end: int, boxes: Any) -> Tube:
+    """Frames from `start` up to `end`, without it."""
+    corners = np.asarray(boxes).astype(np.int64)  # of a byte, x + w would overflow
+    if corners.shape != (end - start, 4) or start < 0:
+        raise ValueError(f"frames {start} to {end} with boxes of shape {corners.shape}")
+    corners[:, 2:] += corners[:, :2]
+    tube: Mapping[int, Any] = dict(enumerate(map(tuple, corners.tolist()), start))
+    return tube
+
+
+def _names(path: Path) -> Iterator[str]:
+    """The clips in a list of UCF24 or UCF101, which adds suffixes and perhaps a label."""
+    for where, line in lines(path):
+        name = PurePosixPath(line.split()[0])
+        if len(name.parts) != 2:
+            raise InputError(f"{where}: expected Class/v_Class_gXX_cYY, not '{line}'.")
+        yield str(name.with_suffix("") if name.suffix == ".avi" else name)
+
+
+DATASET = Dataset("ucf24", TITLE, listing, SPLITS, FOLDS, CLASSES)

@@ -1,0 +1,24 @@
+"""ActivityNet: the segments of all videos."""
+
+import json
+from collections.abc import Sequence
+
+from glocal.localization.found import Localized
+
+
+def activitynet(videos: Sequence[Localized]) -> dict[str, str]:
+    """`activitynet.json`: all segments in the form that the ActivityNet detection task takes for results."""
+    results = {
+        video.name: [
+            {
+                "label": found.label,
+                "score": round(segment.score, 6),
+                "segment": [round(segment.start, 6), round(segment.end, 6)],
+            }
+            for found in video.classes
+            for segment in found.segments
+        ]
+        for video in videos
+    }
+    answer = {"version": "VERSION 1.3", "results": results, "external_data": {"used": False, "details": ""}}
+    return {"activitynet.json": json.dumps(answer, ensure_ascii=False)}

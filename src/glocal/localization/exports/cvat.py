@@ -1,0 +1,86 @@
+"""CVAT for video 1.1: every tube is a track."""
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from xml.etree import ElementTree as Xml
+
+import numpy as np
+
+from glocal.localization.boxes import Box
+from glocal.localization.found import Localized
+from glocal.localization.tubes import Tube
+
+TOLERANCE = 1.0
+"""Pixels; CVAT interpolates between key frames, which are set so that no corner is off by more."""
+
+
+def cvat(videos: Sequence[Localized]) -> dict[str, str]:
+    """`<name>.cvat.xml` for each video, to be uploaded to a CVAT task as "CVAT for video 1.1"."""
+    return {f"{video.name}.cvat.xml": cvat_xml(video) for video in videos}
+
+
+def cvat_xml(video: Localized) -> str:
+    """The tubes of one video as tracks; a track that ends before the video is closed by a box outside."""
+    root = Xml.Element("annotations")
+    _add(root, "version", "1.1")
+    task = Xml.SubElement(Xml.SubElement(root, "meta"), "task")
+    frames = len(video.times)
+    facts = {"id": 0, "name": video.name, "size": frames, "mode": "interpolation", "overlap": 0}
+    for tag, value in {**facts, "start_frame": 0, "stop_frame": frames - 1, "frame_filter": ""}.items():
+        _add(task, tag, value)
+    labels = Xml.SubElement(task, "labels")
+    for name in dict.fromkeys(found.label for found in video.classes):
+        label = Xml.SubElement(labels, "label")
+        _add(label, "name", name)
+        Xml.SubElement(label, "attributes")
+    size = Xml.SubElement(task, "original_size")
+    _add(size, "width", video.width)
+    _add(size, "height", video.height)
+    _add(root[1], "dumped", datetime.now(timezone.utc).isoformat(sep=" ", timespec="seconds"))
+    tracks = [(found.label, tube) for found in video.classes for tube in found.tubes]
+    for number, (name, tube) in enumerate(tracks):
+        _add_track(root, number, name, tube, frames)
+    Xml.indent(root)
+    return Xml.tostring(root, "unicode", xml_declaration=True) + "\n"
+
+
+def key_frames(boxes: Sequence[Box]) -> list[int]:
+    """Where a linear interpolation must be pinned to stay within `TOLERANCE` of every box (Ramer, 1972)."""
+    corners = np.array([box[:4] for box in boxes], float)
+    kept = {0, len(corners) - 1}
+    spans = [(0, len(corners) - 1)]
+    while spans:
+        first, last = spans.pop()
+        share = np.linspace(0, 1, last - first + 1)[:, None]
+        line = corners[first] + share * (corners[last] - corners[first])
+        error = np.abs(corners[first : last + 1] - line).max(1)
+        worst = first + int(error.argmax())
+        if error.max() > TOLERANCE:
+            kept.add(worst)
+            spans += [(first, worst), (worst, last)]
+    return sorted(kept)
+
+
+def _add_track(root: Xml.Element, number: int, name: str, tube: Tube, frames: int) -> None:
+    track = Xml.SubElement(root, "track", {"id": str(number), "label": _text(name), "source": "auto"})
+    keys = set(key_frames(tube.boxes))
+    for offset, box in enumerate(tube.boxes):
+        _add_box(track, tube.start + offset, box, key=offset in keys, outside=False)
+    if tube.end < frames:
+        _add_box(track, tube.end, tube.boxes[-1], key=True, outside=True)
+
+
+def _add_box(track: Xml.Element, frame: int, box: Box, *, key: bool, outside: bool) -> None:
+    corners = {name: f"{value:.2f}" for name, value in zip(("xtl", "ytl", "xbr", "ybr"), box, strict=False)}
+    flags = {"keyframe": key, "outside": outside, "occluded": False, "z_order": False}
+    flagged = {name: str(int(flag)) for name, flag in flags.items()}
+    Xml.SubElement(track, "box", {"frame": str(frame), **flagged, **corners})
+
+
+def _add(parent: Xml.Element, tag: str, value: object) -> None:
+    Xml.SubElement(parent, tag).text = _text(str(value))
+
+
+def _text(value: str) -> str:
+    """Without the control characters that XML has no way to write."""
+    return "".join(character if character.isprintable() else " " for character in value)

@@ -1,0 +1,124 @@
+"""Networks in ONNX files, converted to PyTorch so that they have layers and gradients."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from glocal.errors import InputError, UsageError
+from glocal.models.custom import as_model
+from glocal.models.model import Model
+from glocal.video.clipform import ClipForm
+from glocal.video.paths import shown
+
+NEWEST = 17
+"""The newest operator set that the converter knows whole; newer files are brought down to it."""
+
+
+def load_onnx(
+    path: str | os.PathLike[str],
+    clip: ClipForm | None = None,
+    labels: Sequence[str] | str | os.PathLike[str] | None = None,
+) -> Model:
+    """The network in an ONNX file, its layers named after the file's nodes.
+
+    Args:
+        path: of the file.
+        clip: what the network takes; by default RGB in [0, 1] of the size that the file fixes.
+        labels: class names, or a file with one a line, or the name of a packaged list.
+
+    Raises:
+        UsageError: the packages that read ONNX are not installed, or the file leaves the size of its input
+            open and `clip` is not given.
+        InputError: the file cannot be read, or holds operators that cannot be converted.
+    """
+    path = Path(path)
+    onnx, convert = _packages()
+    from onnx import version_converter
+
+    try:
+        content = onnx.load(os.fspath(path))
+        shape = _input_shape(content, path)
+        version = next(item.version for item in content.opset_import if item.domain in ("", "ai.onnx"))
+        if version > NEWEST:
+            content = version_converter.convert_version(content, NEWEST)
+        network = convert(content)
+    except FileNotFoundError as problem:
+        raise UsageError(f"there is no file {shown(Path(problem.filename or path))}.") from None
+    except NotImplementedError as problem:
+        raise InputError(f"{shown(path)} cannot be converted to PyTorch: {problem}.") from None
+    except (UsageError, InputError):
+        raise
+    except Exception as problem:
+        reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+        raise InputError(f"{shown(path)} cannot be read as an ONNX network ({reason}).") from None
+    layout = "BTCHW" if len(shape) == 5 and shape[1] != 3 and shape[2] == 3 else "BCTHW"
+    form = clip or _clip_form(shape, layout, path)
+    return as_model(network, form, labels, name=path.stem, weights=path.name, layout=layout)
+
+
+def _input_shape(content: Any, path: Path) -> tuple[int, ...]:
+    """Of the only input; 0 where the file leaves a size open."""
+    fixed = {tensor.name for tensor in content.graph.initializer}
+    inputs = [item for item in content.graph.input if item.name not in fixed]
+    if len(inputs) != 1:
+        names = ", ".join(item.name for item in inputs)
+        raise InputError(f"{shown(path)} takes {len(inputs)} inputs ({names}), where one clip is needed.")
+    return tuple(dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim)
+
+
+def _clip_form(shape: tuple[int, ...], layout: str, path: Path) -> ClipForm:
+    """RGB in [0, 1] of the size `(B, C, T, H, W)` or `(B, C, H, W)`."""
+    image = len(shape) == 4
+    frames = 1 if image else shape[layout.index("T")] if len(shape) == 5 else 0
+    if not frames or not shape[-1] or shape[-1] != shape[-2]:
+        written = " × ".join(str(size or "any") for size in shape)
+        raise UsageError(
+            f"{shown(path)} takes an input of {written}, which is no clip of fixed length and square frames; "
+            "load it in Python with load_model(path, clip=ClipForm(…))."
+        )
+    return ClipForm(frames, short_side=shape[-1], size=shape[-1], crop="center", image=image)
+
+
+def _packages() -> tuple[Any, Any]:
+    try:
+        import onnx
+
+        with _without_torchvision():
+            from onnx2torch import convert
+    except ImportError:
+        raise UsageError(
+            "an ONNX file needs the packages onnx and onnx2torch; run pip install 'glocal[onnx]'."
+        ) from None
+    return onnx, convert
+
+
+@contextmanager
+def _without_torchvision() -> Iterator[None]:
+    """Stand-ins where torchvision is missing or does not fit PyTorch.
+
+    The converter imports it for two operators of detectors, which no classifier has.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except (ImportError, RuntimeError):
+        torchvision_ops = ModuleType("torchvision.ops")
+        torchvision_ops.roi_align = None  # type: ignore[attr-defined]
+        package = ModuleType("torchvision")
+        package.ops = torchvision_ops  # type: ignore[attr-defined]
+        stand_ins = {"torchvision": package, "torchvision.ops": torchvision_ops}
+        before = {name: sys.modules.get(name) for name in stand_ins}
+        sys.modules.update(stand_ins)
+        try:
+            yield
+        finally:
+            for name, module in before.items():
+                if module is None:
+                    del sys.modules[name]
+                else:
+                    sys.modules[name] = module
+    else:
+        yield

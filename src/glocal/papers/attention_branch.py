@@ -1,0 +1,127 @@
+"""Paper B, tables 1 and 2: the accuracy of ST-ABN, and what is left of it under inverted attention."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from glocal.errors import UsageError
+from glocal.models import Model, load_model
+from glocal.models.packaged import packaged
+from glocal.models.stabn import STABN, inverted
+from glocal.papers.attention_truth import THREE
+from glocal.papers.table import Context, Row, Rows, Table
+from glocal.papers.videos import COLUMNS, accuracy, source_of
+
+V1, V2 = "something-something-v1", "something-something-v2"
+CASES = {
+    "neither inverted": (False, False),
+    "spatial inverted": (True, False),
+    "temporal inverted": (False, True),
+    "both inverted": (True, True),
+}
+TWO: Mapping[str, tuple[tuple[float, float], ...]] = {
+    V1: ((0.533, 0.820), (0.288, 0.578), (0.200, 0.506), (0.069, 0.243)),
+    V2: ((0.641, 0.896), (0.323, 0.602), (0.431, 0.725), (0.142, 0.335)),
+}
+"""Data set → top-1 and top-5 of each case: 3D ResNet-50, two samples."""
+ONE: Mapping[tuple[str, int], Mapping[str, tuple[float, float]]] = {
+    ("st-abn/slow-50", 1): {V1: (0.459, 0.754), V2: (0.566, 0.820)},
+    ("st-abn/slow-50", 2): {V1: (0.533, 0.820), V2: (0.641, 0.896)},
+    ("st-abn/slow-101", 1): {V1: (0.474, 0.764), V2: (0.580, 0.832)},
+    ("st-abn/slow-101", 2): {V1: (0.550, 0.830), V2: (0.658, 0.904)},
+}
+"""Network, samples of a video → data set → top-1 and top-5."""
+SHIPPED = ("puppets/resnext3d", "puppets/gated", "puppets/st-abn")
+DATA = {"puppets": "puppets/st-abn", V1: "st-abn/slow-50", V2: "st-abn/slow-50"}
+
+
+@torch.no_grad()
+def inversions(network: STABN, clips: Tensor) -> dict[str, Tensor]:
+    """Case of `CASES` → logits `(B, classes)` (eq. 5); the features are computed once."""
+    features = network.backbone.extract(clips)
+    _, spatial, temporal = network.attention(features)
+    return {
+        case: network.perceive(features, *inverted(*which)(spatial, temporal))
+        for case, which in CASES.items()
+    }
+
+
+def _two(context: Context) -> Rows:
+    model = _load(context, context.model)
+    network = model.network
+    if not isinstance(network, STABN):
+        raise UsageError(f"{model.name} has no attention to invert; give --model st-abn/… and its --weights.")
+
+    def inverted_cases(clips: Tensor) -> dict[str, Tensor]:
+        return inversions(network, clips)
+
+    source, facts = source_of(context, model, _asked(context, context.model), "validation")
+    found = accuracy(context, model, source, facts, inverted_cases, context.options["samples"] or None)
+    published = TWO.get(context.data, ((),) * len(CASES))
+    rows = [Row(case, found[case], _paper(paper)) for case, paper in zip(CASES, published, strict=True)]
+    return Rows(list(found["neither inverted"]), rows, notes=_notes(model))
+
+
+def _one(context: Context) -> Rows:
+    names = [name for name in context.options["networks"].split(",") if name]
+    if not names and context.model == DATA["puppets"] and context.weights is None:
+        names = [name for name in SHIPPED if name in packaged()]
+    rows: list[Row] = []
+    notes: list[str] = []
+    for name in names or [context.model]:
+        model = _load(context, name)
+        network = model.network
+
+        def plain(clips: Tensor, network: torch.nn.Module = network) -> dict[str, Tensor]:
+            return {"": network(clips)}
+
+        # A video of puppets is as long as two clips, so that two samples see more than one.
+        longer = {"frames": 2 * model.clip.frames} if context.data == "puppets" else {}
+        source, facts = source_of(context, model, _asked(context, name), "validation", **longer)
+        for samples in (1, 2):
+            found = accuracy(context, model, source, facts, plain, samples)[""]
+            paper = ONE.get((model.name, samples), {}).get(context.data, ())
+            rows.append(Row(_row_name(model.name, model.clip.frames, samples), found, _paper(paper)))
+        notes += _notes(model)
+    shown = {row.name for row in rows}
+    for (name, samples), figures in ONE.items():
+        if context.data in figures and (row := _row_name(name, 32, samples)) not in shown:
+            rows.append(Row(row, {}, _paper(figures[context.data])))
+    return Rows(list(COLUMNS), rows, notes=notes)
+
+
+def _load(context: Context, name: str) -> Model:
+    weights = context.weights if name == context.model else None
+    return load_model(name, weights, labels=context.labels, device=context.device)
+
+
+def _asked(context: Context, name: str) -> str:
+    """The name or path of the weights."""
+    return context.weights or name if name == context.model else name
+
+
+def _row_name(model: str, frames: int, samples: int) -> str:
+    return f"{model}, {frames}{f'×{samples}' if samples > 1 else ''} frames"
+
+
+def _paper(figures: tuple[float, ...]) -> dict[str, float]:
+    return dict(zip(COLUMNS, figures, strict=False))
+
+
+def _notes(model: Model) -> list[str]:
+    words = f"{model.name}: weights {model.weights}."
+    return [words if model.weights != "random" else f"{words} They have learned nothing."]
+
+
+TABLES = (
+    Table(
+        "paper-b/1",
+        "accuracy over backbones, and over one and two samples of a video",
+        DATA,
+        _one,
+        {"networks": ""},
+    ),
+    Table("paper-b/2", "accuracy under inverted attention", DATA, _two, {"samples": 0}),
+    THREE,
+)

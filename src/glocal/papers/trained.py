@@ -1,0 +1,49 @@
+"""Networks that are trained for a table, and what they score over seeds or folds."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from glocal.checked import construct, plain
+from glocal.models.card import read_card
+from glocal.papers.table import Context
+from glocal.training import Recipe, train
+
+Measures = Mapping[str, float]
+
+
+def trained(context: Context, recipe: Mapping[str, Any]) -> Measures:
+    """Train as a recipe says, once, and give the measures on its card.
+
+    A run that was interrupted goes on where it stopped; one that is done is not done again.
+    """
+    made = construct(Recipe, recipe, "recipe")
+    key = plain(made)
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    folder = context.out / "runs" / f"{made.model.name.replace('/', '-').replace(':', '-')}-{name}"
+
+    def run() -> dict[str, float]:
+        best = train(made, folder, resume=True, progress=context.progress)
+        return dict(read_card(best.with_suffix(".json")).measures)
+
+    measures: Measures = context.cells.get({"trained": key}, run)
+    return measures
+
+
+def mean_and_spread(several: Sequence[Measures], columns: Mapping[str, str]) -> dict[str, float]:
+    """Column → mean of a measure; and `± column`, its standard deviation (n − 1) where there are several."""
+    found: dict[str, float] = {}
+    for column, measure in columns.items():
+        values = [measures[measure] for measures in several]
+        mean = found[column] = sum(values) / len(values)
+        if len(values) > 1:
+            squares = sum((value - mean) ** 2 for value in values)
+            found[f"± {column}"] = math.sqrt(squares / (len(values) - 1))
+    return found
+
+
+def with_spread(columns: Mapping[str, str]) -> list[str]:
+    """The names that `mean_and_spread` gives, in order."""
+    return [name for column in columns for name in (column, f"± {column}")]

@@ -1,0 +1,188 @@
+"""Untrimmed video (paper A, section 3.5): attention that bleeds over a cut, and segments of time, on puppets."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tqdm import tqdm
+
+from glocal.comparison.fingerprint import fingerprint
+from glocal.datasets.puppets import PuppetVideo, UntrimmedPuppets
+from glocal.errors import InputError
+from glocal.evaluation import TemporalMAP
+from glocal.models import Model, load_model
+from glocal.papers.table import Context, Row, Rows, Table
+from glocal.pipeline import classify, explain
+from glocal.video import ClipForm, Video, read_video
+from glocal.video.scenes import Cuts, scene_of
+
+VIDEOS = 40
+BEST = 5
+CASES = ("plain windows", "cut-aware windows", "cut-aware windows, true cuts")
+WRONG = "wrong side"
+NOTES = (
+    f"{WRONG}: of the attention to the action just before or after a cut, on the frames within a clip's length "
+    "of that cut, the share that lies beyond it; actions that are also seen beyond it are left out.",
+    f"mAP: temporal mean average precision of the segments of each video's {BEST} best classes.",
+    "whole video, whole scenes: the best classes of a video, or of each of its true scenes, as segments.",
+)
+Keep = Callable[[Any, Callable[[], Any]], Any]
+"""See `Cells.get`."""
+
+
+def leakage(model: Model, count: int = VIDEOS, seed: int = 0, progress: bool = False) -> list[Row]:
+    """What scene cuts do to the attention of a network that knows the puppets' actions.
+
+    Args:
+        model: with at least some of the puppets' actions among its labels.
+        count: untrimmed puppets of the test split, each with one or two cuts.
+        seed: of the puppets.
+        progress: show a progress bar where stderr is a terminal.
+
+    Returns:
+        A row for windows that ignore cuts, for those that stop at the cuts that are found, and for those that
+        stop at the true ones; with the share of attention on the wrong side of a cut, and the temporal mAP at
+        tIoU 0.3 … 0.7 and its mean. Then the trivial rows.
+
+    Raises:
+        InputError: the network knows none of the puppets' actions.
+    """
+    return _rows(model, count, seed, lambda key, compute: compute(), progress)
+
+
+def beyond(
+    relevance: npt.NDArray[np.float64], cut: int, before: bool, reach: int, ends: tuple[int, int]
+) -> float:
+    """The share of the relevance within `reach` frames of a cut that lies on the wrong side of it.
+
+    Args:
+        relevance: `(T,)`.
+        cut: the first frame after it.
+        before: the action is seen before the cut.
+        ends: the first frame of the scene before, and the last + 1 of the scene after.
+    """
+    earlier = float(relevance[max(cut - reach, ends[0]) : cut].sum())
+    later = float(relevance[cut : min(cut + reach, ends[1])].sum())
+    wrong = later if before else earlier
+    return wrong / (earlier + later) if earlier + later > 0 else 0.0
+
+
+def reach_of(form: ClipForm, fps: float) -> int:
+    """A clip's length in frames of a video of `fps` frames a second."""
+    return round(form.frames * form.stride * (fps / form.fps if form.fps else 1))
+
+
+def beside_cuts(video: PuppetVideo) -> Iterator[tuple[int, str, bool, tuple[int, int]]]:
+    """Cut, action, whether it is seen before the cut, and the ends of the scenes on both sides; for the last
+    action before each cut and the first one after it, unless the other scene shows it too."""
+    for earlier, later in zip(video.takes[:-1], video.takes[1:], strict=True):
+        cut, ends = later.start, (earlier.start, later.end)
+        seen = [
+            [event.action for event in video.events if take.start <= event.start < take.end]
+            for take in (earlier, later)
+        ]
+        if seen[0] and seen[0][-1] not in seen[1]:
+            yield cut, seen[0][-1], True, ends
+        if seen[1] and seen[1][0] not in seen[0]:
+            yield cut, seen[1][0], False, ends
+
+
+def measure(model: Model, puppets: PuppetVideo, case: str) -> dict[str, Any]:
+    """The shares of attention beyond the cuts of one video, and its segments (start, end, score, label)."""
+    video = read_video(puppets.frames, fps=puppets.fps)
+    if case not in CASES:
+        return {"shares": [], "segments": list(_trivial(model, video, puppets, case))}
+    cuts: Cuts = {CASES[0]: "none", CASES[1]: "auto"}.get(case, puppets.cuts)  # type: ignore[assignment]
+    reach = reach_of(model.clip, puppets.fps)
+    relevance = {
+        action: explain(model, video, list(model.labels).index(action), cuts=cuts).relevance
+        for action in dict.fromkeys(action for _, action, _, _ in beside_cuts(puppets))
+        if action in model.labels
+    }
+    best = explain(model, video, f"top{min(BEST, len(model.labels))}", cuts=cuts)
+    return {
+        "shares": [
+            beyond(relevance[action], cut, before, reach, ends)
+            for cut, action, before, ends in beside_cuts(puppets)
+            if action in relevance
+        ],
+        "segments": [segment[:4] for part in best.classes for segment in part.segments()],
+    }
+
+
+def _trivial(
+    model: Model, video: Video, puppets: PuppetVideo, case: str
+) -> Iterator[tuple[float, float, float, str]]:
+    """The best classes of the whole video, or of each scene, with no look at when within it."""
+    if case == "whole video":
+        for found in classify(model, video, best=BEST):
+            yield 0.0, len(puppets.frames) / puppets.fps, found.score, found.label
+        return
+    for take in puppets.takes:
+        scene = read_video(puppets.frames[take.start : take.end], fps=puppets.fps)
+        for found in classify(model, scene, best=BEST, cuts="none"):
+            yield take.start / puppets.fps, take.end / puppets.fps, found.score, found.label
+
+
+def _rows(model: Model, count: int, seed: int, keep: Keep, progress: bool) -> list[Row]:
+    puppets = UntrimmedPuppets("test", count, size=model.clip.short_side, cuts=1.0, seed=seed)
+    if not set(puppets.actions) & set(model.labels):
+        raise InputError(
+            f"{model.name} knows none of the puppets' actions; name a network trained on puppets."
+        )
+    cases = (*CASES, "whole video", "whole scenes")
+    shares: dict[str, list[float]] = {case: [] for case in cases}
+    precision = {case: TemporalMAP() for case in cases}
+    for video in tqdm(puppets, "videos", unit="video", disable=None if progress else True):
+        truth = [
+            (event.start / video.fps, event.end / video.fps, event.action)
+            for event in video.events
+            if event.action in model.labels
+        ]
+        for case in cases:
+            found = keep({"video": video.name, "case": case}, partial(measure, model, video, case))
+            shares[case] += found["shares"]
+            precision[case].update(map(tuple, found["segments"]), truth, video.name)
+    rows = []
+    for case in cases:
+        values: dict[str, float] = {WRONG: float(np.mean(shares[case]))} if shares[case] else {}
+        by_threshold = precision[case].compute()
+        values.update({f"mAP@{threshold:g}": value for threshold, value in by_threshold.items()})
+        values["mAP"] = float(np.mean(list(by_threshold.values())))
+        rows.append(Row(case, values, trivial=case not in CASES))
+    return rows
+
+
+def run(context: Context) -> Rows:
+    """The table from `leakage`, video by video."""
+    torch.manual_seed(0)
+    model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
+    seed = int(context.options["seed"])
+    key: Mapping[str, Any] = {
+        "table": "untrimmed",
+        "network": fingerprint(model.network),
+        "form": dataclasses.asdict(model.clip),
+        "seed": seed,
+    }
+
+    def keep(part: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
+        return context.cells.get({**key, **part}, compute)
+
+    rows = _rows(model, context.clips or VIDEOS, seed, keep, context.progress)
+    columns = list(dict.fromkeys(column for row in rows for column in row.values))
+    return Rows(columns, rows, "mAP", NOTES)
+
+
+TABLES = (
+    Table(
+        "untrimmed",
+        "attention on the wrong side of a cut, and temporal mAP, with plain and with cut-aware windows",
+        {"puppets": "puppets/gated"},
+        run,
+        {"seed": 0},
+    ),
+)

@@ -1,0 +1,131 @@
+"""The accuracy of a trained network on videos, in pieces that are kept."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
+from tqdm import tqdm
+
+from glocal.checked import construct, plain
+from glocal.datasets import find_dataset
+from glocal.datasets.puppets import Puppets
+from glocal.errors import UsageError
+from glocal.evaluation import Accuracy
+from glocal.models import Model
+from glocal.models.card import paths_of, read_card
+from glocal.models.packaged import packaged
+from glocal.papers.table import Context
+from glocal.training.clips import EvaluationClips
+from glocal.training.sources import Files, Rendered, Source
+
+COLUMNS = {"top-1": "video_top1", "top-5": "video_top5"}
+PUPPETS = 600
+"""Clips of puppets unless `--clips` says otherwise."""
+CHUNK, BATCH = 32, 8
+
+Answers = Callable[[Tensor], Mapping[str, Tensor]]
+"""Clips to the logits `(B, classes)` of each case."""
+
+
+def source_of(context: Context, model: Model, name: str, split: str, **changes: Any) -> tuple[Source, Any]:
+    """A table's videos, and what they follow from, as plain data.
+
+    Puppets are drawn as those that the network called `name` was tested on, with `changes`.
+
+    Raises:
+        UsageError: a data set without its folder, or one that the network was not trained for.
+        InputError: the data set cannot be read.
+    """
+    if context.data == "puppets":
+        puppets = puppets_like(name, model, context.clips, **changes)
+        source: Source = Rendered(puppets)
+        facts = plain({key: value for key, value in vars(puppets).items() if key != "length"})
+    else:
+        if context.root is None:
+            raise UsageError(f"{context.data} is read from its folder; give it as --root.")
+        records = find_dataset(context.data).read(context.root, split)[: context.clips]
+        source = Files(records, context.progress)
+        facts = {"data": context.data, "root": str(context.root), "split": split, "clips": len(source)}
+    if unknown := [label for label in source.labels if label not in model.labels]:
+        raise UsageError(
+            f"{model.name} has no class '{unknown[0]}', of which {context.data} has videos; give --weights, "
+            "or --model, of a network that was trained on it."
+        )
+    return source, facts
+
+
+def puppets_like(name: str, model: Model, clips: int | None, **changes: Any) -> Puppets:
+    """Test clips of the kind that the card of a trained network names, or else of the network's size."""
+    files = paths_of(packaged().get(name, name))
+    recipe = read_card(files[1]).recipe if files and files[1].exists() else {}
+    kind = dict((recipe.get("data") or {}).get("test") or {})
+    if kind.pop("source", "puppets") != "puppets":
+        kind = {}
+    kind.pop("kept", None)
+    facts = {"size": model.clip.short_side, **kind, "split": "test", "length": clips or PUPPETS, **changes}
+    return construct(Puppets, facts, "puppets")
+
+
+def accuracy(
+    context: Context,
+    model: Model,
+    source: Source,
+    facts: Any,
+    answers: Answers,
+    samples: int | None = None,
+) -> dict[str, dict[str, float]]:
+    """Case → top-1 and, with more than five classes, top-5 accuracy of the videos of a source.
+
+    Args:
+        facts: what the source follows from.
+        samples: clips of a video whose probabilities are averaged; None for as many as cover it.
+    """
+    clips = EvaluationClips(source, model.clip, model.labels, samples)
+    key = {"weights": digest(model.network), "clip": plain(asdict(model.clip)), "videos": facts}
+    hits: dict[str, dict[str, float]] = {}
+    starts = range(0, len(source), CHUNK)
+    for start in tqdm(starts, desc=model.name, leave=False, disable=None if context.progress else True):
+        items = range(start, min(start + CHUNK, len(source)))
+        numbers = [number for number, (item, _) in enumerate(clips.clips) if item in items]
+        found = context.cells.get(
+            {**key, "samples": samples, "cases": answers.__name__, "items": [items.start, items.stop]},
+            partial(_correct, model, Subset(clips, numbers), answers, context.device),
+        )
+        for case, counts in found.items():
+            sums = hits.setdefault(case, dict.fromkeys(counts, 0.0))
+            for column, count in counts.items():
+                sums[column] += count
+    return {case: {c: n / len(source) for c, n in sums.items()} for case, sums in hits.items()}
+
+
+def _correct(
+    model: Model, clips: "Subset[Any]", answers: Answers, device: str
+) -> dict[str, dict[str, float]]:
+    """Case → column → the number of videos that are right."""
+    measures: dict[str, Accuracy] = {}
+    videos: set[int] = set()
+    for batch in DataLoader(clips, BATCH):
+        videos.update(batch.videos.tolist())
+        with torch.inference_mode():
+            for case, logits in answers(batch.clips.to(device)).items():
+                measure = measures.setdefault(case, Accuracy(len(model.labels)))
+                measure.update(logits, batch.labels, batch.numbers, batch.videos)
+    found = {case: measure.compute() for case, measure in measures.items()}
+    return {
+        case: {column: len(videos) * values[name] for column, name in COLUMNS.items() if name in values}
+        for case, values in found.items()
+    }
+
+
+def digest(network: nn.Module) -> str:
+    """What a network's weights are, in 16 letters."""
+    sha = hashlib.sha256()
+    for key, tensor in network.state_dict().items():
+        sha.update(key.encode())
+        sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()[:16]

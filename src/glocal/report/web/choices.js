@@ -1,0 +1,132 @@
+// The controls: what can be chosen, and what follows from a choice.
+
+function options(select, entries, chosen) {
+  select.replaceChildren(...entries.map(([value, text]) => new Option(text, value, false, value === chosen)));
+  select.closest("label").hidden = entries.length < 2;
+}
+
+function sameClass(a, b) { return a.index === b.index && a.counterfactual === b.counterfactual; }
+
+// The explanations by the shown method, one a class.
+function ofMethod(method) { return data.explanations.map((e, i) => [e, i]).filter(([e]) => e.method === method); }
+
+function choose(index) {
+  const before = facts();
+  view.shown = index;
+  if (!(view.layer in facts().layers)) view.layer = "";
+  if (facts().method !== before.method) {
+    view.aggregate = facts().aggregate;
+    view.weigh = attentions[index].weighed;
+  }
+  fill();
+}
+
+function fill() {
+  const shown = facts(), classes = ofMethod(shown.method), layers = Object.keys(shown.layers);
+  const methods = [...new Set(data.explanations.map(e => e.method))];
+  options(at("method"), methods.map(m => [m, m]), shown.method);
+  options(at("class"), classes.map(([e, i]) => [String(i), name(e)]), String(view.shown));
+  options(at("layer"), [["", "all layers"], ...layers.map(l => [l, l])], view.layer);
+  const aggregates = [...new Set(["sum", "mean", "max", shown.aggregate])];
+  options(at("aggregate"), layers.length > 1 ? aggregates.map(a => [a, a]) : [], view.aggregate);
+  at("aggregate").disabled = view.layer !== "";
+  at("weigh").checked = view.weigh;
+  at("weigh-name").textContent = attentions[view.shown].weighed ? "M_s weighed by M_t" : "weigh by M_t";
+  at("title").textContent = `${shown.counterfactual ? "What speaks against" : "Why"} “${shown.label}”?`;
+  at("about").textContent = shown.counterfactual
+    ? `Bright is what speaks against “${shown.label}”.` : `Bright is what speaks for “${shown.label}”.`;
+  const others = classes.filter(([e]) => e !== shown);
+  timeline?.draw(shown, others.map(([e]) => e));
+  at("curves")?.replaceChildren(...[[shown, view.shown], ...others].map(curveName));
+  tally();
+  refresh();
+}
+
+function curveName([explained, index], place) {
+  const button = document.createElement("button"), key = element("svg", { viewBox: "0 0 30 8", "aria-hidden": "true" });
+  key.append(element("line", { x1: 0, x2: 30, y1: 4, y2: 4, class: place ? "other" : "shown",
+    "stroke-dasharray": place ? DASHES[1 + (place - 1) % (DASHES.length - 1)] : "" }));
+  button.append(key, name(explained));
+  button.type = "button";
+  button.setAttribute("aria-pressed", String(place === 0));
+  button.addEventListener("click", () => choose(index));
+  return button;
+}
+
+// The predictions of the network, or of one of its gates.
+function tally() {
+  const rows = data.votes[at("gate").value] ?? data.votes[""];
+  at("votes").replaceChildren(...rows.map(({ label, index, score }) => {
+    const row = document.createElement("li"), share = `${(100 * score).toFixed(1)} %`;
+    const bar = document.createElement("i"), words = document.createElement("div");
+    words.append(Object.assign(document.createElement("b"), { textContent: label }),
+      Object.assign(document.createElement("span"), { textContent: share }));
+    bar.style.setProperty("--share", `${100 * score}%`);
+    row.append(words, bar);
+    row.classList.toggle("target", index === facts().index);
+    return row;
+  }));
+}
+
+function next(id) {
+  const select = at(id);
+  if (select.closest("label").hidden || select.disabled) return;
+  select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
+  select.dispatchEvent(new Event("change"));
+}
+
+function setThreshold(value) {
+  view.threshold = Math.min(1, Math.max(0.01, value));
+  at("threshold").value = view.threshold;
+  at("threshold-value").textContent = `${Math.round(100 * view.threshold)} %`;
+  refresh();
+}
+
+function slider(id, key, words) {
+  const input = at(id), tell = () => { at(`${id}-value`).textContent = words(view[key]); };
+  input.value = view[key];
+  tell();
+  input.addEventListener("input", () => { view[key] = Number(input.value); tell(); refresh(); });
+}
+
+function tick(id, key) {
+  at(id).checked = view[key];
+  at(id).addEventListener("change", () => { view[key] = at(id).checked; layOut(); refresh(); });
+}
+
+function layOut() { at("stage").classList.toggle("wide", view.sideBySide); }
+
+function connect() {
+  at("method").addEventListener("change", () => {
+    const same = ofMethod(at("method").value);
+    choose((same.find(([e]) => sameClass(e, facts())) ?? same[0])[1]);
+  });
+  at("class").addEventListener("change", () => choose(Number(at("class").value)));
+  at("layer").addEventListener("change", () => { view.layer = at("layer").value; fill(); });
+  at("aggregate").addEventListener("change", () => { view.aggregate = at("aggregate").value; refresh(); });
+  at("gate").addEventListener("change", tally);
+  options(at("gate"), Object.keys(data.votes).map(gate => [gate, gate || "the network"]), "");
+  options(at("colours"), Object.keys(data.colours).map(c => [c, c]), view.colours);
+  at("colours").addEventListener("change", () => { view.colours = at("colours").value; refresh(); });
+  slider("strength", "strength", value => `${Math.round(100 * value)} %`);
+  slider("threshold", "threshold", value => `${Math.round(100 * value)} %`);
+  slider("smoothing", "smoothing", value => value ? `σ = ${value}` : "off");
+  tick("boxes", "boxes"); tick("truth", "truth"); tick("weigh", "weigh"); tick("side", "sideBySide");
+  at("truth").closest("label").hidden = !data.truth;
+  at("weigh").closest("label").hidden = !data.temporal;
+  at("save-picture").addEventListener("click", () =>
+    savePicture(at("screen"), `${data.stem}-frame${player ? player.frame : 0}.png`));
+  at("save-table").addEventListener("click", () =>
+    saveTable(data.times, facts().relevance, data.times.map((_, i) => source ? boxAt(i) : null), `${data.stem}.csv`));
+  for (const key of document.querySelectorAll("[data-frame-of]")) {
+    key.addEventListener("click", () => { player?.seek(Number(key.dataset.frameOf)); at("stage").scrollIntoView(); });
+  }
+  for (const key of document.querySelectorAll("[data-layer-of]")) {
+    key.addEventListener("click", () => {
+      if (!(key.dataset.layerOf in facts().layers)) return;
+      view.layer = key.dataset.layerOf;
+      fill();
+      at("stage").scrollIntoView();
+    });
+  }
+}

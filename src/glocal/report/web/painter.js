@@ -1,0 +1,86 @@
+// A frame with its attention and boxes on the canvas, in one go, so that they always belong together.
+
+const BOX = "#40f0ff", TRUTH = "#ffffff";
+
+class Painter {
+  constructor(canvas, size, geometry, colours) {
+    const [width, height] = size, scale = width < 640 ? Math.round(640 / width) : Math.min(1, 960 / width);
+    Object.assign(this, { canvas, geometry, colours, frameSize: size });
+    this.width = Math.round(width * scale);
+    this.height = Math.round(height * scale);
+    this.pixels = new ImageData(this.width, this.height);
+    this.words = new Uint32Array(this.pixels.data.buffer);
+    this.layer = Object.assign(document.createElement("canvas"), { width: this.width, height: this.height });
+    this.tables = new Map();
+  }
+
+  // Level → colour with the opacity that the attention has there.
+  table(name, strength) {
+    const key = `${name} ${strength}`;
+    if (!this.tables.has(key)) {
+      const colours = this.colours[name], bytes = new Uint8ClampedArray(4 * 256);
+      for (let level = 0; level < 256; level++) {
+        for (let c = 0; c < 3; c++) bytes[4 * level + c] = colours[3 * level + c];
+        bytes[4 * level + 3] = strength * level;
+      }
+      this.tables.set(key, new Uint32Array(bytes.buffer));
+    }
+    return this.tables.get(key);
+  }
+
+  upsampler(source, height, width) {
+    const key = `${source.rows} ${source.columns} ${height}`;
+    this.upsamplers ??= new Map();
+    if (!this.upsamplers.has(key)) {
+      this.upsamplers.set(key, new Upsampler(this.geometry, source.rows, source.columns, height, width));
+    }
+    return this.upsamplers.get(key);
+  }
+
+  // The box of a map in pixels of the frame, or null.
+  box(source, map, threshold) {
+    const [width, height] = this.frameSize;
+    return largestBox(this.upsampler(source, height, width).run(map), width, height, threshold);
+  }
+
+  paint(picture, source, map, box, truth, style) {
+    const { canvas, width, height } = this, columns = style.sideBySide ? 2 : 1;
+    if (canvas.width !== columns * width || canvas.height !== height) {
+      canvas.width = columns * width;
+      canvas.height = height;
+    }
+    const context = canvas.getContext("2d");
+    context.fillStyle = "#000";
+    context.fillRect(0, 0, canvas.width, height);
+    for (let column = 0; picture && column < columns; column++) this.drawPicture(context, picture, column * width);
+    const left = (columns - 1) * width;
+    const attention = this.upsampler(source, height, width).run(map), table = this.table(style.colours, style.strength);
+    const { words } = this;
+    for (let i = 0; i < words.length; i++) {
+      const level = attention[i] * 255;
+      words[i] = table[level > 255 ? 255 : level | 0];
+    }
+    this.layer.getContext("2d").putImageData(this.pixels, 0, 0);
+    context.drawImage(this.layer, left, 0);
+    for (const known of truth) this.outline(context, known, left, TRUTH, true);
+    if (box) this.outline(context, box, left, BOX, false);
+  }
+
+  // A stored video has even sides: what was added to odd ones is left out.
+  drawPicture(context, { image, width, height, added }, left) {
+    context.drawImage(image, 0, 0, width * (1 - added[0]), height * (1 - added[1]), left, 0, this.width, this.height);
+  }
+
+  // A bright line between dark ones; dashed for the truth.
+  outline(context, [x0, y0, x1, y1], left, colour, dashed) {
+    const scaleX = this.width / this.frameSize[0], scaleY = this.height / this.frameSize[1];
+    const line = Math.max(2, Math.min(this.width, this.height) / 160);
+    for (const [style, width] of [["#000", 2 * line], [colour, line]]) {
+      context.strokeStyle = style;
+      context.lineWidth = width;
+      context.setLineDash(dashed && style !== "#000" ? [5 * line, 3 * line] : []);
+      context.strokeRect(
+        left + x0 * scaleX + line, y0 * scaleY + line, (x1 - x0) * scaleX - 2 * line, (y1 - y0) * scaleY - 2 * line);
+    }
+  }
+}

@@ -1,0 +1,127 @@
+"""Exports are opened by readers of their own, and say what was found."""
+
+import contextlib
+import io
+import json
+import re
+from xml.etree import ElementTree as Xml
+
+import numpy as np
+import pytest
+
+from glocal.localization import Box, Segment, Tube
+from glocal.localization.exports import EXPORTS
+from glocal.localization.exports.cvat import TOLERANCE, key_frames
+from glocal.localization.found import Found, Localized
+
+
+def localized(name="walk", label="walk <b>", frames=12):
+    boxes = [[Box(2 * t, 5, 2 * t + 20, 45, 0.5)] for t in range(frames)]
+    boxes[3] = []
+    tube = Tube(2, tuple(Box(2 * t, 5, 2 * t + 20, 45, 0.5) for t in range(2, 9)), 0.5)
+    last = Tube(8, tuple(Box(50, 1, 60, 9, 0.2) for _ in range(8, frames)), 0.2)
+    segment = Segment(0.25, 1.5, 0.75, label, 2, 12)
+    found = Found(label, 4, 0.9, 0.35, boxes, (tube, last), (segment,))
+    times = (np.arange(frames) / 8).tolist()
+    return Localized(name, f"clips/{name}.mp4", 96, 64, 8.0, times, (found,))
+
+
+def test_coco_is_opened_by_pycocotools(tmp_path):
+    coco = pytest.importorskip("pycocotools.coco")
+    videos = [localized("a", "walk"), localized("b", "jump")]
+    ((name, text),) = EXPORTS["coco"](videos).items()
+    (tmp_path / name).write_text(text, "utf-8")
+    with contextlib.redirect_stdout(io.StringIO()):
+        read = coco.COCO(str(tmp_path / name))
+        results = read.loadRes(read.dataset["annotations"])
+    assert [c["name"] for c in read.loadCats(read.getCatIds())] == ["jump", "walk"]
+    assert len(read.getImgIds()) == 24
+    assert len(results.getAnnIds()) == len(read.getAnnIds()) == 22
+    (image,) = [i for i in read.loadImgs(read.getImgIds()) if i["file_name"] == "b/000005.jpg"]
+    assert (image["width"], image["height"]) == (96, 64)
+    (annotation,) = read.loadAnns(read.getAnnIds(imgIds=[image["id"]]))
+    assert annotation["bbox"] == [10, 5, 20, 40]
+    assert read.loadCats(annotation["category_id"])[0]["name"] == "jump"
+    mask = read.annToMask({**annotation, "segmentation": [[10, 5, 30, 5, 30, 45, 10, 45]]})
+    assert (mask.sum(), annotation["area"]) == (800, 800)
+
+
+def test_activitynet_has_the_form_of_its_evaluation_server():
+    ((_, text),) = EXPORTS["activitynet"]([localized("a"), localized("b")]).items()
+    answer = json.loads(text)
+    assert set(answer) == {"version", "results", "external_data"}
+    assert list(answer["results"]) == ["a", "b"]
+    for detections in answer["results"].values():
+        for detection in detections:
+            assert set(detection) == {"label", "score", "segment"}
+            start, end = detection["segment"]
+            assert 0 <= start < end
+    assert answer["results"]["b"] == [{"label": "walk <b>", "score": 0.75, "segment": [0.25, 1.5]}]
+
+
+def read_cvat(text):
+    """The tracks as CVAT reads them: key frames, linear interpolation between, until a box is outside."""
+    root = Xml.fromstring(text)
+    assert root.findtext("version") == "1.1"
+    task = root.find("meta/task")
+    assert task.findtext("mode") == "interpolation"
+    size = int(task.findtext("size"))
+    labels = [label.findtext("name") for label in task.findall("labels/label")]
+    tracks = []
+    for number, track in enumerate(root.findall("track")):
+        assert track.get("id") == str(number)
+        assert track.get("label") in labels
+        keys = []
+        for box in track.findall("box"):
+            assert {box.get(flag) for flag in ("keyframe", "outside", "occluded")} <= {"0", "1"}
+            assert 0 <= int(box.get("frame")) < size
+            corners = [box.get(side) for side in ("xtl", "ytl", "xbr", "ybr")]
+            assert all(re.fullmatch(r"\d+\.\d\d", corner) for corner in corners)
+            if box.get("keyframe") == "1":
+                keys.append((int(box.get("frame")), box.get("outside"), [float(c) for c in corners]))
+        frames = [frame for frame, _, _ in keys]
+        assert frames == sorted(set(frames))
+        assert all(outside == "0" for _, outside, _ in keys[:-1])
+        ends = keys[-1][0] if keys[-1][1] == "1" else size
+        span = np.arange(frames[0], ends)
+        columns = np.array([corners for _, _, corners in keys]).T
+        shown = np.stack([np.interp(span, frames, column) for column in columns], 1)
+        tracks.append((track.get("label"), frames[0], ends, shown))
+    return tracks
+
+
+def test_cvat_shows_the_tubes():
+    files = EXPORTS["cvat"]([localized("a"), localized("b")])
+    assert list(files) == ["a.cvat.xml", "b.cvat.xml"]
+    (label, start, end, shown), (_, second, until, _) = read_cvat(files["a.cvat.xml"])
+    assert (label, start, end, second, until) == ("walk <b>", 2, 9, 8, 12)
+    true = np.array([(2 * t, 5, 2 * t + 20, 45) for t in range(2, 9)])
+    assert np.abs(shown - true).max() <= TOLERANCE
+
+
+def test_key_frames_are_few_and_enough():
+    straight = [Box(3 * t, 5, 3 * t + 9, 20, 1.0) for t in range(30)]
+    assert key_frames(straight) == [0, 29]
+    bent = [Box(3 * abs(t - 12), 5, 3 * abs(t - 12) + 9, 20, 1.0) for t in range(30)]
+    assert key_frames(bent) == [0, 12, 29]
+    assert key_frames(straight[:1]) == [0]
+    rng = np.random.default_rng(0)
+    path = rng.integers(-4, 5, (60, 2)).cumsum(0) + 300
+    wild = [Box(x, y, x + 10, y + 10, 1.0) for x, y in path.tolist()]
+    keys = key_frames(wild)
+    corners = np.array([b[:4] for b in wild])
+    drawn = np.stack([np.interp(np.arange(60), keys, column[keys]) for column in corners.T], 1)
+    assert np.abs(drawn - corners).max() <= TOLERANCE
+
+
+def test_a_label_that_xml_cannot_hold():
+    text = EXPORTS["cvat"]([localized("a", "tab\tbell\x07 & <x>")])["a.cvat.xml"]
+    assert Xml.fromstring(text).find("track").get("label") == "tab bell  & <x>"
+
+
+def test_nothing_found_is_a_valid_file():
+    nothing = Found("walk", 0, 0.1, 0.5, [[]] * 3, (), ())
+    video = Localized("empty", "empty.mp4", 8, 8, 8.0, (0.0, 0.125, 0.25), (nothing,))
+    assert json.loads(EXPORTS["coco"]([video])["coco.json"])["annotations"] == []
+    assert json.loads(EXPORTS["activitynet"]([video])["activitynet.json"])["results"] == {"empty": []}
+    assert read_cvat(EXPORTS["cvat"]([video])["empty.cvat.xml"]) == []

@@ -1,0 +1,91 @@
+"""Token networks of `transformers` from a configuration, and a Swin-like one, all small and random."""
+
+import pytest
+import torch
+from torch import nn
+
+FRAMES, SIDE, PATCH, CLASSES = 8, 32, 8, 5
+
+
+def transformers():
+    """The library, or a skipped test."""
+    return pytest.importorskip("transformers")
+
+
+def videomae(**changes):
+    """Tubelets of 2 frames, no class token: a grid of (4, 4, 4)."""
+    return _build("VideoMAE", patch_size=PATCH, tubelet_size=2, **changes)
+
+
+def timesformer(**changes):
+    """A class token, then tokens that run through rows, columns and frames: a grid of (8, 4, 4)."""
+    return _build("Timesformer", patch_size=PATCH, **changes)
+
+
+def vivit(**changes):
+    """Tubelets of 2 frames behind a class token: a grid of (4, 4, 4)."""
+    return _build("Vivit", tubelet_size=(2, PATCH, PATCH), **changes)
+
+
+def _build(family, **changes):
+    library = transformers()
+    sizes = {"image_size": SIDE, "num_frames": FRAMES, "hidden_size": 16, "num_hidden_layers": 3}
+    heads = {
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "num_labels": CLASSES,
+        "initializer_range": 0.3,
+    }
+    torch.manual_seed(0)
+    config = getattr(library, f"{family}Config")(**{**sizes, **heads, **changes})
+    return getattr(library, f"{family}ForVideoClassification")(config).eval()
+
+
+class SwinBlock(nn.Module):
+    """Attention within windows of one frame, on maps `(B, T, H, W, C)`."""
+
+    def __init__(self, width, window=2):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = nn.MultiheadAttention(width, 2, batch_first=True)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.window = window
+
+    def forward(self, x):
+        b, t, h, w, c = x.shape
+        k = self.window
+        tokens = self.norm1(x).reshape(b, t, h // k, k, w // k, k, c).transpose(3, 4).reshape(-1, k * k, c)
+        mixed = self.attention(tokens, tokens, tokens, need_weights=False)[0]
+        x = x + mixed.reshape(b, t, h // k, w // k, k, k, c).transpose(3, 4).reshape(x.shape)
+        return x + self.mlp(self.norm2(x))
+
+
+class PatchMerging(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.norm, self.reduction = nn.LayerNorm(4 * width), nn.Linear(4 * width, 2 * width, bias=False)
+
+    def forward(self, x):
+        quarters = [x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+        return self.reduction(self.norm(torch.cat(quarters, -1)))
+
+
+class VideoSwin(nn.Module):
+    """As torchvision lays out its SwinTransformer3d: channels last from the patches to the final norm."""
+
+    def __init__(self, width=16):
+        super().__init__()
+        self.patch_embed = nn.Conv3d(3, width, (2, 4, 4), stride=(2, 4, 4))
+        self.features = nn.Sequential(
+            nn.Sequential(SwinBlock(width), SwinBlock(width)),
+            PatchMerging(width),
+            nn.Sequential(SwinBlock(2 * width)),
+            PatchMerging(2 * width),
+            nn.Sequential(SwinBlock(4 * width)),
+        )
+        self.norm = nn.LayerNorm(4 * width)
+        self.head = nn.Linear(4 * width, CLASSES)
+
+    def forward(self, x):
+        x = self.features(self.patch_embed(x).permute(0, 2, 3, 4, 1))
+        return self.head(self.norm(x).mean((1, 2, 3)))
