@@ -303,6 +303,52 @@ def test_channel_last_maps_of_a_swin_network_lie_where_it_looks():
     assert all(share(sample, ((2, 8), (8, 40), (40, 64))) > 0.99 for sample in found)
 
 
+class Pooling(nn.Module):
+    """A block as multiscale networks have them: tokens in, fewer tokens and their grid out."""
+
+    def __init__(self, width, stride):
+        super().__init__()
+        self.norm, self.mlp, self.stride = nn.LayerNorm(width), nn.Linear(width, width), stride
+
+    def forward(self, x, grid):
+        first, rest = x[:, :1], x[:, 1:]
+        cells = rest.transpose(1, 2).unflatten(2, grid)
+        pooled = nn.functional.max_pool3d(cells, (1, self.stride, self.stride))
+        x = torch.cat([first, pooled.flatten(2).transpose(1, 2)], 1)
+        return x + self.mlp(self.norm(x)), tuple(pooled.shape[2:])
+
+
+class Multiscale(nn.Module):
+    """As torchvision and pytorchvideo build MViT; the class is read from one token of its last grid."""
+
+    def __init__(self, token):
+        super().__init__()
+        self.embed = nn.Conv3d(3, 8, (3, 7, 7), (2, 4, 4), (1, 3, 3))
+        self.blocks = nn.ModuleList([Pooling(8, stride) for stride in (1, 2, 1, 2, 1)])
+        self.head, self.token = nn.Linear(8, CLASSES), token
+
+    def forward(self, x):
+        x = self.embed(x)
+        grid = tuple(x.shape[2:])
+        x = torch.cat([x.new_zeros(len(x), 1, 8), x.flatten(2).transpose(1, 2)], 1)
+        for block in self.blocks:
+            x, grid = block(x, grid)
+        return self.head(x[:, 1 + self.token])
+
+
+def test_multiscale_blocks_tell_the_grid_beside_their_tokens():
+    torch.manual_seed(0)
+    network, clips = Multiscale(token=2 * 8 + 1 * 4 + 3), torch.randn(2, 3, 8, 32, 64)
+    assert [(row.name, row.shape) for row in glocal.layers(network, clips) if row.default] == [
+        ("blocks.0", (8, 4, 8, 16)),
+        ("blocks.2", (8, 4, 4, 8)),
+        ("blocks.3", (8, 4, 2, 4)),
+    ]
+    assert_explained_at(network, clips, (2, 1, 3), (2, 16, 16), "3dcam-channelwise", last=["blocks.3"])
+    found = glocal.attribute(network, clips, target=1, method="3dcam-channelwise").attention
+    assert all(share(sample, ((3, 7), (8, 32), (40, 64))) > 0.9 for sample in found)
+
+
 class FrameByFrame(nn.Module):
     """A network for images that sees each frame as a sample, `(B·T, C, H, W)`, and looks at one frame."""
 

@@ -114,12 +114,12 @@ class Normed(nn.Module):
         self.stem = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.ReLU())
         self.conv1, self.conv2 = nn.Conv3d(4, 4, 3, padding=1), nn.Conv3d(4, 4, 3, padding=1)
         self.bn1, self.bn2 = (nn.BatchNorm3d(4) if norm else nn.Identity() for _ in range(2))
-        self.relu = nn.ReLU(inplace=True)
+        self.relu, self.dropout = nn.ReLU(inplace=True), nn.Dropout3d(inplace=True)
         self.fc = nn.Linear(4, 3)
 
     def forward(self, x):
         x = self.stem(x)
-        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.dropout(self.relu(self.bn1(self.conv1(x))))
         y = self.bn2(self.conv2(y))
         y += x
         return self.fc(self.relu(y).mean((2, 3, 4)))
@@ -263,3 +263,15 @@ def test_the_order_of_layers_and_their_number_change_nothing():
     for layer in ("stem", "conv2"):
         alone = glocal.attribute(network, clips, [layer], "c-mwp", target=1)
         assert torch.allclose(both.layers[layer], alone.layers[layer])
+
+
+@pytest.mark.parametrize("name", ["resnext3d-small", "gated/resnext3d-small", "i3d-rgb"])
+def test_networks_of_the_zoo_have_a_rule_for_all_they_do(name):
+    torch.manual_seed(0)
+    model = glocal.load_model(name)
+    clip = torch.rand(1, 3, 8, 32, 32)
+    got = glocal.attribute(model.network, clip, model.layers, "excitation-backprop")
+    assert list(got.layers) == list(model.layers)
+    assert all(layer.max() > 0.1 for layer in got.layers.values())
+    other = glocal.attribute(model.network, clip, model.layers, "c-mwp", target=int(got.logits.argmin()))
+    assert not torch.allclose(got.attention, other.attention, atol=0.05)

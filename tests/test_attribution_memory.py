@@ -13,13 +13,13 @@ CLIPS = torch.randn(1, 3, 4, 12, 10, generator=torch.Generator().manual_seed(1))
 LAYERS = ["layer1", "layer2"]
 CASES = {  # method: (options, explanations)
     "3dcam": ({}, 500),
-    "cam": ({}, 100),
-    "c-mwp": ({}, 100),
-    "scorecam": ({}, 60),
-    "ablationcam": ({}, 60),
-    "rise": ({"samples": 2}, 100),
-    "guided-backprop": ({}, 100),
-    "integrated-gradients": ({"steps": 2}, 60),
+    "cam": ({}, 40),
+    "c-mwp": ({}, 40),
+    "scorecam": ({}, 40),
+    "ablationcam": ({}, 40),
+    "rise": ({"samples": 2}, 40),
+    "guided-backprop": ({}, 40),
+    "integrated-gradients": ({"steps": 2}, 40),
 }
 EACH = 20 * CLIPS.numel() * CLIPS.element_size()  # bytes: a clip, activations and gradients
 

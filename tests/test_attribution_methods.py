@@ -311,6 +311,26 @@ def test_a_network_of_two_inputs_has_one_map(method):
     assert got.attention.max() == 1
 
 
+@pytest.mark.parametrize("method", ["rise", "scorecam"])
+def test_a_mask_covers_the_same_moments_of_both_pathways(method):
+    seen = []
+
+    class Strided(Pathways):
+        def forward(self, x):
+            if len(x[0]) > 1:
+                seen.append([p[:, 0] for p in x])
+            return super().forward(x)
+
+    inputs = [torch.ones(1, 3, 2, 16, 16), torch.ones(1, 2, 8, 16, 16)]
+    network = seeded(Strided())
+    with torch.no_grad():
+        network.fast.weight.normal_()
+    glocal.attribute(network, inputs, ["fast"], method, options={"batch": 4, **options(method)})
+    for slow, fast in seen:
+        assert fast.std() > 0
+        assert torch.allclose(slow, fast[:, ::4], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("method", "given", "message"),
     [

@@ -114,7 +114,17 @@ def test_exports_hold_the_videos_that_could_be_read(capsys, clip, tmp_path):
 
 
 def test_every_class_and_every_option_of_explain(capsys, clip, tmp_path):
-    arguments = ["--model", "bleeding", "--quiet", "--target", "top2", "--method", "gradcam", "--cuts", "none"]
+    arguments = [
+        "--model",
+        "bleeding",
+        "--quiet",
+        "--target",
+        "top2",
+        "--method",
+        "gradcam",
+        "--cuts",
+        "none",
+    ]
     assert run(capsys, clip, *arguments, "--threshold", "0.25", "--all-boxes", "--out", tmp_path)[0] == 0
     facts = json.loads((tmp_path / "square.localization.json").read_text("utf-8"))
     assert [found["target"]["label"] for found in facts["classes"]] == ["bright", "dark"]

@@ -119,6 +119,12 @@ def test_a_label_that_xml_cannot_hold():
     assert Xml.fromstring(text).find("track").get("label") == "tab bell  & <x>"
 
 
+def test_a_name_that_is_no_unicode():
+    for export in EXPORTS.values():
+        for text in export([localized("latin1-\udce9")]).values():
+            assert text.encode("utf-8")
+
+
 def test_nothing_found_is_a_valid_file():
     nothing = Found("walk", 0, 0.1, 0.5, [[]] * 3, (), ())
     video = Localized("empty", "empty.mp4", 8, 8, 8.0, (0.0, 0.125, 0.25), (nothing,))

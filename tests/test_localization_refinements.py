@@ -1,5 +1,7 @@
 """Refinements: blurred attention over a planted figure comes closer to it."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -123,8 +125,31 @@ def test_they_follow_each_other_in_the_order_given():
     assert np.array_equal(list(refine(maps, frames, [])), maps)
 
 
+def test_memory_does_not_grow_with_the_video():
+    class Film:
+        def __iter__(self):
+            for t in range(300):
+                frame = np.full((96, 96, 3), 50, np.uint8)
+                frame[20:60, t // 10 : t // 10 + 16] = 200
+                yield frame
+
+    def maps():
+        for frame in Film():
+            yield cv2.GaussianBlur(frame[..., 0].astype(np.float32), (0, 0), 5) / 255
+
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in refine(maps(), Film(), ["guided", "link"]))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 300
+    whole = 300 * 96 * 96 * 4
+    assert peak < whole / 2
+
+
 def test_an_unknown_refinement_is_refused():
-    with pytest.raises(UsageError, match="no refinement 'grabcutt'. Did you mean 'grabcut'"):
+    with pytest.raises(UsageError, match=r"no refinement 'grabcutt'. Did you mean 'grabcut'"):
         refine([], [], ["grabcutt"])
 
 

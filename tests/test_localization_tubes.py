@@ -89,10 +89,20 @@ def test_flicker_elsewhere_does_not_draw_a_tube_away():
 def test_jitter_is_smoothed_and_straight_motion_is_kept():
     rng = np.random.default_rng(0)
     straight = np.stack([np.arange(30.0), 50 - 2 * np.arange(30.0)], 1)
-    assert smooth(straight) == pytest.approx(straight)
+    even = np.full(30, 0.3)
+    assert smooth(straight, even) == pytest.approx(straight)
     noisy = straight + rng.normal(0, 2, straight.shape)
-    assert np.abs(smooth(noisy) - straight).mean() < 0.6 * np.abs(noisy - straight).mean()
-    assert smooth(straight[:1]) == pytest.approx(straight[:1])
+    assert np.abs(smooth(noisy, even) - straight).mean() < 0.6 * np.abs(noisy - straight).mean()
+    assert smooth(straight[:1], even[:1]) == pytest.approx(straight[:1])
+
+
+def test_a_faint_frame_neither_moves_its_neighbours_nor_makes_a_tube():
+    track = np.full((9, 1), 20.0)
+    track[4] = 90
+    weights = np.where(np.arange(9) == 4, 0.01, 1.0)
+    assert np.abs(smooth(track, weights) - 20).max() < 1
+    frames = [[walker(0), Box(90, 90, 95, 95, 0.05)]] * 10
+    assert len(tubes(frames)) == 1
 
 
 def test_nothing_gives_nothing():
@@ -120,7 +130,7 @@ def test_the_automatic_threshold_minimises_the_variance_within():
         parts = levels[levels < cut], levels[levels >= cut]
         return sum(part.size * part.var() for part in parts)
 
-    best = min((within(c) for c in range(1, 256)))
+    best = min(within(c) for c in range(1, 256))
     assert within(auto_threshold(maps) * 255) == pytest.approx(best)
 
 

@@ -1,5 +1,7 @@
 """ONNX files: the converted network is explained as the one that it was made from."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -127,6 +129,7 @@ def test_newer_operator_sets_are_brought_down(network, tmp_path, opset):
     assert torch.allclose(glocal.load_model(path).network(clips), network(clips), atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_pytorch_exports_is_taken(network, tmp_path):
     path = tmp_path / "exported.onnx"
     torch.onnx.export(network, (torch.zeros(1, 3, T, S, S),), str(path), dynamo=False)
@@ -165,7 +168,16 @@ def test_what_is_no_network_is_refused(network, file, tmp_path):
         glocal.load_model(file, labels=["a", "b"])
 
 
+def test_the_converter_works_without_torchvision(network, file, monkeypatch):
+    for name in [n for n in sys.modules if n.split(".")[0] in ("onnx2torch", "torchvision")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    clips = torch.randn(1, 3, T, S, S)
+    assert torch.allclose(glocal.load_model(file).network(clips), network(clips), atol=1e-5)
+    assert "torchvision.ops" not in sys.modules
+
+
 def test_missing_packages_are_named(file, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "onnx2torch", None)
+    monkeypatch.setitem(sys.modules, "onnx2torch", None)
     with pytest.raises(UsageError, match=r"packages onnx and onnx2torch.*glocal\[onnx\]"):
         glocal.load_model(file)

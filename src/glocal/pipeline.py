@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from glocal.video.paths import shown
 from glocal.video.scenes import Cuts, resolve_cuts, scenes
 from glocal.volume import Volume
 
+Progress = bool | Callable[[str, int, int], None]
 VideoLike = Video | str | os.PathLike[str] | npt.NDArray[np.uint8]
 
 
@@ -54,7 +55,7 @@ def classify(
         progress: show a progress bar where stderr is a terminal.
     """
     video = open_video(video)
-    found = resolve_cuts(video, cuts)
+    found = resolve_cuts(video, cuts, progress)
     return best_of(model.labels, _probabilities(model, video, crop or model.clip.crop, found, progress), best)
 
 
@@ -74,7 +75,7 @@ def explain(
     weighting: str = "probability",
     cuts: Cuts = "auto",
     edit: EditLike | None = None,
-    progress: bool = False,
+    progress: Progress = False,
 ) -> Explanation:
     """Where and when `model` sees its reasons for a class in `video`.
 
@@ -97,7 +98,8 @@ def explain(
         edit: takes the place of a network's own attention: an `Edit`, or an array `(T, H, W)` for the spatial
             or `(T,)` for the temporal attention of an ST-ABN; all that is explained is then the edited
             network, and `Explanation.before` has the classes without the edit.
-        progress: show a progress bar where stderr is a terminal.
+        progress: show a progress bar where stderr is a terminal; or a function that is told what is being
+            done, how many windows are done, and how many there are.
 
     Raises:
         UsageError: an argument is not among what is allowed; the message lists what is.
@@ -110,7 +112,7 @@ def explain(
     classes = resolve_target(target, model.labels)
     video = open_video(video)
     crop = crop or model.clip.crop
-    found_cuts = resolve_cuts(video, cuts)
+    found_cuts = resolve_cuts(video, cuts, progress is True)
     geometry = Geometry.fit((video.height, video.width), model.clip, crop)
     editor = Editor(model, edit, video, geometry)
 
@@ -140,7 +142,7 @@ def explain(
                 counterfactual,
                 options=settings,
                 score=score,
-                progress=progress,
+                progress=progress is True,
             )
         probabilities = found.logits.float().softmax(1)[0].cpu()
         if counted:
@@ -313,7 +315,7 @@ def _probabilities(
     video: Video,
     crop: Crop,
     cuts: Sequence[int],
-    progress: bool,
+    progress: Progress,
     editor: Editor | None = None,
 ) -> Tensor:
     mean = Mean()
@@ -333,10 +335,10 @@ def _progress(
     form: ClipForm,
     overlap: float,
     cuts: Sequence[int],
-    show: bool,
+    show: Progress,
 ) -> Iterator[Window]:
     """`stream` behind a progress bar, which tqdm leaves out where stderr is no terminal."""
-    if not show:
+    if show is False:
         return stream
     step = max(1, round(form.frames * (1 - overlap)))
     total = 0
@@ -344,4 +346,15 @@ def _progress(
         seconds = float(video.times[end - 1] - video.times[start])
         points = int(seconds * form.fps / form.stride) + 1 if form.fps else -(-(end - start) // form.stride)
         total += max(0, -(-(points - form.frames) // step)) + 1
+    if show is not True:
+        return _tell(stream, text, total, show)
     return iter(tqdm(stream, desc=text, total=total, unit="window", disable=None, leave=False))
+
+
+def _tell(
+    stream: Iterator[Window], text: str, total: int, tell: Callable[[str, int, int], None]
+) -> Iterator[Window]:
+    tell(text, 0, total)
+    for done, window in enumerate(stream, 1):
+        yield window
+        tell(text, done, max(done, total))

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from glocal.attribution.consensus import consensus
 from glocal.attribution.pathways import Times
 from glocal.errors import UsageError, nearest
 
@@ -64,7 +65,12 @@ def _max(maps: Tensor) -> Tensor:
     return maps.amax(0)
 
 
-AGGREGATES: dict[str, Callable[[Tensor], Tensor]] = {"sum": _sum, "mean": _mean, "max": _max}
+AGGREGATES: dict[str, Callable[[Tensor], Tensor]] = {
+    "sum": _sum,
+    "mean": _mean,
+    "max": _max,
+    "auto": consensus,
+}
 
 
 def aggregate(maps: Sequence[Tensor], how: str) -> Tensor:
@@ -72,7 +78,7 @@ def aggregate(maps: Sequence[Tensor], how: str) -> Tensor:
 
     Args:
         maps: one map `(B, T, H, W)` a layer.
-        how: `"sum"`, `"mean"` or `"max"`.
+        how: `"sum"`, `"mean"`, `"max"`, or `"auto"`, which weighs the layers by their agreement.
 
     Raises:
         UsageError: another aggregate.

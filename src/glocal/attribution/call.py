@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from glocal.attribution.aggregate import upsampler
 from glocal.attribution.folding import Grid
 from glocal.attribution.layers import LayerNames, find_layers
+from glocal.attribution.pathways import Times, frame_times
 from glocal.attribution.tape import Inputs, Tape, call, find_logits, record
 from glocal.attribution.tape import tensors as tensors_of
 from glocal.attribution.targets import Target, class_scores
@@ -68,6 +70,29 @@ class Call:
     def videos(self) -> list[Tensor]:
         """The tensors `(B, C, T, H, W)` or `(B, C, H, W)` among the inputs."""
         return [tensor for tensor in tensors_of(self.clips) if is_map(tensor)]
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """`(T, H, W)` or `(H, W)` of the largest of the videos."""
+        return max(tuple(video.shape[2:]) for video in self.videos)
+
+    @cached_property
+    def times(self) -> Times:
+        """When the frames of slower videos happen, see `frame_times`."""
+        return frame_times(self.clips)
+
+    def at_size(self, maps: Tensor) -> Tensor:
+        """`maps` `(N, T, H, W)` or `(N, H, W)`, on any grid, at `size`."""
+        return maps if maps.shape[1:] == self.size else upsampler(self.size, self.times)(maps)
+
+    def on_video(self, maps: Tensor, video: Tensor) -> Tensor:
+        """`maps` on any grid at the frames and pixels of one of the videos."""
+        full = self.at_size(maps)
+        if full.shape[1:] == video.shape[2:]:
+            return full
+        if video.dim() == 5 and video.shape[2] in self.times:
+            full = full[:, self.times[video.shape[2]].round().long().to(full.device)]
+        return upsampler(video.shape[2:])(full)
 
     def score(self, clips: Inputs) -> Tensor:
         """`(N·B,)`, differentiable: the score of the class explained, negated for a counterfactual.

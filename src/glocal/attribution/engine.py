@@ -79,8 +79,8 @@ def attribute(
             keyword arguments.
         layers: names or submodules; by default the output of every stage before pooling.
         method: a name in `glocal.attribution.METHODS`.
-        aggregate: how the layers' maps are combined: `"sum"`, `"mean"` or `"max"`; nothing to a method
-            that looks at no layer.
+        aggregate: how the layers' maps are combined: `"sum"`, `"mean"`, `"max"` or `"auto"`, see
+            `glocal.attribution.consensus`; nothing to a method that looks at no layer.
         target: class index, one index a sample, `"topK"`, or None for the arg-max class.
         counterfactual: negate the gradient (eq. 7): what speaks against the class.
         options: the method's own, such as `{"samples": 500}`; see `METHODS[name].options`.

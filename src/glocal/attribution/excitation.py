@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from glocal.attribution.call import Call
 from glocal.attribution.registry import input_method
-from glocal.attribution.winning import IN_PLACE, LINEAR, RULES, average, routed, scaled
+from glocal.attribution.winning import IN_PLACE, LINEAR, RULES, average, relu, routed, scaled
 from glocal.errors import UsageError
 
 NEEDS = "layers, in a network of ReLUs"
@@ -90,7 +90,7 @@ class Rules(TorchFunctionMode):
             rule = None
         if self._overwritten.any_of(args):
             raise self._refusal("a tensor after it was changed in place")
-        if func in IN_PLACE or kwargs.get("inplace"):
+        if func in IN_PLACE or (rule is relu and kwargs.get("inplace")):
             self._overwritten.add(args[0])
         still_linear = rule in (average, routed, scaled) and self._linear.any_of(args)
         if rule is average and still_linear:

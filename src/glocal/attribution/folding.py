@@ -1,7 +1,7 @@
 """How the output of a layer lies over the space and time of the network's input."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -95,22 +95,32 @@ class Canvas:
             return cls(len(maps[0]), size, _as_grid(network, grid))
         return cls(len(maps[0]), size, _find_grid(network, size))
 
+    def beside(self, result: Any) -> "Canvas":
+        """With the grid `(T, H, W)` that a module returned beside its tokens, as multiscale networks do."""
+        match result:
+            case (Tensor(), (int(frames), int(rows), int(columns))):
+                return replace(self, grid=TokenGrid((frames, rows, columns)))
+        return self
+
     def fold(self, output: Tensor, module: nn.Module) -> Tensor | None:
         """What `module` returned, as `(B, C, T_k, H_k, W_k)`, or `(B, C, H_k, W_k)` for images.
 
         Maps are taken with their channels first or last, for the clip or for each of its frames as a sample
         of its own `(B·T, …)`; tokens `(B, N, C)` are put on the grid. None for what lies on neither.
         """
+        if output.dim() not in (3, 4, 5):
+            return None
         if len(self.size) == 3 and self._frames_are_samples(output):
-            still = self._still(len(output)).fold(output, module)
-            return None if still is None else split(still, self.batch).transpose(1, 2)
+            frames = self._still(len(output)).fold(output, module)
+            return None if frames is None else split(frames, self.batch).transpose(1, 2)
         if len(output) != self.batch:
             return None
         if output.dim() == 3:
             return self.grid.fold(output) if self.grid else None
         if len(self.size) == 3 and output.dim() == 4:
-            still = self._still(self.batch).fold(output, module)
-            return None if still is None else still.unsqueeze(2)
+            still = self._still(self.batch)
+            folded = still.fold(output, module)
+            return None if folded is None or not still._fits(folded.shape[2:]) else folded.unsqueeze(2)
         if output.dim() != len(self.size) + 2:
             return None
         return output.movedim(-1, 1) if self._channels_last(output.shape, module) else output

@@ -32,7 +32,7 @@ def guided_backprop(call: Call) -> Tensor:
         raise UsageError(
             f"method '{call.name}' needs a network with ReLUs; use saliency, its like without them."
         )
-    return together([g.abs().amax(1) for g in torch.autograd.grad(score, videos)])
+    return together(call, [g.abs().amax(1) for g in torch.autograd.grad(score, videos)])
 
 
 class _GuidedRelu(torch.autograd.Function):

@@ -56,8 +56,9 @@ def explainable_layers(network: nn.Module, example: Inputs, grid: Grid | None = 
     Returns:
         In the order in which they finish. The defaults are the outputs of the stages before pooling: at
         the level of the module tree where the resolution changes, the last module of each resolution. Of a
-        network with tokens they are the outputs of four of its blocks, evenly spread up to the last; or up
-        to the last but one if there is a class token, since what follows reads only that.
+        network with tokens they are the outputs of four of its blocks, evenly spread up to the last, or the
+        last block of each resolution; the very last block is left out if there is a class token, since what
+        follows it reads only that.
     """
     network = unwrap(network)
     canvas = Canvas.of(network, example, grid)
@@ -93,7 +94,8 @@ class _Map(NamedTuple):
 
 def _map_of(module: nn.Module, result: Any, canvas: Canvas) -> _Map | None:
     found = first_tensor(result)
-    folded = None if found is None or found.dim() not in (3, 4, 5) else canvas.fold(found, module)
+    canvas = canvas.beside(result)
+    folded = None if found is None else canvas.fold(found, module)
     if found is None or folded is None:
         return None
     on_grid = found.dim() == 3 and len(found) == canvas.batch and canvas.grid is not None
@@ -111,6 +113,8 @@ def _blocks(network: nn.Module, maps: Mapping[nn.Module, _Map]) -> set[nn.Module
         return set()
     if maps[longest[-1]].extra:
         longest = longest[:-1]
+    if len({maps[block].shape[1:] for block in longest}) > 1:
+        return set({maps[block].shape[1:]: block for block in longest}.values())
     return {longest[ceil((i + 1) * len(longest) / STAGES) - 1] for i in range(STAGES)}
 
 
@@ -142,7 +146,7 @@ def _unrolled(
     """The parts of a fork, or of a sequence along which the resolution changes; or the module itself."""
     parts = list(module.children())
     if module not in forks:
-        resolutions = {shapes[part][1:] for part in parts if part in shapes and _may_be_stage(part)}
+        resolutions = {shapes[part][-2:] for part in parts if part in shapes and _may_be_stage(part)}
         if not isinstance(module, nn.Sequential) or len(resolutions) < 2:
             return [module]
     return [inner for part in parts for inner in _unrolled(part, shapes, forks)]

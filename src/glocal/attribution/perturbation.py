@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glocal.attribution.aggregate import upsampler
 from glocal.attribution.call import Call
 from glocal.attribution.folding import Canvas
 from glocal.attribution.registry import input_method
@@ -22,21 +21,13 @@ from glocal.errors import UsageError
 )
 def score_cam(call: Call, batch: int = 16) -> dict[str, Tensor]:
     """`ReLU(Σ_c softmax_c(y(x · mask_c)) · α_c)`; mask_c is α_c, upsampled and stretched to [0, 1]."""
-
-    def masked(x: Tensor, channels: Tensor) -> Tensor:
-        n = channels.shape[1]
-        masks = upsampler(x.shape[2:])(channels.transpose(0, 1).flatten(0, 1))
-        return copies(x, n) * _stretched(masks)[:, None].to(x.dtype)
-
     maps: dict[str, Tensor] = {}
     with torch.no_grad():
         for layer, activation in call.activations().items():
-            scores = [
-                call.score(
-                    call.replaced(*(masked(x, activation[:, start:stop].float()) for x in call.videos))
-                )
-                for start, stop in call.steps(activation.shape[1], batch, layer)
-            ]
+            scores = []
+            for start, stop in call.steps(activation.shape[1], batch, layer):
+                channels = activation[:, start:stop].float().transpose(0, 1).flatten(0, 1)
+                scores.append(_score_through(call, _stretched(call.at_size(channels))))
             weights = _by_sample(scores, activation).softmax(1)
             maps[layer] = _weighted(weights, activation)
     return maps
@@ -98,7 +89,7 @@ def rise(
     if keep >= 1:
         raise UsageError(f"option 'keep' of method 'rise' is {keep}; give a share between 0 and 1.")
     generator = torch.Generator().manual_seed(seed)
-    size = max(x.shape[2:] for x in call.videos)
+    size = call.size
     grid = (moments, cells, cells)[-len(size) :]
     count = len(call.classes)
     weighed = torch.zeros(count, *size, device=call.classes.device)
@@ -108,8 +99,7 @@ def rise(
         for start, stop in call.steps(samples, batch):
             masks = torch.stack([_random_mask(grid, size, keep, generator) for _ in range(start, stop)])
             masks = masks.to(call.classes.device)
-            scores = call.score(call.replaced(*(_seen_through(masks, x) for x in call.videos)))
-            scores = scores.view(len(masks), count)
+            scores = _score_through(call, masks.repeat_interleave(count, 0)).view(len(masks), count)
             weighed += torch.einsum("nb,n...->b...", scores, masks)
             seen += masks.sum(0)
             total += scores.sum(0)
@@ -121,10 +111,11 @@ def copies(x: Tensor, count: int) -> Tensor:
     return x.repeat(count, *[1] * (x.dim() - 1))
 
 
-def _seen_through(masks: Tensor, x: Tensor) -> Tensor:
-    """Each clip of `x` through each of `masks` `(N, T, H, W)`, as N copies of the batch."""
-    fitted = masks if masks.shape[1:] == x.shape[2:] else upsampler(x.shape[2:])(masks)
-    return copies(x, len(masks)) * fitted.repeat_interleave(len(x), 0)[:, None].to(x.dtype)
+def _score_through(call: Call, masks: Tensor) -> Tensor:
+    """`(N·B,)`: scores of N copies of the batch, each clip seen through one of `masks` `(N·B, T, H, W)`."""
+    count = len(masks) // len(call.classes)
+    seen = (copies(x, count) * call.on_video(masks, x)[:, None].to(x.dtype) for x in call.videos)
+    return call.score(call.replaced(*seen))
 
 
 def _random_mask(
@@ -149,7 +140,7 @@ def _score_without(call: Call, module: nn.Module, channels: range) -> Tensor:
         output = result if isinstance(result, Tensor) else result[0]
         ablated = output.clone().view(len(channels), -1, *output.shape[1:])
         for copy, channel in zip(ablated, channels, strict=True):
-            view = canvas.fold(copy, module)
+            view = canvas.beside(result).fold(copy, module)
             assert view is not None, "call.activations() has folded it before"
             view[:, channel].zero_()
         passed = ablated.flatten(0, 1)

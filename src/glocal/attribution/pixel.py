@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glocal.attribution.aggregate import upsampler
 from glocal.attribution.call import Call
 from glocal.attribution.registry import input_method
 from glocal.errors import InputError, UsageError
@@ -73,7 +72,7 @@ def smooth_grad(call: Call, samples: int = 25, noise: float = 0.15, batch: int =
 )
 def input_x_gradient(call: Call) -> Tensor:
     """`ReLU(Σ_C x · ∂y/∂x)`."""
-    return _positive(_attributed(call, _captum(call).InputXGradient))
+    return _positive(call, _attributed(call, _captum(call).InputXGradient))
 
 
 @input_method(
@@ -92,7 +91,9 @@ def integrated_gradients(call: Call, steps: int = 50, batch: int = 4) -> Tensor:
     """
     attr = _captum(call)
     size = max(batch, len(call.classes))
-    return _positive(_attributed(call, attr.IntegratedGradients, n_steps=steps, internal_batch_size=size))
+    return _positive(
+        call, _attributed(call, attr.IntegratedGradients, n_steps=steps, internal_batch_size=size)
+    )
 
 
 @input_method(
@@ -128,7 +129,7 @@ def occlusion(call: Call, pixels: int = 32, frames: int = 4, batch: int = 8) -> 
             perturbations_per_eval=batch,
             show_progress=show,
         )
-    return _positive([x[:, :1] for x in found])
+    return _positive(call, [x[:, :1] for x in found])
 
 
 def _captum(call: Call) -> Any:
@@ -164,14 +165,13 @@ def _largest(call: Call, found: tuple[Tensor, ...]) -> Tensor:
             f"method '{call.name}' takes the gradient's absolute value, the same for a class and against it; "
             "for a counterfactual use guided-backprop, inputxgradient or integrated-gradients."
         )
-    return together([x.abs().amax(1) for x in found])
+    return together(call, [x.abs().amax(1) for x in found])
 
 
-def _positive(found: Any) -> Tensor:
-    return together([x.sum(1).clamp(min=0) for x in found])
+def _positive(call: Call, found: Any) -> Tensor:
+    return together(call, [x.sum(1).clamp(min=0) for x in found])
 
 
-def together(maps: list[Tensor]) -> Tensor:
+def together(call: Call, maps: list[Tensor]) -> Tensor:
     """The sum of the maps of a network's inputs, at the size of the largest."""
-    full_size = upsampler(max(x.shape[1:] for x in maps))
-    return torch.stack([full_size(x.detach().float()) for x in maps]).sum(0)
+    return torch.stack([call.at_size(x.detach().float()) for x in maps]).sum(0)

@@ -101,22 +101,23 @@ def record(
     canvas = Canvas.of(network, inputs, grid)
 
     def fold(name: str, found: Tensor) -> Tensor:
-        folded = canvas.fold(found, layers[name])
+        folded = records[name].canvas.fold(found, layers[name])
         if folded is None:
             raise UsageError(_not_a_map(name, found))
         return folded
 
     with torch.inference_mode(False), torch.enable_grad(), frozen(network):
         moved = to_network(inputs, network)
-        result, records = _run(network, moved, layers, copied=())
+        result, records = _run(network, moved, layers, canvas, copied=())
         if overwritten := [name for name, record in records.items() if record.overwritten]:
-            result, records = _run(network, moved, layers, copied=overwritten)
+            result, records = _run(network, moved, layers, canvas, copied=overwritten)
         yield Tape(find_logits(result, output), {name: records[name].activation for name in layers}, fold)
 
 
 class _Record(NamedTuple):
     activation: Tensor
     version: int
+    canvas: Canvas
 
     @property
     def overwritten(self) -> bool:
@@ -125,7 +126,11 @@ class _Record(NamedTuple):
 
 
 def _run(
-    network: nn.Module, inputs: Inputs, layers: Mapping[str, nn.Module], copied: Sequence[str]
+    network: nn.Module,
+    inputs: Inputs,
+    layers: Mapping[str, nn.Module],
+    canvas: Canvas,
+    copied: Sequence[str],
 ) -> tuple[Any, dict[str, _Record]]:
     """What the network returns, and each layer's activation.
 
@@ -145,7 +150,7 @@ def _run(
             if found is None:
                 raise UsageError(_not_a_map(name, result))
             activation: Tensor = found if found.requires_grad else _Start.apply(found, anchor)  # type: ignore[no-untyped-call]
-            records[name] = _Record(activation, activation._version)
+            records[name] = _Record(activation, activation._version, canvas.beside(result))
             passed = activation.clone() if name in copied else activation
             return passed if isinstance(result, Tensor) else type(result)((passed, *result[1:]))
 

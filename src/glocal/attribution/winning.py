@@ -38,7 +38,7 @@ def _hand_on(function: Callable[..., Tensor], inputs: tuple[Tensor, ...], messag
     responses = [x.detach().clamp(min=0).requires_grad_() for x in inputs]
     with torch.enable_grad():
         total = function(*responses)
-    share = (message / total.detach()).where(total > 0, 0.0)
+    share = (message / total.detach()).where(total > torch.finfo(total.dtype).tiny, 0.0)
     shares = torch.autograd.grad(total, responses, share)
     return [response.detach() * s for response, s in zip(responses, shares, strict=True)]
 

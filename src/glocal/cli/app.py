@@ -20,6 +20,8 @@ COMMANDS = {
     "classify": ("classify", "Print the best classes of videos."),
     "localize": ("localize", "Find boxes, tubes and segments of a class."),
     "compare": ("compare", "Measure which attribution method to believe for a model."),
+    "figure": ("figure", "Make a figure for a paper."),
+    "serve": ("serve", "Open a web page where clips are uploaded and explained."),
     "train": ("train", "Train a network as a recipe says."),
     "evaluate": ("evaluate", "Measure trivial baselines on a data set's annotations."),
     "table": ("table", "Make a table of a paper anew."),

@@ -48,9 +48,7 @@ def _command(name: str, text: str, fitted: bool) -> None:
         required=True,
         help="Folder or file of the annotations.",
     )
-    @click.option(
-        "--fold", type=int, default=1, show_default=True, help="Of the data set's division into splits."
-    )
+    @click.option("--fold", type=int, default=1, show_default=True, help="Which division into splits.")
     @json_option
     @common_options
     def run(data: str, annotations: Path, fold: int, as_json: bool, quiet: bool, debug: bool) -> None:
@@ -81,7 +79,8 @@ def measure(
     """δ → share of frames in which the box has IoU ≥ δ with a true one."""
     acc = Acc(deltas)
     box = fixed.box(1, 1)
-    for boxes in tqdm(frames, desc="evaluate", unit="frame", disable=None if progress else True, leave=False):
+    hidden = None if progress else True
+    for boxes in tqdm(frames, desc="evaluate", unit="frame", disable=hidden, leave=False):
         acc.update(box, boxes)
     return acc.compute()
 

@@ -1,6 +1,7 @@
 """`glocal explain`: a video in, its explanation out."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,6 +26,9 @@ from glocal.report import COLOUR_MAPS, Style, write_report
 from glocal.video import Video, read_video
 
 
+AGAINST = "counterfactual"
+
+
 @click.command()
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
 @model_options
@@ -41,6 +45,12 @@ from glocal.video import Video, read_video
 @click.option("--aggregate", default="sum", show_default=True, help=f"{', '.join(AGGREGATES)}.")
 @click.option("--target", default="top1", show_default=True, help="top1, topK, a label, or a class index.")
 @click.option("--counterfactual", is_flag=True, help="What speaks against the class.")
+@click.option(
+    "--also",
+    callback=list_of_names,
+    metavar="METHOD,…",
+    help="What else the report can switch to: methods, and 'counterfactual'.",
+)
 @click.option("--score", type=click.Choice(["logit", "probability"]), default="logit", show_default=True)
 @crop_option
 @cuts_option
@@ -90,6 +100,7 @@ def explain(
     aggregate: str,
     target: str,
     counterfactual: bool,
+    also: list[str] | None,
     score: str,
     crop: str | None,
     cuts: str,
@@ -110,6 +121,8 @@ def explain(
     file, an image, or a folder of images.
     """
     find_method(method).settings(options)
+    for other in also or ():
+        find_method(method if other == AGAINST else other)
     check_aggregate(aggregate)
     style = Style(strength, colours, threshold, side_by_side)
     stems = output_stems(videos, out)
@@ -119,23 +132,29 @@ def explain(
 
     def run(path: str) -> None:
         video = read_video(path)
+        common: dict[str, Any] = {
+            "layers": layers,
+            "aggregate": aggregate,
+            "score": score,
+            "crop": crop,
+            "cuts": cuts,
+            "overlap": overlap,
+            "weighting": weighting,
+            "edit": Edit.load(edit, (video.frames, video.height, video.width)) if edit else None,
+            "progress": not quiet,
+        }
         explanation = explain_video(
-            model,
-            video,
-            target,
-            method,
-            layers,
-            aggregate,
-            counterfactual,
-            options=options,
-            score=score,
-            crop=crop,  # type: ignore[arg-type]
-            cuts=cuts,  # type: ignore[arg-type]
-            overlap=overlap,
-            weighting=weighting,
-            edit=Edit.load(edit, (video.frames, video.height, video.width)) if edit else None,
-            progress=not quiet,
+            model, video, target, method, counterfactual=counterfactual, options=options, **common
         )
+        best = explanation.target.index
+        more = [
+            explain_video(
+                model, video, best, method, counterfactual=not counterfactual, options=options, **common
+            )
+            if other == AGAINST
+            else explain_video(model, video, best, other, counterfactual=counterfactual, **common)
+            for other in also or ()
+        ]
         for rank, explained in enumerate(explanation.classes, 1):
             stem = stems[path] if rank == 1 else f"{stems[path]}-top{rank}"
             page, *_ = write_report(
@@ -144,6 +163,7 @@ def explain(
                 out,
                 stem,
                 style,
+                more=more if rank == 1 else (),
             )
             tell(quiet, summary(explained, video, page))
 

@@ -162,7 +162,7 @@ class _One:
             return measure(self.question, self.explain, self.attention)
 
         value: dict[str, Any] = self.keep(self.key, compute)
-        return value
+        return {**value, "cells": np.asarray(value["cells"], np.uint16)}
 
     def pictures(self, draw: Picture) -> list[str]:
         value: list[str] = self.keep(

@@ -18,6 +18,9 @@ GAP = 3
 APART = 0.05
 """Boxes that overlap less are never linked."""
 
+FAINT = 0.1
+"""Boxes whose score is below this share of the video's highest are not linked: they enclose noise."""
+
 SMOOTHING = 1.5
 """Frames; standard deviation of the Gaussian that smooths a tube's corners."""
 
@@ -46,7 +49,7 @@ def tubes(
     The energy is that of Gkioxari and Malik (2015, eq. 6), with the attention as the score. Here a tube
     begins and ends where it pays, and may leap over up to `GAP` frames, in which its box is interpolated.
     The best path is taken out together with the boxes that it covers, then the next one is sought. The
-    corners are smoothed over time.
+    corners are smoothed over time, each frame counting by its score.
 
     Args:
         frames: candidate boxes of every frame; see `boxes(..., every=True)`.
@@ -57,12 +60,11 @@ def tubes(
     Returns:
         The highest score first.
     """
+    faint = FAINT * max((box.score for boxes in frames for box in boxes), default=0.0)
+    candidates = [_strongest(boxes, faint) for boxes in frames]
     found = []
     for start, end in pairwise((0, *cuts, len(frames))):
-        left = [
-            np.array(sorted(boxes, key=lambda box: -box.score)[:CANDIDATES], float).reshape(-1, 5)
-            for boxes in frames[start:end]
-        ]
+        left = candidates[start:end]
         for _ in range(count):
             path = _best_path(left)
             if not path:
@@ -72,6 +74,11 @@ def tubes(
                 found.append(tube)
             _take_out(path, left)
     return sorted(found, key=lambda tube: -tube.score)
+
+
+def _strongest(boxes: Sequence[Box], faint: float) -> Boxes:
+    bright = sorted((box for box in boxes if box.score >= faint), key=lambda box: -box.score)
+    return np.array(bright[:CANDIDATES], float).reshape(-1, 5)
 
 
 def _best_path(frames: Sequence[Boxes]) -> list[tuple[int, int]]:
@@ -107,20 +114,25 @@ def _tube(path: Sequence[tuple[int, int]], frames: Sequence[Boxes], first: int) 
     rows = np.array([frames[t][j] for t, j in path])
     every = np.arange(own[0], own[-1] + 1)
     whole = np.stack([np.interp(every, own, column) for column in rows.T], 1)
-    corners = np.rint(smooth(whole[:, :4])).astype(int)
+    corners = np.rint(smooth(whole[:, :4], whole[:, 4])).astype(int)
     corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2] + 1)
     scores = whole[:, 4].tolist()
     boxes = (Box(x0, y0, x1, y1, s) for (x0, y0, x1, y1), s in zip(corners.tolist(), scores, strict=True))
     return Tube(first + int(own[0]), tuple(boxes), float(rows[:, 4].mean()))
 
 
-def smooth(track: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """`(T, N)` smoothed over time by a Gaussian; straight motion stays as it is, at the ends too."""
+def smooth(track: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """`(T, N)` smoothed over time by a Gaussian, the frames weighted by `(T,)`.
+
+    With equal weights straight motion stays as it is, at the ends too.
+    """
     reach = min(round(3 * SMOOTHING), len(track) - 1)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / SMOOTHING) ** 2)
     padded = np.pad(track, ((reach, reach), (0, 0)), mode="reflect", reflect_type="odd")
-    moving = np.stack([np.convolve(column, kernel / kernel.sum(), "valid") for column in padded.T], 1)
-    return moving.clip(track.min(0), track.max(0))
+    weight = np.pad(np.maximum(weights, 1e-9), reach, mode="reflect")
+    moving = [np.convolve(column * weight, kernel, "valid") for column in padded.T]
+    smoothed = np.stack(moving, 1) / np.convolve(weight, kernel, "valid")[:, None]
+    return smoothed.clip(track.min(0), track.max(0))
 
 
 def _take_out(path: Sequence[tuple[int, int]], frames: list[Boxes]) -> None:

@@ -38,13 +38,14 @@ def load_model(
     """A network of the zoo, ready to be run and explained.
 
     Args:
-        name: one of `model_names()`, among them the trained networks that come with the library; for a gated network also with the gates that it shall have,
+        name: one of `model_names()`, among them the trained networks that come with the library; for a gated
+            network also with the gates that it shall have,
             `gated/resnext3d-101:layer3+layer4`; or the path of a trained network, `best.safetensors` with its
             card `best.json` beside it, which say all the rest; or the path of an ONNX file, which takes
             `labels` and `clip` only.
-        weights: a name such as `kinetics400`, which is downloaded once; or a packaged network; or the path of a checkpoint of this
-            network, of the image network that it inflates, or of the backbone of a gated network or an
-            ST-ABN; for several streams, the paths of their checkpoints, as a sequence or joined by commas;
+        weights: a name such as `kinetics400`, which is downloaded once; or a packaged network; or the path of
+            a checkpoint of this network, of the image network that it inflates, or of the backbone of a gated
+            network or an ST-ABN; for several streams, the paths of their checkpoints, as a sequence or joined by commas;
             None for random weights.
         labels: class names, or a file with one a line, or the name of a packaged list. By default they are on
             the checkpoint's card, or follow from the number of classes.

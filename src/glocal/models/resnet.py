@@ -25,7 +25,7 @@ class Bottleneck(nn.Module):
         conv, norm = CONVOLUTION[dims], NORM[dims]
         self.conv1 = conv(inputs, width, 1, bias=False)
         self.bn1 = norm(width)
-        self.conv2 = conv(width, width, 3, stride=stride, padding=1, groups=groups, bias=False)
+        self.conv2 = conv(width, width, 3, stride=stride, padding=1, groups=groups, bias=False)  # type: ignore[arg-type]
         self.bn2 = norm(width)
         self.conv3 = conv(width, outputs, 1, bias=False)
         self.bn3 = norm(outputs)
@@ -33,7 +33,8 @@ class Bottleneck(nn.Module):
         self.downsample: nn.Module | None = None
         if stride != 1 or inputs != outputs:
             self.downsample = nn.Sequential(
-                conv(inputs, outputs, 1, stride=stride, bias=False), norm(outputs)
+                conv(inputs, outputs, 1, stride=stride, bias=False),  # type: ignore[arg-type]
+                norm(outputs),
             )
 
     def forward(self, x: Tensor) -> Tensor:

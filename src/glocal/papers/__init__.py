@@ -5,7 +5,7 @@ from glocal.papers.table import Context, Row, Rows, Table
 
 __all__ = ["MODULES", "Cells", "Context", "Row", "Rows", "Table", "tables"]
 
-MODULES: tuple[str, ...] = ("gates", "surveillance", "claims", "attention_branch")
+MODULES: tuple[str, ...] = ("paper_a", "gates", "surveillance", "claims", "attention_branch", "untrimmed")
 """The modules here that define `TABLES`, a sequence of `Table`."""
 
 

@@ -1,4 +1,4 @@
-"""Untrimmed video (paper A, section 3.5): attention that bleeds over a cut, and segments of time, on puppets."""
+"""Untrimmed video (paper A, section 3.5): attention that bleeds over cuts, and segments, on puppets."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -18,15 +18,15 @@ from glocal.models import Model, load_model
 from glocal.papers.table import Context, Row, Rows, Table
 from glocal.pipeline import classify, explain
 from glocal.video import ClipForm, Video, read_video
-from glocal.video.scenes import Cuts, scene_of
+from glocal.video.scenes import Cuts
 
 VIDEOS = 40
 BEST = 5
 CASES = ("plain windows", "cut-aware windows", "cut-aware windows, true cuts")
 WRONG = "wrong side"
 NOTES = (
-    f"{WRONG}: of the attention to the action just before or after a cut, on the frames within a clip's length "
-    "of that cut, the share that lies beyond it; actions that are also seen beyond it are left out.",
+    f"{WRONG}: of the attention to the action just before or after a cut, on the frames within a clip's "
+    "length of that cut, the share that lies beyond it; actions that are also seen beyond it are left out.",
     f"mAP: temporal mean average precision of the segments of each video's {BEST} best classes.",
     "whole video, whole scenes: the best classes of a video, or of each of its true scenes, as segments.",
 )

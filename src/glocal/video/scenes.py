@@ -9,6 +9,7 @@ from typing import Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from glocal.errors import UsageError
 from glocal.video.video import Frame, Video
@@ -51,8 +52,10 @@ def scene_cuts(frames: Iterable[Frame]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def resolve_cuts(video: Video, cuts: Cuts) -> tuple[int, ...]:
+def resolve_cuts(video: Video, cuts: Cuts, progress: bool = False) -> tuple[int, ...]:
     """`cuts` as frames: `"auto"` looks for them, `"none"` has none, and frames are checked.
+
+    With `progress`, the search shows a bar where stderr is a terminal.
 
     Raises:
         UsageError: not one of these, or frames that the video does not have, or not in order.
@@ -60,7 +63,12 @@ def resolve_cuts(video: Video, cuts: Cuts) -> tuple[int, ...]:
     if isinstance(cuts, str):
         if cuts not in ("auto", "none"):
             raise UsageError(f"cuts '{cuts}' is neither 'auto' nor 'none' nor a list of frames.")
-        return scene_cuts(video) if cuts == "auto" and not video.is_image else ()
+        if cuts == "none" or video.is_image:
+            return ()
+        bar = tqdm(
+            video, f"scenes {video.name}", unit="frame", disable=None if progress else True, leave=False
+        )
+        return scene_cuts(bar)
     given = tuple(int(cut) for cut in cuts)
     if any(a >= b for a, b in pairwise((0, *given, video.frames))):
         raise UsageError(

@@ -63,6 +63,6 @@ def _create(path: Path, clips: int, size: int) -> None:
 def _name(puppets: Puppets) -> str:
     """Of the options, and of a clip as it is drawn now."""
     digest = hashlib.sha256(puppets[0].frames.tobytes())
-    options = {name: value for name, value in sorted(vars(puppets).items())}
+    options = dict(sorted(vars(puppets).items()))
     digest.update(repr(options).encode())
     return digest.hexdigest()[:16]

@@ -21,4 +21,4 @@ def activitynet(videos: Sequence[Localized]) -> dict[str, str]:
         for video in videos
     }
     answer = {"version": "VERSION 1.3", "results": results, "external_data": {"used": False, "details": ""}}
-    return {"activitynet.json": json.dumps(answer, ensure_ascii=False)}
+    return {"activitynet.json": json.dumps(answer)}

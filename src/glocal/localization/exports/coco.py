@@ -51,4 +51,4 @@ def coco(videos: Sequence[Localized]) -> dict[str, str]:
         "annotations": annotations,
         "categories": [{"id": i, "name": label, "supercategory": ""} for i, label in enumerate(labels, 1)],
     }
-    return {"coco.json": json.dumps(dataset, ensure_ascii=False)}
+    return {"coco.json": json.dumps(dataset)}

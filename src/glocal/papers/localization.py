@@ -1,0 +1,220 @@
+"""The localization tables: every row from one pass a clip, measured against true boxes."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tqdm import tqdm
+
+from glocal import __version__
+from glocal.comparison.fingerprint import fingerprint
+from glocal.errors import InputError, UsageError
+from glocal.evaluation.baselines import FixedBox, baselines
+from glocal.localization import refine
+from glocal.models import Model, load_model
+from glocal.papers.examples import Example, find_examples
+from glocal.papers.scores import Measure
+from glocal.papers.table import Context, Row, Rows
+from glocal.papers.ways import Maps, Pass, Way, base_of, run_pass, ways
+from glocal.video import Geometry, windows
+from glocal.video.clipform import Crop
+from glocal.video.video import Frame
+
+log = logging.getLogger("glocal.papers")
+OPTIONS: Mapping[str, Any] = {"target": "", "refined": True, "crop": "full", "every": 1, "fold": 1}
+"""What a localization table can be asked for: the class that is explained, true or top1 (by default the true
+one for puppets); whether to refine too; full or center; every so many frames; the division into splits."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a clip gave.
+
+    Attributes:
+        area: mean share of the frame that the largest true box takes.
+        scores: row → what its measure counted, window by window.
+        seconds: row → spent on refining, a frame.
+    """
+
+    area: float
+    scores: Mapping[str, Sequence[Any]]
+    seconds: Mapping[str, float]
+
+
+def localize(
+    context: Context, measure: Measure, published: Mapping[str, Mapping[str, float]], origin: str
+) -> Rows:
+    """The rows of a localization table.
+
+    Args:
+        measure: what is counted.
+        published: row → column → the paper's figure.
+        origin: the data set that the paper's figures are of.
+    """
+    torch.manual_seed(0)
+    model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
+    examples = find_examples(context, model)
+    fixed = examples.fixed_box(context, measure.thresholds)
+    rows = ways(len(model.layers), context.options["refined"])
+    target = context.options["target"] or ("true" if context.data == "puppets" else "top1")
+    if target not in ("true", "top1"):
+        raise UsageError(f"target must be true or top1, not '{target}'.")
+    view = _View(
+        model, rows, fixed, measure, target == "true", context.options["crop"], context.options["every"]
+    )
+    facts = {
+        "glocal": __version__,
+        "model": [model.name, fingerprint(model.network), asdict(model.clip), list(model.labels)],
+        "rows": [asdict(way) for way in rows],
+        "fixed": asdict(fixed),
+        "measure": measure.key,
+        "target": target,
+        **{name: context.options[name] for name in ("crop", "every")},
+    }
+    seen, lost = [], []
+    bar = tqdm(examples.clips, desc=context.model, unit="clip", disable=None if context.progress else True)
+    for example in bar:
+        try:
+            found = context.cells.get({**facts, "clip": example.key}, partial(view.see, example))
+        except InputError as problem:
+            lost.append(f"{example.name}: {problem}")
+            log.warning("%s", lost[-1])
+            continue
+        if found["scores"]:
+            seen.append(Seen(**found))
+    if not seen:
+        raise InputError(lost[0] if lost else "none of the clips has a frame with a true box.")
+    notes = [
+        f"{model.name} with weights {model.weights}; {len(seen)} clips; explained is the "
+        f"{'true' if target == 'true' else 'predicted'} class; {measure.words}",
+        f"best fixed centred box: {fixed.width:.0%} × {fixed.height:.0%} of the frame, fitted to "
+        f"{examples.fitted_to}",
+        f"the paper's figures are of {origin}",
+        *([f"{len(lost)} clips could not be read and are left out"] if lost else []),
+    ]
+    return _table(model, rows, measure, seen, published, notes)
+
+
+def _table(
+    model: Model,
+    rows: Sequence[Way],
+    measure: Measure,
+    seen: Sequence[Seen],
+    published: Mapping[str, Mapping[str, float]],
+    notes: Sequence[str],
+) -> Rows:
+    names = list(model.layers)
+    titles = {row_name(way): way.title(names) for way in rows}
+    halves = sorted(seen, key=lambda clip: clip.area)
+    groups = {"": seen}
+    if len(seen) > 1:
+        groups |= {"smaller actors": halves[: len(seen) // 2], "larger actors": halves[len(seen) // 2 :]}
+    found: list[Row] = []
+    for group, clips in groups.items():
+        refined = {name for clip in clips for name in clip.seconds}
+        base = row_name(base_of(len(names)))
+        for name in clips[0].scores:
+            values = measure.compute([part for clip in clips for part in clip.scores[name]])
+            if name in refined:
+                plain = measure.compute([part for clip in clips for part in clip.scores[base]])
+                values["gain"] = values[measure.judge] - plain[measure.judge]
+                values["ms a frame"] = 1e3 * float(np.mean([clip.seconds[name] for clip in clips]))
+            paper = published.get(name, {}) if not group else {}
+            found.append(Row(titles.get(name, name), values, paper, name not in titles, group))
+    extra = ["gain", "ms a frame"] if any(clip.seconds for clip in seen) else []
+    return Rows([*measure.columns, *extra], found, measure.judge, notes)
+
+
+def row_name(way: Way) -> str:
+    """A row's name in what is kept and in what is published: `3dcam sum 0+1`."""
+    places = "+".join(map(str, way.layers))
+    return " ".join([way.method, way.how or "one", places, *way.refinements])
+
+
+@dataclass(frozen=True)
+class _View:
+    """How clips are looked at."""
+
+    model: Model
+    rows: Sequence[Way]
+    fixed: FixedBox
+    measure: Measure
+    true_class: bool
+    crop: Crop
+    every: int
+
+    def see(self, example: Example) -> dict[str, Any]:
+        """One pass for each window, all rows from it, every annotated frame measured."""
+        video, truth = example.load()
+        geometry = Geometry.fit((video.height, video.width), self.model.clip, self.crop)
+        labels = list(self.model.labels)
+        own = labels.index(example.label) if example.label in labels else None
+        counts: dict[str, list[Any]] = {}
+        seconds: dict[str, list[float]] = {}
+        areas: list[float] = []
+        done = -1
+        for window in windows(video, self.model.clip, geometry, overlap=0.0):
+            shown = window.frames[: len(window.frames) - window.repeated].tolist()
+            wanted = [
+                (place, boxes)
+                for place, frame in enumerate(shown)
+                if frame > done
+                and frame % self.every == 0
+                and len(boxes := _clipped(truth.get(frame), video.height, video.width))
+            ]
+            done = shown[-1]
+            if not wanted:
+                continue
+            frames = list(video.frames_at(shown))
+            methods = list(dict.fromkeys(way.method for way in self.rows))
+            found = run_pass(self.model, window, methods, own if self.true_class else None)
+            for name, volume, spent in self._volumes(found, frames, geometry, [*_number(example.key), done]):
+                correct = spent is None or found.best == own
+                counts.setdefault(name, []).append(self.measure.count(volume, wanted, correct))
+                if spent:
+                    seconds.setdefault(name, []).append(spent / len(frames))
+            areas += [float(_areas(boxes).max()) / (video.width * video.height) for _, boxes in wanted]
+        return {
+            "area": float(np.mean(areas)) if areas else 0.0,
+            "scores": counts,
+            "seconds": {name: float(np.mean(each)) for name, each in seconds.items()},
+        }
+
+    def _volumes(
+        self, found: Pass, frames: list[Frame], geometry: Geometry, seed: Sequence[int]
+    ) -> Iterator[tuple[str, Maps, float | None]]:
+        """Rows with maps `(T, H, W)` on the frames, and seconds spent on refining; None for trivial rows."""
+        plain: dict[Way, Maps] = {}
+        for way in self.rows:
+            start = replace(way, refinements=())
+            if start not in plain:
+                plain[start] = geometry.backward(found.volume(start)[: len(frames)])
+            volume, begin = plain[start], time.perf_counter()
+            if way.refinements:
+                volume = np.stack(list(refine(volume, frames, way.refinements)))
+            yield row_name(way), volume, (time.perf_counter() - begin) if way.refinements else 0.0
+        for name, baseline in baselines(self.fixed).items():
+            yield name, baseline(frames, seed), None
+
+
+def _clipped(boxes: Any, height: int, width: int) -> npt.NDArray[np.float64]:
+    """What of boxes lies in the frame."""
+    corners = np.zeros((0, 4)) if boxes is None else np.asarray(boxes, float).clip(0, (width, height) * 2)
+    return corners[_areas(corners) > 0]
+
+
+def _areas(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
+
+
+def _number(key: Any) -> list[int]:
+    """A seed for what a key names."""
+    return list(hashlib.sha256(json.dumps(key).encode()).digest()[:8])

@@ -1,0 +1,1 @@
+"""The web page: a clip is uploaded, explained in a process of its own, and its report stays at its address."""

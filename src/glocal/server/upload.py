@@ -1,0 +1,89 @@
+"""An upload as it arrives: to disk rather than memory, and cut off where it is too large or too slow."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import HTTPException, Request
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from glocal.server.limits import Limits
+
+FIELDS = 12
+FIELD_BYTES = 4096
+FORM_BYTES = 64 * 1024
+"""What a form may have beside the clip."""
+
+DRAINED_SECONDS = 10.0
+
+
+class TooLarge(MultiPartException):
+    """The body goes on for longer than is taken; the parser removes what it has."""
+
+
+@asynccontextmanager
+async def receive_form(request: Request, limits: Limits) -> AsyncIterator[FormData]:
+    """The multipart form in a request; its file is a temporary one, which has no name and is soon gone.
+
+    Raises:
+        HTTPException: 413 too large, 408 too slow, 415 no multipart form, 422 a malformed one.
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise HTTPException(415, "Send the clip as multipart/form-data.")
+    parser = MultiPartParser(
+        request.headers,
+        _limited(request, limits),
+        max_files=1,
+        max_fields=FIELDS,
+        max_part_size=FIELD_BYTES,
+    )
+    try:
+        form = await asyncio.wait_for(parser.parse(), limits.upload)
+    except asyncio.TimeoutError:
+        raise HTTPException(408, f"The upload took longer than {limits.upload:g} seconds.") from None
+    except TooLarge as error:
+        await drain(request, limits)
+        raise HTTPException(413, error.message) from None
+    except (MultiPartException, KeyError, ValueError) as error:
+        await drain(request, limits)
+        raise HTTPException(422, "The form cannot be read; send it as multipart/form-data.") from error
+    except ClientDisconnect:
+        raise HTTPException(400, "The upload was cut short.") from None
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+async def _limited(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > limits.bytes + FORM_BYTES:
+            raise TooLarge(too_large(limits))
+        yield chunk
+
+
+def too_large(limits: Limits) -> str:
+    """The sentence for it."""
+    return f"The file is larger than the {limits.bytes / 2**20:g} MB that are taken here; give a smaller one."
+
+
+async def drain(request: Request, limits: Limits) -> None:
+    """Read on for a while and drop it: a browser listens to an answer only after it has said all."""
+
+    async def read() -> None:
+        received = 0
+        while received <= limits.bytes:
+            message: Any = await request.receive()
+            if message["type"] == "http.disconnect" or not message.get("more_body"):
+                return
+            received += len(message["body"])
+
+    try:
+        await asyncio.wait_for(read(), DRAINED_SECONDS)
+    except asyncio.TimeoutError:
+        return
