@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 BENCH := .venv-bench
 INSTALL := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: venv demo test test-heavy bench bench-long lint clean
+.PHONY: venv demo test test-heavy test-peers models bench bench-long lint clean
 
 venv: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(INSTALL) --editable ".[dev,train]"
+	# onnx2torch asks for torchvision, which it hardly needs and which does not import beside a CPU build of torch.
+	$(BIN)/python $(INSTALL) --no-deps onnx2torch
 	touch $@
 
 demo: venv
@@ -22,6 +24,9 @@ test: venv lint
 
 test-heavy: venv
 	$(BIN)/python -m pytest -m heavy
+
+test-peers: $(BENCH)/installed
+	$(BENCH)/bin/python -m pytest tests/test_attribution_peers.py
 
 lint: venv
 	$(BIN)/ruff check src tests bench docs
@@ -40,6 +45,15 @@ bench: $(BENCH)/installed
 
 bench-long: venv
 	$(BIN)/python -m bench long-video
+
+# The packaged networks, trained anew from their recipes: an hour and a half on two cores.
+RUNS ?= runs
+models: venv
+	for name in resnext3d gated st-abn; do \
+	  OMP_NUM_THREADS=1 $(BIN)/glocal train recipes/puppets-$$name.yaml --out $(RUNS)/puppets-$$name --resume && \
+	  $(BIN)/python -c "import sys; from glocal.models.packaged import pack; pack(*sys.argv[1:])" \
+	    $(RUNS)/puppets-$$name/best.safetensors puppets/$$name || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) $(BENCH) out build dist

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from bench import attribution, maxboxacc, overlay, puppets, stabn, video
+from bench import attribution, maxboxacc, overlay, puppets, report, stabn, video
 from bench.measure import write
 
 SECTIONS = {
@@ -15,6 +15,7 @@ SECTIONS = {
     "maxboxacc": maxboxacc.run,
     "puppets": puppets.run,
     "st-abn": stabn.run,
+    "report": report.run,
     "long-video": video.run,
 }
 DEFAULT = ("attribution", "overlay", "maxboxacc", "puppets", "st-abn")

@@ -27,7 +27,9 @@ def test_votes_are_each_gates_own_classes_over_the_video(model, frames):
     for gate, votes in explanation.votes.items():
         mean = torch.stack([window[gate].softmax(1)[0] for window in logits]).mean(0)
         assert [vote.index for vote in votes] == mean.argsort(descending=True).tolist()
-        assert [vote.score for vote in votes] == pytest.approx(mean.sort(descending=True)[0].tolist(), abs=1e-5)
+        assert [vote.score for vote in votes] == pytest.approx(
+            mean.sort(descending=True)[0].tolist(), abs=1e-5
+        )
 
 
 def test_listening_leaves_nothing_on_the_network(model):

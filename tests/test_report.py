@@ -1,17 +1,23 @@
 """Pictures: what is drawn is what was found."""
 
+import base64
+import hashlib
+import html as html_module
+import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import glocal
+from browser import embedded
 from glocal.errors import InputError, UsageError
 from glocal.localization import Box
-from glocal.report import Style, overlay, overlay_frames, write_report
+from glocal.report import Span, Style, overlay, overlay_frames, page_html, write_report
 from glocal.report.caption import caption
 from glocal.report.overlay import colour_table, draw_boxes
-from glocal.report.page import key_frames, timeline_path
+from glocal.report.pictures import key_frames, write_small
 from networks import Small3d, seeded
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (20, 60, 84, 3), np.uint8)
@@ -131,10 +137,95 @@ def test_key_frames_are_the_most_relevant_of_each_part():
     assert len(key_frames(np.ones(4))) == 4
 
 
-def test_the_timeline_spans_its_box():
-    path = timeline_path(np.arange(50) / 25, np.linspace(0, 1, 50))
-    points = [tuple(map(float, p.split(","))) for p in re.findall(r"[\d.]+,[\d.]+", path)]
-    assert points[0] == (0, 120)
-    assert points[-1] == (1000, 120)
-    assert (1000.0, 0.0) in points
-    assert timeline_path(np.zeros(1), np.ones(1)).count("L") >= 2
+def test_the_small_video_has_every_frame_at_its_time(tmp_path):
+    from fractions import Fraction
+
+    from glocal.video import write_video
+
+    times = np.cumsum([0, *([0.04, 0.08, 0.12] * 7)])[:20]
+    write_video(tmp_path / "in.mp4", FRAMES, Fraction(25), times.tolist())
+    video = glocal.read_video(tmp_path / "in.mp4")
+    small = glocal.read_video(write_small(video, tmp_path / "small.mp4", 40, 26))
+    assert (small.width, small.height, small.frames) == (40, 30, 20), "29 rows, made even"
+    assert small.times == pytest.approx(video.times, abs=1e-3)
+
+
+def test_the_page_runs_no_script_and_no_style_but_its_own(explained, tmp_path):
+    page, *_ = write_report(*explained, tmp_path, "clip")
+    html = page.read_text("utf-8")
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', html)[1]
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    for kind, found in (("style", r"<style>(.*?)</style>"), ("script", r"<script>(.*?)</script>")):
+        (text,) = re.findall(found, html, re.S)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert rules[f"{kind}-src"] == f"'sha256-{digest}'"
+    assert not re.search(r"<[^>]* (style|on[a-z]+)=", html.split("<script")[0]), "a policy would stop these"
+
+
+def test_other_explanations_of_the_clip_are_in_the_page(explained, tmp_path):
+    explanation, video = explained
+    network = seeded(Small3d()).eval()
+    form = glocal.ClipForm(frames=8, short_side=32, size=32, mean=(0.4,) * 3)
+    model = glocal.Model("small", network, {"conv": network.relu1}, tuple("abcde"), form)
+    best = glocal.explain(model, video, target="top2")
+    against = glocal.explain(model, video, counterfactual=True, method="gradcam")
+    page, *_ = write_report(best, video, tmp_path, "clip", more=[against], spans=[Span(0.1, 0.3, "it")])
+    data = embedded(page.read_text("utf-8"))
+    assert [(e["method"], e["index"], e["counterfactual"]) for e in data["explanations"]] == [
+        ("3dcam", best.predictions[0].index, False),
+        ("3dcam", best.predictions[1].index, False),
+        ("gradcam", best.predictions[0].index, True),
+    ]
+    assert data["spans"] == [{"start": 0.1, "end": 0.3, "label": "it"}]
+    facts = json.loads(page.with_suffix(".json").read_text("utf-8"))
+    assert [b[:4] for b in data["explanations"][0]["boxes"]] == [
+        f["boxes"][0]["box"] for f in facts["frames"]
+    ]
+
+
+def test_a_page_for_a_notebook_is_a_small_one(explained):
+    explanation, video = explained
+    assert explanation.source is video
+    whole = page_html(explanation, video)
+    shown = explanation._repr_html_()
+    assert shown.startswith("<iframe srcdoc=")
+    assert len(shown) < len(whole)
+    assert "<script>" not in shown, "the page is an attribute of its frame"
+    assert 'data-src="data:video/mp4;base64,' in html_module.unescape(shown)
+
+
+def test_a_notebook_finds_the_video_of_a_saved_explanation(explained, tmp_path):
+    from glocal.video import write_video
+
+    explanation, _ = explained
+    write_video(tmp_path / "in.mp4", FRAMES, 25)
+    facts = replace(explanation.video, path=str(tmp_path / "in.mp4"))
+    replace(explanation, video=facts).save(tmp_path, "saved")
+    loaded = glocal.Explanation.load(tmp_path / "saved.json")
+    assert "data:video/mp4" in loaded._repr_html_()
+    (tmp_path / "in.mp4").unlink()
+    assert "data:video/mp4" not in loaded._repr_html_()
+
+
+def test_the_command_puts_other_methods_and_the_counterfactual_into_the_page(tmp_path, monkeypatch):
+    from glocal.cli import main
+    from glocal.video import write_video
+
+    network = seeded(Small3d()).eval()
+    form = glocal.ClipForm(frames=8, short_side=32, size=32, mean=(0.4,) * 3)
+    model = glocal.Model("small", network, {"conv": network.relu1}, tuple("abcde"), form)
+    monkeypatch.setattr("glocal.cli.explain.load", lambda *_: model)
+    write_video(tmp_path / "in.mp4", FRAMES, 25)
+    arguments = [str(tmp_path / "in.mp4"), "--also", "gradcam,counterfactual", "--target", "top2", "--quiet"]
+    assert main(["explain", *arguments, "--out", str(tmp_path / "out")]) == 0
+    data = embedded((tmp_path / "out" / "in.html").read_text("utf-8"))
+    best = data["explanations"][0]["index"]
+    assert [(e["method"], e["counterfactual"], e["index"] == best) for e in data["explanations"]] == [
+        ("3dcam", False, True),
+        ("3dcam", False, False),
+        ("gradcam", False, True),
+        ("3dcam", True, True),
+    ]
+    assert len(embedded((tmp_path / "out" / "in-top2.html").read_text("utf-8"))["explanations"]) == 1
+    assert main(["explain", str(tmp_path / "in.mp4"), "--also", "gradcm"]) == 2

@@ -57,7 +57,10 @@ def test_a_written_recipe_is_the_same_recipe(file: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("optimizer.lrr=1", r"recipe\.yaml: optimizer has no key 'lrr', only name, lr, .*Did you mean 'lr'\?"),
+        (
+            "optimizer.lrr=1",
+            r"recipe\.yaml: optimizer has no key 'lrr', only name, lr, .*Did you mean 'lr'\?",
+        ),
         ("optimiser.lr=1", r"recipe\.yaml: has no key 'optimiser'.*Did you mean 'optimizer'\?"),
         ("run.epochs=ten", r"run\.epochs must be a whole number, not 'ten'"),
         ("run.epochs=2.5", r"run\.epochs must be a whole number, not 2\.5"),

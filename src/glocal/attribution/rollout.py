@@ -16,7 +16,7 @@ from glocal.errors import UsageError
     "rollout",
     title="Attention rollout",
     paper="Abnar & Zuidema, ACL 2020, section 3",
-    cost="1 forward",
+    cost="2 forward",
     needs="attention weights",
 )
 def rollout(call: Call) -> Tensor:

@@ -1,6 +1,6 @@
 """`glocal compare`: which method to believe for a model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -16,21 +16,11 @@ from glocal.cli.options import (
     settings_of,
 )
 from glocal.cli.running import load, tell
-from glocal.comparison import (
-    Protocol,
-    Subject,
-    contenders,
-    puppet_subjects,
-    record_subjects,
-    video_subjects,
-)
-from glocal.comparison import (
-    compare as compare_methods,
-)
+from glocal.comparison import Protocol, contenders
+from glocal.comparison import compare as compare_methods
 from glocal.comparison.fingerprint import fingerprint
+from glocal.comparison.sources import open_subjects
 from glocal.comparison.writer import write
-from glocal.datasets import DATASETS, find_dataset
-from glocal.datasets.folder import VIDEOS
 from glocal.errors import UsageError
 from glocal.evaluation.faithfulness import BASELINES, OVER
 from glocal.models import Model
@@ -38,7 +28,8 @@ from glocal.papers import Cells
 from glocal.pipeline import chosen_layers, resolve_target
 from glocal.report.compare import pictures
 
-VIDEO_CLIPS = 20
+VIDEO_CLIPS = 5
+DATA_CLIPS = 20
 SANITY_CLIPS = 10
 
 
@@ -49,7 +40,11 @@ SANITY_CLIPS = 10
 )
 @click.option("--root", type=click.Path(path_type=Path), help="The data set's folder; puppets need none.")
 @click.option("--split", default="test", show_default=True, help="Of the data set.")
-@click.option("--clips", type=click.IntRange(1), help=f"At most so many.  [default: {VIDEO_CLIPS}]")
+@click.option(
+    "--clips",
+    type=click.IntRange(1),
+    help=f"At most so many.  [default: {VIDEO_CLIPS}; {DATA_CLIPS} with --data]",
+)
 @model_options
 @click.option(
     "--methods",
@@ -128,9 +123,10 @@ def compare(
     model = load(name, weights, labels, device)
     paths = {module: path for path, module in model.network.named_modules()}
     chosen = {layer: paths[module] for layer, module in chosen_layers(model, layers).items()}
-    methods = contenders(names or list(METHODS), chosen, aggregate, _by_method(options))
-    count = clips or VIDEO_CLIPS
-    subjects = _subjects(model, videos, data, root, split, count, crop)
+    by_method = _by_method(options)
+    methods = contenders(names or list(METHODS), chosen, aggregate, by_method)
+    count = clips or (DATA_CLIPS if data else VIDEO_CLIPS)
+    subjects = open_subjects(model, videos, data, root, split, count, crop)
     checked = (SANITY_CLIPS if data else 0) if sanity is None else sanity
     found = compare_methods(
         model,
@@ -144,8 +140,8 @@ def compare(
             "network": fingerprint(model.network),
             "layers": chosen,
             "aggregate": aggregate,
-            "options": options,
         },
+        options=by_method,
         sanity=checked,
         shuffled=load(name, random_labels, labels, device).network if random_labels else None,
         total=count,
@@ -167,31 +163,6 @@ def compare(
     files, text = write(found, model.labels, facts, out)
     tell(quiet, text)
     tell(quiet, f"written to {files[0]}, {files[1].name} and {files[2].name}")
-
-
-def _subjects(
-    model: Model,
-    videos: tuple[str, ...],
-    data: str | None,
-    root: Path | None,
-    split: str,
-    clips: int,
-    crop: str | None,
-) -> Iterator[Subject]:
-    if data == "puppets":
-        return puppet_subjects(model.clip, model.labels, split, clips)
-    if data:
-        if data not in DATASETS or root is None:
-            find_dataset(data)
-            raise UsageError(f"{data} needs the folder of your copy; give it as --root.")
-        return record_subjects(find_dataset(data).read(root, split), model.clip, model.labels, crop, clips)  # type: ignore[arg-type]
-    return video_subjects([path for video in videos for path in _files(video)], model.clip, crop, clips)  # type: ignore[arg-type]
-
-
-def _files(path: str) -> list[str]:
-    """The videos in a folder and below it; `path` itself if there are none, as for a folder of images."""
-    found = sorted(str(file) for file in Path(path).rglob("*") if file.suffix.lower() in VIDEOS)
-    return found or [path]
 
 
 def _by_method(options: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -45,7 +45,8 @@ def demo(out: Path, quiet: bool, debug: bool) -> int:
         show(puppets[index], model, folder, quiet)
     if not quiet:
         click.echo("")
-        click.echo(as_text(measured(model, out, not quiet), f"boxes of the acting figure in {MEASURED} clips"))
+        title = f"boxes of the acting figure in {MEASURED} clips"
+        click.echo(as_text(measured(model, out, not quiet), title))
         click.echo("")
     tell(quiet, f"open {(folder / f'{stem_of(puppets[SHOWN[0]])}-explained.html').resolve()}")
     return 0
@@ -94,8 +95,8 @@ def where_and_when(clip: PuppetClip, explanation: Explanation, truth: Truth) -> 
     relevance = explanation.relevance
     inside = relevance[start:end].sum() / max(relevance.sum(), 1e-9)
     return (
-        f"maximum inside the figure's box in {np.mean(hits):.0%} of the frames; {inside:.0%} of the attention in "
-        f"the {(end - start) / len(relevance):.0%} of the clip in which it acts"
+        f"maximum inside the figure's box in {np.mean(hits):.0%} of the frames; {inside:.0%} of the attention "
+        f"in the {(end - start) / len(relevance):.0%} of the clip in which it acts"
     )
 
 

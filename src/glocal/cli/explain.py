@@ -25,7 +25,6 @@ from glocal.pipeline import explain as explain_video
 from glocal.report import COLOUR_MAPS, Style, write_report
 from glocal.video import Video, read_video
 
-
 AGAINST = "counterfactual"
 
 

@@ -10,7 +10,6 @@ import click
 
 from glocal.cli.app import say
 from glocal.cli.options import common_options
-from glocal.cli.running import tell
 from glocal.errors import InputError, UsageError
 from glocal.server.limits import Limits
 from glocal.server.task import Offer
@@ -24,9 +23,7 @@ POSITIVE = click.FloatRange(0, min_open=True)
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free one."
-)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
 @click.option(
     "--name",
     "names",
@@ -42,20 +39,16 @@ POSITIVE = click.FloatRange(0, min_open=True)
     "[default: the trained ones that come with glocal]",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 …")
-@click.option(
-    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Jobs at the same time."
-)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Jobs at a time.")
 @click.option("--queue", type=click.IntRange(1), default=20, show_default=True, help="Jobs that may wait.")
 @click.option(
-    "--rate", type=click.IntRange(1), default=30, show_default=True, help="Jobs a minute from an address."
+    "--rate", type=click.IntRange(1), default=30, show_default=True, help="Jobs a minute and client."
 )
 @click.option("--megabytes", type=POSITIVE, default=100, show_default=True, help="Of a clip.")
 @click.option("--seconds", type=POSITIVE, default=60, show_default=True, help="Of a clip.")
 @click.option("--megapixels", type=POSITIVE, default=9, show_default=True, help="Of a frame.")
-@click.option(
-    "--memory", type=POSITIVE, default=8, show_default=True, help="Gigabytes that a job may allocate."
-)
-@click.option("--minutes", type=POSITIVE, default=10, show_default=True, help="That a job may take.")
+@click.option("--memory", type=POSITIVE, default=8, show_default=True, help="Gigabytes for a job.")
+@click.option("--minutes", type=POSITIVE, default=10, show_default=True, help="For a job.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -87,7 +80,8 @@ def serve(
         raise InputError(f"'glocal serve' needs {', '.join(missing)}; run pip install 'glocal[serve]'.")
     import uvicorn
 
-    from glocal.server.app import create_app, open_stock
+    from glocal.server.app import create_app
+    from glocal.server.catalogue import open_stock
 
     limits = Limits(
         bytes=int(megabytes * 2**20),
@@ -106,12 +100,11 @@ def serve(
         app = create_app(out.absolute(), stock, limits, workers, device, known_as(host, names))
         url = address(listening)
         if not is_loopback(host):
-            say(
-                f"{host} is not loopback: whoever can reach this machine can upload clips and use its processor."
-            )
+            say(f"{host} is not loopback: whoever can reach this machine can give it work.")
         if untrained := [row["name"] for row in stock["models"] if row["weights"] == "random"]:
             say(f"{', '.join(untrained)} has random weights, so what it sees means nothing; see --model.")
-        tell(quiet, f"{url} explains clips; results are kept in {out}. Ctrl-C ends it.")
+        if not quiet:
+            click.echo(f"{url} explains clips; results are kept in {out}. Ctrl-C ends it.")
         config = uvicorn.Config(
             app,
             log_level="warning",

@@ -1,36 +1,24 @@
 """Methods side by side on the same clips, bit by bit, so that a stopped comparison goes on where it was."""
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from typing import Protocol as Typed
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from glocal.attribution.tape import call, find_logits, frozen, to_network
 from glocal.comparison.contenders import CONTROLS
-from glocal.comparison.fingerprint import fingerprint
-from glocal.comparison.measures import Protocol, Question, measure
+from glocal.comparison.measures import Protocol, Question
+from glocal.comparison.one import Keep, One, Picture
 from glocal.comparison.subject import Subject, as_target
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.cost import costs
-from glocal.evaluation.sanity import Explain, label_check, randomisation_check
+from glocal.evaluation.sanity import Explain
 from glocal.models import Model
-
-
-class Keep(Typed):
-    """`get` of `glocal.papers.Cells`: the value of a key, kept from before or computed."""
-
-    def __call__(self, key: Any, compute: Callable[[], Any]) -> Any: ...
-
-
-Picture = Callable[[Subject, npt.NDArray[np.float32]], list[str]]
-"""A clip and attention `(T, H, W)` → pictures of some frames, as addresses for a page."""
 
 
 @dataclass
@@ -70,6 +58,7 @@ def compare(
     draw: Picture,
     *,
     identity: Mapping[str, Any],
+    options: Mapping[str, Mapping[str, Any]] | None = None,
     sanity: int = 0,
     shuffled: nn.Module | None = None,
     shown: int = 3,
@@ -84,6 +73,7 @@ def compare(
         keep: what is measured goes through it; see `Keep`.
         draw: makes the pictures.
         identity: all else that the results follow from, such as the model's weights; part of every key.
+        options: method → its options, which its results follow from too.
         sanity: clips on which the weights are randomised.
         shuffled: the same network trained on random labels, for a second check on these clips.
         shown: clips of which there are pictures.
@@ -108,7 +98,8 @@ def compare(
             if name in found.refused:
                 continue
             bar.set_postfix_str(name)
-            one = _One(question, explain, {**key, "clip": mark, "method": name}, keep)
+            own = dict((options or {}).get(name.partition("@")[0], {}))
+            one = One(question, explain, {**key, "clip": mark, "method": name, "options": own}, keep)
             try:
                 found.results[name].append(one.measures())
                 if place < shown:
@@ -128,7 +119,9 @@ def compare(
         raise InputError("there is no clip that methods could be compared on.")
     explains = {name: explain for name, explain in every.items() if name not in found.refused}
     shape = list(first.clip.shape)
-    found.cost = keep({**key, "cost": sorted(explains), "shape": shape}, lambda: _cost(first, explains))
+    chosen = {method: dict(own) for method, own in (options or {}).items()}
+    cell = {**key, "cost": sorted(explains), "options": chosen, "shape": shape}
+    found.cost = keep(cell, lambda: _cost(first, explains))
     return found
 
 
@@ -141,62 +134,6 @@ def ask(model: Model, subject: Subject, target: str | list[int], protocol: Proto
     return Question(
         model.network, subject, clip, as_target(subject, target, logits).to(clip.device), protocol
     )
-
-
-class _One:
-    """One method on one clip; its attention is computed only if something is not kept from before."""
-
-    def __init__(self, question: Question, explain: Explain, key: dict[str, Any], keep: Keep) -> None:
-        self.question, self.explain, self.key, self.keep = question, explain, key, keep
-        self._attention: Tensor | None = None
-
-    @property
-    def attention(self) -> Tensor:
-        if self._attention is None:
-            q = self.question
-            self._attention = self.explain(q.network, q.clip, q.classes).detach().to(q.clip.device)
-        return self._attention
-
-    def measures(self) -> dict[str, Any]:
-        def compute() -> dict[str, Any]:
-            return measure(self.question, self.explain, self.attention)
-
-        value: dict[str, Any] = self.keep(self.key, compute)
-        return {**value, "cells": np.asarray(value["cells"], np.uint16)}
-
-    def pictures(self, draw: Picture) -> list[str]:
-        value: list[str] = self.keep(
-            {**self.key, "of": "pictures"}, lambda: draw(self.question.subject, frames_of(self.attention))
-        )
-        return value
-
-    def sanity(self, draw: Picture) -> dict[str, Any]:
-        def compute() -> dict[str, Any]:
-            q = self.question
-            alike, pictures = {}, {}
-            for step in randomisation_check(q.network, q.clip, q.classes, self.explain):
-                alike[step.part] = {name: float(values[0]) for name, values in step.alike.items()}
-                maps = frames_of(torch.from_numpy(step.attention))
-                pictures[step.part] = draw(q.subject, maps)[len(maps) > 1 and 2]
-            return {"alike": alike, "pictures": pictures}
-
-        value: dict[str, Any] = self.keep({**self.key, "of": "sanity"}, compute)
-        return value
-
-    def labels(self, other: nn.Module) -> dict[str, float]:
-        def compute() -> dict[str, float]:
-            q = self.question
-            alike = label_check(q.network, other, q.clip, q.classes, self.explain)
-            return {name: float(values[0]) for name, values in alike.items()}
-
-        value: dict[str, float] = self.keep({**self.key, "of": f"labels {fingerprint(other)}"}, compute)
-        return value
-
-
-def frames_of(attention: Tensor) -> npt.NDArray[np.float32]:
-    """`(1, T, H, W)` or `(1, H, W)` → `(T, H, W)`."""
-    maps = attention[0].float().cpu().numpy()
-    return maps if maps.ndim == 3 else maps[None]
 
 
 def _refuse(found: Found, name: str, problem: Exception, contenders: Mapping[str, Explain]) -> None:

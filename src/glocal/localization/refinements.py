@@ -100,7 +100,7 @@ def highlight(attention: Map, figure: npt.NDArray[np.bool_]) -> Map:
 
 
 REFINEMENTS: dict[str, Refinement] = {"flow": flow, "guided": guided, "grabcut": grabcut, "link": link}
-"""Name → function, in the order in which they do best together."""
+"""Name → function."""
 
 
 def refine(

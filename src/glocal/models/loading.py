@@ -45,8 +45,8 @@ def load_model(
             `labels` and `clip` only.
         weights: a name such as `kinetics400`, which is downloaded once; or a packaged network; or the path of
             a checkpoint of this network, of the image network that it inflates, or of the backbone of a gated
-            network or an ST-ABN; for several streams, the paths of their checkpoints, as a sequence or joined by commas;
-            None for random weights.
+            network or an ST-ABN; for several streams, the paths of their checkpoints, as a sequence or joined
+            by commas; None for random weights.
         labels: class names, or a file with one a line, or the name of a packaged list. By default they are on
             the checkpoint's card, or follow from the number of classes.
         classes: number of classes. By default that of `labels`, else the checkpoint's, else the published

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ PUPPETS = 200
 """Clips of puppets unless `--clips` says otherwise."""
 FITTED = 64
 """Clips of puppets to which the fixed box is fitted."""
+ENOUGH = 5000
+"""Frames to which it is fitted."""
 PRESENT = ("idle", "motion")
 """Distractors of puppets, in turn: there always is one."""
 
@@ -50,7 +51,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """Clips to be measured on, and the boxes, as shares of the frame's sides, to which the fixed box is fitted."""
+    """Clips to be measured on, and boxes as shares of the sides, to which the fixed box is fitted."""
 
     clips: Sequence[Example]
     fitting: Callable[[], list[npt.NDArray[np.float64]]]
@@ -128,7 +129,8 @@ def _records(context: Context, root: Path) -> Examples:
 
     def fitting() -> list[npt.NDArray[np.float64]]:
         train = dataset.listing(root, "train", **options) if "train" in (dataset.splits or ()) else []
-        return list(islice(_shares([r for r in train if r.boxes] or records), 100_000))[::20]
+        frames = list(_shares([r for r in train if r.boxes] or records))
+        return frames[:: -(-len(frames) // ENOUGH)]
 
     return Examples(
         [_example(record, root) for record in records],
@@ -158,9 +160,12 @@ def _stamp(path: Path) -> list[int]:
 
 def _shares(records: Sequence[Record]) -> Iterator[npt.NDArray[np.float64]]:
     for record in records:
-        if record.size is not None:
-            for boxes in record.boxes.values():
-                yield np.array(boxes, float) / _sides(*record.size)
+        size = record.size
+        if size is None:
+            video = read_video(record.path)
+            size = (video.width, video.height)
+        for boxes in record.boxes.values():
+            yield np.array(boxes, float) / _sides(*size)
 
 
 def _sides(width: int, height: int) -> npt.NDArray[np.float64]:

@@ -29,9 +29,17 @@ from glocal.video.clipform import Crop
 from glocal.video.video import Frame
 
 log = logging.getLogger("glocal.papers")
-OPTIONS: Mapping[str, Any] = {"target": "", "refined": True, "crop": "full", "every": 1, "fold": 1}
+OPTIONS: Mapping[str, Any] = {
+    "target": "",
+    "refined": True,
+    "sizes": False,
+    "crop": "full",
+    "every": 1,
+    "fold": 1,
+}
 """What a localization table can be asked for: the class that is explained, true or top1 (by default the true
-one for puppets); whether to refine too; full or center; every so many frames; the division into splits."""
+one for puppets); whether to refine too, and to tell small actors from large ones; full or center; every so
+many frames; the division into splits."""
 
 
 @dataclass(frozen=True)
@@ -100,23 +108,22 @@ def localize(
         f"the paper's figures are of {origin}",
         *([f"{len(lost)} clips could not be read and are left out"] if lost else []),
     ]
-    return _table(model, rows, measure, seen, published, notes)
+    halves = sorted(seen, key=lambda clip: clip.area)
+    groups: dict[str, Sequence[Seen]] = {"": seen}
+    if context.options["sizes"] and len(seen) > 1:
+        groups |= {"smaller actors": halves[: len(seen) // 2], "larger actors": halves[len(seen) // 2 :]}
+    return _table(list(model.layers), rows, measure, groups, published, notes)
 
 
 def _table(
-    model: Model,
+    names: Sequence[str],
     rows: Sequence[Way],
     measure: Measure,
-    seen: Sequence[Seen],
+    groups: Mapping[str, Sequence[Seen]],
     published: Mapping[str, Mapping[str, float]],
     notes: Sequence[str],
 ) -> Rows:
-    names = list(model.layers)
     titles = {row_name(way): way.title(names) for way in rows}
-    halves = sorted(seen, key=lambda clip: clip.area)
-    groups = {"": seen}
-    if len(seen) > 1:
-        groups |= {"smaller actors": halves[: len(seen) // 2], "larger actors": halves[len(seen) // 2 :]}
     found: list[Row] = []
     for group, clips in groups.items():
         refined = {name for clip in clips for name in clip.seconds}
@@ -129,7 +136,7 @@ def _table(
                 values["ms a frame"] = 1e3 * float(np.mean([clip.seconds[name] for clip in clips]))
             paper = published.get(name, {}) if not group else {}
             found.append(Row(titles.get(name, name), values, paper, name not in titles, group))
-    extra = ["gain", "ms a frame"] if any(clip.seconds for clip in seen) else []
+    extra = ["gain", "ms a frame"] if any(clip.seconds for clip in groups[""]) else []
     return Rows([*measure.columns, *extra], found, measure.judge, notes)
 
 

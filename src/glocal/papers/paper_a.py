@@ -91,7 +91,7 @@ def _images(context: Context) -> Rows:
 def _table(
     number: int, title: str, run: Callable[[Context], Rows], data: Mapping[str, str] = VIDEOS
 ) -> Table:
-    return Table(f"paper-a/{number}", title, data, run, OPTIONS)
+    return Table(f"paper-a/{number}", title, data, run, {**OPTIONS, "sizes": number == 6})
 
 
 TABLES = (

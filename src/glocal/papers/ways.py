@@ -58,6 +58,7 @@ def ways(layers: int, refined: bool) -> list[Way]:
         found += [Way("gradcam", chosen, "sum") for chosen in (*sets, every)]
         found += [Way("3dcam", chosen, "sum") for chosen in (*sets, every)]
         found += [Way("3dcam", every, how) for how in ("mean", "max", "auto")]
+        found.append(Way("gradcam", every, "auto"))
     if refined:
         found += [base_of(layers, (name,)) for name in REFINEMENTS]
         found.append(base_of(layers, tuple(REFINEMENTS)))
@@ -66,7 +67,7 @@ def ways(layers: int, refined: bool) -> list[Way]:
 
 def base_of(layers: int, refinements: tuple[str, ...] = ()) -> Way:
     """The row that refinements start from."""
-    return Way("3dcam", tuple(range(layers)), "sum" if layers > 1 else "", refinements)
+    return Way("3dcam", tuple(range(layers)), "auto" if layers > 1 else "", refinements)
 
 
 @dataclass(frozen=True)

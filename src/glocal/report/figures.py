@@ -94,7 +94,7 @@ def temporal_figure(
     plain = list(video.frames_at(frames))
     highest = float(explanation.temporal.max()) or 1.0
     weights = [float(explanation.temporal[frame]) / highest for frame in frames]
-    rows = [
+    rows: list[Row | Bar] = [
         Row("frames", plain),
         Bar("temporal\nattention", weights),
         Row("spatial\nattention", _drawn(plain, explanation, frames, style, own_scale=True)),

@@ -150,7 +150,7 @@ def _hash(text: str) -> str:
 
 
 def _package_text(name: str) -> str:
-    return package_files(__package__).joinpath("web", name).read_text("utf-8")
+    return package_files(__package__).joinpath("web").joinpath(name).read_text("utf-8")
 
 
 def _template() -> jinja2.Template:

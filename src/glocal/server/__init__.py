@@ -1,1 +1,1 @@
-"""The web page: a clip is uploaded, explained in a process of its own, and its report stays at its address."""
+"""The web page: clips are uploaded and explained, each in a process of its own."""

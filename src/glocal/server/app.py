@@ -1,25 +1,20 @@
 """The server: its pages, its JSON API, and what starts and ends with it."""
 
 import shutil
-import threading
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import asdict
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException as AnyHTTPException
 
 from glocal import __version__
-from glocal.errors import InputError
+from glocal.server.catalogue import add_catalogue, sample_names
 from glocal.server.child import Child
-from glocal.server.door import FILE_POLICY, PAGE_POLICY, REPORT_POLICY, Door
+from glocal.server.door import FILE_POLICY, REPORT_POLICY, Door
 from glocal.server.form import (
     MEDIA_TYPES,
     ErrorView,
@@ -30,39 +25,15 @@ from glocal.server.form import (
     request_schema,
     task_of,
 )
-from glocal.server.jobs import Busy, Job, Jobs
+from glocal.server.job import Job
+from glocal.server.jobs import BusyError, Jobs
 from glocal.server.limits import Limits, Rate
+from glocal.server.pages import add_errors, add_pages
 from glocal.server.sniff import NEEDED, is_media
-from glocal.server.task import SAMPLES, Offer
 from glocal.server.upload import drain, receive_form, too_large
-
-PAGES = {
-    "": ("index.html", "text/html; charset=utf-8"),
-    "page.css": ("page.css", "text/css; charset=utf-8"),
-    "page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "icon.svg": ("icon.svg", "image/svg+xml"),
-}
-PATIENCE = 600.0
-"""Seconds in which the models must be loaded when the server starts."""
 
 FREE = 2
 """So many times an upload's limit must be free on the disk."""
-
-
-def open_stock(offers: Sequence[Offer], device: str, limits: Limits) -> dict[str, Any]:
-    """The models, each loaded once, and the methods that the server offers; see `stock.stock`.
-
-    Raises:
-        InputError: a model cannot be loaded.
-    """
-    child = Child("glocal.server.stock:run_stock", tuple(offers), device, limits)
-    try:
-        *_, found = child.messages(PATIENCE)
-    finally:
-        child.close()
-    if found.pop("state") != "done":
-        raise InputError(found["error"])
-    return found
 
 
 def create_app(
@@ -107,42 +78,15 @@ def create_app(
         responses={422: {"model": ErrorView}},
     )
     app.add_middleware(Door, hosts=hosts)
-    _add_errors(app)
-    _add_pages(app)
+    add_errors(app)
+    add_pages(app)
+    add_catalogue(app, stock, limits, sample_folder)
 
     def find(request: Request, identity: str) -> Job:
         job: Job | None = request.app.state.jobs.get(identity)
         if job is None:
             raise HTTPException(404, "There is no such result; it may have been removed.")
         return job
-
-    @app.get("/api/models")
-    def models() -> list[dict[str, Any]]:
-        """The models, the default first, with their layers and classes."""
-        return [{key: row[key] for key in row if key != "offer"} for row in stock["models"]]
-
-    @app.get("/api/methods")
-    def methods() -> list[dict[str, str]]:
-        """The attribution methods, with their papers and costs."""
-        found: list[dict[str, str]] = stock["methods"]
-        return found
-
-    @app.get("/api/limits")
-    def allowed() -> dict[str, float]:
-        """What is taken: bytes, seconds and frames of a clip, pixels of a frame, jobs a minute."""
-        names = ("bytes", "seconds", "frames", "pixels", "rate")
-        return {name: value for name, value in asdict(limits).items() if name in names}
-
-    @app.get("/api/samples")
-    def samples() -> list[str]:
-        """Names of the sample clips, see /samples/{name}.mp4 and .jpg."""
-        return [name for name in SAMPLES if (sample_folder / f"{name}.jpg").exists()]
-
-    @app.get("/samples/{name}.{kind}", include_in_schema=False)
-    def sample(name: str, kind: str) -> FileResponse:
-        if name not in samples() or kind not in ("mp4", "jpg"):
-            raise HTTPException(404, "There is no such sample.")
-        return FileResponse(sample_folder / f"{name}.{kind}", media_type=MEDIA_TYPES[kind])
 
     @app.post(
         "/api/jobs",
@@ -160,7 +104,7 @@ def create_app(
         try:
             with request.app.state.jobs.place():
                 return await take(request)
-        except Busy:
+        except BusyError:
             await drain(request, limits)
             sentence = "Too many clips wait already; try again in a minute."
             raise HTTPException(503, sentence, {"Retry-After": "60"}) from None
@@ -171,8 +115,9 @@ def create_app(
             if (clip is None) == (not question.sample):
                 raise HTTPException(422, "Give either a file as video, or the name of a sample.")
             if clip is None:
-                if question.sample not in samples():
-                    raise HTTPException(422, f"There is no such sample, only {', '.join(samples())}.")
+                names = sample_names(sample_folder)
+                if question.sample not in names:
+                    raise HTTPException(422, f"There is no such sample, only {', '.join(names)}.")
                 name = f"{question.sample}.mp4"
                 task = task_of(question, name, stock, device)
                 return await run_in_threadpool(add_sample, request.app.state.jobs, task, name)
@@ -215,7 +160,7 @@ def create_app(
 
     @app.get("/api/jobs/{identity}/report.{kind}", responses={404: {"model": ErrorView}})
     def report(request: Request, identity: str, kind: Kind) -> FileResponse:
-        """The result: `html` the report, `json` facts and boxes, `npz` attention, `mp4` overlay, `jpg` a picture."""
+        """The result: `html` the report, `json` facts, `npz` attention, `mp4` or `png` the overlay."""
         found = find(request, identity)
         name = report_name(kind)
         if name not in found.result.get("files", ()):
@@ -243,29 +188,3 @@ def view(jobs: Jobs, job: Job) -> JobView:
         **job.progress,
         **job.result,
     )
-
-
-def _add_errors(app: FastAPI) -> None:
-    """Every error is a sentence."""
-
-    @app.exception_handler(AnyHTTPException)
-    async def refused(request: Request, error: AnyHTTPException) -> Response:
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
-        return JSONResponse({"error": "The address is wrong."}, 404)
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, error: Exception) -> Response:
-        return JSONResponse({"error": "The server failed; try again."}, 500)
-
-
-def _add_pages(app: FastAPI) -> None:
-    def serve(name: str, media_type: str) -> Callable[[], Response]:
-        content = package_files(__package__).joinpath("web", name).read_bytes()
-        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
-        return lambda: Response(content, media_type=media_type, headers=headers)
-
-    for path, (name, media_type) in PAGES.items():
-        app.add_api_route(f"/{path}", serve(name, media_type), include_in_schema=False)

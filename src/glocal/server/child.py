@@ -4,6 +4,7 @@ import importlib
 import json
 import multiprocessing
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,17 +12,20 @@ from typing import Any
 LONGEST = 1 << 24
 """Bytes of one message."""
 
+GRACE = 2.0
+"""Seconds in which a process may clean up after its last message."""
+
 # Each process is forked from one that has only imported what the work needs: it starts at once, and nothing
 # that another job left behind, or that the server knows, is in it.
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["glocal.server.work"])
 
-_DEATHS = {
-    signal.SIGXCPU: "it took more computing time than a job may take; give a shorter clip or a cheaper method",
+_DEATHS: dict[int, str] = {
+    signal.SIGXCPU: "it took more computing time than a job may take; give a shorter clip",
     signal.SIGKILL: "it was stopped, probably because the machine ran out of memory; give a smaller clip",
     signal.SIGXFSZ: "its results are larger than a job may write; give a shorter clip",
 }
-_CRASH = "the program that decodes and explains it crashed: the file is probably damaged; convert it to MP4 (H.264)"
+_CRASH = "the program crashed over it; the file is probably damaged, so convert it to MP4 (H.264)"
 
 
 class Child:
@@ -29,8 +33,8 @@ class Child:
 
     `work` is `module:function`, which only the process imports: the server itself needs no PyTorch.
 
-    Its messages are JSON rather than pickles, since a pickle from a process that a hostile file has taken over
-    would take over the server too.
+    Its messages are JSON rather than pickles, since a pickle from a process that a hostile file has taken
+    over would take over the server too.
     """
 
     def __init__(self, work: str, *arguments: Any) -> None:
@@ -48,13 +52,16 @@ class Child:
         try:
             while self._ours.poll(max(0.0, deadline - time.monotonic())):
                 message = json.loads(self._ours.recv_bytes(LONGEST))
+                ended = "state" in message
                 yield message
-                if "state" in message:
+                if ended:
+                    self._process.join(GRACE)
                     return
             reason = f"it took longer than the {seconds:g} seconds that a job may take; give a shorter clip"
         except EOFError:
             self._process.join()
-            reason = _DEATHS.get(signal.Signals(-min(0, self._process.exitcode or 0) or 1), _CRASH)
+            print(f"glocal: a job ended with exit code {self._process.exitcode}.", file=sys.stderr)
+            reason = _DEATHS.get(-(self._process.exitcode or 0), _CRASH)
         except (ValueError, OSError):
             reason = _CRASH
         yield {"state": "failed", "error": f"The clip could not be explained: {reason}."}

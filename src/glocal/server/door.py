@@ -13,8 +13,8 @@ PAGE_POLICY = (
     "require-trusted-types-for 'script'"
 )
 REPORT_POLICY = "sandbox allow-scripts allow-downloads; frame-ancestors 'none'"
-"""A report brings a stricter policy of its own, and is shown apart from the server's pages: whatever ran in it
-could neither read the history of a browser nor speak for it."""
+"""A report brings a stricter policy of its own, and is shown apart from the server's pages: whatever ran in
+it could neither read the history of a browser nor speak for it."""
 
 FILE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 

@@ -1,5 +1,6 @@
 """What a client can ask for, and what it is told: the types of the JSON API."""
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from fastapi import HTTPException
@@ -118,12 +119,10 @@ def printable(name: str) -> str:
     return shown if len(shown) <= NAME_LENGTH else f"{shown[: NAME_LENGTH - 9]}…{shown[-8:]}"
 
 
-def _one_of(name: str, known: Any, what: str) -> str:
+def _one_of(name: str, known: Collection[str], what: str) -> str:
     if name not in known:
-        names = ", ".join(known)
-        raise HTTPException(
-            422, f"There is no {what} '{name[:60]}'.{nearest(name, list(known))} Give one of {names}."
-        )
+        hint, names = nearest(name, list(known)), ", ".join(known)
+        raise HTTPException(422, f"There is no {what} '{name[:60]}'.{hint} Give one of {names}.")
     return name
 
 
@@ -136,11 +135,8 @@ def _target(target: str, labels: list[str]) -> str:
         return folded[target.casefold()]
     if target in TOP and int(target[3:]) <= len(labels):
         return target
-    hint = nearest(target, labels)
-    raise HTTPException(
-        422,
-        f"The model has no class '{target[:60]}'.{hint} Give one of its {len(labels)} labels or {TOP[0]} to {TOP[-1]}.",
-    )
+    sentence = f"The model has no class '{target[:60]}'.{nearest(target, labels)}"
+    raise HTTPException(422, f"{sentence} Give one of its {len(labels)} labels, or {TOP[0]} to {TOP[-1]}.")
 
 
 def report_name(kind: Kind) -> str:

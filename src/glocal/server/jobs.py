@@ -1,58 +1,28 @@
-"""The jobs: those that wait, run and are done, and the folder in which results stay."""
+"""The queue: jobs wait, run one after another, each in a process of its own, and are done."""
 
 import contextlib
-import fcntl
-import json
-import re
 import secrets
 import shutil
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from glocal.errors import InputError
-from glocal.files import atomic_path, writing
 from glocal.server.child import Child
+from glocal.server.job import Job, claim, take_up
 from glocal.server.limits import Limits
 from glocal.server.task import UPLOAD, Task
 
 WORK = "glocal.server.work:run_task"
-RECORD = "job.json"
-LOCK = ".lock"
-NAME = re.compile(r"[A-Za-z0-9_-]{32}")
 REMEMBERED = 3600.0
 """Seconds for which the sentence of a failed job can be read; its files are gone at once."""
 
 
-class Busy(Exception):
+class BusyError(Exception):
     """As many jobs wait as may."""
-
-
-@dataclass(eq=False)
-class Job:
-    """One clip and what became of it.
-
-    Attributes:
-        id: 192 random bits; whoever has it can see and remove the job.
-        state: `queued`, `running`, `done` or `failed`.
-        progress: `stage`, and `done` of `total` where the stage can be counted.
-        result: of a job that is done, see `work.explain_clip`; of one that failed, `error`.
-    """
-
-    id: str
-    folder: Path
-    task: Task
-    created: float
-    state: str = "queued"
-    progress: dict[str, Any] = field(default_factory=dict)
-    result: dict[str, Any] = field(default_factory=dict)
-    ended: float = 0.0
-    child: Child | None = None
-    removed: bool = False
 
 
 class Jobs:
@@ -69,13 +39,12 @@ class Jobs:
 
     def __init__(self, folder: Path, limits: Limits, workers: int, work: str = WORK) -> None:
         self._folder, self._limits, self._work = folder, limits, work
-        self._jobs: dict[str, Job] = {}
         self._queue: deque[Job] = deque()
         self._uploads = 0
         self._closed = False
         self._changed = threading.Condition()
-        self._lock = self._claim()
-        self._take_up()
+        self._lock = claim(folder)
+        self._jobs = {job.id: job for job in take_up(folder)}
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
         for thread in self._threads:
             thread.start()
@@ -85,11 +54,11 @@ class Jobs:
         """A place in the queue for an upload while it arrives.
 
         Raises:
-            Busy: there is none.
+            BusyError: there is none.
         """
         with self._changed:
             if self._closed or self._uploads + len(self._queue) >= self._limits.waiting:
-                raise Busy
+                raise BusyError
             self._uploads += 1
         try:
             yield
@@ -103,7 +72,7 @@ class Jobs:
         job = Job(identity, self._folder / identity, task, time.time())
         job.folder.mkdir(mode=0o700)
         try:
-            self._write(job)
+            job.write()
             with open(job.folder / UPLOAD, "xb") as file:
                 shutil.copyfileobj(clip, file, 1 << 20)
         except BaseException:
@@ -165,70 +134,39 @@ class Jobs:
                 job.state = "running"
             try:
                 self._run(job)
-            except OSError as error:
-                self._end(job, "failed", {"error": f"The server cannot work on it now ({error.strerror})."})
+            except Exception:
+                traceback.print_exc()
+                self._end(job, {"state": "failed", "error": "The server cannot work on it now; try again later."})
+            finally:
+                if job.removed or job.state == "failed":
+                    shutil.rmtree(job.folder, ignore_errors=True)
 
     def _run(self, job: Job) -> None:
-        child = Child(self._work, str(job.folder), job.task, self._limits)
-        try:
+        with contextlib.closing(Child(self._work, str(job.folder), job.task, self._limits)) as child:
             with self._changed:
                 job.child = child
                 if job.removed:
                     child.kill()
-            for message in child.messages(self._limits.wall):
-                if "state" in message:
-                    state = str(message.pop("state"))
-                    self._end(job, state, message)
-                else:
-                    job.progress = message
-        finally:
-            with self._changed:
-                job.child = None
-            child.close()
-            if job.removed or job.state == "failed":
-                shutil.rmtree(job.folder, ignore_errors=True)
+            try:
+                for message in child.messages(self._limits.wall):
+                    if "state" in message:
+                        self._end(job, message)
+                    else:
+                        job.progress = message
+            finally:
+                with self._changed:
+                    job.child = None
 
-    def _end(self, job: Job, state: str, result: dict[str, Any]) -> None:
+    def _end(self, job: Job, message: dict[str, Any]) -> None:
+        state = message["state"]
         with self._changed:
             if job.removed:
                 return
-            job.state, job.result, job.progress, job.ended = state, result, {}, time.time()
+            job.state, job.progress, job.ended = state, {}, time.time()
+            job.result = {key: value for key, value in message.items() if key != "state"}
             if state == "done":
                 (job.folder / UPLOAD).unlink(missing_ok=True)
-                self._write(job)
-        if state == "failed":
-            shutil.rmtree(job.folder, ignore_errors=True)
-
-    def _write(self, job: Job) -> None:
-        record = {"state": job.state, "created": job.created, "task": asdict(job.task), "result": job.result}
-        with atomic_path(job.folder / RECORD) as temporary:
-            temporary.write_text(json.dumps(record, ensure_ascii=False), "utf-8")
-
-    def _claim(self) -> BinaryIO:
-        with writing(self._folder / LOCK):
-            file = open(self._folder / LOCK, "wb")  # noqa: SIM115 (held while the server runs)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            raise InputError(
-                f"another server keeps its results in {self._folder}; stop it or choose another --out."
-            ) from None
-        return file
-
-    def _take_up(self) -> None:
-        for folder in self._folder.iterdir():
-            record = folder / RECORD
-            if not NAME.fullmatch(folder.name) or not record.is_file():
-                continue
-            found = json.loads(record.read_text("utf-8"))
-            if found["state"] == "done":
-                task = Task.read(found["task"])
-                self._jobs[folder.name] = Job(
-                    folder.name, folder, task, found["created"], "done", result=found["result"]
-                )
-            else:
-                shutil.rmtree(folder, ignore_errors=True)
+                job.write()
 
     def _forget(self) -> None:
         old = time.time() - REMEMBERED

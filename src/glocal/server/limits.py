@@ -40,7 +40,7 @@ class Limits:
     def confine(self) -> None:
         """Hold the calling process to these limits, for good."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        # private writable memory: what a process really allocates, without the address space that CUDA reserves
+        # what a process allocates, without the address space that CUDA reserves
         _lower(resource.RLIMIT_DATA, self.memory)
         _lower(resource.RLIMIT_CPU, int(self.wall * (self.threads + 1)))
         _lower(resource.RLIMIT_FSIZE, max(2**30, 4 * self.bytes))

@@ -54,7 +54,7 @@ def run(context: Context) -> Rows:
     notes.append(
         f"{', '.join(CONTROLS)} ask no network: a method that gains no more than they do shows no effect."
     )
-    return table(values, COLUMNS, notes=notes)
+    return table(values, COLUMNS, notes=notes, controls=list(CONTROLS))
 
 
 def both_ways(network: nn.Module, scene: Scene, explain: Explain) -> dict[str, float]:

@@ -145,6 +145,7 @@ def table(
     trivial: dict[str, dict[str, float]] | None = None,
     groups: dict[str, str] | None = None,
     notes: Sequence[str] = (),
+    controls: Sequence[str] = (),
 ) -> Rows:
     """Row → one mapping of columns to figures a clip, as means; their 95 % intervals are the notes.
 
@@ -154,13 +155,14 @@ def table(
         trivial: rows that look at no network.
         groups: row → its group.
         notes: more of them.
+        controls: rows that look at no network either.
     """
     rows, below = [], [f"{name}: {text}." for name, text in columns.items()]
     for row, clips in values.items():
         found = {name: bootstrap([clip[name] for clip in clips]) for name in columns}
         defined = {name: interval for name, interval in found.items() if interval.mean == interval.mean}
         means = {name: interval.mean for name, interval in defined.items()}
-        rows.append(Row(row, means, group=(groups or {}).get(row, "")))
+        rows.append(Row(row, means, trivial=row in controls, group=(groups or {}).get(row, "")))
         ranges = [f"{name} {i.low:.3f} to {i.high:.3f}" for name, i in defined.items()]
         below.append(f"{row}, {len(clips)} clips, 95 % intervals: {', '.join(ranges)}.")
     rows += [Row(name, figures, trivial=True) for name, figures in (trivial or {}).items()]

@@ -1,0 +1,270 @@
+"use strict";
+
+const KEPT = "glocal-results";
+const POLL_MS = 700;
+const $ = id => document.getElementById(id);
+let clip = null; // {file} or {sample}
+let models = [], methods = [], limits = {};
+const shown = new Map(); // id → {element, state}
+
+const kept = () => { try { return JSON.parse(localStorage.getItem(KEPT)) || []; } catch { return []; } };
+const keep = ids => { try { localStorage.setItem(KEPT, JSON.stringify(ids)); } catch { /* private windows */ } };
+
+async function get(address) {
+  const answer = await fetch(address);
+  if (!answer.ok) throw Object.assign(new Error(answer.statusText), {status: answer.status});
+  return answer.json();
+}
+
+function option(value, text = value) {
+  const made = document.createElement("option");
+  made.value = value;
+  made.textContent = text;
+  return made;
+}
+
+function group(label, options) {
+  const made = document.createElement("optgroup");
+  made.label = label;
+  made.append(...options);
+  return made;
+}
+
+function say(sentence) { $("problem").textContent = sentence; }
+
+/* The question */
+
+function chooseModel() {
+  const model = models.find(m => m.name === $("model").value);
+  const trained = model.weights === "random" ? "untrained: what it sees means nothing" : "trained";
+  const takes = model.image ? "images" : `${model.frames} frames`;
+  $("model-about").textContent = `${model.labels.length} classes · ${takes} of ${model.size}×${model.size} · ${trained}`;
+  const before = $("target").value;
+  const top = [["top1", "its best class"], ["top3", "its best 3 classes"], ["top5", "its best 5 classes"]];
+  $("target").replaceChildren(
+    group("What the model decides", top.filter(([name]) => name.slice(3) <= model.labels.length).map(([v, t]) => option(v, t))),
+    group("A class of your choice", model.labels.map((label, index) => option(String(index), label))));
+  $("target").value = before || "top3";
+  if (!$("target").value) $("target").value = "top1";
+  $("layers").replaceChildren(...model.layers.map(name => {
+    const label = document.createElement("label"), box = document.createElement("input");
+    box.type = "checkbox";
+    box.checked = true;
+    box.value = name;
+    label.append(box, ` ${name}`);
+    return label;
+  }));
+}
+
+function chooseMethod() {
+  const method = methods.find(m => m.name === $("method").value);
+  $("method-about").textContent = `${method.paper}. Needs ${method.needs}; ${method.cost}.`;
+}
+
+function chooseClip(chosen) {
+  say("");
+  if (chosen.file && chosen.file.size > limits.bytes) {
+    say(`The file is larger than the ${Math.round(limits.bytes / 2 ** 20)} MB that are taken here.`);
+    return;
+  }
+  clip = chosen;
+  const video = $("preview"), still = $("still");
+  if (video.src) URL.revokeObjectURL(video.src);
+  video.hidden = still.hidden = true;
+  video.onloadeddata = () => { video.hidden = false; video.play().catch(() => {}); };
+  video.src = chosen.file ? URL.createObjectURL(chosen.file) : `samples/${encodeURIComponent(chosen.sample)}.mp4`;
+  $("prompt").textContent = chosen.file ? chosen.file.name : `Sample: ${chosen.sample}`;
+  for (const button of $("samples").children) button.setAttribute("aria-pressed", String(button.dataset.name === chosen.sample));
+  $("go").disabled = false;
+}
+
+function form() {
+  const data = new FormData();
+  for (const name of ["model", "target", "method", "aggregate"]) data.set(name, $(name).value);
+  data.set("counterfactual", String($("counterfactual").checked));
+  const boxes = [...$("layers").querySelectorAll("input")], chosen = boxes.filter(box => box.checked);
+  if (chosen.length < boxes.length) data.set("layers", chosen.map(box => box.value).join(","));
+  if (clip.sample) data.set("sample", clip.sample);
+  else data.set("video", clip.file);
+  return data;
+}
+
+function send(data, progressed) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "api/jobs");
+    request.responseType = "json";
+    request.upload.onprogress = event => event.lengthComputable && progressed(event.loaded / event.total);
+    request.onload = () => request.status === 202 ? resolve(request.response)
+      : reject(new Error(request.response?.error || `The server answers ${request.status}.`));
+    request.onerror = () => reject(new Error("The upload did not reach the server; try again."));
+    request.send(data);
+  });
+}
+
+async function ask(event) {
+  event.preventDefault();
+  if (!clip) return;
+  if (!$("layers").querySelector("input:checked")) { say("Choose at least one layer."); return; }
+  say("");
+  $("go").disabled = true;
+  try {
+    const job = await send(form(), share => { $("go").textContent = `Uploading ${Math.round(100 * share)} %`; });
+    keep([job.id, ...kept()]);
+    show(job);
+    poll();
+  } catch (error) {
+    say(error.message);
+  } finally {
+    $("go").textContent = "Explain";
+    $("go").disabled = false;
+  }
+}
+
+/* The results */
+
+function show(job) {
+  let entry = shown.get(job.id);
+  if (!entry) {
+    const element = $("result").content.firstElementChild.cloneNode(true);
+    element.dataset.id = job.id;
+    element.querySelector(".remove").onclick = () => remove(job.id);
+    element.querySelector(".copy").onclick = () => copy(job.id);
+    entry = {element, job};
+    shown.set(job.id, entry);
+    const after = [...shown.values()].filter(e => e.job.created < job.created).sort((a, b) => b.job.created - a.job.created)[0];
+    $("results").insertBefore(element, after ? after.element : null);
+    $("none").hidden = true;
+  }
+  entry.job = job;
+  const {element} = entry, find = selector => element.querySelector(selector);
+  const base = `api/jobs/${job.id}`, done = job.state === "done", active = job.state === "queued" || job.state === "running";
+  element.className = `result ${job.state}`;
+  find("h3").textContent = job.name;
+  state(find(".state"), job);
+  const bar = find("progress");
+  bar.hidden = !active;
+  bar.setAttribute("aria-label", `Progress of ${job.name}`);
+  if (job.total) bar.value = job.done / job.total;
+  else bar.removeAttribute("value");
+  const asked = new Date(1000 * job.created).toLocaleString([], {dateStyle: "medium", timeStyle: "short"});
+  find(".about > .sub").textContent = `${job.model} · ${job.method} · ${asked}`;
+  find(".remove").textContent = active ? "Cancel" : "Remove";
+  find(".copy").hidden = !done;
+  find(".open").hidden = !done;
+  if (!done) return;
+  find(".poster").href = find(".open").href = `${base}/report.html`;
+  if (!find("img").hasAttribute("src")) find("img").src = `${base}/report.jpg`;
+  for (const link of element.querySelectorAll("[data-kind]")) {
+    const name = `report.${link.dataset.kind}`;
+    link.hidden = !job.files.includes(name);
+    link.href = `${base}/${name}`;
+    link.download = `${job.name.replace(/\.\w+$/, "")}-attention.${link.dataset.kind}`;
+  }
+}
+
+function state(place, job) {
+  if (job.state === "queued") place.textContent = job.ahead ? `Waiting, ${job.ahead} before it` : "Waiting, next in line";
+  else if (job.state === "running") place.textContent = (job.stage || "Starting") + (job.total > 1 ? `, ${job.done} of ${job.total} windows` : "") + " …";
+  else if (job.state === "failed") place.textContent = job.error;
+  else {
+    const label = document.createElement("b");
+    label.textContent = job.prediction.label;
+    place.replaceChildren("The model sees ", label, ` (${(100 * job.prediction.score).toFixed(0)} %)`);
+    if (job.target.counterfactual) place.append(`; against “${job.target.label}”`);
+    else if (job.target.index !== job.prediction.index) place.append(`; asked about “${job.target.label}”`);
+  }
+}
+
+function drop(id) {
+  shown.get(id)?.element.remove();
+  shown.delete(id);
+  keep(kept().filter(other => other !== id));
+  $("none").hidden = shown.size > 0;
+}
+
+async function remove(id) {
+  try {
+    const answer = await fetch(`api/jobs/${id}`, {method: "DELETE"});
+    if (answer.ok || answer.status === 404) drop(id);
+  } catch {
+    $("unreachable").hidden = false;
+  }
+}
+
+async function copy(id) {
+  const button = shown.get(id).element.querySelector(".copy");
+  const address = new URL(`api/jobs/${id}/report.html`, location.href).href;
+  try {
+    await navigator.clipboard.writeText(address);
+    button.textContent = "Copied";
+  } catch {
+    prompt("The address of this result:", address);
+  }
+}
+
+let polling = false;
+async function poll() {
+  if (polling) return;
+  polling = true;
+  for (;;) {
+    const active = [...shown.values()].filter(({job}) => job.state === "queued" || job.state === "running");
+    if (!active.length) break;
+    for (const {job} of active) await refresh(job.id);
+    await new Promise(wake => setTimeout(wake, POLL_MS));
+  }
+  polling = false;
+}
+
+async function refresh(id) {
+  try {
+    const job = await get(`api/jobs/${id}`);
+    $("unreachable").hidden = true;
+    if (kept().includes(id)) show(job);
+  } catch (error) {
+    if (error.status === 404) drop(id);
+    else $("unreachable").hidden = false;
+  }
+}
+
+/* Start */
+
+async function samples() {
+  const names = await get("api/samples").catch(() => []);
+  for (const name of names) {
+    if ([...$("samples").children].some(button => button.dataset.name === name)) continue;
+    const button = document.createElement("button"), picture = document.createElement("img");
+    button.type = "button";
+    button.dataset.name = name;
+    button.setAttribute("aria-pressed", "false");
+    picture.src = `samples/${encodeURIComponent(name)}.jpg`;
+    picture.alt = "";
+    button.append(picture, name);
+    button.onclick = () => { $("file").value = ""; chooseClip({sample: name}); };
+    $("samples").append(button);
+    $("sample-area").hidden = false;
+  }
+  if (names.length < 4) setTimeout(samples, 2000);
+}
+
+async function start() {
+  [models, methods, limits] = await Promise.all(["api/models", "api/methods", "api/limits"].map(get));
+  $("limits").textContent = `Up to ${Math.round(limits.bytes / 2 ** 20)} MB and ${limits.seconds} seconds; a picture will do, too.`;
+  $("model").replaceChildren(...models.map(m => option(m.name)));
+  $("method").replaceChildren(...methods.map(m => option(m.name, m.title)));
+  $("model").onchange = chooseModel;
+  $("method").onchange = chooseMethod;
+  chooseModel();
+  chooseMethod();
+  $("file").onchange = () => $("file").files[0] && chooseClip({file: $("file").files[0]});
+  for (const name of ["dragenter", "dragleave", "drop"]) {
+    $("drop").addEventListener(name, () => $("drop").classList.toggle("over", name === "dragenter"));
+  }
+  $("ask").onsubmit = ask;
+  samples();
+  for (const id of kept()) await refresh(id);
+  document.documentElement.dataset.ready = "";
+  poll();
+}
+
+start().catch(() => { $("unreachable").hidden = false; setTimeout(() => location.reload(), 5000); });
