@@ -19,7 +19,7 @@ from glocal.video import write_video
 
 PICTURES = Path(__file__).with_name("pictures")
 PACKAGED, UNTRAINED = "puppets/gated", "r3d-18"
-DESKTOP = {"viewport": {"width": 1240, "height": 1010}}
+DESKTOP = {"viewport": {"width": 1240, "height": 1130}}
 PHONE = {
     "viewport": {"width": 390, "height": 844},
     "device_scale_factor": 2,
@@ -47,7 +47,7 @@ def written(folder: Path) -> tuple[Path, int]:
         best,
         video,
         folder,
-        "wave",
+        "report",
         truth=truth_of(clip),
         more=[against, coarse],
         spans=[Span(start / clip.fps, end / clip.fps, clip.action)],

@@ -2,8 +2,10 @@
 
 import csv
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,8 +14,8 @@ import glocal
 from glocal.cli import main
 from glocal.evaluation.maxbox import inclusive
 from glocal.localization import auto_threshold, boxes, iou
-from glocal.papers import Context, Row, localization, paper_a, tables
-from glocal.papers.localization import row_name
+from glocal.papers import Context, localization, paper_a, tables, view
+from glocal.papers.view import row_name
 from glocal.papers.ways import ways
 from reference_maxbox import max_box_acc
 from video_files import encode
@@ -86,8 +88,8 @@ def test_acc_is_that_of_the_boxes(tmp_path):
 
 def test_one_pass_a_clip_serves_all_rows(tmp_path, monkeypatch):
     passes = []
-    true_pass = localization.run_pass
-    monkeypatch.setattr(localization, "run_pass", lambda *args: passes.append(args) or true_pass(*args))
+    true_pass = view.run_pass
+    monkeypatch.setattr(view, "run_pass", lambda *args: passes.append(args) or true_pass(*args))
     first = run(tmp_path, "paper-a/3", "refined=false")
     assert len(passes) == 2
     assert {"Grad-CAM (layer4)", "Sum 3DCAM (conv+layer1)", "Auto 3DCAM (all layers)"} < set(first)
@@ -103,7 +105,7 @@ def test_one_pass_a_clip_serves_all_rows(tmp_path, monkeypatch):
 
 
 def test_an_interrupted_table_goes_on(tmp_path, monkeypatch):
-    true_pass, calls = localization.run_pass, []
+    true_pass, calls = view.run_pass, []
 
     def failing(*args):
         calls.append(args)
@@ -111,7 +113,7 @@ def test_an_interrupted_table_goes_on(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return true_pass(*args)
 
-    monkeypatch.setattr(localization, "run_pass", failing)
+    monkeypatch.setattr(view, "run_pass", failing)
     assert (
         main(
             ["table", "paper-a/3", "refined=false", "--model", MODEL, "--clips", "2", "--out", str(tmp_path)]
@@ -124,7 +126,7 @@ def test_an_interrupted_table_goes_on(tmp_path, monkeypatch):
 
 def test_refinements_are_rows_with_gain_and_cost(tmp_path):
     rows = run(tmp_path, "paper-a/6", clips=1)
-    base, row = rows["Auto 3DCAM (all layers)"], rows["Auto 3DCAM (all layers) + flow"]
+    base, row = rows["Auto LayerCAM (all layers)"], rows["Auto LayerCAM (all layers) + flow"]
     assert float(row["gain"]) == pytest.approx(float(row["average"]) - float(base["average"]))
     assert float(row["ms a frame"]) > 0
     assert base["gain"] == ""
@@ -225,5 +227,32 @@ def test_the_box_of_a_frame_lies_at_the_clips_own_threshold():
     assert measure.compute([count]) == {"Acc 0.5": 1.0}
 
 
-def test_a_row_without_figures_of_the_paper_has_none():
-    assert Row("x").paper == {}
+XML = """<annotation><size><width>96</width><height>80</height></size>
+<object><name>n01440764</name><bndbox><xmin>10</xmin><ymin>20</ymin><xmax>59</xmax><ymax>69</ymax></bndbox></object>
+</annotation>"""
+
+
+def test_images_of_ilsvrc_from_their_own_layout(tmp_path):
+    root = tmp_path / "ILSVRC"
+    images, xml = root / "Data/CLS-LOC/val", root / "Annotations/CLS-LOC/val"
+    images.mkdir(parents=True)
+    xml.mkdir(parents=True)
+    picture = np.random.default_rng(0).integers(0, 256, (80, 96, 3), np.uint8)
+    cv2.imwrite(str(images / "ILSVRC2012_val_00000001.JPEG"), picture)
+    (xml / "ILSVRC2012_val_00000001.xml").write_text(XML)
+    options = ["--data", "ilsvrc", "--root", str(root), "--out", str(tmp_path), "--quiet"]
+    assert main(["table", "paper-a/7", "refined=false", *options]) == 0
+    rows = {row["method"]: row for row in csv.DictReader((tmp_path / "paper-a-7-ilsvrc.csv").open())}
+    full = rows["full frame (trivial)"]
+    assert float(full["0.3"]) == 1  # 2,500 of 7,680 pixels
+    assert float(full["0.5"]) == 0
+    assert float(rows["Sum 3DCAM (layer2+layer3+layer4)"]["average paper"]) == 0.598
+    assert float(rows["optical-flow magnitude (trivial)"]["average"]) == 0
+
+
+@pytest.mark.parametrize("layers", [1, 2, 4, 5])
+def test_what_is_refined_has_a_row_without(layers):
+    rows = ways(layers, refined=True)
+    assert len(set(rows)) == len(rows)
+    assert all(replace(way, refinements=()) in rows for way in rows)
+    assert all(way.layers[-1] < layers for way in rows)

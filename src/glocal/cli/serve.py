@@ -92,6 +92,7 @@ def serve(
         rate=rate,
         memory=int(memory * 2**30),
         wall=minutes * 60,
+        cpu=int(minutes * 60) * (os.cpu_count() or 1) + 1,
         threads=max(1, (os.cpu_count() or 1) // workers),
     )
     listening = listen(host, port)
@@ -103,6 +104,7 @@ def serve(
             say(f"{host} is not loopback: whoever can reach this machine can give it work.")
         if untrained := [row["name"] for row in stock["models"] if row["weights"] == "random"]:
             say(f"{', '.join(untrained)} has random weights, so what it sees means nothing; see --model.")
+        listening.listen()
         if not quiet:
             click.echo(f"{url} explains clips; results are kept in {out}. Ctrl-C ends it.")
         config = uvicorn.Config(
@@ -135,7 +137,7 @@ def offers(models: tuple[str, ...]) -> list[Offer]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """A socket that is bound.
 
     Raises:
         UsageError: the address is not this machine's, or the port is taken.

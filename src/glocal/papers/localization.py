@@ -1,32 +1,24 @@
 """The localization tables: every row from one pass a clip, measured against true boxes."""
 
-import hashlib
-import json
 import logging
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
 from glocal import __version__
 from glocal.comparison.fingerprint import fingerprint
 from glocal.errors import InputError, UsageError
-from glocal.evaluation.baselines import FixedBox, baselines
-from glocal.localization import refine
-from glocal.models import Model, load_model
-from glocal.papers.examples import Example, find_examples
+from glocal.models import load_model
+from glocal.papers.examples import find_examples
 from glocal.papers.scores import Measure
 from glocal.papers.table import Context, Row, Rows
-from glocal.papers.ways import Maps, Pass, Way, base_of, run_pass, ways
-from glocal.video import Geometry, windows
-from glocal.video.clipform import Crop
-from glocal.video.video import Frame
+from glocal.papers.view import View, row_name
+from glocal.papers.ways import Way, base_of, ways
 
 log = logging.getLogger("glocal.papers")
 OPTIONS: Mapping[str, Any] = {
@@ -75,7 +67,7 @@ def localize(
     target = context.options["target"] or ("true" if context.data == "puppets" else "top1")
     if target not in ("true", "top1"):
         raise UsageError(f"target must be true or top1, not '{target}'.")
-    view = _View(
+    view = View(
         model, rows, fixed, measure, target == "true", context.options["crop"], context.options["every"]
     )
     facts = {
@@ -138,90 +130,3 @@ def _table(
             found.append(Row(titles.get(name, name), values, paper, name not in titles, group))
     extra = ["gain", "ms a frame"] if any(clip.seconds for clip in groups[""]) else []
     return Rows([*measure.columns, *extra], found, measure.judge, notes)
-
-
-def row_name(way: Way) -> str:
-    """A row's name in what is kept and in what is published: `3dcam sum 0+1`."""
-    places = "+".join(map(str, way.layers))
-    return " ".join([way.method, way.how or "one", places, *way.refinements])
-
-
-@dataclass(frozen=True)
-class _View:
-    """How clips are looked at."""
-
-    model: Model
-    rows: Sequence[Way]
-    fixed: FixedBox
-    measure: Measure
-    true_class: bool
-    crop: Crop
-    every: int
-
-    def see(self, example: Example) -> dict[str, Any]:
-        """One pass for each window, all rows from it, every annotated frame measured."""
-        video, truth = example.load()
-        geometry = Geometry.fit((video.height, video.width), self.model.clip, self.crop)
-        labels = list(self.model.labels)
-        own = labels.index(example.label) if example.label in labels else None
-        counts: dict[str, list[Any]] = {}
-        seconds: dict[str, list[float]] = {}
-        areas: list[float] = []
-        done = -1
-        for window in windows(video, self.model.clip, geometry, overlap=0.0):
-            shown = window.frames[: len(window.frames) - window.repeated].tolist()
-            wanted = [
-                (place, boxes)
-                for place, frame in enumerate(shown)
-                if frame > done
-                and frame % self.every == 0
-                and len(boxes := _clipped(truth.get(frame), video.height, video.width))
-            ]
-            done = shown[-1]
-            if not wanted:
-                continue
-            frames = list(video.frames_at(shown))
-            methods = list(dict.fromkeys(way.method for way in self.rows))
-            found = run_pass(self.model, window, methods, own if self.true_class else None)
-            for name, volume, spent in self._volumes(found, frames, geometry, [*_number(example.key), done]):
-                correct = spent is None or found.best == own
-                counts.setdefault(name, []).append(self.measure.count(volume, wanted, correct))
-                if spent:
-                    seconds.setdefault(name, []).append(spent / len(frames))
-            areas += [float(_areas(boxes).max()) / (video.width * video.height) for _, boxes in wanted]
-        return {
-            "area": float(np.mean(areas)) if areas else 0.0,
-            "scores": counts,
-            "seconds": {name: float(np.mean(each)) for name, each in seconds.items()},
-        }
-
-    def _volumes(
-        self, found: Pass, frames: list[Frame], geometry: Geometry, seed: Sequence[int]
-    ) -> Iterator[tuple[str, Maps, float | None]]:
-        """Rows with maps `(T, H, W)` on the frames, and seconds spent on refining; None for trivial rows."""
-        plain: dict[Way, Maps] = {}
-        for way in self.rows:
-            start = replace(way, refinements=())
-            if start not in plain:
-                plain[start] = geometry.backward(found.volume(start)[: len(frames)])
-            volume, begin = plain[start], time.perf_counter()
-            if way.refinements:
-                volume = np.stack(list(refine(volume, frames, way.refinements)))
-            yield row_name(way), volume, (time.perf_counter() - begin) if way.refinements else 0.0
-        for name, baseline in baselines(self.fixed).items():
-            yield name, baseline(frames, seed), None
-
-
-def _clipped(boxes: Any, height: int, width: int) -> npt.NDArray[np.float64]:
-    """What of boxes lies in the frame."""
-    corners = np.zeros((0, 4)) if boxes is None else np.asarray(boxes, float).clip(0, (width, height) * 2)
-    return corners[_areas(corners) > 0]
-
-
-def _areas(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
-
-
-def _number(key: Any) -> list[int]:
-    """A seed for what a key names."""
-    return list(hashlib.sha256(json.dumps(key).encode()).digest()[:8])

@@ -1,6 +1,6 @@
 """The localization tables of paper A (Yudistira et al.), with the published figures.
 
-A row is named as `localization.row_name` does: method, aggregate, places of the layers from the stem up.
+A row is named as `view.row_name` does: method, aggregate, places of the layers from the stem up.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -19,7 +19,14 @@ from glocal.models import Model
 from glocal.video import Window
 
 Maps = npt.NDArray[np.float32]
-TITLES = {"3dcam": "3DCAM", "gradcam": "Grad-CAM"}
+TITLES = {
+    "3dcam": "3DCAM",
+    "gradcam": "Grad-CAM",
+    "layercam": "LayerCAM",
+    "gradcam++": "Grad-CAM++",
+}
+OTHERS = ("layercam", "gradcam++")
+"""Methods that the paper does not compare with."""
 WORDS = {"sum": "Sum ", "mean": "Avg pool ", "max": "Max ", "auto": "Auto "}
 SETS = ((0, 1), (0, 1, 2, 3), (2, 3, 4))
 """The sets of layers that paper A takes together, by their place from the stem up."""
@@ -59,7 +66,9 @@ def ways(layers: int, refined: bool) -> list[Way]:
         found += [Way("3dcam", chosen, "sum") for chosen in (*sets, every)]
         found += [Way("3dcam", every, how) for how in ("mean", "max", "auto")]
         found.append(Way("gradcam", every, "auto"))
+        found += [Way(method, every, how) for method in OTHERS for how in ("sum", "auto")]
     if refined:
+        found += [base] if (base := base_of(layers)) not in found else []
         found += [base_of(layers, (name,)) for name in REFINEMENTS]
         found.append(base_of(layers, tuple(REFINEMENTS)))
     return found
@@ -67,7 +76,7 @@ def ways(layers: int, refined: bool) -> list[Way]:
 
 def base_of(layers: int, refinements: tuple[str, ...] = ()) -> Way:
     """The row that refinements start from."""
-    return Way("3dcam", tuple(range(layers)), "auto" if layers > 1 else "", refinements)
+    return Way("layercam", tuple(range(layers)), "auto" if layers > 1 else "", refinements)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from glocal.report.overlay import Style, Truth, draw, overlay
 from glocal.report.pictures import data_uri, key_frames, write_small
 from glocal.report.view import FULL, Detail, Span, video_end, view
 from glocal.video import Video
+from glocal.video.paths import shown
 
 EMBEDDED_BYTES = 24 * 2**20
 SCRIPTS = tuple(
@@ -46,7 +47,9 @@ def write_page(
             shows the file beside it, and says so.
     """
     path = Path(path)
-    page = page_html(explanation, video, style, truth, more=more, spans=spans, stem=path.stem, media=media)
+    page = page_html(
+        explanation, video, style, truth, more=more, spans=spans, stem=shown(path.stem), media=media
+    )
     with writing(path), atomic_path(path) as temporary:
         temporary.write_text(page, "utf-8")
     return path
@@ -78,20 +81,20 @@ def page_html(
     """
     source = "" if video is None else _source(video, explanation, detail)
     beside = media is not None and not source and video is not None
-    shown = (*explanation.classes, *more)
-    data = view(shown, stem, style, truth, spans, None if beside else detail)
+    listed = (*explanation.classes, *more)
+    data = view(listed, stem, style, truth, spans, None if beside else detail)
     css, script = _package_text("page.css"), "\n".join(_package_text(name) for name in SCRIPTS)
     return _template().render(
         explanation=explanation,
         version=__version__,
         source=source,
-        beside=media.name if beside and media is not None else "",
+        beside=shown(media.name) if beside and media is not None else "",
         too_large=video is not None and not source and not beside,
         is_image=video is not None and video.is_image,
         aspect=float(explanation.video.width / explanation.video.height)
         * float(video.sample_aspect_ratio if video else 1),
         duration=video_end(explanation),
-        methods=list(dict.fromkeys(e.method for e in shown)),
+        methods=list(dict.fromkeys(e.method for e in listed)),
         truth=truth is not None or bool(spans),
         **(_pictures(explanation, video, style, truth) if video and detail.pictures else {}),
         data=_json(data),

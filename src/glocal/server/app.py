@@ -30,7 +30,7 @@ from glocal.server.jobs import BusyError, Jobs
 from glocal.server.limits import Limits, Rate
 from glocal.server.pages import add_errors, add_pages
 from glocal.server.sniff import NEEDED, is_media
-from glocal.server.upload import drain, receive_form, too_large
+from glocal.server.upload import Body, receive_form, too_large
 
 FREE = 2
 """So many times an upload's limit must be free on the disk."""
@@ -74,6 +74,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        redirect_slashes=False,
         lifespan=lifespan,
         responses={422: {"model": ErrorView}},
     )
@@ -98,14 +99,14 @@ def create_app(
         """Queue a clip to be explained; its `id` is the only way to it."""
         address = request.client.host if request.client else ""
         if pause := rate.wait(address):
-            await drain(request, limits)
+            await Body(request, limits).drain()
             sentence = f"That is more than {limits.rate} clips a minute; try again in {pause:.0f} seconds."
             raise HTTPException(429, sentence, {"Retry-After": f"{pause:.0f}"})
         try:
             with request.app.state.jobs.place():
                 return await take(request)
         except BusyError:
-            await drain(request, limits)
+            await Body(request, limits).drain()
             sentence = "Too many clips wait already; try again in a minute."
             raise HTTPException(503, sentence, {"Retry-After": "60"}) from None
 

@@ -114,7 +114,7 @@ def task_of(question: Question, name: str, stock: dict[str, Any], device: str) -
 
 def printable(name: str) -> str:
     """A file's name as it is shown: one line, no folders, not too long."""
-    name = name.replace("\\", "/").rpartition("/")[2]
+    name = name.replace("%22", '"').replace("\\", "/").rpartition("/")[2]  # browsers escape quotes so
     shown = "".join(char if char.isprintable() else "·" for char in name).strip()
     return shown if len(shown) <= NAME_LENGTH else f"{shown[: NAME_LENGTH - 9]}…{shown[-8:]}"
 

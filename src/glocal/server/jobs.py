@@ -136,7 +136,9 @@ class Jobs:
                 self._run(job)
             except Exception:
                 traceback.print_exc()
-                self._end(job, {"state": "failed", "error": "The server cannot work on it now; try again later."})
+                self._end(
+                    job, {"state": "failed", "error": "The server cannot work on it now; try again later."}
+                )
             finally:
                 if job.removed or job.state == "failed":
                     shutil.rmtree(job.folder, ignore_errors=True)

@@ -21,7 +21,8 @@ class Limits:
         waiting: jobs that are uploaded or wait.
         rate: jobs a minute from one address.
         memory: bytes that a job may allocate.
-        wall: seconds that a job may take; and as many of one core's time for each of `threads`.
+        wall: seconds that a job may take.
+        cpu: seconds of computing, of all cores together, that a job may take.
         upload: seconds that an upload may take.
         threads: of PyTorch in a job.
     """
@@ -34,23 +35,27 @@ class Limits:
     rate: int = 30
     memory: int = 8 * 2**30
     wall: float = 600.0
+    cpu: int = 3600
     upload: float = 600.0
     threads: int = 1
 
     def confine(self) -> None:
         """Hold the calling process to these limits, for good."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         # what a process allocates, without the address space that CUDA reserves
         _lower(resource.RLIMIT_DATA, self.memory)
-        _lower(resource.RLIMIT_CPU, int(self.wall * (self.threads + 1)))
+        _lower(resource.RLIMIT_CPU, self.cpu, self.cpu + 5)  # first a signal that tells why, then the end
         _lower(resource.RLIMIT_FSIZE, max(2**30, 4 * self.bytes))
         _lower(resource.RLIMIT_CORE, 0)
 
 
-def _lower(what: int, value: int) -> None:
-    _, hard = resource.getrlimit(what)
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(what, (value, value))
+def _lower(what: int, soft: int, hard: int | None = None) -> None:
+    _, highest = resource.getrlimit(what)
+    bounds = [soft, soft if hard is None else hard]
+    if highest != resource.RLIM_INFINITY:
+        bounds = [min(bound, highest) for bound in bounds]
+    resource.setrlimit(what, (bounds[0], bounds[1]))
 
 
 class Rate:

@@ -1,9 +1,9 @@
 """An upload as it arrives: to disk rather than memory, and cut off where it is too large or too slow."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import HTTPException, Request
 from starlette.datastructures import FormData
@@ -24,6 +24,47 @@ class TooLarge(MultiPartException):
     """The body goes on for longer than is taken; the parser removes what it has."""
 
 
+class Body:
+    """The body of a request, which is read up to a limit."""
+
+    def __init__(self, request: Request, limits: Limits) -> None:
+        self._receive, self._limits = request.receive, limits
+        self._ended = False
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body, piece by piece.
+
+        Raises:
+            TooLarge: it goes on.
+            ClientDisconnect: it stops short of its end.
+        """
+        received = 0
+        while not self._ended:
+            chunk = await self._next()
+            received += len(chunk)
+            if received > self._limits.bytes + FORM_BYTES:
+                raise TooLarge(too_large(self._limits))
+            yield chunk
+
+    async def drain(self) -> None:
+        """Read on for a while and drop it: a browser listens to an answer only after it has said all."""
+
+        async def read() -> None:
+            received = 0
+            while not self._ended and received <= self._limits.bytes:
+                received += len(await self._next())
+
+        with contextlib.suppress(asyncio.TimeoutError, ClientDisconnect):
+            await asyncio.wait_for(read(), DRAINED_SECONDS)
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        self._ended = not message.get("more_body", False)
+        return bytes(message.get("body", b""))
+
+
 @asynccontextmanager
 async def receive_form(request: Request, limits: Limits) -> AsyncIterator[FormData]:
     """The multipart form in a request; its file is a temporary one, which has no name and is soon gone.
@@ -31,24 +72,22 @@ async def receive_form(request: Request, limits: Limits) -> AsyncIterator[FormDa
     Raises:
         HTTPException: 413 too large, 408 too slow, 415 no multipart form, 422 a malformed one.
     """
+    body = Body(request, limits)
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        await body.drain()
         raise HTTPException(415, "Send the clip as multipart/form-data.")
     parser = MultiPartParser(
-        request.headers,
-        _limited(request, limits),
-        max_files=1,
-        max_fields=FIELDS,
-        max_part_size=FIELD_BYTES,
+        request.headers, body.chunks(), max_files=1, max_fields=FIELDS, max_part_size=FIELD_BYTES
     )
     try:
         form = await asyncio.wait_for(parser.parse(), limits.upload)
     except asyncio.TimeoutError:
         raise HTTPException(408, f"The upload took longer than {limits.upload:g} seconds.") from None
     except TooLarge as error:
-        await drain(request, limits)
+        await body.drain()
         raise HTTPException(413, error.message) from None
     except (MultiPartException, KeyError, ValueError) as error:
-        await drain(request, limits)
+        await body.drain()
         raise HTTPException(422, "The form cannot be read; send it as multipart/form-data.") from error
     except ClientDisconnect:
         raise HTTPException(400, "The upload was cut short.") from None
@@ -58,32 +97,6 @@ async def receive_form(request: Request, limits: Limits) -> AsyncIterator[FormDa
         await form.close()
 
 
-async def _limited(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
-    received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > limits.bytes + FORM_BYTES:
-            raise TooLarge(too_large(limits))
-        yield chunk
-
-
 def too_large(limits: Limits) -> str:
     """The sentence for it."""
     return f"The file is larger than the {limits.bytes / 2**20:g} MB that are taken here; give a smaller one."
-
-
-async def drain(request: Request, limits: Limits) -> None:
-    """Read on for a while and drop it: a browser listens to an answer only after it has said all."""
-
-    async def read() -> None:
-        received = 0
-        while received <= limits.bytes:
-            message: Any = await request.receive()
-            if message["type"] == "http.disconnect" or not message.get("more_body"):
-                return
-            received += len(message["body"])
-
-    try:
-        await asyncio.wait_for(read(), DRAINED_SECONDS)
-    except asyncio.TimeoutError:
-        return

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import torch
 from PIL import Image
+from tqdm import tqdm
 
 from glocal.errors import GlocalError, InputError
 from glocal.explanation import Explanation
@@ -47,6 +48,7 @@ def talk(connection: Connection, limits: Limits, work: Callable[[Tell], dict[str
 
     threading.Thread(target=follow, daemon=True).start()
     limits.confine()
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a killed process would leave behind
     torch.set_num_threads(limits.threads)
     cv2.setNumThreads(limits.threads)
     try:

@@ -33,7 +33,7 @@ function paint(frame) {
   at("now").textContent = words.join(" · ");
   const screen = at("screen");
   Object.assign(screen.dataset, { frame, box: JSON.stringify(box?.slice(0, 4) ?? null), threshold: view.threshold });
-  screen.setAttribute("aria-label", `Attention for ${name(facts())}. ${words.join(", ")}`);
+  if (!player?.playing) screen.setAttribute("aria-label", `Attention for ${name(facts())}. ${words.join(", ")}`);
   timeline?.move(frame, words.join(", "));
 }
 

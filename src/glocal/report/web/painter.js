@@ -4,14 +4,15 @@ const BOX = "#40f0ff", TRUTH = "#ffffff";
 
 class Painter {
   constructor(canvas, size, geometry, colours) {
-    const [width, height] = size, scale = width < 640 ? Math.round(640 / width) : Math.min(1, 960 / width);
-    Object.assign(this, { canvas, geometry, colours, frameSize: size });
-    this.width = Math.round(width * scale);
-    this.height = Math.round(height * scale);
-    this.pixels = new ImageData(this.width, this.height);
+    const [width, height] = size, scale = Math.min(1, 960 / width), enlarged = Math.max(scale, Math.round(640 / width));
+    Object.assign(this, { canvas, geometry, colours, frameSize: size, tables: new Map(), upsamplers: new Map() });
+    this.width = Math.round(width * enlarged);
+    this.height = Math.round(height * enlarged);
+    this.layer = document.createElement("canvas");
+    this.layer.width = Math.round(width * scale);
+    this.layer.height = Math.round(height * scale);
+    this.pixels = new ImageData(this.layer.width, this.layer.height);
     this.words = new Uint32Array(this.pixels.data.buffer);
-    this.layer = Object.assign(document.createElement("canvas"), { width: this.width, height: this.height });
-    this.tables = new Map();
   }
 
   // Level → colour with the opacity that the attention has there.
@@ -30,7 +31,6 @@ class Painter {
 
   upsampler(source, height, width) {
     const key = `${source.rows} ${source.columns} ${height}`;
-    this.upsamplers ??= new Map();
     if (!this.upsamplers.has(key)) {
       this.upsamplers.set(key, new Upsampler(this.geometry, source.rows, source.columns, height, width));
     }
@@ -49,19 +49,18 @@ class Painter {
       canvas.width = columns * width;
       canvas.height = height;
     }
-    const context = canvas.getContext("2d");
-    context.fillStyle = "#000";
-    context.fillRect(0, 0, canvas.width, height);
+    const context = canvas.getContext("2d", { alpha: false });
+    if (!picture) context.clearRect(0, 0, canvas.width, height);
     for (let column = 0; picture && column < columns; column++) this.drawPicture(context, picture, column * width);
     const left = (columns - 1) * width;
-    const attention = this.upsampler(source, height, width).run(map), table = this.table(style.colours, style.strength);
-    const { words } = this;
+    const { words, layer } = this, table = this.table(style.colours, style.strength);
+    const attention = this.upsampler(source, layer.height, layer.width).run(map);
     for (let i = 0; i < words.length; i++) {
       const level = attention[i] * 255;
       words[i] = table[level > 255 ? 255 : level | 0];
     }
-    this.layer.getContext("2d").putImageData(this.pixels, 0, 0);
-    context.drawImage(this.layer, left, 0);
+    layer.getContext("2d").putImageData(this.pixels, 0, 0);
+    context.drawImage(layer, left, 0, width, height);
     for (const known of truth) this.outline(context, known, left, TRUTH, true);
     if (box) this.outline(context, box, left, BOX, false);
   }

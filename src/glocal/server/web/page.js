@@ -68,14 +68,23 @@ function chooseClip(chosen) {
     return;
   }
   clip = chosen;
-  const video = $("preview"), still = $("still");
-  if (video.src) URL.revokeObjectURL(video.src);
-  video.hidden = still.hidden = true;
-  video.onloadeddata = () => { video.hidden = false; video.play().catch(() => {}); };
-  video.src = chosen.file ? URL.createObjectURL(chosen.file) : `samples/${encodeURIComponent(chosen.sample)}.mp4`;
+  preview(chosen);
   $("prompt").textContent = chosen.file ? chosen.file.name : `Sample: ${chosen.sample}`;
   for (const button of $("samples").children) button.setAttribute("aria-pressed", String(button.dataset.name === chosen.sample));
   $("go").disabled = false;
+}
+
+function preview({file, sample}) {
+  const video = $("preview"), still = $("still");
+  for (const element of [video, still]) {
+    if (element.src) URL.revokeObjectURL(element.src);
+    element.removeAttribute("src");
+    element.hidden = true;
+  }
+  const element = file && file.type.startsWith("image/") ? still : video;
+  element.onload = element.onloadeddata = () => { element.hidden = false; };
+  element.src = file ? URL.createObjectURL(file) : `samples/${encodeURIComponent(sample)}.mp4`;
+  if (element === video) video.play().catch(() => {});
 }
 
 function form() {
@@ -112,6 +121,7 @@ async function ask(event) {
     const job = await send(form(), share => { $("go").textContent = `Uploading ${Math.round(100 * share)} %`; });
     keep([job.id, ...kept()]);
     show(job);
+    shown.get(job.id).element.scrollIntoView({block: "nearest"});
     poll();
   } catch (error) {
     say(error.message);
@@ -148,7 +158,8 @@ function show(job) {
   if (job.total) bar.value = job.done / job.total;
   else bar.removeAttribute("value");
   const asked = new Date(1000 * job.created).toLocaleString([], {dateStyle: "medium", timeStyle: "short"});
-  find(".about > .sub").textContent = `${job.model} · ${job.method} · ${asked}`;
+  find(".asked").textContent = `${job.model} · ${job.method} · ${asked}`;
+  find(".notes").textContent = job.notes.map(note => `${note[0].toUpperCase()}${note.slice(1)}.`).join(" ");
   find(".remove").textContent = active ? "Cancel" : "Remove";
   find(".copy").hidden = !done;
   find(".open").hidden = !done;
@@ -170,7 +181,7 @@ function state(place, job) {
   else {
     const label = document.createElement("b");
     label.textContent = job.prediction.label;
-    place.replaceChildren("The model sees ", label, ` (${(100 * job.prediction.score).toFixed(0)} %)`);
+    place.replaceChildren("The model sees ", label, ` (${(100 * job.prediction.score).toFixed(1)} %)`);
     if (job.target.counterfactual) place.append(`; against “${job.target.label}”`);
     else if (job.target.index !== job.prediction.index) place.append(`; asked about “${job.target.label}”`);
   }
