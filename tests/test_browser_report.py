@@ -287,6 +287,21 @@ def test_temporal_attention_weighs_the_frames(page, report):
     )
 
 
+def test_of_an_attending_network_its_spatial_attention_is_shown_alone(page, report):
+    """M_t · M_s is what its method gives; without the weight, M_s is left."""
+    data = embedded(report[0].read_text("utf-8"))
+    packed, temporal = data["explanations"][0]["maps"], np.array(data["temporal"])
+    product = unpacked(packed) * np.array(packed["peaks"])[:, None, None] / packed["levels"]
+    spatial = product / temporal[:, None, None]
+    for weigh, expected in ((True, product), (False, spatial)):
+        seen = page.evaluate(
+            """weigh => new Attention({ ...facts(), method: "st-abn" }, [], data.temporal)
+              .source({ ...view, weigh }).then(source => [...source.at(3)])""",
+            weigh,
+        )
+        assert np.abs(np.array(seen) - (expected / expected.max())[3].ravel()).max() < 1e-5
+
+
 def test_smoothing_is_a_gaussian_mean_that_stops_at_a_cut(page, report):
     data = embedded(report[0].read_text("utf-8"))["explanations"][0]["maps"]
     maps = unpacked(data) * np.array(data["peaks"])[:, None, None] / data["levels"]
@@ -484,6 +499,23 @@ def test_without_its_video_the_attention_plays_on_black(browser, report, tmp_pat
     assert screen(page)[4, 4].tolist() == [0, 0, 0]
     page.click("#play")
     page.wait_for_function("() => Number(document.getElementById('screen').dataset.frame) > 5")
+    assert page.problems == []
+    page.context.close()
+
+
+def test_a_video_too_long_for_a_page_is_played_from_the_file_beside_it(
+    browser, report, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("glocal.report.page.EMBEDDED_BYTES", 100)
+    video = glocal.read_video(report[0].with_name("in.mp4"))
+    path, *_ = write_report(report[1][0], video, tmp_path, "50% #1")
+    page = open_report(browser, path)
+    page.wait_for_function("() => document.getElementById('beside').readyState >= 2")
+    area = plot_area(page)
+    page.mouse.click(area["x"] + 0.57 * area["width"], area["y"] + 20)
+    page.wait_for_function("() => document.getElementById('beside').currentTime > 1")
+    assert page.locator(".controls").is_hidden()
+    assert "50% #1.mp4" in page.inner_text("main")
     assert page.problems == []
     page.context.close()
 

@@ -111,6 +111,20 @@ def test_cancelling_ends_the_process_and_the_next_job_runs(tmp_path):
     assert os.listdir(tmp_path) == [".lock"]
 
 
+def test_failed_jobs_are_forgotten_in_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("glocal.server.jobs.REMEMBERED", 2)
+    jobs = Jobs(tmp_path, replace(LIMITS, waiting=9), 1, "misbehaving:leave")
+    failed = []
+    for _ in range(4):
+        failed.append(jobs.add(TASK, io.BytesIO(b"clip")))
+        wait(lambda: failed[-1].ended)
+    assert [jobs.get(job.id) is None for job in failed] == [True, False, False, False]
+    failed[-1].ended -= 3601
+    jobs.add(TASK, io.BytesIO(b"clip"))
+    assert [jobs.get(job.id) is None for job in failed] == [True, True, False, True]
+    jobs.close()
+
+
 def test_no_more_wait_than_may(tmp_path):
     jobs = Jobs(tmp_path, LIMITS, 1, "misbehaving:hang")
     running = jobs.add(TASK, io.BytesIO(b"clip"))

@@ -12,10 +12,10 @@ PERSISTENCE = 1 / 4
 def consensus(maps: Tensor) -> Tensor:
     """The layers' maps, smoothed over space and time, summed with their mutual agreement as weights.
 
-    A layer that is right sees the same place as the others, on its own scale; one that is full of noise or sees
-    the background agrees with none. Each map is smoothed, so that scales can be compared and what flickers
-    fades, and divided by its maximum. A layer's weight is the square of its mean correlation with the others,
-    where a negative one counts 0.
+    A layer that is right sees the same place as the others, on its own scale; one that is full of noise
+    or sees the background agrees with none. Each map is smoothed, so that scales can be compared and
+    what flickers fades, and divided by its maximum. A layer's weight is the square of its mean
+    correlation with the others, where a negative one counts 0.
 
     Args:
         maps: one map a layer, `(K, B, T, H, W)`, or `(K, B, H, W)` for images, not negative.

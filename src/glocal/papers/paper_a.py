@@ -17,7 +17,7 @@ VIDEOS = {
     "ucf24": "resnext3d-101",
     "surveillance-fight": "resnext3d-101",
 }
-IMAGES = {"ilsvrc": "resnet2d-50", "puppets": "puppets/resnext3d"}
+IMAGES = {"puppets": "puppets/resnext3d", "ilsvrc": "resnet2d-50"}
 DELTAS = {"ucf24": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)}
 USUAL = (0.3, 0.5, 0.7)
 LAST = "gradcam one 4"

@@ -17,8 +17,8 @@ from glocal.server.limits import Limits
 from glocal.server.task import UPLOAD, Task
 
 WORK = "glocal.server.work:run_task"
-REMEMBERED = 3600.0
-"""Seconds for which the sentence of a failed job can be read; its files are gone at once."""
+REMEMBERED, REMEMBERED_SECONDS = 1000, 3600.0
+"""Failed jobs whose sentence can still be read, and for how long; their files are gone at once."""
 
 
 class BusyError(Exception):
@@ -171,6 +171,7 @@ class Jobs:
                 job.write()
 
     def _forget(self) -> None:
-        old = time.time() - REMEMBERED
-        for job in [job for job in self._jobs.values() if job.state == "failed" and job.ended < old]:
+        failed = [job for job in self._jobs.values() if job.state == "failed"]
+        old = time.time() - REMEMBERED_SECONDS
+        for job in failed[:-REMEMBERED] + [job for job in failed[-REMEMBERED:] if job.ended < old]:
             del self._jobs[job.id]

@@ -57,7 +57,7 @@ def run_samples(connection: Connection, folder: str, limits: Limits) -> None:
 def samples(folder: Path) -> dict[str, Any]:
     """One clip for each of `SAMPLES`; the picture is written last, so where it is the clip is whole."""
     clips = Puppets(
-        "test", frames=32, size=(240, 320), fps=12.0, distractor="idle", occlusion=0.0, scale=(0.6, 0.8)
+        "test", frames=24, size=(240, 320), fps=8.0, distractor="idle", occlusion=0.0, scale=(0.6, 0.8)
     )
     for action in SAMPLES:
         path = folder / f"{action}.mp4"

@@ -22,10 +22,10 @@ class Timeline {
   // The curve of the shown explanation, and thinner those of the other classes by the same method.
   draw(shown, others) {
     const svg = element("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" });
-    others.forEach((facts, i) => svg.append(element("path", {
-      class: "other", d: this.curve(facts.relevance), "stroke-dasharray": DASHES[1 + i % (DASHES.length - 1)] })));
     const line = this.curve(shown.relevance);
     svg.append(element("path", { class: "area", d: `${line} L1000,100 L0,100 Z` }));
+    others.forEach((facts, i) => svg.append(element("path", {
+      class: "other", d: this.curve(facts.relevance), "stroke-dasharray": DASHES[1 + i % (DASHES.length - 1)] })));
     svg.append(element("path", { class: "shown", d: line }));
     for (const cut of this.data.cuts) {
       const x = this.x(this.data.times[cut]);

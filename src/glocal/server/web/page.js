@@ -181,7 +181,7 @@ function state(place, job) {
   else {
     const label = document.createElement("b");
     label.textContent = job.prediction.label;
-    place.replaceChildren("The model sees ", label, ` (${(100 * job.prediction.score).toFixed(1)} %)`);
+    place.replaceChildren("The model sees ", label, ` (${(100 * job.prediction.score).toFixed(1)}\u00a0%)`);
     if (job.target.counterfactual) place.append(`; against “${job.target.label}”`);
     else if (job.target.index !== job.prediction.index) place.append(`; asked about “${job.target.label}”`);
   }
