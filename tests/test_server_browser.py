@@ -67,7 +67,7 @@ def test_a_clip_goes_up_and_its_report_opens(open_page, clip, out):
         }).observe(document.getElementById("results"), {subtree: true, childList: true, characterData: true}); }"""
     )
     result = upload(page, clip, HOSTILE)
-    result.locator(".open").wait_for(timeout=60_000)
+    result.locator(".open").wait_for(timeout=180_000)
     assert result.locator("h3").inner_text() == HOSTILE
     seen = page.evaluate("seen")
     assert any(text.startswith("Waiting") or text.endswith("…") for text in seen)
@@ -97,7 +97,7 @@ def test_two_uploads_at_once_do_not_see_each_other(open_page, clip):
     pages = [open_page(), open_page()]
     results = [upload(page, clip, f"clip {i}.mp4") for i, page in enumerate(pages)]
     for index, (page, result) in enumerate(zip(pages, results, strict=True)):
-        result.locator(".open").wait_for(timeout=60_000)
+        result.locator(".open").wait_for(timeout=180_000)
         assert page.locator(".result h3").all_inner_texts() == [f"clip {index}.mp4"]
 
 
@@ -115,7 +115,7 @@ def test_a_hostile_file_is_refused_with_a_sentence(open_page, clip, tmp_path):
 
     (tmp_path / "cut.mp4").write_bytes(clip.read_bytes()[:500])
     result = upload(page, tmp_path / "cut.mp4")
-    page.wait_for_selector(".result.failed", timeout=60_000)
+    page.wait_for_selector(".result.failed", timeout=180_000)
     assert result.locator(".state").inner_text().startswith("The file ")
 
 

@@ -41,7 +41,7 @@ def test_it_serves_until_it_is_stopped_and_leaves_only_results(tmp_path):
         children = psutil.Process(server.pid).children(recursive=True)
         assert len(children) >= 3
         server.send_signal(signal.SIGTERM)
-        assert server.wait(30) == 128 + signal.SIGTERM
+        assert server.wait(60) == 128 + signal.SIGTERM
     finally:
         server.kill()
     _, alive = psutil.wait_procs(children, timeout=10)

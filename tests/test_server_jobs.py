@@ -37,7 +37,7 @@ def run(folder, work, limits=LIMITS):
         jobs.close()
 
 
-def wait(happened, seconds=60):
+def wait(happened, seconds=120):
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end
