@@ -29,8 +29,8 @@ test-peers: $(BENCH)/installed
 	$(BENCH)/bin/python -m pytest tests/test_attribution_peers.py
 
 lint: venv
-	$(BIN)/ruff check src tests bench docs
-	$(BIN)/ruff format --check src tests bench docs
+	$(BIN)/ruff check src tests bench docs/*.py
+	$(BIN)/ruff format --check src tests bench docs/*.py
 	$(BIN)/mypy
 
 # The peers get an environment of their own: one of them needs torchvision, beside which others do not import.

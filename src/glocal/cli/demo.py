@@ -95,8 +95,8 @@ def where_and_when(clip: PuppetClip, explanation: Explanation, truth: Truth) -> 
     relevance = explanation.relevance
     inside = relevance[start:end].sum() / max(relevance.sum(), 1e-9)
     return (
-        f"maximum inside the figure's box in {np.mean(hits):.0%} of the frames; {inside:.0%} of the attention "
-        f"in the {(end - start) / len(relevance):.0%} of the clip in which it acts"
+        f"maximum inside the figure's box in {np.mean(hits):.0%} of the frames; {inside:.0%} of the "
+        f"attention in the {(end - start) / len(relevance):.0%} of the clip in which it acts"
     )
 
 

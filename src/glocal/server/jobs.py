@@ -133,17 +133,15 @@ class Jobs:
                 job = self._queue.popleft()
                 job.state = "running"
             try:
-                self._run(job)
+                message = self._run(job)
             except Exception:
                 traceback.print_exc()
-                self._end(
-                    job, {"state": "failed", "error": "The server cannot work on it now; try again later."}
-                )
-            finally:
-                if job.removed or job.state == "failed":
-                    shutil.rmtree(job.folder, ignore_errors=True)
+                message = {"state": "failed", "error": "The server cannot work on it now; try again later."}
+            self._end(job, message)
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: Job) -> dict[str, Any]:
+        """What the job's process said last, once it has ended."""
+        message: dict[str, Any] = {}
         with contextlib.closing(Child(self._work, str(job.folder), job.task, self._limits)) as child:
             with self._changed:
                 job.child = child
@@ -151,18 +149,20 @@ class Jobs:
                     child.kill()
             try:
                 for message in child.messages(self._limits.wall):
-                    if "state" in message:
-                        self._end(job, message)
-                    else:
+                    if "state" not in message:
                         job.progress = message
             finally:
                 with self._changed:
                     job.child = None
+        return message
 
     def _end(self, job: Job, message: dict[str, Any]) -> None:
         state = message["state"]
+        if state == "failed":
+            shutil.rmtree(job.folder, ignore_errors=True)
         with self._changed:
             if job.removed:
+                shutil.rmtree(job.folder, ignore_errors=True)
                 return
             job.state, job.progress, job.ended = state, {}, time.time()
             job.result = {key: value for key, value in message.items() if key != "state"}
