@@ -133,11 +133,12 @@ class Jobs:
                 job = self._queue.popleft()
                 job.state = "running"
             try:
-                message = self._run(job)
+                self._end(job, self._run(job))
             except Exception:
                 traceback.print_exc()
-                message = {"state": "failed", "error": "The server cannot work on it now; try again later."}
-            self._end(job, message)
+                self._end(
+                    job, {"state": "failed", "error": "The server cannot work on it now; try again later."}
+                )
 
     def _run(self, job: Job) -> dict[str, Any]:
         """What the job's process said last, once it has ended."""
