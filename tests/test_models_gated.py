@@ -85,6 +85,7 @@ def test_gates_have_the_papers_sizes(name: str) -> None:
         "gated/resnext3d-101": [64 * 8, 256 * 4, 512 * 2, 1024, 2048],
         "gated/resnet3d-50": [64 * 8, 256 * 4, 512 * 2, 1024, 2048],
         "gated/resnext3d-small": [16 * 8, 64 * 8, 128 * 4, 256 * 2, 512],
+        "gated/resnext3d-small-flow": [16 * 8, 64 * 8, 128 * 4, 256 * 2, 512],
         "gated/slow-50": [64 * 4, 256 * 4, 512 * 4, 1024 * 4, 2048 * 4],
         "gated/slow-101": [64 * 4, 256 * 4, 512 * 4, 1024 * 4, 2048 * 4],
         "gated/i3d-rgb": [480 * 16, 832 * 8, 1024 * 4],
@@ -218,10 +219,10 @@ def test_backbones_give_their_stages_and_are_cut_anywhere() -> None:
     shapes = {layer: tuple(x.shape[1:]) for layer, x in network.eval().features(clip(size=64))}
     assert shapes == {
         "conv": (16, 16, 32, 32),
-        "layer1": (64, 8, 16, 16),
-        "layer2": (128, 4, 8, 8),
-        "layer3": (256, 2, 4, 4),
-        "layer4": (512, 1, 2, 2),
+        "layer1": (64, 16, 16, 16),
+        "layer2": (128, 8, 8, 8),
+        "layer3": (256, 4, 8, 8),
+        "layer4": (512, 2, 8, 8),
     }
     network.cut("conv")
     assert network.body(clip(size=64)).shape == (2, 16, 16, 32, 32)

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from glocal.errors import InputError
-from glocal.models import MODELS, load_model, model_names
+from glocal.models import MODELS, load_model
 from glocal.models.c3d import c3d
 from glocal.models.i3d import i3d_rgb, pad_same
 
-CHANNELS = {"i3d-flow": 2}
-NAMES = [name for name in model_names() if not name.startswith(("gated/", "st-abn/"))]
+CHANNELS = {"i3d-flow": 2, "resnext3d-small-flow": 2}
+NAMES = [name for name in MODELS if not name.startswith(("gated/", "st-abn/"))]
 
 
 def clip(name: str, frames: int, height: int, width: int, batch: int = 1) -> Tensor | list[Tensor]:

@@ -73,7 +73,7 @@ def test_a_clip_goes_up_and_its_report_opens(open_page, clip, out):
     assert any(text.startswith("Waiting") or text.endswith("…") for text in seen)
     assert "The model sees" in seen[-1]
     assert "untrained" in result.locator(".notes").inner_text()
-    page.wait_for_function("document.querySelector('.poster img').naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('.poster img').naturalWidth > 0")
     page.reload()
     page.wait_for_selector("html[data-ready]")
     assert page.locator(".result h3").all_inner_texts() == [HOSTILE]
@@ -105,7 +105,7 @@ def test_a_hostile_file_is_refused_with_a_sentence(open_page, clip, tmp_path):
     page = open_page()
     (tmp_path / "page.mp4").write_text("<script>alert(1)</script>" * 20)
     upload(page, tmp_path / "page.mp4")
-    page.wait_for_function("document.getElementById('problem').textContent")
+    page.wait_for_function("() => document.getElementById('problem').textContent")
     assert page.inner_text("#problem").startswith("The file is neither a video nor an image")
     assert page.locator(".result").count() == 0
 

@@ -90,7 +90,7 @@ def page_html(
         version=__version__,
         source=source,
         beside=shown(media.name) if beside and media is not None else "",
-        beside_address=quote(media.name) if media is not None else "",
+        beside_address=quote(os.fsencode(media.name)) if media is not None else "",
         too_large=video is not None and not source and not beside,
         is_image=video is not None and video.is_image,
         aspect=float(explanation.video.width / explanation.video.height)
