@@ -6,21 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import torch
 from playwright.sync_api import Browser, sync_playwright
 
 import glocal
-from glocal.cli.demo import CLIP, SHOWN, truth_of
+from glocal.cli.demo import CLIP, MODEL, SHOWN, truth_of
 from glocal.datasets.puppets import Puppets
-from glocal.models.zoo import summary
 from glocal.report import Span, write_report
 from glocal.report.figures import chosen_frames, methods_figure
 from glocal.report.plate import save_plate
 from glocal.video import write_video
 
 PICTURES = Path(__file__).with_name("pictures")
-MODELS = ("puppets/gated", "puppets/resnext3d", "r3d-18")
-"""The first that is packaged; the last one is there untrained."""
 DESKTOP = {"viewport": {"width": 1240, "height": 1130}}
 PHONE = {
     "viewport": {"width": 390, "height": 844},
@@ -32,14 +28,11 @@ PHONE = {
 
 def written(folder: Path) -> tuple[Path, int]:
     """A report of a rendered clip, with several methods and classes, and its most relevant frame."""
-    torch.manual_seed(0)
-    known = {row["name"] for row in summary()}
-    name = next(name for name in MODELS if name in known)
-    model = glocal.load_model(name)
+    model = glocal.load_model(MODEL)
     clip = Puppets("test", **CLIP)[SHOWN[0]]
     write_video(folder / "clip.mp4", clip.frames, clip.fps)
     video = glocal.read_video(folder / "clip.mp4")
-    best = glocal.explain(model, video, target="top3")
+    best = glocal.explain(model, video, target="top3", aggregate="auto")
     index = best.target.index
     against = glocal.explain(model, video, index, counterfactual=True)
     coarse = glocal.explain(model, video, index, method="gradcam")
