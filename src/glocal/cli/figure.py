@@ -139,4 +139,4 @@ def randomised_models(model: Model) -> Iterator[tuple[str, Model]]:
     paths = {module: path for path, module in model.network.named_modules()}
     for part, network in randomised(model.network):
         layers = {name: network.get_submodule(paths[module]) for name, module in model.layers.items()}
-        yield part, replace(model, network=network, layers=layers)
+        yield part.removeprefix("backbone."), replace(model, network=network, layers=layers)
