@@ -310,6 +310,8 @@ def test_an_interrupt_keeps_what_is_finished_and_leaves_no_half_file(clip, tmp_p
         [sys.executable, "-m", "glocal", "explain", *map(str, videos), *MODEL, "--out", str(out)],
         stderr=subprocess.PIPE,
         text=True,
+        # What runs in the background of a shell ignores SIGINT, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 100
     while not (out / "v01.html").exists():
