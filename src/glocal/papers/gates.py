@@ -45,7 +45,7 @@ def recipe(context: Context, network: str, seed: int) -> dict[str, Any]:
     """How one network of a table is trained: as the paper trains, or briefly on puppets."""
     options = context.options
     if context.data == "puppets":
-        shared = {"source": "puppets", "size": 72, "scale": [0.3, 1.0], "kept": True}
+        shared = {"source": "puppets", "frames": 24, "size": 72, "scale": [0.3, 1.0], "kept": True}
         return {
             "model": {
                 "name": network,
@@ -55,7 +55,7 @@ def recipe(context: Context, network: str, seed: int) -> dict[str, Any]:
             "data": {
                 "train": {**shared, "split": "train"},
                 "val": {**shared, "split": "val", "length": 200},
-                "test": {**shared, "split": "test", "length": options["test"], "frames": 32},
+                "test": {**shared, "split": "test", "length": options["test"]},
             },
             "augmentation": {"area": [0.75, 1], "ratio": [0.85, 1.2]},
             "optimizer": {
@@ -106,7 +106,7 @@ def rows(context: Context, published: tuple[Published, ...], small: Mapping[str,
     if context.data == "puppets":
         notes.append(
             "On puppets, the small 3D ResNeXt stands for the paper's networks: compare the differences "
-            "between rows, not the figures. Videos are 32 frames, two clips."
+            "between rows, not the figures. Videos are 24 frames, two clips that overlap."
         )
     if published is TEN:
         notes.append(
