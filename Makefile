@@ -46,7 +46,7 @@ bench: $(BENCH)/installed
 bench-long: venv
 	$(BIN)/python -m bench long-video
 
-# The packaged networks, trained anew from their recipes: an hour and a half on one core.
+# The packaged networks, trained anew from their recipes: two hours on one core of a busy machine.
 RUNS ?= runs
 models: venv
 	for name in resnext3d gated st-abn; do \

@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 from glocal.attribution.call import Call
 from glocal.attribution.pixel import together
 from glocal.attribution.registry import input_method
+from glocal.attribution.winning import Relu
 from glocal.errors import UsageError
 
 
@@ -35,18 +36,6 @@ def guided_backprop(call: Call) -> Tensor:
     return together(call, [g.abs().amax(1) for g in torch.autograd.grad(score, videos)])
 
 
-class _GuidedRelu(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x > 0)
-        return x.clamp(min=0)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (gradient,), (on,) = gradients, ctx.saved_tensors
-        return gradient.clamp(min=0).where(on, 0.0)
-
-
 class _Guided(TorchFunctionMode):
     """Inside, every ReLU is a guided one."""
 
@@ -58,6 +47,6 @@ class _Guided(TorchFunctionMode):
         if func not in (F.relu, torch.relu, Tensor.relu, Tensor.relu_, F.relu_):
             return func(*args, **(kwargs or {}))
         self.relus += 1
-        result: Tensor = _GuidedRelu.apply(args[0])  # type: ignore[no-untyped-call]
+        result: Tensor = Relu.apply(args[0])  # type: ignore[no-untyped-call]
         in_place = func in (Tensor.relu_, F.relu_) or (kwargs or {}).get("inplace")
         return args[0].copy_(result) if in_place else result

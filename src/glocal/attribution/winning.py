@@ -58,7 +58,7 @@ class Signed(torch.autograd.Function):
 
 
 class Relu(torch.autograd.Function):
-    """A response that is on takes the message; none takes a negative one."""
+    """A response that is on takes the message; none takes a negative one. So does guided backprop."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

@@ -1,14 +1,17 @@
 """What readers of annotation files have in common: every error names the file and the line."""
 
+import csv
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from glocal.errors import InputError, UsageError, nearest
 from glocal.video.paths import shown
+
+Row = TypeVar("Row")
 
 
 class AbsentError(InputError):
@@ -41,6 +44,19 @@ def lines(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(text(path).splitlines(), 1):
         if line.strip():
             yield f"{shown(path)}, line {number}", line.strip()
+
+
+def table_rows(table: Iterator[Row], where: str, wanted: str) -> Iterator[Row]:
+    """The rows of a reader of the module `csv`; one that it cannot take is an error of `fitting`."""
+    while True:
+        with fitting(where, wanted):
+            try:
+                row = next(table)
+            except StopIteration:
+                return
+            except csv.Error as problem:
+                raise ValueError(str(problem)) from None
+        yield row
 
 
 def json_file(path: Path, kind: type) -> Any:

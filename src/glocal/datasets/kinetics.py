@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from glocal.datasets.annotations import AbsentError, below, check_split, first_of, fitting, text
+from glocal.datasets.annotations import AbsentError, below, check_split, first_of, fitting, table_rows, text
 from glocal.datasets.dataset import Dataset
 from glocal.datasets.record import Record
 from glocal.video.paths import shown
@@ -41,14 +41,7 @@ def listing(root: Path, split: str = "train", annotations: Path | None = None) -
 
 def _records(file: Path, folder: Path, split: str) -> Iterator[Record]:
     table = csv.DictReader(io.StringIO(text(file), newline=""))
-    while True:
-        with fitting(shown(file), "a table in CSV"):
-            try:
-                row = next(table)
-            except StopIteration:
-                return
-            except csv.Error as problem:
-                raise ValueError(str(problem)) from None
+    for row in table_rows(table, shown(file), "a table in CSV"):
         where = f"{shown(file)}, line {table.line_num}"
         with fitting(where, f"the columns {', '.join(COLUMNS)}, with whole seconds"):
             label, name, start, end, part = (row[column].strip() for column in COLUMNS)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from glocal.datasets.annotations import below, check_split, first_of, fitting, json_file, text
+from glocal.datasets.annotations import below, check_split, first_of, fitting, json_file, table_rows, text
 from glocal.datasets.dataset import Dataset
 from glocal.datasets.record import Record
 from glocal.video.paths import shown
@@ -76,14 +76,7 @@ def listing_v2(root: Path, split: str = "train", annotations: Path | None = None
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     """The rows of a table with semicolons, after where they stand."""
     table = csv.reader(io.StringIO(text(path), newline=""), delimiter=";")
-    while True:
-        with fitting(shown(path), "a table with semicolons between columns"):
-            try:
-                row = next(table)
-            except StopIteration:
-                return
-            except csv.Error as problem:
-                raise ValueError(str(problem)) from None
+    for row in table_rows(table, shown(path), "a table with semicolons between columns"):
         if row:
             yield f"{shown(path)}, line {table.line_num}", row
 

@@ -59,7 +59,6 @@ class Rendered:
     def __init__(self, puppets: Puppets, kept: bool = False):
         self.puppets = puppets
         self.reel = Reel(puppets, cache_folder() / "puppets") if kept else None
-        self._name = f"{sorted(vars(puppets).items())!r} {puppets[0].hash()}" if kept else None
         self.labels = tuple(puppets.actions)
         self._times = np.arange(puppets.frames) / puppets.fps
 
@@ -73,7 +72,7 @@ class Rendered:
         return self._times
 
     def identity(self, item: int) -> str | None:
-        return None if self._name is None else f"{self._name} {item}"
+        return None if self.reel is None else f"{self.reel.name} {item}"
 
     def read(self, item: int, frames: Indices) -> list[Frame]:
         shown = self.puppets[item].frames if self.reel is None else self.reel.frames(item)

@@ -19,6 +19,9 @@ class Reel:
     Any number of processes may use the same file at once. Its name follows from what is drawn, and it grows
     with the clips that were asked for, to `bytes_of(puppets)`.
 
+    Attributes:
+        name: what is drawn, in 16 letters.
+
     Raises:
         UsageError: the disk has no room.
         InputError: the folder cannot be written.
@@ -27,7 +30,8 @@ class Reel:
     def __init__(self, puppets: Puppets, folder: "str | os.PathLike[str]"):
         self.puppets = puppets
         self._shape = (puppets.frames, *puppets.size, 3)
-        path = Path(folder) / f"{_name(puppets)}.npy"
+        self.name = _name(puppets)
+        path = Path(folder) / f"{self.name}.npy"
         if not path.exists():
             _create(path, len(puppets), bytes_of(puppets))
         # A byte that says whether the clip is there, then the clip.
