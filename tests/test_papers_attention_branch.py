@@ -16,6 +16,7 @@ from glocal.models.stabn import Changed, inverted
 from glocal.papers import Cells, Context
 from glocal.papers.attention_branch import CASES, inversions
 from glocal.papers.attention_truth import pointing
+from glocal.papers.trained import Trained
 from glocal.papers.videos import accuracy, source_of
 from glocal.video import ClipForm
 from networks import seeded
@@ -134,6 +135,34 @@ def test_something_something_is_read_from_its_folder(trained: Path, tmp_path: Pa
     assert "has no class 'Closing something'" in capsys.readouterr().err
     assert main(asked("paper-b/2", trained, tmp_path, "--data", name)) == 2
     assert "give it as --root" in capsys.readouterr().err
+
+
+def test_seeds_are_networks_trained_alike(trained: Path, tmp_path: Path, monkeypatch) -> None:
+    """The mean over one network twice is that network's figure, without spread."""
+    seen = []
+
+    def pretend(context: Context, network: str) -> list[Trained]:
+        seen.append(network)
+        return [Trained(trained, {})] * context.options["seeds"]
+
+    monkeypatch.setattr("glocal.papers.attentive.seeds", pretend)
+    for name, column in (("paper-b/2", "top-1"), ("paper-b/3", "hit_max")):
+        asking = ["table", name, "--out", str(tmp_path), "--clips", "2", "--quiet"]
+        assert main([*asking, "--model", str(trained)]) == 0
+        path = tmp_path / f"{name.replace('/', '-')}-puppets.csv"
+        one = read(path)
+        assert main([*asking, "seeds=2"]) == 0
+        header, *rows = read(path)
+        for row, alone in zip(rows, one[1:], strict=True):
+            assert row[header.index(column)] == alone[one[0].index(column)]
+            assert float(row[header.index(f"± {column}")]) == 0
+    assert seen == ["st-abn/resnext3d-small"] * 2
+
+
+def test_seeds_are_trained_on_puppets_alone(trained: Path, tmp_path: Path, capsys) -> None:
+    command = asked("paper-b/2", trained, tmp_path, "--data", "something-something-v1", "seeds=3")
+    assert main(command) == 2
+    assert "seeds=… trains on puppets" in capsys.readouterr().err
 
 
 def test_networks_without_attention_are_refused(tmp_path: Path, capsys) -> None:

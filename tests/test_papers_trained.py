@@ -6,7 +6,7 @@ import pytest
 
 from glocal.checked import construct
 from glocal.errors import UsageError
-from glocal.papers import Cells, Context, gates, surveillance, tables, trained
+from glocal.papers import Cells, Context, alike, surveillance, tables, trained
 from glocal.papers.trained import mean_and_spread
 from glocal.training import Recipe
 
@@ -30,16 +30,16 @@ def context(tmp_path: Path, name: str, **changes) -> Context:
 
 
 @pytest.fixture
-def measured(monkeypatch):
+def measured(monkeypatch, tmp_path):
     """Training that takes no time: the accuracy follows from the recipe, and each recipe is noted."""
     made: list[Recipe] = []
 
     def pretend(context, recipe):
         made.append(construct(Recipe, recipe, "recipe"))
         top = 0.5 + 0.1 * len(made[-1].model.name) / 100 + 0.01 * made[-1].run.seed
-        return {"test/clip_top1": top, "test/video_top1": top}
+        return trained.Trained(tmp_path / "best.safetensors", {"test/clip_top1": top, "test/video_top1": top})
 
-    for module in (gates, surveillance):
+    for module in (alike, surveillance):
         monkeypatch.setattr(module, "trained", pretend)
     return made
 
@@ -51,11 +51,11 @@ def test_spread_is_the_standard_deviation_of_single_values():
 
 
 @pytest.mark.parametrize(("name", "rows"), [("paper-a/9", 2), ("paper-a/10", 5), ("networks", 3)])
-def test_every_row_is_trained_with_every_seed_from_one_backbone(name, rows, tmp_path, measured):
+def test_every_row_is_trained_with_every_seed_from_scratch(name, rows, tmp_path, measured):
     made = tables()[name].run(context(tmp_path, name, options={"seeds": 2}))
     assert len(made.rows) == rows
     assert len(measured) == 2 * rows
-    assert {recipe.model.weights for recipe in measured} == {"puppets/resnext3d"}
+    assert {recipe.model.weights for recipe in measured} == {None}
     assert [recipe.run.seed for recipe in measured] == [0, 1] * rows
     networks = [recipe.model.name for recipe in measured]
     assert networks[0] == "resnext3d-small"
@@ -102,6 +102,9 @@ def test_a_trained_network_is_not_trained_again(tmp_path, monkeypatch):
 
     monkeypatch.setattr(trained, "train", pretend)
     where = context(tmp_path, "paper-a/9")
-    recipe = gates.recipe(where, "resnext3d-small", 0)
-    assert [trained.trained(where, recipe) for _ in range(2)] == [{"test/clip_top1": 0.25}] * 2
+    recipe = alike.recipe(where, "resnext3d-small", 0)
+    for _ in range(2):
+        found = trained.trained(where, recipe)
+        assert found.measures == {"test/clip_top1": 0.25}
+        assert found.checkpoint.parent.parent == where.out / "runs"
     assert runs == [True]

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from glocal.errors import UsageError
-from glocal.models import Model, load_model
 from glocal.models.packaged import packaged
 from glocal.models.stabn import STABN, inverted
 from glocal.papers.attention_truth import THREE
+from glocal.papers.attentive import SEEDS, asked, attentive, load, notes_of
 from glocal.papers.table import Context, Row, Rows, Table
+from glocal.papers.trained import mean_and_spread
 from glocal.papers.videos import COLUMNS, accuracy, source_of
 
 V1, V2 = "something-something-v1", "something-something-v2"
@@ -48,19 +48,24 @@ def inversions(network: STABN, clips: Tensor) -> dict[str, Tensor]:
 
 
 def _two(context: Context) -> Rows:
-    model = _load(context, context.model)
-    network = model.network
-    if not isinstance(network, STABN):
-        raise UsageError(f"{model.name} has no attention to invert; give --model st-abn/… and its --weights.")
+    found: list[dict[str, dict[str, float]]] = []
+    notes: list[str] = []
+    for model, network, name in attentive(context):
 
-    def inverted_cases(clips: Tensor) -> dict[str, Tensor]:
-        return inversions(network, clips)
+        def inverted_cases(clips: Tensor, network: STABN = network) -> dict[str, Tensor]:
+            return inversions(network, clips)
 
-    source, facts = source_of(context, model, _asked(context, context.model), "validation")
-    found = accuracy(context, model, source, facts, inverted_cases, context.options["samples"] or None)
+        source, facts = source_of(context, model, name, "validation")
+        samples = context.options["samples"] or None
+        found.append(accuracy(context, model, source, facts, inverted_cases, samples))
+        notes += notes_of(model)
+    columns = {column: column for column in found[0]["neither inverted"]}
     published = TWO.get(context.data, ((),) * len(CASES))
-    rows = [Row(case, found[case], _paper(paper)) for case, paper in zip(CASES, published, strict=True)]
-    return Rows(list(found["neither inverted"]), rows, notes=_notes(model))
+    rows = [
+        Row(case, mean_and_spread([each[case] for each in found], columns), _paper(paper))
+        for case, paper in zip(CASES, published, strict=True)
+    ]
+    return Rows(list(rows[0].values), rows, notes=notes)
 
 
 def _one(context: Context) -> Rows:
@@ -70,7 +75,7 @@ def _one(context: Context) -> Rows:
     rows: list[Row] = []
     notes: list[str] = []
     for name in names or [context.model]:
-        model = _load(context, name)
+        model = load(context, name)
         network = model.network
 
         def plain(clips: Tensor, network: torch.nn.Module = network) -> dict[str, Tensor]:
@@ -78,27 +83,17 @@ def _one(context: Context) -> Rows:
 
         # A video of puppets is as long as two clips, so that two samples see more than one.
         longer = {"frames": 2 * model.clip.frames} if context.data == "puppets" else {}
-        source, facts = source_of(context, model, _asked(context, name), "validation", **longer)
+        source, facts = source_of(context, model, asked(context, name), "validation", **longer)
         for samples in (1, 2):
             found = accuracy(context, model, source, facts, plain, samples)[""]
             paper = ONE.get((model.name, samples), {}).get(context.data, ())
             rows.append(Row(_row_name(model.name, model.clip.frames, samples), found, _paper(paper)))
-        notes += _notes(model)
+        notes += notes_of(model)
     shown = {row.name for row in rows}
     for (name, samples), figures in ONE.items():
         if context.data in figures and (row := _row_name(name, 32, samples)) not in shown:
             rows.append(Row(row, {}, _paper(figures[context.data])))
     return Rows(list(COLUMNS), rows, notes=notes)
-
-
-def _load(context: Context, name: str) -> Model:
-    weights = context.weights if name == context.model else None
-    return load_model(name, weights, labels=context.labels, device=context.device)
-
-
-def _asked(context: Context, name: str) -> str:
-    """The name or path of the weights."""
-    return context.weights or name if name == context.model else name
 
 
 def _row_name(model: str, frames: int, samples: int) -> str:
@@ -109,11 +104,6 @@ def _paper(figures: tuple[float, ...]) -> dict[str, float]:
     return dict(zip(COLUMNS, figures, strict=False))
 
 
-def _notes(model: Model) -> list[str]:
-    words = f"{model.name}: weights {model.weights}."
-    return [words if model.weights != "random" else f"{words} They have learned nothing."]
-
-
 TABLES = (
     Table(
         "paper-b/1",
@@ -122,6 +112,6 @@ TABLES = (
         _one,
         {"networks": ""},
     ),
-    Table("paper-b/2", "accuracy under inverted attention", DATA, _two, {"samples": 0}),
+    Table("paper-b/2", "accuracy under inverted attention", DATA, _two, {"samples": 0} | SEEDS),
     THREE,
 )

@@ -1,19 +1,21 @@
 """Paper B, figure 3 in numbers: when M_t and where M_s point, against what is true of puppets."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from glocal.datasets.puppets import PuppetClip
-from glocal.errors import UsageError
+from glocal.checked import plain
+from glocal.datasets.puppets import PuppetClip, Puppets
 from glocal.evaluation import AUROC, HitMax, MaxBoxAcc
 from glocal.evaluation.maxbox import inclusive
-from glocal.models import Model, load_model
-from glocal.models.stabn import STABN
+from glocal.models import Model
+from glocal.papers.attentive import SEEDS, attentive, notes_of
 from glocal.papers.table import Context, Row, Rows, Table
-from glocal.papers.videos import puppets_like
+from glocal.papers.trained import Measures, mean_and_spread
+from glocal.papers.videos import digest, puppets_like
 from glocal.pipeline import explain
 from glocal.video import read_video
 
@@ -80,13 +82,31 @@ def pointing(model: Model, clips: list[PuppetClip], progress: bool = False) -> M
 
 
 def _three(context: Context) -> Rows:
-    model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
-    if not isinstance(model.network, STABN):
-        raise UsageError(f"{model.name} has no such attention; give --model st-abn/… and its --weights.")
-    puppets = puppets_like(context.weights or context.model, model, context.clips)
-    found = pointing(model, list(puppets), context.progress)
-    rows = [Row(name, each.compute(), trivial=name.startswith("middle")) for name, each in found.items()]
-    return Rows(list(rows[0].values), rows, "AUROC", [f"{model.name}: weights {model.weights}."])
+    found: list[Mapping[str, Measures]] = []
+    notes: list[str] = []
+    for model, _, name in attentive(context):
+        puppets = puppets_like(name, model, context.clips)
+        key = {
+            "pointing": digest(model.network),
+            "clip": plain(asdict(model.clip)),
+            "videos": plain(vars(puppets)),
+        }
+
+        def measured(model: Model = model, puppets: Puppets = puppets) -> dict[str, Measures]:
+            rows = pointing(model, list(puppets), context.progress)
+            return {row: each.compute() for row, each in rows.items()}
+
+        found.append(context.cells.get(key, measured))
+        notes += notes_of(model)
+    rows = [
+        Row(
+            name,
+            mean_and_spread([each[name] for each in found], {column: column for column in found[0][name]}),
+            trivial=name.startswith("middle"),
+        )
+        for name in found[0]
+    ]
+    return Rows(list(rows[0].values), rows, "AUROC", notes)
 
 
 THREE = Table(
@@ -94,4 +114,5 @@ THREE = Table(
     "when M_t and where M_s point (figure 3 in numbers)",
     {"puppets": "puppets/st-abn"},
     _three,
+    SEEDS,
 )

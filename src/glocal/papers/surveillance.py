@@ -65,7 +65,7 @@ def settings(context: Context) -> Iterable[dict[str, bool]]:
 def _run(context: Context) -> Rows:
     rows = []
     for setting in settings(context):
-        measured = [trained(context, recipe(context, fold, **setting)) for fold in range(FOLDS)]
+        measured = [trained(context, recipe(context, fold, **setting)).measures for fold in range(FOLDS)]
         words = (
             "flow" if setting["flow"] else "RGB",
             "from puppets" if setting["puppets"] else "from scratch",

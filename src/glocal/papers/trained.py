@@ -4,6 +4,8 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from glocal.checked import construct, plain
@@ -14,8 +16,16 @@ from glocal.training import Recipe, train
 Measures = Mapping[str, float]
 
 
-def trained(context: Context, recipe: Mapping[str, Any]) -> Measures:
-    """Train as a recipe says, once, and give the measures on its card.
+@dataclass(frozen=True)
+class Trained:
+    """A network that was trained for a table: its best checkpoint, and the measures on its card."""
+
+    checkpoint: Path
+    measures: Measures
+
+
+def trained(context: Context, recipe: Mapping[str, Any]) -> Trained:
+    """Train as a recipe says, once.
 
     A run that was interrupted goes on where it stopped; one that is done is not done again.
     """
@@ -29,7 +39,7 @@ def trained(context: Context, recipe: Mapping[str, Any]) -> Measures:
         return dict(read_card(best.with_suffix(".json")).measures)
 
     measures: Measures = context.cells.get({"trained": key}, run)
-    return measures
+    return Trained(folder / "best.safetensors", measures)
 
 
 def mean_and_spread(several: Sequence[Measures], columns: Mapping[str, str]) -> dict[str, float]:

@@ -1,0 +1,62 @@
+"""Networks that are trained alike, so that a table can say what their architecture is worth."""
+
+from typing import Any
+
+from glocal.errors import UsageError
+from glocal.papers.table import Context
+from glocal.papers.trained import Trained, mean_and_spread, trained
+
+COLUMNS = {"clip-wise": "test/clip_top1", "video-wise": "test/video_top1"}
+ON_PUPPETS = {"seeds": 3, "train": 12000, "test": 400}
+"""Trainings of every network, the videos each sees once, and those it is tested on."""
+ON_REAL = {"epochs": 100, "lr": 0.001}
+
+
+def recipe(context: Context, network: str, seed: int) -> dict[str, Any]:
+    """How one network of a table is trained: as the papers train, or briefly and from scratch on puppets."""
+    options = context.options
+    if context.data == "puppets":
+        # Videos are two clips that overlap, so that clip-wise and video-wise accuracy differ.
+        shared = {"source": "puppets", "frames": 24, "size": 72, "scale": [0.3, 1.0], "kept": True}
+        return {
+            "model": {
+                "name": network,
+                "weights": context.weights,
+                "clip": {"fps": 8, "short_side": 64, "size": 64},
+            },
+            "data": {
+                "train": {**shared, "split": "train", "length": options["train"]},
+                "val": {**shared, "split": "val", "length": 200},
+                "test": {**shared, "split": "test", "length": options["test"]},
+            },
+            "augmentation": {"area": [0.75, 1], "ratio": [0.85, 1.2]},
+            "optimizer": {"name": "adamw", "lr": 0.003, "weight_decay": 0.02, "label_smoothing": 0.05},
+            "schedule": {"name": "cosine", "warmup": 0.3},
+            "run": {
+                "epochs": 1,
+                "batch": 32,
+                "seed": seed,
+                "workers": 1,
+                "precision": "bf16-mixed",
+            },
+        }
+    if context.root is None:
+        raise UsageError(f"{context.data} is trained on its videos; give their folder as --root.")
+    shared = {"source": context.data, "root": str(context.root), "fold": 1}
+    return {
+        "model": {"name": network, "weights": context.weights or "kinetics400"},
+        "data": {"train": {**shared, "split": "train"}, "test": {**shared, "split": "test"}},
+        "optimizer": {"lr": options["lr"]},
+        "schedule": {"name": "step", "every": 50},
+        "run": {"epochs": options["epochs"], "batch": 32, "seed": seed},
+    }
+
+
+def seeds(context: Context, network: str) -> list[Trained]:
+    """A network, trained with every seed."""
+    return [trained(context, recipe(context, network, seed)) for seed in range(context.options["seeds"])]
+
+
+def over_seeds(context: Context, network: str) -> dict[str, float]:
+    """What a network scores when it is trained with every seed."""
+    return mean_and_spread([each.measures for each in seeds(context, network)], COLUMNS)
