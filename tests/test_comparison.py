@@ -42,7 +42,7 @@ def wrong(network, clips, classes):
     return 1 - right(network, clips, classes)
 
 
-def run(keep, methods, clips=4, sanity=2, target="top1"):
+def run(keep, methods, clips=4, sanity=2, target="top1", noise=None):
     return compare(
         MODEL,
         map(red_subject, range(clips)),
@@ -52,6 +52,7 @@ def run(keep, methods, clips=4, sanity=2, target="top1"):
         keep,
         lambda subject, attention: pictures(subject.frames, attention, subject.boxes),
         identity={"network": "planted"},
+        noise=noise,
         sanity=sanity,
         shown=2,
     )
@@ -76,6 +77,17 @@ def test_the_true_reason_wins_every_measure_and_beats_the_controls(found):
     assert means["3dcam"]["hit_max"] == 1
     assert means["right"]["infidelity"] < 0.2 < means["wrong"]["infidelity"]
     assert set(ranked(summary)[-4:]) == set(CONTROLS), "controls come last"
+
+
+def test_noise_is_added_to_so_many_clips(tmp_path):
+    cells = Cells(tmp_path)
+    quiet = run(cells.get, {"right": right}, clips=3, sanity=0, noise=1)
+    assert ["sensitivity" in each["measures"] for each in quiet.results["right"]] == [True, False, False]
+    loud = run(cells.get, {"right": right}, clips=3, sanity=0)
+    assert all("sensitivity" in each["measures"] for each in loud.results["right"])
+    means = [summarise(found)["methods"]["right"]["means"]["sensitivity"]["mean"] for found in (quiet, loud)]
+    assert means[0] == loud.results["right"][0]["measures"]["sensitivity"]
+    assert means[1] != means[0]
 
 
 def test_what_does_not_ask_the_network_is_flagged(found):

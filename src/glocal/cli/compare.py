@@ -72,6 +72,11 @@ SANITY_CLIPS = 10
 @click.option("--baseline", type=click.Choice(list(BASELINES)), default="blur", show_default=True)
 @click.option("--steps", type=click.IntRange(1), default=10, show_default=True, help="Of the curves.")
 @click.option(
+    "--noise",
+    type=click.IntRange(0),
+    help=f"Clips under noise, for the sensitivity.  [default: {SANITY_CLIPS} with --data, else all]",
+)
+@click.option(
     "--sanity",
     type=click.IntRange(0),
     help=f"Clips on which the weights are randomised.  [default: {SANITY_CLIPS} with --data, else 0]",
@@ -102,6 +107,7 @@ def compare(
     over: list[str] | None,
     baseline: str,
     steps: int,
+    noise: int | None,
     sanity: int | None,
     random_labels: str | None,
     out: Path,
@@ -127,6 +133,7 @@ def compare(
     methods = contenders(names or list(METHODS), chosen, aggregate, by_method)
     count = clips or (DATA_CLIPS if data else VIDEO_CLIPS)
     subjects = open_subjects(model, videos, data, root, split, count, crop)
+    noisy = (SANITY_CLIPS if data else count) if noise is None else noise
     checked = (SANITY_CLIPS if data else 0) if sanity is None else sanity
     found = compare_methods(
         model,
@@ -142,6 +149,7 @@ def compare(
             "aggregate": aggregate,
         },
         options=by_method,
+        noise=noisy,
         sanity=checked,
         shuffled=load(name, random_labels, labels, device).network if random_labels else None,
         total=count,
@@ -156,6 +164,7 @@ def compare(
         "Layers": f"{', '.join(chosen)} ({aggregate})",
         "Insertion and deletion": f"{steps} steps, emptied by {baseline}",
         "Infidelity": f"{protocol.blocks} random blocks",
+        "Sensitivity": f"noise on {min(noisy, len(found.names))} clips" if noisy else "not asked for",
         "Sanity": f"cascading randomisation on {min(checked, len(found.names))} clips"
         if checked
         else "not asked for",

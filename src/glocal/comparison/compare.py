@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,7 @@ def compare(
     *,
     identity: Mapping[str, Any],
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    noise: int | None = None,
     sanity: int = 0,
     shuffled: nn.Module | None = None,
     shown: int = 3,
@@ -74,6 +75,7 @@ def compare(
         draw: makes the pictures.
         identity: all else that the results follow from, such as the model's weights; part of every key.
         options: method → its options, which its results follow from too.
+        noise: clips to which noise is added, for the sensitivity; None for all.
         sanity: clips on which the weights are randomised.
         shuffled: the same network trained on random labels, for a second check on these clips.
         shown: clips of which there are pictures.
@@ -84,11 +86,12 @@ def compare(
     """
     every = {**contenders, **CONTROLS}
     found = Found(results={name: [] for name in every})
-    key = {"identity": dict(identity), "protocol": asdict(protocol), "target": target}
+    key = {"identity": dict(identity), "target": target}
     first: Question | None = None
     bar = tqdm(subjects, desc="compare", total=total, unit="clip", disable=None if progress else True)
     for place, subject in enumerate(bar):
-        question = ask(model, subject, target, protocol)
+        measured = protocol if noise is None or place < noise else replace(protocol, samples=0)
+        question = ask(model, subject, target, measured)
         mark = f"{subject.name} {zlib.crc32(subject.clip.numpy().tobytes()):08x}"
         first = first or question
         found.names.append(subject.name)
@@ -99,7 +102,8 @@ def compare(
                 continue
             bar.set_postfix_str(name)
             own = dict((options or {}).get(name.partition("@")[0], {}))
-            one = One(question, explain, {**key, "clip": mark, "method": name, "options": own}, keep)
+            about = {**key, "protocol": asdict(measured), "clip": mark, "method": name, "options": own}
+            one = One(question, explain, about, keep)
             try:
                 found.results[name].append(one.measures())
                 if place < shown:
@@ -120,7 +124,7 @@ def compare(
     explains = {name: explain for name, explain in every.items() if name not in found.refused}
     shape = list(first.clip.shape)
     chosen = {method: dict(own) for method, own in (options or {}).items()}
-    cell = {**key, "cost": sorted(explains), "options": chosen, "shape": shape}
+    cell = {**key, "protocol": asdict(protocol), "cost": sorted(explains), "options": chosen, "shape": shape}
     found.cost = keep(cell, lambda: _cost(first, explains))
     return found
 
