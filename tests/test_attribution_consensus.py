@@ -64,6 +64,15 @@ def test_layers_that_cannot_agree_count_the_same(layers):
         assert found[:, 24, 24].mean() == pytest.approx(float(found[:, 8, 8].mean()), rel=0.05)
 
 
+def test_every_frame_gets_its_share():
+    """The place of each frame is smoothed over time; how much each frame counts is not."""
+    course = torch.tensor([0.0, 0, 1, 3, 1, 0, 0, 0])
+    maps = [factor * blob(10, 20, 3.0)[None] * course[:, None, None] for factor in (1, 50)]
+    (found,) = aggregate(maps, "auto")
+    shares = found.mean((1, 2)) / found.mean()
+    torch.testing.assert_close(shares, course / course.mean())
+
+
 def test_nothing_gives_nothing():
     assert not aggregate([torch.zeros(2, 4, 8, 8)] * 3, "auto").any()
 

@@ -12,6 +12,9 @@ PERSISTENCE = 1 / 4
 def consensus(maps: Tensor) -> Tensor:
     """The layers' maps, smoothed over space and time, summed with their mutual agreement as weights.
 
+    Smoothing says where. When is left to the maps as they were: each frame gets its share of their attention,
+    by the same weights.
+
     A layer that is right sees the same place as the others, on its own scale; one that is full of noise
     or sees the background agrees with none. Each map is smoothed, so that scales can be compared and
     what flickers fades, and divided by its maximum. A layer's weight is the square of its mean
@@ -32,7 +35,20 @@ def consensus(maps: Tensor) -> Tensor:
     correlation.diagonal(dim1=1, dim2=2).zero_()
     weights = correlation.mean(2).square().T
     weights = weights.where(weights.sum(0) > 0, 1.0)
-    return (smooth * weights[_per_map(maps)]).sum(0) / weights.sum(0)[_per_map(maps)[1:]]
+    weights = weights / weights.sum(0)
+    where = (smooth * weights[_per_map(maps)]).sum(0)
+    return _shared_out(where, maps, weights) if maps.dim() == 5 else where
+
+
+def _shared_out(where: Tensor, maps: Tensor, weights: Tensor) -> Tensor:
+    """`where` `(B, T, H, W)`, scaled so that each frame has its share of the attention of the maps."""
+    tiny = torch.finfo(maps.dtype).tiny
+    frames = maps.mean((3, 4))
+    shares = frames / frames.mean(2, keepdim=True).clamp(min=tiny)
+    when = (shares * weights[:, :, None]).sum(0)
+    now = where.mean((2, 3))
+    scale = when * now.mean(1, keepdim=True) / now.clamp(min=tiny)
+    return where * scale[:, :, None, None]
 
 
 def _smoothed(maps: Tensor) -> Tensor:
