@@ -99,3 +99,32 @@ def test_a_hostile_table_is_named_or_its_clips_are_missing(tmp_path: Path) -> No
     table.write_bytes(b"path,label\nno\x00ne.mp4,a\n")
     with pytest.raises(InputError, match=r"1 of 1 items cannot be used"):
         present(read_csv(table))
+
+
+def test_boxes_lie_in_a_table_beside_the_clips(tmp_path: Path) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_text("path,label\nx/1.mp4,run\n2.mp4,sit\n")
+    (tmp_path / "clips.boxes.csv").write_text(
+        "path,actor,frame,x0,y0,x1,y1\nx/1.mp4,a,3,1,2,11,22\nx/1.mp4,b,3,5,5,6,6.5\nx/1.mp4,a,4,1,2,12,22\n"
+    )
+    first, second = read_csv(table)
+    assert first.tubes == ({3: (1, 2, 11, 22), 4: (1, 2, 12, 22)}, {3: (5, 5, 6, 6.5)})
+    assert list(first.boxes) == [3, 4]
+    assert not second.boxes
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("1.mp4,0,9,2,3,4", r"line 3: expected a path, a frame and numbers x0 < x1"),
+        ("1.mp4,-1,1,2,3,4", r"line 3: .*frame -1"),
+        ("1.mp4,0,1,2,nan,4", r"line 3: expected"),
+        ("1.mp4,0,1", r"line 3: expected"),
+        ("1.mp4,1,1,2,3,4", r"line 3: .*frame 1 has a box already; tell actors apart"),
+    ],
+)
+def test_a_wrong_box_is_named_with_its_line(row: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("path,label\n1.mp4,run\n")
+    (tmp_path / "clips.boxes.csv").write_text(f"path,frame,x0,y0,x1,y1\n1.mp4,1,1,2,3,4\n{row}\n")
+    with pytest.raises(InputError, match=rf"clips\.boxes\.csv, {message}"):
+        read_csv(tmp_path / "clips.csv")

@@ -15,6 +15,7 @@ from glocal.cli import main
 from glocal.evaluation.maxbox import inclusive
 from glocal.localization import auto_threshold, boxes, iou
 from glocal.papers import Context, localization, paper_a, tables, view
+from glocal.papers.scores import MaxBox, Several
 from glocal.papers.view import row_name
 from glocal.papers.ways import ways
 from reference_maxbox import max_box_acc
@@ -225,6 +226,32 @@ def test_the_box_of_a_frame_lies_at_the_clips_own_threshold():
     count = measure.count(volume, [(0, np.array([[4.0, 4, 10, 8]]))], True)
     assert boxes(volume[0], auto_threshold(volume))[0][:4] == (4, 4, 10, 8)
     assert measure.compute([count]) == {"Acc 0.5": 1.0}
+
+
+def test_measures_side_by_side_are_those_of_each():
+    maps = np.random.default_rng(0).random((3, 12, 12), np.float32)
+    true = [(place, np.array([[2.0, 3, 8, 9]])) for place in range(3)]
+    families = (MaxBox((0.3, 0.5)), paper_a.Points(("hit_max", "Acc 0.5"), "hit_max"))
+    both = Several(*families)
+    assert both.columns == ("0.3", "0.5", "average", "hit_max", "Acc 0.5")
+    assert both.judge == "average"
+    found = both.compute([both.count(maps, true, True), both.count(maps[:1], true[:1], False)])
+    alone = [f.compute([f.count(maps, true, True), f.count(maps[:1], true[:1], False)]) for f in families]
+    assert found == alone[0] | alone[1]
+
+
+def test_a_users_own_clips_with_boxes(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 256, (6, 48, 64, 3), np.uint8)
+    glocal.video.write_video(tmp_path / "one.mp4", frames, 8)
+    (tmp_path / "mine.csv").write_text("path,label\none.mp4,juggling\n")
+    (tmp_path / "mine.boxes.csv").write_text(
+        "path,frame,x0,y0,x1,y1\n" + "".join(f"one.mp4,{frame},0,0,32,48\n" for frame in range(6))
+    )
+    options = ["--data", "csv", "--root", str(tmp_path / "mine.csv"), "--out", str(tmp_path), "--quiet"]
+    assert main(["table", "paper-a/6", "refined=false", "--model", MODEL, *options]) == 0
+    rows = {row["method"]: row for row in csv.DictReader((tmp_path / "paper-a-6-csv.csv").open())}
+    full = rows["full frame (trivial)"]
+    assert [float(full[delta]) for delta in ("0.3", "0.5", "0.7")] == [1, 1, 0]
 
 
 XML = """<annotation><size><width>96</width><height>80</height></size>

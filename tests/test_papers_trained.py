@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from glocal.checked import construct
 from glocal.errors import UsageError
-from glocal.papers import Cells, Context, alike, surveillance, tables, trained
+from glocal.papers import Cells, Context, alike, localization, surveillance, tables, trained
 from glocal.papers.trained import mean_and_spread
 from glocal.training import Recipe
 
@@ -76,6 +77,30 @@ def test_real_clips_are_trained_without_the_fold_that_they_are_tested_on(tmp_pat
     for recipe in measured:
         assert recipe.data.train["fold"] == recipe.data.test["fold"]
         assert (recipe.data.train["split"], recipe.data.test["split"]) == ("train", "test")
+
+
+def test_clips_with_boxes_are_explained_by_the_network_that_has_not_seen_their_fold(tmp_path, monkeypatch):
+    looked = []
+
+    def pretend_training(context, recipe):
+        made = construct(Recipe, recipe, "recipe")
+        held_out = made.data.test["fold"]
+        assert made.data.train["split"] == "train"
+        return trained.Trained(tmp_path / f"without {held_out}", {})
+
+    def pretend_look(context, measure):
+        looked.append((Path(context.model).name, context.options["fold"]))
+        counts = [measure.count(np.ones((1, 4, 4), np.float32), [(0, np.array([[0.0, 0, 4, 2]]))], True)]
+        seen = localization.Seen(0.5, {"full frame": counts}, {})
+        return localization.Look(["layer1"], [], [seen], ["a network"])
+
+    monkeypatch.setattr(surveillance, "trained", pretend_training)
+    monkeypatch.setattr(surveillance, "look", pretend_look)
+    where = context(tmp_path, "surveillance-fight/boxes", root=tmp_path)
+    (row,) = tables()["surveillance-fight/boxes"].run(where).rows
+    assert looked == [(f"without {fold}", fold) for fold in range(5)]
+    assert row.values["0.5"] == 1
+    assert row.values["0.7"] == 0
 
 
 @pytest.mark.parametrize(

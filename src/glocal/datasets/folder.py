@@ -3,10 +3,12 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from glocal.datasets.annotations import fitting, table_rows, text
 from glocal.datasets.dataset import Dataset
-from glocal.datasets.record import Record
+from glocal.datasets.record import Box, Record
 from glocal.errors import InputError, UsageError, nearest
 from glocal.video.paths import shown
 
@@ -39,6 +41,10 @@ def read_csv(
     path: Path, root: Path | None = None, only: Mapping[str, Sequence[int | str]] | None = None
 ) -> list[Record]:
     """The clips that a table lists: columns `path` and `label`, perhaps `start` and `end` in seconds.
+
+    Boxes are read from a table beside it, `clips.boxes.csv` for `clips.csv`, if there is one: columns `path`
+    as in the table of clips, `frame` from 0, and `x0`, `y0`, `x1`, `y1` in pixels of the original frame,
+    half-open. With a column `actor`, an actor's boxes are a tube.
 
     Args:
         root: folder that the paths start from; by default the table's own.
@@ -73,6 +79,7 @@ def read_csv(
         raise InputError(f"the table {shown(path)} cannot be read ({problem.strerror}).") from None
     except (UnicodeDecodeError, csv.Error) as problem:
         raise InputError(f"{shown(path)} is not a table in UTF-8 ({problem}).") from None
+    records = _with_boxes(records, path.with_suffix(".boxes.csv"), root)
     if not records and chosen:
         raise UsageError(f"{shown(path)} has no rows where {chosen}; choose other values.")
     if not records:
@@ -93,6 +100,25 @@ def _record(row: Mapping[str, str | None], root: Path, where: str) -> Record:
     if not 0 <= span[0] < span[1]:
         raise InputError(f"{where}: start and end must be seconds, start first, not '{start}' and '{end}'.")
     return Record(root / row["path"], row["label"], span)
+
+
+def _with_boxes(records: list[Record], path: Path, root: Path) -> list[Record]:
+    if not path.exists():
+        return records
+    tubes: dict[Path, dict[str, dict[int, Box]]] = {}
+    table = csv.DictReader(text(path).splitlines())
+    for row in table_rows(table, shown(path), "a table"):
+        where = f"{shown(path)}, line {table.line_num}"
+        with fitting(where, "a path, a frame and numbers x0 < x1, y0 < y1"):
+            frame = int(row["frame"])
+            box = x0, y0, x1, y1 = (float(row["x0"]), float(row["y0"]), float(row["x1"]), float(row["y1"]))
+            if frame < 0 or not (0 <= x0 < x1 < math.inf and 0 <= y0 < y1 < math.inf):
+                raise ValueError(f"frame {frame}, box {box}")
+            tube = tubes.setdefault(root / row["path"], {}).setdefault(row.get("actor") or "", {})
+            if frame in tube:
+                raise ValueError(f"frame {frame} has a box already; tell actors apart in a column 'actor'")
+            tube[frame] = box
+    return [replace(record, tubes=tuple(tubes.get(record.path, {}).values())) for record in records]
 
 
 FOLDER = Dataset("folder", "your own clips, <root>/<split>/<class>/<clip>", read_folder, None)

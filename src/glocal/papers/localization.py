@@ -49,6 +49,23 @@ class Seen:
     seconds: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a network gave on the clips of a data set.
+
+    Attributes:
+        layers: names of the network's.
+        rows: what was made from each pass.
+        seen: clip by clip.
+        notes: on the network, the clips and the trivial baselines.
+    """
+
+    layers: Sequence[str]
+    rows: Sequence[Way]
+    seen: Sequence[Seen]
+    notes: Sequence[str]
+
+
 def localize(
     context: Context, measure: Measure, published: Mapping[str, Mapping[str, float]], origin: str
 ) -> Rows:
@@ -58,6 +75,21 @@ def localize(
         measure: what is counted.
         published: row → column → the paper's figure.
         origin: the data set that the paper's figures are of.
+    """
+    found = look(context, measure)
+    halves = sorted(found.seen, key=lambda clip: clip.area)
+    groups: dict[str, Sequence[Seen]] = {"": found.seen}
+    if context.options["sizes"] and len(halves) > 1:
+        groups |= {"smaller actors": halves[: len(halves) // 2], "larger actors": halves[len(halves) // 2 :]}
+    notes = [*found.notes, f"the paper's figures are of {origin}"]
+    return tabulate(found, measure, groups, published, notes)
+
+
+def look(context: Context, measure: Measure) -> Look:
+    """Every row of a localization table on every clip, one pass a window.
+
+    Raises:
+        InputError: no clip can be read, or none has a true box.
     """
     torch.manual_seed(0)
     model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
@@ -80,7 +112,7 @@ def localize(
         **{name: context.options[name] for name in ("crop", "every")},
     }
     seen, lost = [], []
-    bar = tqdm(examples.clips, desc=context.model, unit="clip", disable=None if context.progress else True)
+    bar = tqdm(examples.clips, desc=model.name, unit="clip", disable=None if context.progress else True)
     for example in bar:
         try:
             found = context.cells.get({**facts, "clip": example.key}, partial(view.see, example))
@@ -97,29 +129,24 @@ def localize(
         f"{'true' if target == 'true' else 'predicted'} class; {measure.words}",
         f"best fixed centred box: {fixed.width:.0%} × {fixed.height:.0%} of the frame, fitted to "
         f"{examples.fitted_to}",
-        f"the paper's figures are of {origin}",
         *([f"{len(lost)} clips could not be read and are left out"] if lost else []),
     ]
-    halves = sorted(seen, key=lambda clip: clip.area)
-    groups: dict[str, Sequence[Seen]] = {"": seen}
-    if context.options["sizes"] and len(seen) > 1:
-        groups |= {"smaller actors": halves[: len(seen) // 2], "larger actors": halves[len(seen) // 2 :]}
-    return _table(list(model.layers), rows, measure, groups, published, notes)
+    return Look(list(model.layers), rows, seen, notes)
 
 
-def _table(
-    names: Sequence[str],
-    rows: Sequence[Way],
+def tabulate(
+    found: Look,
     measure: Measure,
     groups: Mapping[str, Sequence[Seen]],
     published: Mapping[str, Mapping[str, float]],
     notes: Sequence[str],
 ) -> Rows:
-    titles = {row_name(way): way.title(names) for way in rows}
-    found: list[Row] = []
+    """The figures of groups of clips, row by row."""
+    titles = {row_name(way): way.title(found.layers) for way in found.rows}
+    base = row_name(base_of(len(found.layers)))
+    rows: list[Row] = []
     for group, clips in groups.items():
         refined = {name for clip in clips for name in clip.seconds}
-        base = row_name(base_of(len(names)))
         for name in clips[0].scores:
             values = measure.compute([part for clip in clips for part in clip.scores[name]])
             if name in refined:
@@ -127,6 +154,6 @@ def _table(
                 values["gain"] = values[measure.judge] - plain[measure.judge]
                 values["ms a frame"] = 1e3 * float(np.mean([clip.seconds[name] for clip in clips]))
             paper = published.get(name, {}) if not group else {}
-            found.append(Row(titles.get(name, name), values, paper, name not in titles, group))
+            rows.append(Row(titles.get(name, name), values, paper, name not in titles, group))
     extra = ["gain", "ms a frame"] if any(clip.seconds for clip in groups[""]) else []
-    return Rows([*measure.columns, *extra], found, measure.judge, notes)
+    return Rows([*measure.columns, *extra], rows, measure.judge, notes)

@@ -16,6 +16,7 @@ VIDEOS = {
     "jhmdb": "resnext3d-101",
     "ucf24": "resnext3d-101",
     "surveillance-fight": "resnext3d-101",
+    "csv": "resnext3d-101",
 }
 IMAGES = {"puppets": "puppets/resnext3d", "ilsvrc": "resnet2d-50"}
 DELTAS = {"ucf24": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)}

@@ -132,3 +132,26 @@ class MaxBox(Measure):
         return {f"{delta:g}": score for delta, score in metric.compute().items()} | {
             self.judge: metric.average
         }
+
+
+class Several(Measure):
+    """Families side by side; the first one's column decides."""
+
+    def __init__(self, *families: Measure) -> None:
+        self.families = families
+        self.columns = tuple(column for family in families for column in family.columns)
+        self.judge = families[0].judge
+        self.thresholds = families[-1].thresholds
+        self.words = "; ".join(family.words for family in families)
+
+    @property
+    def key(self) -> Any:
+        return [family.key for family in self.families]
+
+    def count(self, volume: Maps, truth: Sequence[tuple[int, npt.NDArray[np.float64]]], correct: bool) -> Any:
+        return [family.count(volume, truth, correct) for family in self.families]
+
+    def compute(self, counts: Sequence[Any]) -> dict[str, float]:
+        each = zip(*counts, strict=True)
+        figures = [family.compute(own) for family, own in zip(self.families, each, strict=True)]
+        return {column: value for found in figures for column, value in found.items()}
