@@ -1,24 +1,14 @@
 """AUROC: how well a score tells two classes apart."""
 
-from collections.abc import Iterable
-
 import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
+from glocal.evaluation.parts import Parts
 
-State = list[tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]]
 
-
-class AUROC:
+class AUROC(Parts[tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]]):
     """Area under the ROC curve: the chance that a positive scores higher than a negative; ties count half."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self._parts: State = []
 
     def update(self, scores: npt.ArrayLike, positive: npt.ArrayLike) -> None:
         """Add scores and, of the same shape, whether each is of a positive: of clips, or of pixels.
@@ -33,16 +23,6 @@ class AUROC:
                 f"{np.shape(positive)}."
             )
         self._parts.append((values, truth))
-
-    @property
-    def state(self) -> State:
-        """All scores so far, to be merged into another measure."""
-        return list(self._parts)
-
-    def merge(self, states: Iterable[State]) -> None:
-        """Take over the scores of other measures, as of the other processes."""
-        for parts in states:
-            self._parts += parts
 
     def compute(self) -> float:
         """In [0, 1]; NaN while one of the classes is missing."""

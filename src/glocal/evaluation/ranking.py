@@ -2,18 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from glocal.evaluation.parts import Parts
+
 Part = tuple[Hashable, list[tuple[Any, float, Hashable]], list[tuple[Any, Hashable]]]
 """A frame or video: its name, the detections (shape, score, label), and the truth (shape, label)."""
-State = list[Part]
 
 
-class RankedDetections(ABC):
+class RankedDetections(Parts[Part], ABC):
     """Average precision of each class, and its mean over the classes that occur.
 
     From the highest score down, a detection is right if the best of the true ones of its class that are left
@@ -24,22 +25,8 @@ class RankedDetections(ABC):
     """
 
     def __init__(self, thresholds: Sequence[float]) -> None:
+        super().__init__()
         self.thresholds = tuple(float(threshold) for threshold in thresholds)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self._parts: State = []
-
-    @property
-    def state(self) -> State:
-        """All detections and truth so far, to be merged into another measure."""
-        return list(self._parts)
-
-    def merge(self, states: Iterable[State]) -> None:
-        """Take over the frames or videos of other measures, as of the other processes."""
-        for parts in states:
-            self._parts += parts
 
     def compute(self) -> dict[float, float]:
         """Threshold → mean AP in [0, 1] over the classes that occur in the truth; 0 if none does."""
