@@ -202,6 +202,17 @@ def hostile(kind, clip, folder):
     return path
 
 
+def test_without_a_model_the_packaged_one_is_used_and_says_what_it_knows(capsys, clip, tmp_path):
+    code, _, err = run(capsys, "explain", clip, "--out", tmp_path, "--quiet")
+    assert code == 0
+    assert "puppets/gated knows 20 actions" in one_sentence(err)
+    facts = json.loads(next(tmp_path.glob("*.json")).read_text())
+    assert (facts["model"], facts["weights"]) == ("puppets/gated", "packaged")
+    code, _, err = run(capsys, "classify", clip, "--labels", "kinetics400")
+    assert code == 0
+    assert "resnext3d-101 has random weights" in err
+
+
 @pytest.mark.parametrize(
     "kind",
     ["missing", "folder", "text", "playlist", "concat", "html", "empty", "header only", "noise", "fifo"],

@@ -25,7 +25,7 @@ from glocal.video.paths import shown
 @common_options
 def classify(
     videos: tuple[str, ...],
-    name: str,
+    name: str | None,
     weights: str | None,
     labels: str | None,
     device: str | None,

@@ -94,7 +94,7 @@ def compare(
     root: Path | None,
     split: str,
     clips: int | None,
-    name: str,
+    name: str | None,
     weights: str | None,
     labels: str | None,
     device: str | None,
@@ -151,7 +151,7 @@ def compare(
         options=by_method,
         noise=noisy,
         sanity=checked,
-        shuffled=load(name, random_labels, labels, device).network if random_labels else None,
+        shuffled=load(name or model.name, random_labels, labels, device).network if random_labels else None,
         total=count,
         progress=not quiet,
     )

@@ -89,7 +89,7 @@ AGAINST = "counterfactual"
 @common_options
 def explain(
     videos: tuple[str, ...],
-    name: str,
+    name: str | None,
     weights: str | None,
     labels: str | None,
     device: str | None,

@@ -64,7 +64,7 @@ KINDS = {
 def figure(
     kind: str,
     videos: tuple[str, ...],
-    name: str,
+    name: str | None,
     weights: str | None,
     labels: str | None,
     device: str | None,

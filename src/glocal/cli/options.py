@@ -37,9 +37,8 @@ model_options = together(
     click.option(
         "--model",
         "name",
-        default="resnext3d-101",
-        show_default=True,
-        help="See 'glocal models'; or the weights of 'glocal train'.",
+        help="See 'glocal models'; or the weights of 'glocal train'.  "
+        "[default: puppets/gated, which comes trained; with --weights or --labels, resnext3d-101]",
     ),
     click.option(
         "--weights",
