@@ -52,11 +52,12 @@ def test_spread_is_the_standard_deviation_of_single_values():
 
 
 @pytest.mark.parametrize(("name", "rows"), [("paper-a/9", 2), ("paper-a/10", 5), ("networks", 3)])
-def test_every_row_is_trained_with_every_seed_from_scratch(name, rows, tmp_path, measured):
-    made = tables()[name].run(context(tmp_path, name, options={"seeds": 2}))
+@pytest.mark.parametrize("scratch", [False, True])
+def test_every_row_is_trained_with_every_seed_from_the_same_start(name, rows, scratch, tmp_path, measured):
+    made = tables()[name].run(context(tmp_path, name, options={"seeds": 2, "scratch": scratch}))
     assert len(made.rows) == rows
     assert len(measured) == 2 * rows
-    assert {recipe.model.weights for recipe in measured} == {None}
+    assert {recipe.model.weights for recipe in measured} == {None if scratch else "puppets/resnext3d"}
     assert [recipe.run.seed for recipe in measured] == [0, 1] * rows
     networks = [recipe.model.name for recipe in measured]
     assert networks[0] == "resnext3d-small"

@@ -58,9 +58,8 @@ def rows(context: Context, published: tuple[Published, ...], small: Mapping[str,
     notes = ["Each row is the mean over seeds, ± the standard deviation of one; all are trained alike."]
     if context.data == "puppets":
         notes.append(
-            "On puppets, the small 3D ResNeXt stands for the paper's networks, trained briefly and from "
-            "scratch: compare the differences between rows, not the figures. Videos are 24 frames, two clips "
-            "that overlap."
+            "On puppets, the small 3D ResNeXt stands for the paper's networks, trained briefly: compare the "
+            "differences between rows, not the figures. Videos are 24 frames, two clips that overlap."
         )
     if published is TEN:
         notes.append(
@@ -84,7 +83,7 @@ def _alike(context: Context) -> Rows:
         "ST-ABN": f"st-abn/{context.model}",
     }
     made = [Row(name, over_seeds(context, network)) for name, network in networks.items()]
-    note = "Mean over seeds, ± the standard deviation of one; all are trained alike, from scratch."
+    note = "Mean over seeds, ± the standard deviation of one; all are trained alike."
     return Rows(with_spread(COLUMNS), made, notes=[note])
 
 
