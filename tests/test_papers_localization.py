@@ -254,6 +254,26 @@ def test_a_users_own_clips_with_boxes(tmp_path):
     assert [float(full[delta]) for delta in ("0.3", "0.5", "0.7")] == [1, 1, 0]
 
 
+def test_frames_that_the_network_did_not_see_are_measured_between_those_that_it_saw(tmp_path):
+    """At 8 of 24 frames a second, frames 0, 3, 6, 9 are seen; the boxes are in 1, and in 11 behind the last."""
+    frames = np.random.default_rng(0).integers(0, 256, (12, 48, 64, 3), np.uint8)
+    glocal.video.write_video(tmp_path / "one.mp4", frames, 24)
+    (tmp_path / "mine.csv").write_text("path,label\none.mp4,juggling\n")
+    (tmp_path / "mine.boxes.csv").write_text(
+        "path,frame,x0,y0,x1,y1\none.mp4,1,0,0,64,48\none.mp4,11,0,0,9,9\n"
+    )
+    options = ["--data", "csv", "--root", str(tmp_path / "mine.csv"), "--out", str(tmp_path), "--quiet"]
+    assert main(["table", "paper-a/6", "refined=false", "--model", "puppets/gated", *options]) == 0
+    rows = {row["method"]: row for row in csv.DictReader((tmp_path / "paper-a-6-csv.csv").open())}
+    assert float(rows["full frame (trivial)"]["0.5"]) == 0.5
+
+
+def test_maps_between_two_are_interpolated():
+    maps = np.array([0.0, 1, 3], np.float32)[:, None, None].repeat(2, 2)
+    found = view._interpolated(maps, np.array([0, 0.25, 1, 1.5, 2]))
+    assert found[:, 0, 0].tolist() == [0, 0.25, 1, 2, 3]
+
+
 XML = """<annotation><size><width>96</width><height>80</height></size>
 <object><name>n01440764</name><bndbox><xmin>10</xmin><ymin>20</ymin><xmax>59</xmax><ymax>69</ymax></bndbox></object>
 </annotation>"""

@@ -108,6 +108,7 @@ def look(context: Context, measure: Measure) -> Look:
         "rows": [asdict(way) for way in rows],
         "fixed": asdict(fixed),
         "measure": measure.key,
+        "frames": "all with boxes",
         "target": target,
         **{name: context.options[name] for name in ("crop", "every")},
     }

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -49,22 +50,29 @@ class View:
         seconds: dict[str, list[float]] = {}
         areas: list[float] = []
         done = -1
-        for window in windows(video, self.model.clip, geometry, overlap=0.0):
-            shown = window.frames[: len(window.frames) - window.repeated].tolist()
-            wanted = [
-                (place, boxes)
-                for place, frame in enumerate(shown)
-                if frame > done
+        for window, following in pairwise(
+            chain(windows(video, self.model.clip, geometry, overlap=0.0), [None])
+        ):
+            assert window is not None, "only the last has none that follows"
+            sampled = window.frames[: len(window.frames) - window.repeated].tolist()
+            begin, done = done + 1, sampled[-1] if following else video.frames - 1
+            true = {
+                frame: boxes
+                for frame in sorted(truth)
+                if begin <= frame <= done
                 and frame % self.every == 0
-                and len(boxes := _clipped(truth.get(frame), video.height, video.width))
-            ]
-            done = shown[-1]
-            if not wanted:
+                and len(boxes := _clipped(truth[frame], video.height, video.width))
+            }
+            if not true:
                 continue
+            shown = sorted({*sampled, *true})
+            wanted = [(shown.index(frame), boxes) for frame, boxes in true.items()]
             frames = list(video.frames_at(shown))
             methods = list(dict.fromkeys(way.method for way in self.rows))
             found = run_pass(self.model, window, methods, own if self.true_class else None)
-            for name, volume, spent in self._volumes(found, frames, geometry, [*_number(example.key), done]):
+            seed = [*_number(example.key), done]
+            at = np.interp(shown, sampled, range(len(sampled)))
+            for name, volume, spent in self._volumes(found, frames, at, geometry, seed):
                 correct = spent is None or found.best == own
                 counts.setdefault(name, []).append(self.measure.count(volume, wanted, correct))
                 if spent:
@@ -77,14 +85,22 @@ class View:
         }
 
     def _volumes(
-        self, found: Pass, frames: list[Frame], geometry: Geometry, seed: Sequence[int]
+        self,
+        found: Pass,
+        frames: list[Frame],
+        at: npt.NDArray[np.float64],
+        geometry: Geometry,
+        seed: Sequence[int],
     ) -> Iterator[tuple[str, Maps, float | None]]:
-        """Rows with maps `(T, H, W)` on the frames, and seconds spent on refining; None for trivial rows."""
+        """Rows with maps `(T, H, W)` on the frames, and seconds spent on refining; None for trivial rows.
+
+        `at` says where the frames lie among those that the network saw.
+        """
         plain: dict[Way, Maps] = {}
         for way in self.rows:
             start = replace(way, refinements=())
             if start not in plain:
-                plain[start] = geometry.backward(found.volume(start)[: len(frames)])
+                plain[start] = geometry.backward(_interpolated(found.volume(start), at))
             volume, begin = plain[start], time.perf_counter()
             if way.refinements:
                 volume = np.stack(list(refine(volume, frames, way.refinements)))
@@ -93,9 +109,18 @@ class View:
             yield name, baseline(frames, seed), None
 
 
+def _interpolated(maps: Maps, at: npt.NDArray[np.float64]) -> Maps:
+    """Maps `(T, h, w)` at places between them."""
+    before = np.floor(at).astype(int)
+    share = (at - before).astype(np.float32)[:, None, None]
+    after = np.minimum(before + 1, len(maps) - 1)
+    between: Maps = maps[before] * (1 - share) + maps[after] * share
+    return between
+
+
 def _clipped(boxes: Any, height: int, width: int) -> npt.NDArray[np.float64]:
     """What of boxes lies in the frame."""
-    corners = np.zeros((0, 4)) if boxes is None else np.asarray(boxes, float).clip(0, (width, height) * 2)
+    corners = np.asarray(boxes, float).clip(0, (width, height) * 2)
     return corners[_areas(corners) > 0]
 
 
