@@ -29,11 +29,9 @@ from glocal.localization import (
     segments,
     tubes,
 )
+from glocal.localization.refinements import SIDE
 from glocal.video import Geometry, Video
 from glocal.volume import Map, Volume
-
-REFINED_SIDE = 160
-"""Pixels; the short side of the grid on which attention is refined."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +207,7 @@ class Explanation:
                 f"was explained ({self.video.width}×{self.video.height}, {self.video.frames} frames); "
                 "give that one."
             )
-        geometry = self.geometry.finer(REFINED_SIDE)
+        geometry = self.geometry.finer(SIDE)
         size = geometry.crop[3], geometry.crop[2]
         maps = (np.asarray(cv2.resize(attention, size), np.float32) for attention in self.volume)
         volume = Volume(levels=255)

@@ -22,6 +22,9 @@ Refinement = Callable[[Iterable[Map], Iterable[Frame], Sequence[int]], Iterator[
 SMOOTHNESS = 1e-2
 """ε of the guided filter: the variance of colours in [0, 1] that counts as an edge."""
 
+SIDE = 160
+"""Pixels of the shorter side that are enough to refine by: the cost grows with the area."""
+
 STILL = 0.5
 """Share of the attention that is left where nothing moves."""
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from glocal.evaluation.baselines import FixedBox, baselines
-from glocal.localization import refine
+from glocal.localization.refinements import SIDE, refine
 from glocal.models import Model
 from glocal.papers.examples import Example
 from glocal.papers.scores import Measure
@@ -97,14 +98,21 @@ class View:
         `at` says where the frames lie among those that the network saw.
         """
         plain: dict[Way, Maps] = {}
+        finer = geometry.finer(SIDE)
+        looks = [finer.forward(frame) for frame in frames]
         for way in self.rows:
             start = replace(way, refinements=())
             if start not in plain:
-                plain[start] = geometry.backward(_interpolated(found.volume(start), at))
-            volume, begin = plain[start], time.perf_counter()
-            if way.refinements:
-                volume = np.stack(list(refine(volume, frames, way.refinements)))
-            yield row_name(way), volume, (time.perf_counter() - begin) if way.refinements else 0.0
+                plain[start] = _interpolated(found.volume(start), at)
+            if not way.refinements:
+                yield row_name(way), geometry.backward(plain[start]), 0.0
+                continue
+            begin = time.perf_counter()
+            size = looks[0].shape[1::-1]
+            maps = (np.asarray(cv2.resize(each, size), np.float32) for each in plain[start])
+            volume = np.stack(list(refine(maps, looks, way.refinements)))
+            spent = time.perf_counter() - begin
+            yield row_name(way), finer.backward(volume), spent
         for name, baseline in baselines(self.fixed).items():
             yield name, baseline(frames, seed), None
 
