@@ -203,9 +203,10 @@ def hostile(kind, clip, folder):
 
 
 def test_without_a_model_the_packaged_one_is_used_and_says_what_it_knows(capsys, clip, tmp_path):
-    code, _, err = run(capsys, "explain", clip, "--out", tmp_path, "--quiet")
+    code, out, err = run(capsys, "explain", clip, "--out", tmp_path)
     assert code == 0
-    assert "puppets/gated knows 20 actions" in one_sentence(err)
+    assert not err
+    assert "puppets/gated, which knows 20 actions" in out.splitlines()[0]
     facts = json.loads(next(tmp_path.glob("*.json")).read_text())
     assert (facts["model"], facts["weights"]) == ("puppets/gated", "packaged")
     code, _, err = run(capsys, "classify", clip, "--labels", "kinetics400")
@@ -330,7 +331,7 @@ def test_an_interrupt_keeps_what_is_finished_and_leaves_no_half_file(clip, tmp_p
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert "interrupted" in one_sentence(err)
     assert not (out / "v29.html").exists()

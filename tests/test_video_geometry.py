@@ -27,9 +27,10 @@ def marked_frames(draw: st.DrawFn) -> tuple[tuple[int, int], tuple[int, int, int
     for axis in range(2):
         start, length = geometry.crop[axis], geometry.crop[axis + 2]
         low, high = int(np.ceil(start * scale[axis])), int((start + length) * scale[axis])
-        least = int(np.ceil(4 * max(1, scale[axis])))
-        first = draw(st.integers(low, high - least))
-        rectangle += [first, draw(st.integers(first + least, high))]
+        # a side lies on the border, or so far from it that the cell at the border tells
+        cell = int(np.ceil(max(1, scale[axis])))
+        first = draw(st.just(low) | st.integers(low + cell, high - 5 * cell))
+        rectangle += [first, draw(st.just(high) | st.integers(first + 4 * cell, high - cell))]
     return (height, width), tuple(rectangle), crop
 
 

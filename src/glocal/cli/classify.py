@@ -37,7 +37,7 @@ def classify(
     debug: bool,
 ) -> int:
     """Print the best classes of each VIDEO, from its mean probabilities over windows that do not overlap."""
-    model = load(name, weights, labels, device)
+    model = load(name, weights, labels, device, quiet or as_json)
     results: list[dict[str, Any]] = []
 
     def run(path: str) -> None:

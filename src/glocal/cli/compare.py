@@ -126,7 +126,7 @@ def compare(
     if bool(videos) == bool(data):
         raise UsageError("name some videos, or a data set with --data; one of them.")
     protocol = Protocol(tuple(over or OVER), baseline, steps)
-    model = load(name, weights, labels, device)
+    model = load(name, weights, labels, device, quiet)
     paths = {module: path for path, module in model.network.named_modules()}
     chosen = {layer: paths[module] for layer, module in chosen_layers(model, layers).items()}
     by_method = _by_method(options)

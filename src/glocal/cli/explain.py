@@ -125,7 +125,7 @@ def explain(
     check_aggregate(aggregate)
     style = Style(strength, colours, threshold, side_by_side)
     stems = output_stems(videos, out)
-    model = load(name, weights, labels, device)
+    model = load(name, weights, labels, device, quiet)
     chosen_layers(model, layers)
     resolve_target(target, model.labels)
 

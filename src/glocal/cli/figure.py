@@ -87,7 +87,7 @@ def figure(
     style = Style(strength, colours, None)
     for method in methods:
         find_method(method.partition("@")[0])
-    model = load(name, weights, labels, device)
+    model = load(name, weights, labels, device, quiet)
     resolve_target(target, model.labels)
     for method in methods:
         chosen_layers(model, layers_of(method))

@@ -95,7 +95,7 @@ def localize(
 
     @cache
     def model() -> Model:
-        loaded = load(**keys)
+        loaded = load(**keys, quiet=quiet)
         chosen_layers(loaded, options["layers"])
         resolve_target(options["target"], loaded.labels)
         return loaded

@@ -15,7 +15,9 @@ from glocal.video.paths import shown
 EMBEDDED, USUAL = "puppets/gated", "resnext3d-101"
 
 
-def load(name: str | None, weights: str | None, labels: str | None, device: str | None) -> Model:
+def load(
+    name: str | None, weights: str | None, labels: str | None, device: str | None, quiet: bool = False
+) -> Model:
     """The model that the options ask for; random weights are drawn from a fixed seed and announced.
 
     Without a name it is `EMBEDDED`, which needs nothing, or `USUAL` for weights or labels.
@@ -23,9 +25,10 @@ def load(name: str | None, weights: str | None, labels: str | None, device: str 
     if name is None:
         name = USUAL if weights or labels else EMBEDDED
         if name == EMBEDDED:
-            say(
-                f"no --model is given: {name} knows 20 actions of drawn figures. For 400 of real people: "
-                "--model slow-50 --weights kinetics400, which is downloaded once."
+            tell(
+                quiet,
+                f"without --model it is {name}, which knows 20 actions of drawn figures; "
+                "for 400 of real people: --model slow-50 --weights kinetics400, downloaded once",
             )
     torch.manual_seed(0)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
