@@ -182,8 +182,7 @@ def test_dragging_along_the_timeline_scrubs(page):
     page.mouse.down()
     page.mouse.move(area["x"] + area["width"] * 0.8, area["y"] + 20, steps=4)
     page.mouse.up()
-    settle(page)
-    assert shown_frame(page) > 15
+    page.wait_for_function("() => Number(document.getElementById('screen').dataset.frame) > 15")
 
 
 def test_boxes_follow_the_threshold_as_python_finds_them_in_the_same_maps(page, report):

@@ -9,6 +9,7 @@ class Timeline {
     this.head = root.querySelector(".head");
     root.addEventListener("pointerdown", event => { root.setPointerCapture(event.pointerId); this.point(event); });
     root.addEventListener("pointermove", event => { if (event.buttons) this.point(event); });
+    root.addEventListener("pointerup", event => this.point(event));
   }
 
   point(event) {
