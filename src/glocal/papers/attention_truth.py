@@ -8,6 +8,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from glocal.checked import plain
+from glocal.comparison.fingerprint import fingerprint
 from glocal.datasets.puppets import PuppetClip, Puppets
 from glocal.evaluation import AUROC, HitMax, MaxBoxAcc
 from glocal.evaluation.maxbox import inclusive
@@ -15,7 +16,7 @@ from glocal.models import Model
 from glocal.papers.attentive import SEEDS, attentive, notes_of
 from glocal.papers.table import Context, Row, Rows, Table
 from glocal.papers.trained import Measures, mean_and_spread
-from glocal.papers.videos import digest, puppets_like
+from glocal.papers.videos import puppets_like
 from glocal.pipeline import explain
 from glocal.video import read_video
 
@@ -87,7 +88,7 @@ def _three(context: Context) -> Rows:
     for model, _, name in attentive(context):
         puppets = puppets_like(name, model, context.clips)
         key = {
-            "pointing": digest(model.network),
+            "pointing": fingerprint(model.network),
             "clip": plain(asdict(model.clip)),
             "videos": plain(vars(puppets)),
         }

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from glocal.errors import UsageError
+from glocal.papers.alike import COLUMNS
 from glocal.papers.localization import OPTIONS as LOCALIZATION
 from glocal.papers.localization import look, tabulate
 from glocal.papers.scores import MaxBox, Points, Several
@@ -12,7 +13,6 @@ from glocal.papers.table import Context, Row, Rows, Table
 from glocal.papers.trained import mean_and_spread, trained, with_spread
 
 FOLDS = 5
-COLUMNS = {"clip-wise": "test/clip_top1", "video-wise": "test/video_top1"}
 OPTIONS = {"epochs": 12, "lr": 0.001, "gates": "layer2+layer3+layer4"}
 
 

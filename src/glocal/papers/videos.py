@@ -1,17 +1,17 @@
 """The accuracy of a trained network on videos, in pieces that are kept."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from glocal.checked import construct, plain
+from glocal.comparison.fingerprint import fingerprint
 from glocal.datasets import find_dataset
 from glocal.datasets.puppets import Puppets
 from glocal.errors import UsageError
@@ -86,7 +86,7 @@ def accuracy(
         samples: clips of a video whose probabilities are averaged; None for as many as cover it.
     """
     clips = EvaluationClips(source, model.clip, model.labels, samples)
-    key = {"weights": digest(model.network), "clip": plain(asdict(model.clip)), "videos": facts}
+    key = {"weights": fingerprint(model.network), "clip": plain(asdict(model.clip)), "videos": facts}
     hits: dict[str, dict[str, float]] = {}
     starts = range(0, len(source), CHUNK)
     for start in tqdm(starts, desc=model.name, leave=False, disable=None if context.progress else True):
@@ -120,12 +120,3 @@ def _correct(
         case: {column: len(videos) * values[name] for column, name in COLUMNS.items() if name in values}
         for case, values in found.items()
     }
-
-
-def digest(network: nn.Module) -> str:
-    """What a network's weights are, in 16 letters."""
-    sha = hashlib.sha256()
-    for key, tensor in network.state_dict().items():
-        sha.update(key.encode())
-        sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return sha.hexdigest()[:16]
