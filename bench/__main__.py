@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from bench import attribution, maxboxacc, overlay, puppets, report, stabn, video
+from bench import ablation, attribution, maxboxacc, overlay, puppets, report, stabn, video
 from bench.measure import write
 
 SECTIONS = {
     "attribution": attribution.run,
+    "ablation": ablation.run,
     "overlay": overlay.run,
     "maxboxacc": maxboxacc.run,
     "puppets": puppets.run,
@@ -18,7 +19,7 @@ SECTIONS = {
     "report": report.run,
     "long-video": video.run,
 }
-DEFAULT = ("attribution", "overlay", "maxboxacc", "puppets", "st-abn")
+DEFAULT = ("attribution", "ablation", "overlay", "maxboxacc", "puppets", "st-abn")
 RESULTS = Path(__file__).with_name("results.json")
 
 

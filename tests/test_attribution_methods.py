@@ -160,6 +160,37 @@ def test_ablation_cam_channel_by_channel(case, batch):
     assert_close(got.attention, maps, clips.shape[2:])
 
 
+class Around(Small3d):
+    """`layer1`, and a connection round it: added, or joined."""
+
+    def __init__(self, joined):
+        super().__init__()
+        self.layer1, self.joined = nn.Conv3d(3, 4, 3, padding=1), joined
+        self.stem, self.fc = nn.Conv3d(3, 3, 1), nn.Linear(7 if joined else 4, 3)
+        self.seen = []
+        self.stem.register_forward_hook(lambda module, args, result: self.seen.append(len(result)))
+
+    def forward(self, x):
+        stem = self.stem(x)
+        found = self.layer1(stem).relu()
+        together = torch.cat([stem, found], 1) if self.joined else found + stem.mean(1, keepdim=True)
+        return self.fc(together.mean((2, 3, 4)))
+
+
+@pytest.mark.parametrize(("joined", "clips", "largest"), [(False, 1, 1), (False, 2, 8), (True, 1, 4)])
+def test_ablation_cam_runs_what_is_before_the_layer_once_where_it_can(joined, clips, largest):
+    network = seeded(Around(joined)).eval()
+    shown = torch.randn(clips, 3, 4, 6, 6, generator=torch.Generator().manual_seed(1))
+    got = glocal.attribute(network, shown, ["layer1"], "ablationcam", target=1)
+    assert network.seen[-1] == largest, "clips that the stem saw in the last pass, with four channels ablated"
+    stem = network.stem(shown)
+    weights = network.fc.weight[1, -4:]
+    found = network.layer1(stem)
+    drops = torch.stack([weights[c] * found.relu()[:, c].mean((1, 2, 3)) for c in range(4)], 1)
+    maps = torch.einsum("bc,bc...->b...", drops, found).clamp(min=0).detach().numpy()
+    assert_close(got.attention, maps, shown.shape[2:])
+
+
 class Watcher(nn.Module):
     """Its score for class 1 is the brightness of one place, and nothing else."""
 

@@ -18,5 +18,5 @@ def nearest(word: str, known: "list[str] | tuple[str, ...]") -> str:
     from difflib import get_close_matches
 
     lower = {name.lower(): name for name in known}
-    close = get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
+    close = get_close_matches(str(word).lower(), list(lower), n=1, cutoff=0.6)
     return f" Did you mean '{lower[close[0]]}'?" if close else ""

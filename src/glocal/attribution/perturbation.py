@@ -37,21 +37,24 @@ def score_cam(call: Call, batch: int = 16) -> dict[str, Tensor]:
     "ablationcam",
     title="Ablation-CAM",
     paper="Desai and Ramaswamy, WACV 2020",
-    cost="2 + channels forward, for each layer",
+    cost="at most 6 + channels forward, for each layer",
     needs="layers",
 )
 def ablation_cam(call: Call, batch: int = 16) -> dict[str, Tensor]:
     """`ReLU(Σ_c (y − y_c) · α_c)`, with `y_c` the score when channel `c` of the layer is 0.
 
     The paper divides the weights by `y`: the normalisation takes that out again where `y` is positive, and
-    where it is negative it would turn the map upside down.
+    where it is negative it would turn the map upside down. What comes before the layer is computed once for
+    each batch of channels, in networks that allow it.
     """
     maps: dict[str, Tensor] = {}
     with torch.no_grad():
         score = call.pick(call.logits)
         for layer, activation in call.activations().items():
+            module = call.layers[layer]
+            once = _copies_late(call, module, activation.shape[1])
             scores = [
-                _score_without(call, call.layers[layer], range(start, stop))
+                _score_without(call, module, range(start, stop), once)
                 for start, stop in call.steps(activation.shape[1], batch, layer)
             ]
             maps[layer] = _weighted(score[:, None] - _by_sample(scores, activation), activation)
@@ -132,23 +135,42 @@ def _random_mask(
     return mask
 
 
-def _score_without(call: Call, module: nn.Module, channels: range) -> Tensor:
-    """`(N·B,)`: scores with one channel of the module's output set to 0, one copy of the batch for each."""
+def _copies_late(call: Call, module: nn.Module, channels: int) -> bool:
+    """Whether the network answers alike if its batch is copied at `module`, in place of at its input.
+
+    Not where something goes round `module` that does not broadcast, as with several clips and a skip
+    connection.
+    """
+    tried = range(min(2, channels))
+    early = _score_without(call, module, tried, late=False)
+    try:
+        late = _score_without(call, module, tried, late=True)
+    except Exception:  # of any kind: the network gets sizes that it was not written for
+        return False
+    tolerance = 64 * torch.finfo(call.logits.dtype).eps
+    return late.shape == early.shape and torch.allclose(late, early, rtol=tolerance, atol=tolerance)
+
+
+def _score_without(call: Call, module: nn.Module, channels: range, late: bool) -> Tensor:
+    """`(N·B,)`: scores with one channel of the module's output set to 0, one copy of the batch for each.
+
+    The copies are made `late`, of the module's output, or of the clips.
+    """
     canvas = Canvas.of(call.network, call.clips, call.question.grid)
+    count = len(channels)
 
     def ablate(module: nn.Module, args: Any, result: Any) -> Any:
         output = result if isinstance(result, Tensor) else result[0]
-        ablated = output.clone().view(len(channels), -1, *output.shape[1:])
-        for copy, channel in zip(ablated, channels, strict=True):
+        ablated = copies(output, count) if late else output.clone()
+        for copy, channel in zip(ablated.view(count, -1, *output.shape[1:]), channels, strict=True):
             view = canvas.beside(result).fold(copy, module)
             assert view is not None, "call.activations() has folded it before"
             view[:, channel].zero_()
-        passed = ablated.flatten(0, 1)
-        return passed if isinstance(result, Tensor) else type(result)((passed, *result[1:]))
+        return ablated if isinstance(result, Tensor) else type(result)((ablated, *result[1:]))
 
     handle = module.register_forward_hook(ablate)
     try:
-        return call.score(call.replaced(*(copies(x, len(channels)) for x in call.videos)))
+        return call.score(call.replaced(*(copies(x, 1 if late else count) for x in call.videos)))
     finally:
         handle.remove()
 

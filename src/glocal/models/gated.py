@@ -1,6 +1,7 @@
 """Gated networks (3DCAM paper, section 3.9, fig. 9): every depth of a backbone votes for the classes."""
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -48,7 +49,7 @@ class Gated(nn.Module):
         self.backbone.load_state_dict({key: state[key] for key in self.backbone.state_dict()})
 
     def forward(self, clips: Tensor) -> Tensor:
-        return torch.stack(list(self.gate_logits(clips).values())).sum(0)
+        return reduce(torch.add, self.gate_logits(clips).values())
 
 
 def vote(activation: Tensor, linear: nn.Linear) -> Tensor:
