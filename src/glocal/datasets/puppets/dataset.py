@@ -1,6 +1,7 @@
 """Short clips of one action each, as a map-style data set."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -8,18 +9,18 @@ from glocal.datasets.puppets.actions import ACTIONS
 from glocal.datasets.puppets.clip import Act, Actor, PuppetClip
 from glocal.datasets.puppets.film import Setting, Shot, film
 from glocal.datasets.puppets.look import pick
+from glocal.datasets.puppets.numbered import Numbered
 from glocal.datasets.puppets.script import Script, draw_script
-from glocal.datasets.puppets.seeds import check_split, generator
+from glocal.datasets.puppets.seeds import generator
 from glocal.datasets.puppets.skeleton import Array
 from glocal.datasets.puppets.texture import textures
 from glocal.errors import UsageError, nearest
 
 DISTRACTORS = ("mixed", "none", "idle", "motion", "acting")
-LENGTHS = {"train": 20_000, "val": 1_000, "test": 2_000}
 _PACE_SIDE_BY_SIDE = 0.35  # shorter steps keep two walkers apart
 
 
-class Puppets:
+class Puppets(Numbered[PuppetClip]):
     """Clips of a figure that does one of `actions`; item i is a `PuppetClip`, rendered when it is asked for.
 
     A clip follows from `split`, `seed` and its index alone, on every machine and in every order. Classes take
@@ -36,6 +37,8 @@ class Puppets:
       could be the label (`clip.actors` names both): for asking what an explanation of each one shows, not for
       accuracy. To fit both in, their stature is at most 0.6 frame widths.
     """
+
+    LENGTHS: ClassVar[Mapping[str, int]] = {"train": 20_000, "val": 1_000, "test": 2_000}
 
     def __init__(
         self,
@@ -61,29 +64,16 @@ class Puppets:
         Raises:
             UsageError: a value that is not possible.
         """
-        check_split(split)
+        super().__init__(split, length)
         self.size = check_form(frames, size, fps, seed, occlusion, scale, actions)
         check_distractor(distractor, acting=True)
         if distractor == "acting" and len(actions) < 2:
             raise UsageError("distractor 'acting' shows two actions at once: give at least two actions.")
-        if length is not None and length < 0:
-            raise UsageError(f"length is {length}: use a number of clips from 0 up.")
-        self.split, self.seed, self.frames, self.fps = split, seed, frames, fps
-        self.length = LENGTHS[split] if length is None else length
+        self.seed, self.frames, self.fps = seed, frames, fps
         self.distractor, self.occlusion, self.scale = distractor, occlusion, scale
         self.actions = tuple(actions)
 
-    def __len__(self) -> int:
-        return self.length
-
-    def __iter__(self) -> Iterator[PuppetClip]:
-        return (self[index] for index in range(self.length))
-
-    def __getitem__(self, index: int) -> PuppetClip:
-        """Raises IndexError outside of the data set."""
-        if not -self.length <= index < self.length:
-            raise IndexError(f"clip {index} of {self.length}")
-        index %= self.length
+    def make(self, index: int) -> PuppetClip:
         label = index % len(self.actions)
 
         def draw(purpose: str) -> np.random.Generator:

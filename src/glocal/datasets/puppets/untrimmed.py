@@ -1,9 +1,10 @@
 """Longer videos: several actions in a row, in one shot or with scene cuts."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,12 +13,11 @@ from glocal.datasets.puppets.camera import Image
 from glocal.datasets.puppets.clip import Actor, Boxes, Mask, digest
 from glocal.datasets.puppets.dataset import actors_of, check_distractor, check_form, draw_setting
 from glocal.datasets.puppets.film import film
+from glocal.datasets.puppets.numbered import Numbered
 from glocal.datasets.puppets.script import draw_long_script
-from glocal.datasets.puppets.seeds import check_split, generator
+from glocal.datasets.puppets.seeds import generator
 from glocal.datasets.puppets.texture import textures
 from glocal.errors import UsageError
-
-LENGTHS = {"train": 1_000, "val": 100, "test": 200}
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,15 @@ class PuppetVideo:
         return sha.hexdigest()
 
 
-class UntrimmedPuppets:
+class UntrimmedPuppets(Numbered[PuppetVideo]):
     """Videos of about `actions_per_video` actions; item i is a `PuppetVideo`.
 
     `cuts` is the probability that a video has scene cuts: then figure, scene and camera change once or twice.
     A video holds fewer actions than asked for when none of `actions` can follow the last one (after "raise
     arm" comes "lower arm", after "crouch" comes "stand up"). The other arguments are those of `Puppets`.
     """
+
+    LENGTHS: ClassVar[Mapping[str, int]] = {"train": 1_000, "val": 100, "test": 200}
 
     def __init__(
         self,
@@ -109,7 +111,7 @@ class UntrimmedPuppets:
         actions: tuple[str, ...] = ACTIONS,
     ) -> None:
         """`pause` is the range of the seconds between actions. Raises UsageError for what is not possible."""
-        check_split(split)
+        super().__init__(split, length)
         self.size = check_form(16, size, fps, seed, occlusion, scale, actions)
         check_distractor(distractor, acting=False)
         low, high = actions_per_video
@@ -121,23 +123,12 @@ class UntrimmedPuppets:
             raise UsageError(f"pause is {pause}: use (shortest, longest) seconds above 0.")
         if fps < 2:
             raise UsageError(f"fps is {fps}: an untrimmed video needs at least 2 frames a second.")
-        self.split, self.seed, self.fps = split, seed, fps
-        self.length = LENGTHS[split] if length is None else length
+        self.seed, self.fps = seed, fps
         self.actions_per_video, self.cuts, self.pause = actions_per_video, cuts, pause
         self.distractor, self.occlusion, self.scale = distractor, occlusion, scale
         self.actions = tuple(actions)
 
-    def __len__(self) -> int:
-        return self.length
-
-    def __iter__(self) -> Iterator[PuppetVideo]:
-        return (self[index] for index in range(self.length))
-
-    def __getitem__(self, index: int) -> PuppetVideo:
-        """Raises IndexError outside of the data set."""
-        if not -self.length <= index < self.length:
-            raise IndexError(f"video {index} of {self.length}")
-        index %= self.length
+    def make(self, index: int) -> PuppetVideo:
         rng = generator(self.split, self.seed, "untrimmed", index, "plan")
         count = int(rng.integers(self.actions_per_video[0], self.actions_per_video[1] + 1))
         shots = min(int(rng.integers(2, 4)), count) if rng.random() < self.cuts else 1
