@@ -1,5 +1,6 @@
 """Clips for training and evaluation: which frames, which variation, which order."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from glocal.datasets.puppets import Puppets
 from glocal.errors import InputError, UsageError
-from glocal.training.augmentation import mirrored, random_box, vary
+from glocal.training.augmentation import mirrored, random_box, reversed_in_time, vary
 from glocal.training.clips import EvaluationClips, Place, Shuffled, TrainingClips, to_clip
 from glocal.training.recipe import Augmentation
 from glocal.training.sampling import all_starts, any_start, grid, window
@@ -136,6 +137,28 @@ def test_a_mirrored_clip_gets_the_label_of_what_it_shows(root: Path) -> None:
     for item, label in enumerate(labels):
         shown = CLASSES[clips[Place(0, 0, item)].labels]
         assert shown == {"move left": "move right", "move right": "move left"}.get(label, label)
+
+
+def test_a_clip_shown_backwards_gets_the_label_of_what_it_shows(root: Path) -> None:
+    source = open_source({"source": "folder", "root": str(root)}, "data.train")
+    how = replace(NONE, backwards={"move left": "move right", "move up": "move up"})
+    clips, plain = (TrainingClips(source, FORM, one, CLASSES, 0) for one in (how, NONE))
+    seen: dict[str, set[tuple[str, bool]]] = {label: set() for label in CLASSES}
+    for item in range(8):
+        for place in range(8):
+            shown, straight = clips[Place(0, place, item)], plain[Place(0, place, item)]
+            turned = not torch.equal(shown.clips, straight.clips)
+            assert torch.equal(shown.clips, straight.clips.flip(1) if turned else straight.clips)
+            seen[source.label(item)].add((CLASSES[shown.labels], turned))
+    assert seen["move left"] == {("move left", False), ("move right", True)}
+    assert seen["move right"] == {("move right", False), ("move left", True)}
+    assert seen["move up"] == {("move up", False), ("move up", True)}
+    assert seen["move down"] == {("move down", False)}
+
+
+def test_backwards_names_labels_there_are() -> None:
+    with pytest.raises(UsageError, match=r"'shut', which is no label\. Did you mean 'shutt'"):
+        reversed_in_time(["open", "shutt"], {"open": "shut"})
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])

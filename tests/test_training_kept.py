@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -151,6 +152,23 @@ def test_kept_puppets_have_kept_flow_and_others_have_not(cache: Path) -> None:
     clips = [EvaluationClips(source, FLOW, source.labels)[0].clips for source in sources]
     assert torch.allclose(*clips, atol=0.5 / 127 + 1e-6)
     assert len(list(cache.iterdir())) == 1
+
+
+def test_flow_of_a_clip_shown_backwards_is_opposite_and_in_the_opposite_order(
+    root: Path, cache: Path
+) -> None:
+    how = replace(NONE, backwards={"move down": "move up"})
+    clips, plain = (TrainingClips(files(root), FLOW, one, CLASSES, 0) for one in (how, NONE))
+    labels = set()
+    for place in range(8):
+        shown, straight = clips[Place(0, place, 0)], plain[Place(0, place, 0)]
+        if torch.equal(straight.clips[:, -1], straight.clips[:, -2]):
+            continue  # the video ends before the clip, and its last flow is repeated
+        label = CLASSES[shown.labels]
+        labels.add(label)
+        expected = -straight.clips.flip(1) if label == "move up" else straight.clips
+        assert torch.equal(shown.clips, expected)
+    assert labels == {"move down", "move up"}
 
 
 def test_a_varied_field_of_flow_moves_as_its_varied_pixels_do() -> None:

@@ -2,13 +2,14 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from glocal.errors import UsageError, nearest
 from glocal.training.recipe import Augmentation
 from glocal.video.video import Frame
 
@@ -26,6 +27,23 @@ def mirrored(labels: Sequence[str]) -> tuple[int | None, ...]:
         return OTHER.get(word[0], word[0])
 
     return tuple(indices.get(re.sub("[a-z]+", swap, label.casefold())) for label in labels)
+
+
+def reversed_in_time(labels: Sequence[str], backwards: Mapping[str, str]) -> dict[int, int]:
+    """Index of a label → that of the label of the clip shown backwards, both ways; see `Augmentation`.
+
+    Raises:
+        UsageError: a label that there is not.
+    """
+    indices: dict[int, int] = {}
+    for pair in backwards.items():
+        for label in pair:
+            if label not in labels:
+                hint = nearest(label, list(labels))
+                raise UsageError(f"augmentation.backwards names '{label}', which is no label.{hint}")
+        one, other = map(list(labels).index, pair)
+        indices |= {one: other, other: one}
+    return indices
 
 
 def vary(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from glocal.training.augmentation import mirrored, vary
+from glocal.training.augmentation import mirrored, reversed_in_time, vary
 from glocal.training.kept import flows_of, resized, vary_flow
 from glocal.training.recipe import Augmentation
 from glocal.training.sampling import all_starts, any_start, grid, window
@@ -79,22 +79,27 @@ class TrainingClips(Dataset[Batch]):
         self.flows = flows_of(source, form, "full")
         self.labels, self.seed = list(labels), seed
         self.mirrored = mirrored(labels)
+        self.backwards = reversed_in_time(labels, how.backwards)
 
     def __getitem__(self, key: Place) -> Batch:
         rng = np.random.default_rng((self.seed, key.epoch, key.place))
         points = grid(self.source.times(key.item), self.form)
         start = any_start(points, self.form, rng)
         label = self.labels.index(self.source.label(key.item))
+        backwards = label in self.backwards and bool(rng.random() < 0.5)
+        if backwards:
+            label = self.backwards[label]
         counterpart = self.mirrored[label]
         flip = bool(rng.random() < self.how.flip) and counterpart is not None
         if flip and counterpart is not None:
             label = counterpart
         size = min(self.form.size, self.form.short_side)
         if self.flows is not None:
-            motion = vary_flow(self.flows.read(key.item, start), size, self.how, flip, rng)
-            return _batch(filled(motion, self.form), label, key.place, key.item)
+            motion = self.flows.read(key.item, start)
+            varied = vary_flow(-motion[::-1] if backwards else motion, size, self.how, flip, rng)
+            return _batch(filled(varied, self.form), label, key.place, key.item)
         frames = self.source.read(key.item, window(points, start, self.form))
-        clip = to_clip(vary(frames, size, self.how, flip, rng), self.form)
+        clip = to_clip(vary(frames[::-1] if backwards else frames, size, self.how, flip, rng), self.form)
         return _batch(clip, label, key.place, key.item)
 
 

@@ -62,6 +62,8 @@ class Augmentation:
         ratio: smallest and largest width over height of what is cut out.
         flip: probability of mirroring; labels that tell left from right are exchanged, or prevent it.
         brightness, contrast: largest relative change.
+        backwards: label → the label of such a clip shown backwards, as in `{open: close, wave: wave}`; it
+            holds both ways, and half of these clips are shown so.
     """
 
     area: tuple[float, float] = (0.5, 1.0)
@@ -69,6 +71,7 @@ class Augmentation:
     flip: float = 0.5
     brightness: float = 0.2
     contrast: float = 0.2
+    backwards: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check(0 < self.area[0] <= self.area[1] <= 1, "area", self.area, "two shares of the frame, 0 to 1")
