@@ -1,13 +1,12 @@
 """`glocal explain`: a video in, its explanation out."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from glocal.attribution import AGGREGATES, METHODS
-from glocal.attribution.aggregate import check_aggregate
-from glocal.attribution.methods import find_method
 from glocal.cli.options import (
     common_options,
     crop_option,
@@ -18,14 +17,11 @@ from glocal.cli.options import (
     settings_of,
 )
 from glocal.cli.running import for_each, load, output_stems, tell
-from glocal.edit import Edit
+from glocal.explaining import Explaining
 from glocal.explanation import Explanation
-from glocal.pipeline import chosen_layers, resolve_target
-from glocal.pipeline import explain as explain_video
-from glocal.report import COLOUR_MAPS, Style, write_report
-from glocal.video import Video, read_video
+from glocal.report import COLOUR_MAPS, Style
 
-AGAINST = "counterfactual"
+STYLE = ("strength", "colours", "threshold", "side_by_side")
 
 
 @click.command()
@@ -93,88 +89,41 @@ def explain(
     weights: str | None,
     labels: str | None,
     device: str | None,
-    method: str,
-    options: dict[str, str],
-    layers: list[str] | None,
-    aggregate: str,
-    target: str,
-    counterfactual: bool,
-    also: list[str] | None,
-    score: str,
-    crop: str | None,
-    cuts: str,
-    overlap: float,
-    weighting: str,
-    edit: Path | None,
-    strength: float,
-    colours: str,
-    threshold: float,
-    side_by_side: bool,
     out: Path,
     quiet: bool,
     debug: bool,
+    **options: Any,
 ) -> int:
     """Show where and when a model sees its reasons for a class.
 
     Writes an overlay video, an HTML report, a JSON file and the attention volume for each VIDEO: a video
     file, an image, or a folder of images.
     """
-    find_method(method).settings(options)
-    for other in also or ():
-        find_method(method if other == AGAINST else other)
-    check_aggregate(aggregate)
-    style = Style(strength, colours, threshold, side_by_side)
+    explaining = explaining_of(options)
     stems = output_stems(videos, out)
     model = load(name, weights, labels, device, quiet)
-    chosen_layers(model, layers)
-    resolve_target(target, model.labels)
+    explaining.check(model)
 
     def run(path: str) -> None:
-        video = read_video(path)
-        common: dict[str, Any] = {
-            "layers": layers,
-            "aggregate": aggregate,
-            "score": score,
-            "crop": crop,
-            "cuts": cuts,
-            "overlap": overlap,
-            "weighting": weighting,
-            "edit": Edit.load(edit, (video.frames, video.height, video.width)) if edit else None,
-            "progress": not quiet,
-        }
-        explanation = explain_video(
-            model, video, target, method, counterfactual=counterfactual, options=options, **common
-        )
-        best = explanation.target.index
-        more = [
-            explain_video(
-                model, video, best, method, counterfactual=not counterfactual, options=options, **common
-            )
-            if other == AGAINST
-            else explain_video(model, video, best, other, counterfactual=counterfactual, **common)
-            for other in also or ()
-        ]
-        for rank, explained in enumerate(explanation.classes, 1):
-            stem = stems[path] if rank == 1 else f"{stems[path]}-top{rank}"
-            page, *_ = write_report(
-                explained,
-                video,
-                out,
-                stem,
-                style,
-                more=more if rank == 1 else (),
-            )
-            tell(quiet, summary(explained, video, page))
+        for explanation, (page, *_) in explaining.write(model, path, out, stems[path], not quiet):
+            tell(quiet, summary(explanation, page))
 
     return for_each(list(stems), run, debug)
 
 
-def summary(explanation: Explanation, video: Video, page: Path) -> str:
+def explaining_of(values: Mapping[str, Any]) -> Explaining:
+    """From the values of the command's options."""
+    style = Style(**{name: values[name] for name in STYLE})
+    rest = {name: value for name, value in values.items() if name not in STYLE}
+    return Explaining(**{**rest, "also": rest["also"] or ()}, style=style)
+
+
+def summary(explanation: Explanation, page: Path) -> str:
     """One line: what was decided, when the reasons peak, and where the report is."""
-    target = explanation.target
+    target, video = explanation.target, explanation.video
     score = next((f" {p.score:.1%}" for p in explanation.predictions if p.index == target.index), "")
     peak = float(explanation.times[explanation.relevance.argmax()])
     when = "" if video.frames == 1 else f", most relevant at {peak:.2f} s"
     against = "against " if target.counterfactual else ""
     edited = "".join(f", before the edit {best.label} {best.score:.1%}" for best in explanation.before[:1])
-    return f"{video.name}: {against}{target.label}{score}{edited}{when} → {page}"
+    return f"{Path(video.path).name}: {against}{target.label}{score}{edited}{when} → {page}"
