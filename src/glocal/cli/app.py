@@ -19,6 +19,7 @@ COMMANDS = {
     "explain": ("explain", "Show where and when a model sees its reasons for a class."),
     "classify": ("classify", "Print the best classes of videos."),
     "localize": ("localize", "Find boxes, tubes and segments of a class."),
+    "batch": ("batch", "Explain many videos, on many processes."),
     "compare": ("compare", "Measure which attribution method to believe for a model."),
     "figure": ("figure", "Make a figure for a paper."),
     "serve": ("serve", "Open a web page where clips are uploaded and explained."),

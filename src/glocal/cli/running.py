@@ -18,24 +18,29 @@ EMBEDDED, USUAL = "puppets/gated", "resnext3d-101"
 def load(
     name: str | None, weights: str | None, labels: str | None, device: str | None, quiet: bool = False
 ) -> Model:
-    """The model that the options ask for; random weights are drawn from a fixed seed and announced.
-
-    Without a name it is `EMBEDDED`, which needs nothing, or `USUAL` for weights or labels.
-    """
-    if name is None:
-        name = USUAL if weights or labels else EMBEDDED
-        if name == EMBEDDED:
-            tell(
-                quiet,
-                f"without --model it is {name}, which knows 20 actions of drawn figures; "
-                "for 400 of real people: --model slow-50 --weights kinetics400, downloaded once",
-            )
+    """The model that the options ask for; random weights are drawn from a fixed seed and announced."""
+    if name is None and chosen_name(name, weights, labels) == EMBEDDED:
+        tell(
+            quiet,
+            f"without --model it is {EMBEDDED}, which knows 20 actions of drawn figures; "
+            "for 400 of real people: --model slow-50 --weights kinetics400, downloaded once",
+        )
+    name = chosen_name(name, weights, labels)
     torch.manual_seed(0)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model = load_model(name, weights, labels=labels, device=device)
+    model = load_model(name, weights, labels=labels, device=chosen_device(device))
     if model.weights == "random":
         say(f"{name} has random weights, so what it sees means nothing; --weights gives it trained ones.")
     return model
+
+
+def chosen_name(name: str | None, weights: str | None, labels: str | None) -> str:
+    """Without a name it is `EMBEDDED`, which needs nothing, or `USUAL` for weights or labels."""
+    return name or (USUAL if weights or labels else EMBEDDED)
+
+
+def chosen_device(device: str | None) -> str:
+    """By default the graphics card, where there is one."""
+    return device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def for_each(videos: Sequence[str], run: Callable[[str], None], debug: bool) -> int:

@@ -1,0 +1,1 @@
+"""Many videos on many processes, with Ray: one that is broken costs itself alone."""

@@ -1,0 +1,54 @@
+"""All outcomes of a batch at a glance: a table, and a page with links to the reports."""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import jinja2
+
+from glocal.batch.ledger import Outcome
+from glocal.files import atomic_path, writing
+from glocal.video.paths import shown
+
+COLUMNS = ("video", "name", "label", "score", "peak", "seconds", "error")
+
+
+def write_overview(outcomes: Sequence[Outcome], total: int, table: Path, model: str, method: str) -> Path:
+    """Write the outcomes, of `total` videos, to the CSV file `table` and to a page beside it; returns that.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    ordered = sorted(outcomes, key=lambda outcome: outcome.name)
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(COLUMNS)
+    rows.writerows([getattr(outcome, column) for column in COLUMNS] for outcome in ordered)
+    _write(text.getvalue(), table)
+    page = table.with_suffix(".html")
+    content = _template().render(
+        done=[outcome for outcome in ordered if outcome.error is None],
+        failed=[outcome for outcome in ordered if outcome.error is not None],
+        total=total,
+        table=table.name,
+        model=model,
+        method=method,
+    )
+    _write(content, page)
+    return page
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("glocal.batch", "."), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"shown": shown, "address": lambda path: quote(os.fsencode(path))}
+    return environment.get_template("page.html")
+
+
+def _write(text: str, path: Path) -> None:
+    with writing(path), atomic_path(path) as temporary:
+        temporary.write_text(text, "utf-8", errors="surrogateescape")

@@ -1,0 +1,243 @@
+"""Batches: which videos, what is remembered, and processes that die, hang or cannot start."""
+
+import csv
+import json
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glocal.batch.inputs import find_videos
+from glocal.batch.ledger import Ledger, Outcome, key_of
+from glocal.batch.pool import Job, Machines, Pool, connected
+from glocal.cli import main
+from glocal.errors import InputError, UsageError
+from glocal.video import write_video
+
+FRAMES = [np.full((32, 40, 3), 90 + 5 * i, np.uint8) for i in range(8)]
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+# --- which videos ---------------------------------------------------------------------------------------
+
+
+def test_folders_lists_and_videos_keep_their_places(tmp_path: Path) -> None:
+    touch(
+        *(tmp_path / "in" / name for name in ("a.mp4", "deep/b.avi", "deep/er/c.MOV", "._a.mp4", "notes.md"))
+    )
+    touch(tmp_path / "d.mp4", tmp_path / "stills" / "0.png")
+    (tmp_path / "list.txt").write_text("# mine\nd.mp4\n\nstills\nin/deep\nmissing.mp4\n")
+    found = find_videos([str(tmp_path / "in"), str(tmp_path / "list.txt")])
+    assert {os.path.relpath(path, tmp_path): name for path, name in found.items()} == {
+        "in/a.mp4": "a",
+        "in/deep/b.avi": "deep/b",
+        "in/deep/er/c.MOV": "deep/er/c",
+        "d.mp4": "d",
+        "stills": "stills",
+        "missing.mp4": "missing",
+    }
+
+
+def test_no_two_videos_share_a_name(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("one/a.mp4", "one/a.avi", "two/a.mp4", "one/b.mp4", "two/b.mp4")))
+    found = find_videos([str(tmp_path / "one"), str(tmp_path / "two")])
+    assert len(set(found.values())) == len(found) == 5
+    assert found[str(tmp_path / "one" / "a.avi")] == "a.avi"
+    assert found[str(tmp_path / "two" / "b.mp4")].endswith("-two-b.mp4")
+
+
+def test_a_list_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "latin.txt").write_bytes(b"\xe9t\xe9.mp4")
+    for name in ("latin.txt", "none.txt"):
+        with pytest.raises(InputError, match=rf"{name} cannot be read as a list of videos"):
+            find_videos([str(tmp_path / name)])
+
+
+# --- what is remembered ---------------------------------------------------------------------------------
+
+
+def test_a_ledger_knows_what_is_done(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "batch.jsonl")
+    ledger.add(Outcome("/v/a.mp4", "a", "1", label="walk", score=0.5, files=("a.html",)))
+    ledger.add(Outcome("/v/b.mp4", "b", "2", error="it is damaged."))
+    again = Ledger(ledger.path)
+    assert again.outcomes == ledger.outcomes
+    assert not again.done("/v/a.mp4", "a", "1"), "its file is not there"
+    touch(tmp_path / "a.html")
+    assert again.done("/v/a.mp4", "a", "1")
+    assert not any((again.done("/v/a.mp4", "a", "2"), again.done("/v/a.mp4", "x", "1")))
+    assert not again.done("/v/b.mp4", "b", "2"), "it failed"
+
+
+def test_a_line_that_was_cut_off_loses_itself_alone(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "batch.jsonl")
+    ledger.add(Outcome("/v/a.mp4", "a", "1"))
+    ledger.add(Outcome("/v/b.mp4", "b", "1"))
+    ledger.path.write_bytes(ledger.path.read_bytes()[:-30])
+    cut = Ledger(ledger.path)
+    assert set(cut.outcomes) == {"/v/a.mp4"}
+    cut.add(Outcome("/v/c.mp4", "c", "1"))
+    assert set(Ledger(ledger.path).outcomes) == {"/v/a.mp4", "/v/c.mp4"}
+
+
+def test_a_key_changes_with_the_video_and_with_what_is_asked(tmp_path: Path) -> None:
+    video = tmp_path / "a.mp4"
+    touch(video)
+    keys = [key_of(str(video), {"method": method}) for method in ("3dcam", "3dcam", "gradcam")]
+    video.write_bytes(b"more")
+    keys.append(key_of(str(video), {"method": "3dcam"}))
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+    assert key_of(str(tmp_path / "none.mp4"), {}) == key_of(str(tmp_path / "nothing.mp4"), {})
+
+
+# --- processes ------------------------------------------------------------------------------------------
+
+
+class Scripted:
+    """Does what a video's name says."""
+
+    def __init__(self, folder: str):
+        self.folder = folder
+
+    def start(self) -> None:
+        if self.folder == "no model":
+            raise UsageError("there is no such model.")
+
+    def explain(self, video: str, name: str, key: str) -> Outcome:
+        tries = Path(self.folder, f"{name}.tries")
+        tries.write_text(tries.read_text() + "." if tries.exists() else ".")
+        if video == "crash" or (video == "crash once" and tries.read_text() == "."):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if video == "hang":
+            time.sleep(600)
+        return Outcome(video, name, key, error="it is damaged." if video == "broken" else None)
+
+
+@pytest.fixture(scope="module")
+def ray():
+    module = pytest.importorskip("ray")
+    module.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with connected(None, workers=3) as machines:
+        assert machines.alone
+        yield module
+
+
+def outcomes(folder: str, videos: list[str], **options: object) -> dict[str, Outcome]:
+    pool = Pool(lambda: Scripted(folder), **{"workers": 2, **options})  # type: ignore[arg-type]
+    return {
+        outcome.name: outcome for outcome in pool.run([Job(v, f"{i} {v}", "") for i, v in enumerate(videos)])
+    }
+
+
+def test_a_video_that_kills_its_process_costs_itself_alone(ray, tmp_path: Path) -> None:
+    found = outcomes(str(tmp_path), ["fine", "crash", "broken", "fine", "crash once", "fine"], attempts=2)
+    assert len(found) == 6
+    errors = {name: outcome.error for name, outcome in found.items() if outcome.error}
+    assert set(errors) == {"1 crash", "2 broken"}
+    assert "the process that explained it died, 2 times" in errors["1 crash"]
+    tries = {path.stem: len(path.read_text()) for path in tmp_path.iterdir()}
+    assert tries == {"0 fine": 1, "1 crash": 2, "2 broken": 1, "3 fine": 1, "4 crash once": 2, "5 fine": 1}
+
+
+def test_a_video_that_hangs_is_stopped(ray, tmp_path: Path) -> None:
+    found = outcomes(str(tmp_path), ["hang", "fine", "fine"], workers=1, timeout=4)
+    assert found["0 hang"].error == "took longer than 4 seconds and was stopped; see --timeout."
+    assert [found[name].error for name in ("1 fine", "2 fine")] == [None, None]
+
+
+def test_a_model_that_does_not_load_ends_the_batch(ray) -> None:
+    with pytest.raises(UsageError, match="there is no such model"):
+        outcomes("no model", ["fine", "fine"])
+
+
+def test_processes_and_threads_follow_from_the_machines() -> None:
+    assert Machines(8, 0, alone=True).divided(None, 0) == (4, 2)
+    assert Machines(8, 0, alone=True).divided(3, 0) == (3, 2)
+    assert Machines(64, 0, alone=False).divided(None, 0) == (32, 1)
+    assert Machines(16, 4, alone=True).divided(None, 0.5) == (8, 2)
+    with pytest.raises(
+        UsageError, match="--workers 1 with --gpus 1 needs more than there is: 2 cores and 0 GPUs"
+    ):
+        Machines(2, 0, alone=True).divided(None, 1)
+
+
+# --- the command ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    for name in ("walk.mp4", "sub/run.mp4"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_video(tmp_path / "in" / name, FRAMES, 8)
+    (tmp_path / "in" / "broken.mp4").write_bytes(b"nonsense")
+    return tmp_path / "in"
+
+
+def test_a_batch_goes_on_where_it_was(
+    ray, videos: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    from contextlib import nullcontext
+
+    out = videos.parent / "out"
+    there = Machines(2, 0, alone=True)
+    monkeypatch.setattr("glocal.cli.batch.connected", lambda *_: nullcontext(there))
+    arguments = ["batch", str(videos), "--model", "puppets/gated", "--out", str(out), "--workers", "2"]
+    assert main(arguments) == 1
+    shown = capsys.readouterr()
+    assert "2 of 3 videos are done" in shown.out
+    assert "broken.mp4 is not a video or image that can be decoded" in shown.err
+    assert {str(path.relative_to(out)) for path in out.rglob("*.*")} == {
+        "batch.csv",
+        "batch.html",
+        "batch.jsonl",
+        *(f"{name}.{suffix}" for name in ("walk", "sub/run") for suffix in ("html", "json", "npz", "mp4")),
+    }
+    page = (out / "batch.html").read_text("utf-8")
+    assert 'href="sub/run.html"' in page
+    assert "broken.mp4 is not a video" in page
+    rows = {row["name"]: row for row in csv.DictReader((out / "batch.csv").open())}
+    assert list(rows) == ["broken", "sub/run", "walk"]
+    facts = json.loads((out / "sub" / "run.json").read_text())
+    assert (rows["sub/run"]["label"], rows["sub/run"]["error"]) == (facts["target"]["label"], "")
+    assert rows["broken"]["error"].startswith(str(videos / "broken.mp4"))
+
+    before = (out / "walk.html").stat().st_mtime_ns
+    write_video(videos / "broken.mp4", FRAMES, 8)
+    assert main(arguments) == 0
+    assert "2 of 3 videos are done already" in capsys.readouterr().out
+    assert (out / "walk.html").stat().st_mtime_ns == before
+    assert (out / "broken.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{in}", "--method", "gradcm"], "Did you mean 'gradcam'"),
+        (["{in}", "--target", "wlak"], "Did you mean 'walk'"),
+        (["{in}", "--layers", "conv9"], "conv9"),
+        (["{in}", "--out", "{in}"], "the overlay would overwrite .*; choose another --out"),
+        (["{in}/empty.txt"], "there is no video; name some"),
+        (["{in}", "--address", "127.0.0.1:1"], "there is no Ray cluster at 127.0.0.1:1"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_starts(
+    videos: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray")
+    touch(videos / "empty.txt")
+    given = [one.replace("{in}", str(videos)) for one in arguments]
+    assert main(["batch", "--quiet", "--out", str(videos.parent / "out"), *given]) in (1, 2)
+    error = capsys.readouterr().err
+    assert re.search(message, error)
+    assert error.count("\n") == 1
