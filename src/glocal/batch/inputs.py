@@ -39,13 +39,15 @@ def _expanded(path: str) -> Iterator[tuple[str, str]]:
         for line in _lines(Path(path)):
             yield from _expanded(str(Path(path).parent / line))
         return
-    videos = sorted(
-        file for file in Path(path).rglob("*") if file.suffix.lower() in VIDEOS and file.name[0] != "."
-    )
+    videos = sorted(file for file in Path(path).rglob("*") if _is_video(file))
     for file in videos:
         yield str(file), str(file.relative_to(path))
     if not videos:
         yield path, Path(os.path.abspath(path)).name
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEOS and path.name[0] != "." and not path.is_dir()
 
 
 def _lines(path: Path) -> list[str]:
