@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+import glocal
 from glocal.comparison import contenders
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.faithfulness import Blocks, block_drops
 from glocal.papers import Cells, Context
+from glocal.papers.claims import order
 from glocal.papers.claims.discriminative import discriminate, strongest, within
 from glocal.papers.claims.early_late import both_ways, change, early_late
 from glocal.papers.claims.scenes import Scene, by_method, logits, table
@@ -198,3 +201,36 @@ def test_rows_are_means_with_their_intervals_below():
     assert rows.rows[0].values == {"a": 0.5}
     assert rows.margin(rows.rows[0]) == 0
     assert rows.notes == ["a: first.", "b: second.", "m, 2 clips, 95 % intervals: a 0.000 to 1.000."]
+
+
+class Brighter(nn.Module):
+    """Scores of two classes: how much brighter the end is than the beginning, and the opposite, or neither."""
+
+    def __init__(self, sees_order):
+        super().__init__()
+        self.sees_order = sees_order
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        means = x.mean((1, 3, 4))
+        change = means[:, -4:].mean(1) - means[:, :4].mean(1)
+        rise = change if self.sees_order else means.sum(1)
+        return torch.stack([rise, -rise], 1) * self.weight
+
+
+@pytest.mark.parametrize(("sees_order", "expected"), [(True, 1.0), (False, 0.5)])
+def test_a_network_that_ignores_the_order_stays_at_chance(sees_order, expected, monkeypatch):
+    rise = torch.linspace(0, 1, 8).view(1, 1, 8, 1, 1).expand(1, 3, 8, 4, 4)
+    monkeypatch.setattr(order, "_clips", lambda *_: [(rise, 0), (rise.flip(2), 1)] * 3)
+    model = glocal.Model("m", Brighter(sees_order).eval(), {}, ("up", "down"), glocal.ClipForm(8))
+    found = order._pair(model, ("up", "down"), 6)
+    assert np.mean([clip["right"] for clip in found]) == expected
+    assert np.mean([clip["backwards"] for clip in found]) == expected
+
+
+def test_clips_of_a_pair_are_the_test_splits_own():
+    form = glocal.ClipForm(frames=6, short_side=32, size=32, fps=8)
+    model = glocal.Model("m", Brighter(True).eval(), {}, ("pick up", "put down"), form)
+    clips = list(order._clips(model, ("pick up", "put down"), 4))
+    assert [answer for _, answer in clips] == [0, 1, 0, 1]
+    assert all(clip.shape == (1, 3, 6, 32, 32) for clip, _ in clips)

@@ -19,6 +19,7 @@ from glocal.errors import InputError, UsageError
 from glocal.evaluation import Accuracy
 from glocal.training import read_recipe, train
 from glocal.training.clips import EvaluationClips
+from glocal.training.keeper import merit
 from glocal.training.log import Log, read_rows
 from glocal.training.sources import open_source
 from moving_squares import CLASSES, write_squares
@@ -57,6 +58,18 @@ def run(recipe: Path) -> Path:
     best = train(read_recipe(recipe), out)
     assert best == out / "best.safetensors"
     return out
+
+
+def test_the_best_epoch_has_the_highest_accuracy_and_of_several_the_lowest_loss(run: Path) -> None:
+    epochs: dict[int, dict[str, float]] = {}
+    for _, epoch, measure, value in read_rows(run / "metrics.csv"):
+        if measure.startswith("val/"):
+            epochs.setdefault(int(epoch), {})[measure] = float(value)
+    found = json.loads((run / "best.json").read_text())["measures"]["epoch"]
+    assert found == 1 + max(epochs, key=lambda epoch: merit(epochs[epoch]) or (0, 0))
+    same = [{"val/video_top1": 0.94, "val/loss": loss} for loss in (0.19, 0.17)]
+    assert merit(same[1]) > merit(same[0]) > merit({"val/video_top1": 0.93, "val/loss": 0.1})
+    assert merit({"train/loss": 0.1}) is None
 
 
 def losses(run: Path) -> dict[int, float]:

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,7 @@ STATE = "last.ckpt"
 class Keeper(Checkpoint):
     """Saves `last.ckpt` every few steps and after each epoch, `last` and `best.safetensors` after each epoch.
 
-    The best epoch is the one with the highest video-wise top-1 accuracy on the validation clips, the first of
-    several; without validation clips it is the latest.
+    The best epoch is the one of the highest `merit`; without validation clips it is the latest.
     """
 
     def __init__(self, folder: Path, model: Model, training: Training):
@@ -42,9 +41,9 @@ class Keeper(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Training)
-        score = module.measures.get("val/video_top1", math.inf)
-        better = score > module.best or score == math.inf
-        module.best = max(score, module.best)
+        score = merit(module.measures)
+        better = score is None or score > module.best
+        module.best = score if score and better else module.best
         if trainer.is_global_zero:
             card = self.card(module, {"epoch": trainer.current_epoch + 1, **module.measures})
             save_network(self.folder / "last.safetensors", self.model.network, card)
@@ -71,6 +70,16 @@ class Keeper(Checkpoint):
             recipe=plain(module.recipe),
             glocal=__version__,
         )
+
+
+def merit(measures: Mapping[str, float]) -> tuple[float, float] | None:
+    """What epochs are compared by: video-wise top-1 accuracy on the validation clips, then minus their loss.
+
+    None without validation clips.
+    """
+    if "val/video_top1" not in measures:
+        return None
+    return measures["val/video_top1"], -measures["val/loss"]
 
 
 def add_measures(path: Path, measures: dict[str, float], prefix: str) -> None:

@@ -45,7 +45,7 @@ class Training(LightningModule):
         self.confusion: Tensor | None = None
         self.log_file: Log | None = None
         self.losses: list[float] = []
-        self.best = -math.inf
+        self.best = (-math.inf, -math.inf)
         self.position = (0, 0)
 
     def configure_optimizers(self) -> Optimizer:
@@ -132,4 +132,5 @@ class Training(LightningModule):
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         state = checkpoint["glocal"]
         self.plateau.restore(state["plateau"])
-        self.losses, self.best, self.measures = list(state["losses"]), state["best"], dict(state["measures"])
+        self.losses, self.best = list(state["losses"]), tuple(state["best"])
+        self.measures = dict(state["measures"])

@@ -1,12 +1,13 @@
 """Claims that the 3DCAM paper makes in words and pictures, as experiments on puppets."""
 
-from glocal.papers.claims import discriminative, early_late, sensitivity
+from glocal.papers.claims import discriminative, early_late, order, sensitivity
 from glocal.papers.claims.scenes import DATA
 from glocal.papers.table import Table
 
 METHODS = "3dcam,gradcam,gradcam@layer4"
 
 TABLES = (
+    Table("claims/order", "Actions that are each other backwards: are they told apart?", DATA, order.run),
     Table(
         "claims/early-late",
         "Early frames show appearance, later ones motion (3DCAM, fig. 3)",

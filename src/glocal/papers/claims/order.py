@@ -1,0 +1,69 @@
+"""Order: actions that are the same frames in another order, told apart by who sees motion alone."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from torch import Tensor
+
+from glocal.comparison.subject import FPS
+from glocal.datasets.puppets import ACTIONS, PAIRS, Puppets
+from glocal.errors import InputError
+from glocal.models import Model
+from glocal.papers.claims.scenes import logits, setting, table
+from glocal.papers.table import Context, Rows
+from glocal.video.geometry import Geometry
+from glocal.video.preprocessing import rgb_clip
+
+CLIPS = 200
+MARGIN = 9 / 8
+"""Clips are drawn so much larger than the network sees them, as those of the recipes are."""
+SCALE = (0.3, 1.0)
+COLUMNS = {
+    "right": "share of the clips for which the network prefers the action to the other one of its pair",
+    "backwards": "share of the clips for which, shown backwards, it prefers the other one",
+}
+
+
+def run(context: Context) -> Rows:
+    """Clips of both actions of each pair, forwards and backwards; chance is 0.5 in both columns."""
+    model, _, key = setting(context)
+    count = context.clips or CLIPS
+    pairs = [pair for pair in PAIRS if set(pair) <= set(model.labels)]
+    if not pairs or model.clip.modality != "rgb" or model.clip.image:
+        raise InputError(f"{model.name} knows no pair of puppets' actions in colour clips.")
+    values = {}
+    for pair in pairs:
+        cell = {**key, "claim": "order", "pair": pair, "clips": count}
+        values[" / ".join(pair)] = context.cells.get(cell, partial(_pair, model, pair, count))
+    return table(values, COLUMNS, "right", {"chance": {"right": 0.5, "backwards": 0.5}})
+
+
+def _pair(model: Model, pair: tuple[str, str], count: int) -> list[dict[str, float]]:
+    """`COLUMNS` of `count` clips, for each 1 or 0."""
+    classes = [list(model.labels).index(action) for action in pair]
+    found = []
+    for clip, answer in _clips(model, pair, count):
+        shown = [logits(model.network, one)[classes] for one in (clip, clip.flip(2))]
+        forwards, backwards = (int(scores.argmax()) for scores in shown)
+        found.append({"right": float(forwards == answer), "backwards": float(backwards != answer)})
+    return found
+
+
+def _clips(model: Model, pair: tuple[str, str], count: int) -> Iterator[tuple[Tensor, int]]:
+    """The first test clips `(1, C, T, H, W)` that show one of a pair, and which of the two it is."""
+    form = model.clip
+    puppets = Puppets(
+        "test",
+        -(-count * len(ACTIONS) // 2),
+        frames=form.frames,
+        size=round(MARGIN * form.size),
+        fps=form.fps or FPS,
+        scale=SCALE,
+    )
+    device = next(model.network.parameters()).device
+    for index in range(len(puppets)):
+        action = ACTIONS[index % len(ACTIONS)]
+        if action in pair:
+            frames = puppets[index].frames
+            geometry = Geometry.fit(frames[0].shape[:2], form, "center")
+            yield rgb_clip([geometry.forward(one) for one in frames], form).to(device), pair.index(action)
