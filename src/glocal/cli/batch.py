@@ -18,7 +18,7 @@ from glocal.cli.app import say
 from glocal.cli.explain import explain as explain_command
 from glocal.cli.explain import explaining_of
 from glocal.cli.options import common_options, out_option
-from glocal.cli.running import chosen_device, chosen_name, load, tell
+from glocal.cli.running import chosen_device, chosen_name, load, refuse_overwriting, tell
 from glocal.errors import UsageError
 from glocal.video.paths import shown
 
@@ -122,11 +122,7 @@ def _inputs(given: tuple[str, ...], ledger: Ledger) -> dict[str, str]:
     }
     if not names:
         raise UsageError("there is no video; name some, a folder of them, or a .txt file with one a line.")
-    inputs = {Path(video).resolve() for video in names}
-    for video, name in names.items():
-        for suffix in (".mp4", ".png"):
-            if (ledger.path.parent / f"{name}{suffix}").resolve() in inputs:
-                raise UsageError(f"the overlay would overwrite {shown(video)}; choose another --out.")
+    refuse_overwriting(names, ledger.path.parent)
     return names
 
 

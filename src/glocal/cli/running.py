@@ -1,7 +1,7 @@
 """What the commands that run a model over videos have in common."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -70,7 +70,6 @@ def output_stems(videos: Sequence[str], out: Path) -> dict[str, str]:
     """
     stems: dict[str, str] = {}
     taken: set[str] = set()
-    inputs = {Path(video).resolve() for video in videos}
     for video in dict.fromkeys(videos):
         base = Path(os.path.abspath(video)).stem
         stem = next(
@@ -78,10 +77,17 @@ def output_stems(videos: Sequence[str], out: Path) -> dict[str, str]:
         )
         taken.add(stem)
         stems[video] = stem
+    refuse_overwriting(stems, out)
+    return stems
+
+
+def refuse_overwriting(stems: Mapping[str, str], out: Path) -> None:
+    """Raises UsageError where the result of a video, by its stem in `out`, would overwrite one of them."""
+    inputs = {Path(video).resolve() for video in stems}
+    for video, stem in stems.items():
         for suffix in (".mp4", ".png"):
             if (out / f"{stem}{suffix}").resolve() in inputs:
                 raise UsageError(f"the overlay would overwrite {shown(video)}; choose another --out.")
-    return stems
 
 
 def tell(quiet: bool, line: str) -> None:

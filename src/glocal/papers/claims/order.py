@@ -1,4 +1,4 @@
-"""Order: actions that are the same frames in another order, told apart by who sees motion alone."""
+"""Order: actions that are the same frames in another order, which only motion tells apart."""
 
 from collections.abc import Iterator
 from functools import partial
