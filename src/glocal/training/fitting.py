@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,24 @@ import safetensors.torch
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, Trainer
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from glocal.errors import InputError, UsageError
 from glocal.models import Model
+from glocal.models.custom import example_clip
 from glocal.training.clips import Batch, EvaluationClips, Shuffled, TrainingClips
 from glocal.training.keeper import STATE, Keeper, add_measures, save_confusion
-from glocal.training.layout import lay_out
+from glocal.training.layout import channels_last, lay_out
 from glocal.training.log import Log
 from glocal.training.module import Training
+from glocal.training.precision import in_float32, wrong_in_bfloat16
 from glocal.training.processes import first_process
 from glocal.training.progress import Progress
 from glocal.training.recipe import Recipe, Run
 from glocal.video.paths import shown
+
+log = logging.getLogger("glocal.training")
 
 
 class Loaders(LightningDataModule):
@@ -104,8 +109,10 @@ def fit(
     state = out / STATE if (out / STATE).exists() else None
     position = _position(state) if state else (0, 0)
     training = Training(lay_out(model.network.train()), recipe, len(model.labels), batches)
-    with _quiet():
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
         trainer = _trainer(recipe, [Progress(progress), Keeper(out, model, training)])
+        stack.enter_context(in_float32(model.network, _wrong_here(trainer, model, run)))
         loaders = Loaders(run, clips, evaluation, position)
         if first_process():
             training.log_file = Log(out, position[0] * batches + position[1])
@@ -145,6 +152,23 @@ def _trainer(recipe: Recipe, callbacks: list[Callback]) -> Trainer:
     except MisconfigurationException as problem:
         reason = str(problem).splitlines()[0]
         raise UsageError(f"the recipe's run does not suit this machine ({reason}).") from None
+
+
+def _wrong_here(trainer: Trainer, model: Model, run: Run) -> list[str]:
+    """Names of the convolutions that must not run in this run's mixed precision."""
+    if trainer.precision != "bf16-mixed" or trainer.strategy.root_device.type != "cpu":
+        return []
+    example = example_clip(model.clip)
+    assert isinstance(example, Tensor), "networks of two streams are not trained as one"
+    batch = example.expand(run.batch // run.devices, *example.shape[1:])
+    wrong = wrong_in_bfloat16(model.network, channels_last(batch))
+    if wrong:
+        log.warning(
+            "this processor gets %d convolutions wrong in bfloat16 (%s); they run in float32.",
+            len(wrong),
+            ", ".join(wrong),
+        )
+    return wrong
 
 
 def _position(state: Path) -> tuple[int, int]:

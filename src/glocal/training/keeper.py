@@ -1,7 +1,6 @@
 """What a run leaves behind: its state, to be resumed; its weights with their cards; its confusion matrix."""
 
 import csv
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -66,7 +65,7 @@ class Keeper(Checkpoint):
             labels=self.model.labels,
             clip=self.model.clip,
             parameters=sum(parameter.numel() for parameter in self.model.network.parameters()),
-            measures={name: value for name, value in measures.items() if math.isfinite(value)},
+            measures=measures,
             recipe=plain(module.recipe),
             glocal=__version__,
         )

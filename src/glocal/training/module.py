@@ -78,10 +78,7 @@ class Training(LightningModule):
         loss = total_loss(self.network, batch.clips, batch.labels, smoothing)
         self.losses.append(float(torch.as_tensor(self.all_gather(loss.detach())).mean()))
         if not math.isfinite(self.losses[-1]):
-            raise InputError(
-                f"the loss is no longer finite after {self.done(batch_idx)} batches; lower optimizer.lr, "
-                "or set optimizer.clip_norm."
-            )
+            raise _diverged(f"the loss is no longer finite after {self.done(batch_idx)} batches")
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
@@ -91,6 +88,8 @@ class Training(LightningModule):
             self.log_file.write(self.done(batch_idx), self.current_epoch, measures)
 
     def on_train_epoch_end(self) -> None:
+        if not all(bool(weight.isfinite().all()) for weight in self.network.state_dict().values()):
+            raise _diverged(f"weights are no longer finite after epoch {self.current_epoch + 1}")
         self.measures = {"train/loss": sum(self.losses) / len(self.losses), **self.measures}
         self.plateau.update(self.measures.get("val/loss", self.measures["train/loss"]))
         if self.log_file is not None:
@@ -116,7 +115,10 @@ class Training(LightningModule):
             torch.distributed.all_gather_object(states, self.accuracy.state)
             self.accuracy.reset()
             self.accuracy.merge(states)
-        self.measures |= {f"{split}/{name}": value for name, value in self.accuracy.compute().items()}
+        measures = self.accuracy.compute()
+        if not math.isfinite(measures["loss"]):
+            raise _diverged(f"the loss on the {split} clips is not finite")
+        self.measures |= {f"{split}/{name}": value for name, value in measures.items()}
         self.confusion = self.accuracy.confusion()
         self.accuracy.reset()
 
@@ -134,3 +136,7 @@ class Training(LightningModule):
         self.plateau.restore(state["plateau"])
         self.losses, self.best = list(state["losses"]), tuple(state["best"])
         self.measures = dict(state["measures"])
+
+
+def _diverged(what: str) -> InputError:
+    return InputError(f"{what}; lower optimizer.lr, or set optimizer.clip_norm.")
