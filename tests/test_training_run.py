@@ -268,6 +268,12 @@ def test_a_folder_holds_one_run(run: Path, recipe: Path) -> None:
 def test_a_loss_that_explodes_and_an_empty_epoch_are_named(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no longer finite after \d+ batches; lower optimizer\.lr"):
         train(read_recipe(recipe, ["optimizer.lr=1e30", "schedule.name=constant"]), tmp_path / "exploded")
+    one_batch = ["run.clips_per_epoch=4", "schedule.name=constant"]
+    with pytest.raises(InputError, match="the loss on the val clips is not finite; lower"):
+        train(read_recipe(recipe, ["optimizer.lr=1e30", *one_batch]), tmp_path / "broken")
+    with pytest.raises(InputError, match="weights are no longer finite after epoch 1; lower"):
+        train(read_recipe(recipe, ["optimizer.lr=3e38", "data.val=null", *one_batch]), tmp_path / "infinite")
+    assert not list(tmp_path.rglob("*.safetensors"))
     with pytest.raises(UsageError, match="does not suit this machine"):
         train(read_recipe(recipe, ["run.accelerator=gpu", "run.devices=2"]), tmp_path / "gpu")
     with pytest.raises(UsageError, match=r"20 clips an epoch do not fill a batch of 32; lower run\.batch"):
