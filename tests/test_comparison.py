@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from glocal.comparison.fingerprint import fingerprint
 from glocal.comparison.measures import measure
 from glocal.comparison.subject import puppet_subjects, record_subjects
 from glocal.comparison.summary import max_box
-from glocal.comparison.writer import as_csv, as_text
+from glocal.comparison.writer import as_csv, as_markdown, as_text, figures, leads
 from glocal.datasets import Record
 from glocal.datasets.puppets import ACTIONS
 from glocal.errors import InputError, UsageError
@@ -266,10 +267,39 @@ def test_table_and_csv_say_the_same(found):
         values = [r["measures"]["drop"] for r in found.results[row["method"]]]
         assert float(row["drop"]) == pytest.approx(np.mean(values))
         assert float(row["drop low"]) <= float(row["drop"]) <= float(row["drop high"])
-    lines = as_text(summary).splitlines()
-    assert lines[0].startswith("method")
-    assert len({len(line.rstrip()) for line in lines[1:]}) <= 2, "columns are aligned"
+    table, wins = (part.splitlines() for part in as_text(summary).split("\n\n"))
+    assert table[0].startswith("method")
+    assert len(table) == 1 + len(found.results)
+    assert len({len(line) for line in table}) == 1, "columns are aligned"
     assert "survives!" in as_text(summary)
+    assert wins[0].split("  ")[0] == "measure"
+    assert len(wins) == 1 + len(summary["measures"])
+
+
+def test_who_wins_is_said_with_its_interval(found, tmp_path):
+    summary = summarise(found)
+    rows = {row[0]: row[1:] for row in leads(summary)}
+    over = summary["measures"]["hit_max"]["next"]
+    best, equals, lead, control = rows["maximum in the box ↑"]
+    assert [best, equals] == summary["measures"]["hit_max"]["best"] == ["right", "3dcam"]
+    assert lead == f"{over['mean']:+.3f} ({over['low']:.3f} to {over['high']:.3f}) {over['method']}"
+    assert control.split(" ")[-1] in CONTROLS
+    assert rows["sensitivity ↓"][-1] == "-", "controls are no rivals there"
+    mean = summary["methods"]["right"]["means"]["hit_max"]["mean"]
+    assert f"**{mean:.3f}**" in as_markdown(summary)
+
+    by_all_alike = by_hand(**dict.fromkeys(("a", "b", "c", "d", "e"), np.full(40, 0.5)))
+    assert leads(summarise(by_all_alike))[1][2] == "b, c, d and 1 more"
+
+
+def test_random_labels_have_their_column_where_they_were_checked(found):
+    header, *rows = figures(summarise(found), "*{}")
+    assert "random labels ↓" not in header
+    found = replace(found, shuffled={"right": [{"spearman": 0.25}]})
+    header, *rows = figures(summarise(found), "*{}")
+    shown = {row[0]: row[header.index("random labels ↓")] for row in rows}
+    assert shown["right"] == "0.25"
+    assert shown["wrong"] == "-"
 
 
 def test_the_page_opens_offline_and_shows_every_method(found, tmp_path):
@@ -454,7 +484,10 @@ def test_the_command_compares_on_puppets(puppets_model, tmp_path):
     ]
     arguments += ["--methods", "3dcam,gradcam@layer2,rise,st-abn", "--option", "rise.samples=4"]
     assert main(arguments) == 0
-    assert {p.name for p in tmp_path.iterdir()} == {"compare.html", "compare.json", "compare.csv", "cells"}
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "cells",
+        *(f"compare.{suffix}" for suffix in ("html", "json", "csv", "md")),
+    }
     data = json.loads((tmp_path / "compare.json").read_text("utf-8"))
     assert list(data["methods"]) == ["3dcam", "gradcam@layer2", "rise", *CONTROLS]
     assert "st-abn" in data["refused"]

@@ -116,9 +116,9 @@ def compare(
 ) -> None:
     """Compare attribution methods on videos or a data set: faithfulness, sanity, agreement, cost.
 
-    Writes compare.html, compare.json and compare.csv. Where the truth is known, localization is measured too.
-    A comparison that was interrupted goes on where it stopped; what it has measured is kept under 'cells' in
-    --out.
+    Writes compare.html, compare.json, compare.csv and compare.md. Where the truth is known, localization is
+    measured too. A comparison that was interrupted goes on where it stopped; what it has measured is kept
+    under 'cells' in --out.
     """
     check_aggregate(aggregate)
     if unknown := [word for word in over or () if word not in OVER]:
@@ -171,7 +171,7 @@ def compare(
     }
     files, text = write(found, model.labels, facts, out)
     tell(quiet, text)
-    tell(quiet, f"written to {files[0]}, {files[1].name} and {files[2].name}")
+    tell(quiet, f"written to {files[0]}, {', '.join(path.name for path in files[1:])}")
 
 
 def _by_method(options: Mapping[str, str]) -> dict[str, dict[str, str]]:

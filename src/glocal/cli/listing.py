@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from glocal.aligned import in_columns
 from glocal.attribution import METHODS, explainable_layers
 from glocal.cli.options import json_option
 from glocal.models import load_model
@@ -117,6 +118,6 @@ def compact(names: Sequence[str]) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns as wide as their widest entry."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    for row in [header, ["-" * width for width in widths], *rows]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    rule = ["-" * max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for line in in_columns([header, rule, *rows], words=len(header)):
+        click.echo(line)

@@ -8,42 +8,48 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from glocal.aligned import in_columns, in_pipes
 from glocal.comparison.compare import Found
 from glocal.comparison.summary import summarise
 from glocal.files import atomic_path, writing
 from glocal.report.compare import write_comparison
 
 Summary = Mapping[str, Any]
+ARROWS = {"high": "↑", "low": "↓"}
 CHECKS = {"random": "random network", "shuffled": "random labels"}
 
 
-def write(
-    found: Found, labels: Sequence[str], facts: Mapping[str, str], out: Path
-) -> tuple[tuple[Path, Path, Path], str]:
-    """Write `compare.html`, `compare.json` and `compare.csv` into `out`.
+def write(found: Found, labels: Sequence[str], facts: Mapping[str, str], out: Path) -> tuple[list[Path], str]:
+    """Write `compare.html`, `compare.json`, `compare.csv` and `compare.md` into `out`.
 
     Args:
         labels: names of the classes.
         facts: what was run, in words.
 
     Returns:
-        The paths, and the table as text.
+        The paths, and the tables as text.
 
     Raises:
         InputError: the folder cannot be written.
     """
     summary = summarise(found)
-    page, data, table = (out / f"compare{suffix}" for suffix in (".html", ".json", ".csv"))
     captions = {
         clip: f"explained as “{labels[index]}”" + ("" if truth is None else f", truly “{labels[truth]}”")
         for clip, index, truth in zip(found.names, found.classes, found.labels, strict=True)
     }
+    page = out / "compare.html"
     write_comparison(summary, found.pictures, found.strips, {**facts, **captions}, page)
     content = {"model": dict(facts), "classes": found.classes, "labels": found.labels, **summary}
-    for path, text in ((data, json.dumps(_finite(content), ensure_ascii=False)), (table, as_csv(summary))):
+    texts = {
+        ".json": json.dumps(_finite(content), ensure_ascii=False),
+        ".csv": as_csv(summary),
+        ".md": as_markdown(summary),
+    }
+    for suffix, text in texts.items():
+        path = page.with_suffix(suffix)
         with writing(path), atomic_path(path) as temporary:
             temporary.write_text(text, "utf-8")
-    return (page, data, table), as_text(summary)
+    return [page, *(page.with_suffix(suffix) for suffix in texts)], as_text(summary)
 
 
 def _finite(value: Any) -> Any:
@@ -72,26 +78,54 @@ def as_csv(summary: Summary) -> str:
 
 
 def as_text(summary: Summary) -> str:
-    """Methods down, measures across; * marks the best and all that cannot be told from it."""
-    measures = summary["measures"]
-    header = ["method", *(f"{m['title']} {'↑' if m['better'] == 'high' else '↓'}" for m in measures.values())]
-    header += ["random network ↓", "time ×", "memory ×"]
-    rows = [header]
-    for method, facts in summary["methods"].items():
-        best = [
-            f"{'*' if method in measures[n]['best'] else ''}{facts['means'][n]['mean']:.3f}" for n in measures
-        ]
+    """Both tables for the console; * marks the best and all that cannot be told from it."""
+    lines = [*in_columns(figures(summary, "*{}")), "", *in_columns(leads(summary), words=5)]
+    return "\n".join([*lines, *_refused(summary)])
+
+
+def as_markdown(summary: Summary) -> str:
+    """Both tables as Markdown; bold are the best and all that cannot be told from it."""
+    lines = [*in_pipes(figures(summary, "**{}**")), "", *in_pipes(leads(summary), words=5), ""]
+    return "\n".join([*lines, *(f"{line}\n" for line in _refused(summary))])
+
+
+def figures(summary: Summary, best: str) -> list[list[str]]:
+    """Methods down, measures across, with a header; how a figure of the best is written says `best`."""
+    measures, methods = summary["measures"], summary["methods"]
+    checks = {name: title for name, title in CHECKS.items() if any(facts[name] for facts in methods.values())}
+    header = ["method", *(f"{m['title']} {ARROWS[m['better']]}" for m in measures.values())]
+    rows = [[*header, *(f"{title} ↓" for title in checks.values()), "time ×", "memory ×"]]
+    for method, facts in methods.items():
+        means = {name: f"{facts['means'][name]['mean']:.3f}" for name in measures}
+        shown = [best.format(text) if method in measures[n]["best"] else text for n, text in means.items()]
+        sanity = [f"{facts[name]['mean']:.2f}" if facts[name] else "-" for name in checks]
+        if facts["survives"]:
+            sanity[0] += " survives!"
         cost = [f"{facts['cost'][key]:.1f}" if facts["cost"] else "-" for key in ("time", "memory")]
-        sanity = "-"
-        if facts["random"]:
-            sanity = f"{facts['random']['mean']:.2f}{' survives!' if facts['survives'] else ''}"
-        rows.append([f"{method}{' (control)' if facts['control'] else ''}", *best, sanity, *cost])
-    across = list(zip(*rows, strict=True))
-    widths = [max(map(len, column)) for column in across[1:]]
-    first = max(map(len, across[0]))
-    lines = [
-        "  ".join([row[0].ljust(first), *(c.rjust(w) for c, w in zip(row[1:], widths, strict=True))])
-        for row in rows
-    ]
-    refused = [f"{method} is left out: {reason}" for method, reason in summary["refused"].items()]
-    return "\n".join([*lines, *refused])
+        rows.append([f"{method}{' (control)' if facts['control'] else ''}", *shown, *sanity, *cost])
+    return rows
+
+
+def leads(summary: Summary) -> list[list[str]]:
+    """Who is best by each measure, and by how much, with a header; brackets hold 95 % intervals."""
+    rows = [["measure", "best", "not told from it", "lead over the next", "over the best control"]]
+    for measure in summary["measures"].values():
+        best, *equals = measure["best"] or ["-"]
+        rivals = [
+            "{mean:+.3f} ({low:.3f} to {high:.3f}) {method}".format(**measure[rival])
+            if rival in measure
+            else "-"
+            for rival in ("next", "control")
+        ]
+        title = f"{measure['title']} {ARROWS[measure['better']]}"
+        rows.append([title, best, _some(equals), *rivals])
+    return rows
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more or "-"
+
+
+def _refused(summary: Summary) -> list[str]:
+    return [f"{method} is left out: {reason}" for method, reason in summary["refused"].items()]

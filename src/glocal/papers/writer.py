@@ -2,9 +2,9 @@
 
 import csv
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
+from glocal.aligned import in_columns, in_pipes
 from glocal.files import atomic_path, writing
 from glocal.papers.table import Row, Rows
 
@@ -55,14 +55,7 @@ def cells(rows: Rows, row: Row, digits: int | None = 3) -> list[Cell]:
 def as_text(rows: Rows, title: str) -> str:
     """Aligned columns, figures to the right, notes below."""
     grid = [header(rows), *(cells(rows, row) for row in rows.rows)]
-    widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
-    words = header(rows).index("method") + 1
-
-    def line(texts: Sequence[str]) -> str:
-        pairs = enumerate(zip(texts, widths, strict=True))
-        return "  ".join(t.ljust(w) if i < words else t.rjust(w) for i, (t, w) in pairs).rstrip()
-
-    return "\n".join([title, *map(line, grid), *rows.notes])
+    return "\n".join([title, *in_columns(grid, _words(rows)), *rows.notes])
 
 
 def as_csv(rows: Rows) -> str:
@@ -76,15 +69,14 @@ def as_csv(rows: Rows) -> str:
 
 def as_markdown(rows: Rows, title: str) -> str:
     """A pipe table, notes below."""
-    names = header(rows)
-    words = names.index("method") + 1
-    lines = [f"**{title}**", "", _pipes(names), _pipes(["---"] * words + ["---:"] * (len(names) - words))]
-    lines += [_pipes(cells(rows, row)) for row in rows.rows]
-    return "\n".join([*lines, "", *(f"{note}\n" for note in rows.notes)])
+    grid = [header(rows), *(cells(rows, row) for row in rows.rows)]
+    notes = [f"{note}\n" for note in rows.notes]
+    return "\n".join([f"**{title}**", "", *in_pipes(grid, _words(rows)), "", *notes])
 
 
-def _pipes(texts: Sequence[str]) -> str:
-    return f"| {' | '.join(text.replace('|', '/') for text in texts)} |"
+def _words(rows: Rows) -> int:
+    """How many columns are no figures."""
+    return header(rows).index("method") + 1
 
 
 def _papers(rows: Rows, column: str) -> list[str]:
