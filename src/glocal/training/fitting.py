@@ -163,11 +163,8 @@ def _wrong_here(trainer: Trainer, model: Model, run: Run) -> list[str]:
     batch = example.expand(run.batch // run.devices, *example.shape[1:])
     wrong = wrong_in_bfloat16(model.network, channels_last(batch))
     if wrong:
-        log.warning(
-            "this processor gets %d convolutions wrong in bfloat16 (%s); they run in float32.",
-            len(wrong),
-            ", ".join(wrong),
-        )
+        names = ", ".join(wrong)
+        log.warning("this processor gets convolutions wrong in bfloat16; they run in float32: %s", names)
     return wrong
 
 
@@ -181,12 +178,13 @@ def _position(state: Path) -> tuple[int, int]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Lightning without its own messages, and with an interruption as what it is, not as an exit."""
+    """Without messages of Lightning and on the layout of gradients; an interruption is no exit here."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
             yield
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):
