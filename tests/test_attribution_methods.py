@@ -268,6 +268,35 @@ def test_rise_and_occlusion_do_not_depend_on_the_batch():
         assert torch.allclose(one.attention[1:], alone.attention, atol=1e-4)
 
 
+@pytest.mark.parametrize("method", ["rise", "scorecam"])
+def test_a_network_that_cannot_take_channels_last_gets_clips_as_they_are(method):
+    class Views(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.fc, self.refused = nn.Conv3d(3, 6, 3, padding=1), nn.Linear(6 * 4 * 64, 5), 0
+
+        def forward(self, x):
+            x = self.conv(x)
+            try:
+                return self.fc(x.view(len(x), -1))
+            except RuntimeError:
+                self.refused += 1
+                raise
+
+    class Reshapes(Views):
+        def forward(self, x):
+            return self.fc(self.conv(x).reshape(len(x), -1))
+
+    views, reshapes = seeded(Views()), seeded(Reshapes())
+    given = {"method": method, "options": {"batch": 2, **({"samples": 12} if method == "rise" else {})}}
+    clips = torch.randn(2, 3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    layers = ["conv"] if method == "scorecam" else None
+    got = glocal.attribute(views, clips, layers, **given).attention
+    assert torch.allclose(got, glocal.attribute(reshapes, clips, layers, **given).attention, atol=1e-5)
+    assert got.amax() == 1
+    assert views.refused == 1, "tried once"
+
+
 # --- what all methods have in common --------------------------------------------------------------------
 
 

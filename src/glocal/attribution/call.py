@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from glocal.attribution.aggregate import upsampler
 from glocal.attribution.folding import Grid
 from glocal.attribution.layers import LayerNames, find_layers
+from glocal.attribution.layout import channels_last
 from glocal.attribution.pathways import Times, frame_times
 from glocal.attribution.tape import Inputs, Tape, call, find_logits, record
 from glocal.attribution.tape import tensors as tensors_of
@@ -55,6 +56,7 @@ class Call:
     options: Mapping[str, Any]
     name: str
     progress: bool
+    _laid_out: bool = field(default=True, init=False)
 
     @property
     def network(self) -> nn.Module:
@@ -100,6 +102,19 @@ class Call:
         `clips` are as the network takes them, or N copies of the batch after one another.
         """
         return self.pick(self.run(clips))
+
+    def score_many(self, *videos: Tensor) -> Tensor:
+        """`score` of the clips with N copies of each of their videos, for methods of many passes.
+
+        On a processor the copies are laid out channels last, which is faster there, unless the network cannot
+        take that, as one that calls `view` on what its convolutions return.
+        """
+        if self._laid_out and videos[0].device.type == "cpu":
+            try:
+                return self.score(self.replaced(*map(channels_last, videos)))
+            except RuntimeError:
+                self._laid_out = False
+        return self.score(self.replaced(*videos))
 
     def run(self, clips: Inputs) -> Tensor:
         """The logits of `clips`, differentiable."""

@@ -118,7 +118,7 @@ def _score_through(call: Call, masks: Tensor) -> Tensor:
     """`(N·B,)`: scores of N copies of the batch, each clip seen through one of `masks` `(N·B, T, H, W)`."""
     count = len(masks) // len(call.classes)
     seen = (copies(x, count) * call.on_video(masks, x)[:, None].to(x.dtype) for x in call.videos)
-    return call.score(call.replaced(*seen))
+    return call.score_many(*seen)
 
 
 def _random_mask(

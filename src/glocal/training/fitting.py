@@ -15,12 +15,13 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from glocal.attribution.layout import channels_last
 from glocal.errors import InputError, UsageError
 from glocal.models import Model
 from glocal.models.custom import example_clip
 from glocal.training.clips import Batch, EvaluationClips, Shuffled, TrainingClips
 from glocal.training.keeper import STATE, Keeper, add_measures, save_confusion
-from glocal.training.layout import channels_last, lay_out
+from glocal.training.layout import lay_out
 from glocal.training.log import Log
 from glocal.training.module import Training
 from glocal.training.precision import in_float32, wrong_in_bfloat16

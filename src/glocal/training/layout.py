@@ -1,18 +1,12 @@
-"""The order of numbers in memory in which convolutions are fastest: channels last."""
+"""A network whose weights lie in memory as convolutions are fastest."""
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
-
-
-def channels_last(x: Tensor) -> Tensor:
-    """A batch of clips or images, or a convolution's weight, in that order; another tensor as it is."""
-    return x.contiguous(memory_format=FORMATS[x.dim()]) if x.dim() in FORMATS else x
+from glocal.attribution.layout import channels_last
 
 
 def lay_out(network: nn.Module) -> nn.Module:
-    """The same network, with the weights of its convolutions in that order."""
+    """The same network, with the weights of its convolutions channels last."""
     for parameter in network.parameters():
         parameter.data = channels_last(parameter.data)
     return network

@@ -11,10 +11,10 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from glocal.attribution.layout import channels_last
 from glocal.errors import InputError
 from glocal.evaluation import Accuracy
 from glocal.training.clips import Batch
-from glocal.training.layout import channels_last
 from glocal.training.log import Log
 from glocal.training.loss import total_loss
 from glocal.training.recipe import Recipe
