@@ -276,7 +276,7 @@ def test_table_and_csv_say_the_same(found):
     assert len(wins) == 1 + len(summary["measures"])
 
 
-def test_who_wins_is_said_with_its_interval(found, tmp_path):
+def test_who_wins_is_said_with_its_interval(found):
     summary = summarise(found)
     rows = {row[0]: row[1:] for row in leads(summary)}
     over = summary["measures"]["hit_max"]["next"]

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.layout import channels_last
 from glocal.models import load_model
-from glocal.training.layout import channels_last, lay_out
+from glocal.training.layout import lay_out
 from glocal.training.precision import in_float32, wrong_in_bfloat16
 
 

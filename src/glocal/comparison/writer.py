@@ -41,15 +41,14 @@ def write(found: Found, labels: Sequence[str], facts: Mapping[str, str], out: Pa
     write_comparison(summary, found.pictures, found.strips, {**facts, **captions}, page)
     content = {"model": dict(facts), "classes": found.classes, "labels": found.labels, **summary}
     texts = {
-        ".json": json.dumps(_finite(content), ensure_ascii=False),
-        ".csv": as_csv(summary),
-        ".md": as_markdown(summary),
+        page.with_suffix(".json"): json.dumps(_finite(content), ensure_ascii=False),
+        page.with_suffix(".csv"): as_csv(summary),
+        page.with_suffix(".md"): as_markdown(summary),
     }
-    for suffix, text in texts.items():
-        path = page.with_suffix(suffix)
+    for path, text in texts.items():
         with writing(path), atomic_path(path) as temporary:
             temporary.write_text(text, "utf-8")
-    return [page, *(page.with_suffix(suffix) for suffix in texts)], as_text(summary)
+    return [page, *texts], as_text(summary)
 
 
 def _finite(value: Any) -> Any:

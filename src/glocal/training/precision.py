@@ -26,10 +26,14 @@ def wrong_in_bfloat16(network: nn.Module, clips: Tensor) -> list[str]:
         clips: `(B, C, T, H, W)` or `(B, C, H, W)`, of the size and the order in memory that will be used.
     """
     wrong: list[str] = []
+    alike: dict[Any, bool] = {}  # layers of the same form are tried once
     trial = copy.deepcopy(network).eval()
 
     def hook(name: str, module: nn.Conv2d | nn.Conv3d, inputs: tuple[Tensor, ...], output: Any) -> None:
-        if name not in wrong and not _alike(module, inputs[0]):
+        form = (repr(module), inputs[0].shape, inputs[0].stride())
+        if form not in alike:
+            alike[form] = _alike(module, inputs[0])
+        if not alike[form] and name not in wrong:
             wrong.append(name)
 
     for name, module in trial.named_modules():
