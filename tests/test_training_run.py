@@ -21,6 +21,7 @@ from glocal.training import read_recipe, train
 from glocal.training.clips import EvaluationClips
 from glocal.training.keeper import merit
 from glocal.training.log import Log, read_rows
+from glocal.training.module import Training
 from glocal.training.sources import open_source
 from moving_squares import CLASSES, write_squares
 
@@ -265,15 +266,29 @@ def test_a_folder_holds_one_run(run: Path, recipe: Path) -> None:
     assert (run / "last.safetensors").read_bytes() == before, "a finished run stays as it is"
 
 
-def test_a_loss_that_explodes_and_an_empty_epoch_are_named(recipe: Path, tmp_path: Path) -> None:
+def test_a_loss_that_explodes_is_named(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no longer finite after \d+ batches; lower optimizer\.lr"):
         train(read_recipe(recipe, ["optimizer.lr=1e30", "schedule.name=constant"]), tmp_path / "exploded")
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_weights_that_are_not_finite_are_named_and_not_kept(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(self: Training, *batch: Any) -> None:
+        with torch.no_grad():
+            next(self.network.parameters()).fill_(torch.inf)
+
+    monkeypatch.setattr(Training, "on_train_batch_end", spoil)
     one_batch = ["run.clips_per_epoch=4", "schedule.name=constant"]
     with pytest.raises(InputError, match="the loss on the val clips is not finite; lower"):
-        train(read_recipe(recipe, ["optimizer.lr=1e30", *one_batch]), tmp_path / "broken")
+        train(read_recipe(recipe, one_batch), tmp_path / "measured")
     with pytest.raises(InputError, match="weights are no longer finite after epoch 1; lower"):
-        train(read_recipe(recipe, ["optimizer.lr=3e38", "data.val=null", *one_batch]), tmp_path / "infinite")
+        train(read_recipe(recipe, ["data.val=null", *one_batch]), tmp_path / "unmeasured")
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_run_that_cannot_start_is_refused(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not suit this machine"):
         train(read_recipe(recipe, ["run.accelerator=gpu", "run.devices=2"]), tmp_path / "gpu")
     with pytest.raises(UsageError, match=r"20 clips an epoch do not fill a batch of 32; lower run\.batch"):

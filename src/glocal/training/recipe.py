@@ -105,7 +105,7 @@ class Optimizer:
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(0 < self.lr < float("inf"), "lr", self.lr, "a positive number")
+        _check(0 < self.lr <= 1e30, "lr", self.lr, "positive, and at most 1e30")
         _check(0 <= self.momentum < 1, "momentum", self.momentum, "from 0 to 1")
         _check(0 <= self.weight_decay < 1, "weight_decay", self.weight_decay, "from 0 to 1")
         _check(self.clip_norm is None or self.clip_norm > 0, "clip_norm", self.clip_norm, "positive")
