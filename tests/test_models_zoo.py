@@ -47,6 +47,7 @@ def test_every_model_of_the_public_surface_is_there() -> None:
         "st-abn/r2plus1d-18",
         "puppets/gated",
         "puppets/resnext3d",
+        "puppets/resnext3d-80k",
         "puppets/st-abn",
     ]
 

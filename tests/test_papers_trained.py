@@ -57,7 +57,7 @@ def test_every_row_is_trained_with_every_seed_from_the_same_start(name, rows, sc
     made = tables()[name].run(context(tmp_path, name, options={"seeds": 2, "scratch": scratch}))
     assert len(made.rows) == rows
     assert len(measured) == 2 * rows
-    assert {recipe.model.weights for recipe in measured} == {None if scratch else "puppets/resnext3d"}
+    assert {recipe.model.weights for recipe in measured} == {None if scratch else "puppets/resnext3d-80k"}
     assert [recipe.run.seed for recipe in measured] == [0, 1] * rows
     networks = [recipe.model.name for recipe in measured]
     assert networks[0] == "resnext3d-small"

@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from glocal.checked import plain
+from glocal.checked import construct, plain
 from glocal.errors import InputError, UsageError
+from glocal.models.packaged import cards, packaged
 from glocal.training import Recipe, read_recipe
 from glocal.training.extra import needs
 from glocal.training.recipe import Augmentation, Run, Schedule, differences
 from glocal.training.run import clip_form
 from glocal.training.schedules import Plateau, factor
 
+RECIPES = Path(__file__).parents[1] / "recipes"
 TEXT = """
 model: {name: gated/resnext3d-small, clip: {frames: 8}}
 data:
@@ -39,11 +41,15 @@ def test_a_recipe_is_read_with_its_defaults_and_changes(file: Path) -> None:
     assert clip_form(recipe).size == 112
 
 
-@pytest.mark.parametrize(
-    "path", sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml")), ids=lambda p: p.stem
-)
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda p: p.stem)
 def test_the_recipes_of_the_project_are_valid(path: Path) -> None:
     clip_form(read_recipe(path))
+
+
+@pytest.mark.parametrize("name", sorted(packaged()))
+def test_a_packaged_network_was_trained_by_the_recipe_of_its_name(name: str) -> None:
+    card = construct(Recipe, cards()[name].recipe, "card")
+    assert differences(plain(card), plain(read_recipe(RECIPES / f"{name.replace('/', '-')}.yaml"))) == []
 
 
 def test_a_written_recipe_is_the_same_recipe(file: Path, tmp_path: Path) -> None:

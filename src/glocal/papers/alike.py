@@ -9,7 +9,8 @@ from glocal.papers.trained import Trained, mean_and_spread, trained
 COLUMNS = {"clip-wise": "test/clip_top1", "video-wise": "test/video_top1"}
 ON_PUPPETS = {"seeds": 3, "train": 12000, "test": 400, "scratch": False}
 """Trainings of every network, videos it sees once and those for the test, and whether from scratch."""
-BACKBONE = "puppets/resnext3d"
+BACKBONE = "puppets/resnext3d-80k"
+"""Where the networks of the tables start."""
 ON_REAL = {"epochs": 100, "lr": 0.001}
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from glocal.errors import UsageError
-from glocal.papers.alike import COLUMNS
+from glocal.papers.alike import BACKBONE, COLUMNS
 from glocal.papers.localization import OPTIONS as LOCALIZATION
 from glocal.papers.localization import look, tabulate
 from glocal.papers.scores import MaxBox, Points, Several
@@ -34,7 +34,7 @@ def recipe(
     return {
         "model": {
             "name": f"gated/{backbone}:{context.options['gates']}" if gated else backbone,
-            "weights": (context.weights or "puppets/resnext3d") if puppets else None,
+            "weights": (context.weights or BACKBONE) if puppets else None,
             "clip": {"fps": 8, "short_side": 64, "size": 64},
         },
         "data": {"train": {**shared, "split": "train"}, "test": {**shared, "split": "test"}},
