@@ -70,7 +70,7 @@ SANITY_CLIPS = 10
     help=f"What insertion and deletion change: {', '.join(OVER)}.  [default: all three]",
 )
 @click.option("--baseline", type=click.Choice(list(BASELINES)), default="blur", show_default=True)
-@click.option("--steps", type=click.IntRange(1), default=10, show_default=True, help="Of the curves.")
+@click.option("--steps", type=click.IntRange(2), default=10, show_default=True, help="Of the curves.")
 @click.option(
     "--noise",
     type=click.IntRange(0),
