@@ -15,8 +15,10 @@ FOLDER = Path(__file__).parent / "trained"
 
 def packaged() -> dict[str, Path]:
     """Name, such as `puppets/gated` → its weights, with the card beside them."""
-    files = sorted(FOLDER.rglob("*.safetensors"))
-    return {file.relative_to(FOLDER).with_suffix("").as_posix(): file for file in files}
+    files = {
+        file.relative_to(FOLDER).with_suffix("").as_posix(): file for file in FOLDER.rglob("*.safetensors")
+    }
+    return dict(sorted(files.items()))
 
 
 def cards() -> dict[str, Card]:
