@@ -26,7 +26,7 @@ test-heavy: venv
 	$(BIN)/python -m pytest -m heavy
 
 test-peers: $(BENCH)/installed
-	$(BENCH)/bin/python -m pytest tests/test_attribution_peers.py
+	$(BENCH)/bin/python -m pytest tests/attribution/test_peers.py
 
 lint: venv
 	$(BIN)/ruff check src tests bench docs/*.py
@@ -51,7 +51,7 @@ RUNS ?= runs
 models: venv
 	for name in resnext3d-80k resnext3d gated st-abn; do \
 	  OMP_NUM_THREADS=1 $(BIN)/glocal train recipes/puppets-$$name.yaml --out $(RUNS)/puppets-$$name --resume && \
-	  $(BIN)/python -c "import sys; from glocal.models.packaged import pack; pack(*sys.argv[1:])" \
+	  $(BIN)/python -c "import sys; from glocal.models.card import pack; pack(*sys.argv[1:])" \
 	    $(RUNS)/puppets-$$name/best.safetensors puppets/$$name || exit 1; \
 	done
 

@@ -12,8 +12,8 @@ import glocal
 from glocal.cli.demo import CLIP, MODEL, SHOWN, truth_of
 from glocal.datasets.puppets import Puppets
 from glocal.report import Span, write_report
+from glocal.report.figure_grid import save_plate
 from glocal.report.figures import chosen_frames, methods_figure
-from glocal.report.plate import save_plate
 from glocal.video import write_video
 
 PICTURES = Path(__file__).with_name("pictures")

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glocal.attribution import Attribution, TokenGrid, attribute
     from glocal.attribution import explainable_layers as layers
-    from glocal.edit import Edit
     from glocal.errors import GlocalError, InputError, UsageError
-    from glocal.explanation import Explanation
+    from glocal.explanation.edit import Edit
+    from glocal.explanation.explanation import Explanation
+    from glocal.explanation.runner import classify, explain
     from glocal.models import Model, as_model, load_model
-    from glocal.pipeline import classify, explain
     from glocal.video import ClipForm, Video, read_video
 
 __version__ = "0.1.0"
@@ -38,11 +38,11 @@ __all__ = [
 
 _HOMES = {
     "attribution": ("Attribution", "TokenGrid", "attribute", "layers"),
-    "edit": ("Edit",),
+    "explanation.edit": ("Edit",),
     "errors": ("GlocalError", "InputError", "UsageError"),
-    "explanation": ("Explanation",),
+    "explanation.explanation": ("Explanation",),
     "models": ("Model", "as_model", "load_model"),
-    "pipeline": ("classify", "explain"),
+    "explanation.runner": ("classify", "explain"),
     "video": ("ClipForm", "Video", "read_video"),
 }
 

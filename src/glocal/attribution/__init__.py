@@ -1,16 +1,13 @@
 """Why: from activations and gradients to an attention volume. Knows tensors and modules, nothing else."""
 
-from glocal.attribution.methods import METHODS, Method, method
-
-# isort: split
-from glocal.attribution import activation, excitation, guided, perturbation, pixel, rollout  # noqa: F401 (they register)
-from glocal.attribution.aggregate import AGGREGATES
-from glocal.attribution.attending import Attended, Attending
-from glocal.attribution.call import Call
-from glocal.attribution.engine import Attribution, attribute
-from glocal.attribution.folding import TokenGrid
+from glocal.attribution import methods  # noqa: F401 (they register)
+from glocal.attribution.aggregation import AGGREGATES
+from glocal.attribution.core import Attribution, attribute
+from glocal.attribution.inputs.token_grid import TokenGrid
 from glocal.attribution.layers import Layer, explainable_layers
-from glocal.attribution.registry import input_method
+from glocal.attribution.method import METHODS, Method, input_method, method
+from glocal.attribution.methods.intrinsic_attention import Attended, Attending
+from glocal.attribution.request import Call
 
 __all__ = [
     "AGGREGATES",

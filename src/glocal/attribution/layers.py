@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from glocal.attribution.folding import Canvas, Grid
-from glocal.attribution.inputs import Inputs, call, to_network
+from glocal.attribution.inputs.network_inputs import Inputs, call, to_network
+from glocal.attribution.inputs.token_grid import Canvas, Grid
+from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.tape import first_tensor, frozen, several_maps
-from glocal.attribution.wrappers import unwrap
 from glocal.errors import UsageError, nearest
 
 POOLING = (

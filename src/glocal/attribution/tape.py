@@ -11,22 +11,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from glocal.attribution.folding import Canvas, Grid
-from glocal.attribution.inputs import Inputs, call, describe, tensors, to_network
-from glocal.attribution.wrappers import check_readable, eagerly
+from glocal.attribution.inputs.network_inputs import Inputs, call, describe, to_network
+from glocal.attribution.inputs.token_grid import Canvas, Grid
+from glocal.attribution.inputs.wrappers import check_readable, eagerly
 from glocal.errors import InputError, UsageError
-
-__all__ = [
-    "Inputs",
-    "Tape",
-    "call",
-    "describe",
-    "find_logits",
-    "frozen",
-    "record",
-    "tensors",
-    "to_network",
-]
 
 
 class Tape:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glocal.datasets.folder import VIDEOS
 from glocal.errors import InputError
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 
 
 def find_videos(given: Sequence[str]) -> dict[str, str]:

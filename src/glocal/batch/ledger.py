@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from glocal import __version__
-from glocal.files import writing
+from glocal.utils.files import writing
 
 
 @dataclass(frozen=True)

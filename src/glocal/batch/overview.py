@@ -10,8 +10,7 @@ from urllib.parse import quote
 import jinja2
 
 from glocal.batch.ledger import Outcome
-from glocal.files import atomic_path, writing
-from glocal.video.paths import shown
+from glocal.utils.files import atomic_path, shown, writing
 
 COLUMNS = ("video", "name", "label", "score", "peak", "seconds", "error")
 

@@ -9,7 +9,7 @@ import torch
 
 from glocal.batch.ledger import Outcome
 from glocal.errors import GlocalError
-from glocal.explaining import Explaining
+from glocal.explanation.config import Explaining
 from glocal.models import Model, load_model
 
 

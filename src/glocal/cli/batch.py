@@ -20,7 +20,7 @@ from glocal.cli.explain import explaining_of
 from glocal.cli.options import common_options, out_option
 from glocal.cli.running import chosen_device, chosen_name, load, refuse_overwriting, tell
 from glocal.errors import UsageError
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 
 OWN = {"videos", "out", "quiet", "debug"}
 SHARED = [option for option in explain_command.params if option.name not in OWN]

@@ -8,9 +8,9 @@ import click
 
 from glocal.cli.options import common_options, crop_option, cuts_option, json_option, model_options
 from glocal.cli.running import for_each, load
-from glocal.pipeline import classify as classify_video
+from glocal.explanation.runner import classify as classify_video
+from glocal.utils.files import shown
 from glocal.video import read_video
-from glocal.video.paths import shown
 
 
 @click.command()

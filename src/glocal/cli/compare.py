@@ -6,7 +6,12 @@ from pathlib import Path
 import click
 
 from glocal.attribution import METHODS
-from glocal.attribution.aggregate import check_aggregate
+from glocal.attribution.aggregation import check_aggregate
+from glocal.benchmark import Protocol, contenders
+from glocal.benchmark import compare as compare_methods
+from glocal.benchmark.cache import fingerprint
+from glocal.benchmark.samples import open_subjects
+from glocal.benchmark.writer import write
 from glocal.cli.options import (
     common_options,
     crop_option,
@@ -16,17 +21,12 @@ from glocal.cli.options import (
     settings_of,
 )
 from glocal.cli.running import load, tell
-from glocal.comparison import Protocol, contenders
-from glocal.comparison import compare as compare_methods
-from glocal.comparison.fingerprint import fingerprint
-from glocal.comparison.sources import open_subjects
-from glocal.comparison.writer import write
 from glocal.errors import UsageError
 from glocal.evaluation.faithfulness import BASELINES, OVER
+from glocal.explanation.runner import chosen_layers, resolve_target
 from glocal.models import Model
 from glocal.papers import Cells
-from glocal.pipeline import chosen_layers, resolve_target
-from glocal.report.compare import pictures
+from glocal.report.comparison_page import pictures
 
 VIDEO_CLIPS = 5
 DATA_CLIPS = 20

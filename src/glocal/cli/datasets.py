@@ -12,12 +12,12 @@ from glocal.cli.listing import table
 from glocal.cli.options import common_options, json_option
 from glocal.cli.running import tell
 from glocal.datasets import DATASETS, find_dataset
+from glocal.datasets.check import Findings
 from glocal.datasets.check import check as check_copy
-from glocal.datasets.findings import Findings
 from glocal.datasets.puppets import DISTRACTORS, SPLITS, Puppets, UntrimmedPuppets
 from glocal.datasets.puppets import export as export_files
 from glocal.errors import UsageError
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 
 SHOWN = 10
 """Findings of a kind that are printed; --json gives all."""

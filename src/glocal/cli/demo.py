@@ -10,14 +10,14 @@ from glocal.cli.listing import table
 from glocal.cli.options import common_options, out_option
 from glocal.cli.running import load, tell
 from glocal.datasets.puppets import PuppetClip, Puppets
-from glocal.explanation import Explanation
+from glocal.explanation.explanation import Explanation
+from glocal.explanation.runner import explain
 from glocal.localization import Box
 from glocal.models import Model
 from glocal.papers import Cells, Context, Rows
 from glocal.papers.localization import OPTIONS, localize
 from glocal.papers.scores import MaxBox
 from glocal.papers.writer import as_text
-from glocal.pipeline import explain
 from glocal.report import Span, Truth, write_report
 from glocal.video import read_video, write_video
 

@@ -11,14 +11,14 @@ from tqdm import tqdm
 
 from glocal.cli.options import common_options, json_option
 from glocal.cli.running import tell
-from glocal.datasets.record import Record
+from glocal.datasets.dataset import Record
 from glocal.datasets.registry import find_dataset
 from glocal.errors import InputError, UsageError, nearest
 from glocal.evaluation import Acc
 from glocal.evaluation.baselines import FULL_FRAME, FixedBox
 from glocal.papers.table import Row, Rows
 from glocal.papers.writer import as_text
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 
 DELTAS = {
     "jhmdb": (0.5, 0.6),

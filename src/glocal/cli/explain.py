@@ -17,8 +17,8 @@ from glocal.cli.options import (
     settings_of,
 )
 from glocal.cli.running import for_each, load, output_stems, tell
-from glocal.explaining import Explaining
-from glocal.explanation import Explanation
+from glocal.explanation.config import Explaining
+from glocal.explanation.explanation import Explanation
 from glocal.report import COLOUR_MAPS, Style
 
 STYLE = ("strength", "colours", "threshold", "side_by_side")

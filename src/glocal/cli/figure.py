@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glocal.attribution.methods import find_method
+from glocal.attribution.method import find_method
 from glocal.cli.options import common_options, crop_option, list_of_names, model_options, out_option
 from glocal.cli.running import load, tell
 from glocal.errors import UsageError
 from glocal.evaluation.sanity import randomised
-from glocal.explanation import Explanation
+from glocal.explanation.explanation import Explanation
+from glocal.explanation.runner import chosen_layers, explain, resolve_target
 from glocal.models import Model
-from glocal.pipeline import chosen_layers, explain, resolve_target
 from glocal.report import COLOUR_MAPS, Style
+from glocal.report.figure_grid import save_plate
 from glocal.report.figures import (
     chosen_frames,
     classes_figure,
@@ -24,7 +25,6 @@ from glocal.report.figures import (
     sanity_figure,
     temporal_figure,
 )
-from glocal.report.plate import save_plate
 from glocal.video import Video, read_video
 
 if TYPE_CHECKING:

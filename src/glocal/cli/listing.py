@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from glocal.aligned import in_columns
 from glocal.attribution import METHODS, explainable_layers
 from glocal.cli.options import json_option
 from glocal.models import load_model
-from glocal.models.custom import example_clip
+from glocal.models.adapter import example_clip
 from glocal.models.zoo import summary
+from glocal.utils.text_table import in_columns
 
 
 @click.command()

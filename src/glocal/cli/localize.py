@@ -11,20 +11,20 @@ from typing import Any
 import click
 
 from glocal import __version__
-from glocal.attribution.aggregate import check_aggregate
-from glocal.attribution.methods import find_method
+from glocal.attribution.aggregation import check_aggregate
+from glocal.attribution.method import find_method
 from glocal.cli.explain import explain as explain_command
 from glocal.cli.options import common_options, list_of_names, out_option
 from glocal.cli.running import for_each, load, output_stems, tell
 from glocal.errors import UsageError, nearest
-from glocal.explanation import Explanation
-from glocal.files import atomic_path, writing
+from glocal.explanation.explanation import Explanation
+from glocal.explanation.runner import chosen_layers, resolve_target
+from glocal.explanation.runner import explain as explain_video
 from glocal.localization import REFINEMENTS, Threshold, check_refinements
 from glocal.localization.exports import EXPORTS
 from glocal.localization.found import Found, Localized, as_dict
 from glocal.models import Model
-from glocal.pipeline import chosen_layers, resolve_target
-from glocal.pipeline import explain as explain_video
+from glocal.utils.files import atomic_path, writing
 from glocal.video import Video, read_video
 
 MODEL = ("name", "weights", "labels", "device")

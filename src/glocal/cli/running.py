@@ -10,7 +10,7 @@ import torch
 from glocal.cli.app import say, unexpected
 from glocal.errors import GlocalError, InputError, UsageError
 from glocal.models import Model, load_model
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 
 EMBEDDED, USUAL = "puppets/gated", "resnext3d-101"
 

@@ -11,8 +11,8 @@ import click
 from glocal.cli.app import say
 from glocal.cli.options import common_options
 from glocal.errors import InputError, UsageError
+from glocal.server.job import Offer
 from glocal.server.limits import Limits
-from glocal.server.task import Offer
 
 NEEDED = ("fastapi", "uvicorn", "python_multipart")
 CONNECTIONS = 512
@@ -81,7 +81,7 @@ def serve(
     import uvicorn
 
     from glocal.server.app import create_app
-    from glocal.server.catalogue import open_stock
+    from glocal.server.catalog import open_stock
 
     limits = Limits(
         bytes=int(megabytes * 2**20),

@@ -10,7 +10,7 @@ from glocal.cli.options import common_options
 from glocal.cli.running import tell
 from glocal.training import read_recipe
 from glocal.training import train as train_network
-from glocal.training.processes import first_process
+from glocal.training.recipe import first_process
 
 
 @click.command()

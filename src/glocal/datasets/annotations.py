@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from glocal.errors import InputError, UsageError, nearest
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 
 Row = TypeVar("Row")
 

@@ -1,24 +1,66 @@
-"""A user's copy of a data set against its annotations."""
+"""Compare a user's copy of a data set with its annotations."""
 
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from tqdm import tqdm
 
 from glocal.datasets.annotations import AbsentError
-from glocal.datasets.dataset import Dataset
-from glocal.datasets.findings import Finding, Findings, Kind
+from glocal.datasets.dataset import Dataset, Record
 from glocal.datasets.folder import VIDEOS
-from glocal.datasets.record import Record
 from glocal.errors import InputError, UsageError
+from glocal.utils.files import shown
 from glocal.video import read_video
-from glocal.video.paths import shown
 from glocal.video.stills import SUFFIXES
+
+Kind = Literal["annotations", "missing", "broken", "mislabelled", "unchecked", "extra"]
+HARMLESS = ("unchecked", "extra")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be.
+
+    Attributes:
+        kind: `unchecked` is a split whose annotations are not there, `extra` a file that none names.
+        path: of the file.
+        sentence: what is wrong.
+    """
+
+    kind: Kind
+    path: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a check found.
+
+    Attributes:
+        items: clips, images or actions that the annotations name.
+        files: that these are in.
+    """
+
+    items: int
+    files: int
+    found: tuple[Finding, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Kind → number of findings."""
+        return {kind: sum(finding.kind == kind for finding in self.found) for kind in get_args(Kind)}
+
+    @property
+    def sound(self) -> bool:
+        """Whether some split was checked, and nothing but the harmless was found."""
+        return bool(self.items) and all(finding.kind in HARMLESS for finding in self.found)
+
 
 LATE = 0.5
 """Seconds by which a span may outlast its video: annotations are rounded."""

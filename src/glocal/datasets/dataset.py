@@ -1,16 +1,54 @@
-"""What a data set is to the rest of the library."""
+"""A data set and its records in one form."""
 
 import inspect
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from glocal.datasets.record import Record
 from glocal.errors import InputError
-from glocal.video.paths import shown
+from glocal.utils.files import shown
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels of the original frame, half-open: `width = x1 - x0`."""
+
+Tube = Mapping[int, Box]
+"""Frame, from 0 → box of one actor."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A labelled clip or image.
+
+    Attributes:
+        path: a video file, an image, or a folder of images.
+        label: class name.
+        span: seconds (start, end) of the clip in its video; None for all of it.
+        tubes: the actors that make the class, and empty where they are unknown; frames are those of the file.
+        size: (width, height) in pixels, where the annotations tell.
+        frames: number of frames in the file, where the annotations tell.
+        fps: frames a second of a folder of images.
+        problem: what is wrong with the annotations of this one item, as a sentence.
+    """
+
+    path: Path
+    label: str
+    span: tuple[float, float] | None = None
+    tubes: tuple[Tube, ...] = ()
+    size: tuple[int, int] | None = None
+    frames: int | None = None
+    fps: float | None = None
+    problem: str | None = None
+
+    @cached_property
+    def boxes(self) -> Mapping[int, tuple[Box, ...]]:
+        """Frame → boxes of all actors in it; frames without a box are left out."""
+        frames = sorted({frame for tube in self.tubes for frame in tube})
+        return {frame: tuple(tube[frame] for tube in self.tubes if frame in tube) for frame in frames}
+
 
 log = logging.getLogger("glocal.datasets")
 

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from glocal.datasets.annotations import below, check_split, fitting, json_file
-from glocal.datasets.dataset import Dataset
-from glocal.datasets.record import Record, Tube
-from glocal.video.paths import shown
+from glocal.datasets.dataset import Dataset, Record, Tube
+from glocal.utils.files import shown
 
 SPLITS = ("train", "val", "test")
 

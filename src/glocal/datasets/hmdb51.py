@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from glocal.datasets.annotations import AbsentError, below, check_split, fitting, lines
-from glocal.datasets.dataset import Dataset
-from glocal.datasets.record import Record
-from glocal.video.paths import shown
+from glocal.datasets.dataset import Dataset, Record
+from glocal.utils.files import shown
 
 SPLITS = ("train", "test", "unused")
 FOLDS = (1, 2, 3)

@@ -18,10 +18,9 @@ from glocal.datasets.annotations import (
     text,
     unreadable,
 )
-from glocal.datasets.dataset import Dataset
-from glocal.datasets.record import Box, Record
+from glocal.datasets.dataset import Box, Dataset, Record
 from glocal.errors import InputError
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 
 SPLITS = ("val",)
 PLAIN = ("image_ids", "class_labels", "image_sizes", "localization")

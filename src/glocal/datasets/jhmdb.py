@@ -10,11 +10,10 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from glocal.datasets.annotations import below, check_split, fitting, json_file, lines
-from glocal.datasets.dataset import Dataset
-from glocal.datasets.matlab import read_matlab
-from glocal.datasets.record import Record, Tube
+from glocal.datasets.dataset import Dataset, Record, Tube
+from glocal.datasets.untrusted_files import read_matlab
 from glocal.errors import InputError
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 
 TITLE = "JHMDB: 21 classes of HMDB51 with the actor's outline"
 SPLITS = ("train", "test")

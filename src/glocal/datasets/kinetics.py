@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from glocal.datasets.annotations import AbsentError, below, check_split, first_of, fitting, table_rows, text
-from glocal.datasets.dataset import Dataset
-from glocal.datasets.record import Record
-from glocal.video.paths import shown
+from glocal.datasets.dataset import Dataset, Record
+from glocal.utils.files import shown
 
 SPLITS = ("train", "val", "test")
 NAMES = {"train": ("train",), "val": ("val", "validate", "validation"), "test": ("test",)}

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from glocal.datasets.annotations import below, check_split, first_of, fitting, json_file, table_rows, text
-from glocal.datasets.dataset import Dataset
-from glocal.datasets.record import Record
-from glocal.video.paths import shown
+from glocal.datasets.dataset import Dataset, Record
+from glocal.utils.files import shown
 
 SPLITS = ("train", "validation")
 """The test sets come without labels."""

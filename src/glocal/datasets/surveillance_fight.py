@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from glocal.datasets.annotations import check_split, fitting, json_file
-from glocal.datasets.dataset import Dataset
+from glocal.datasets.dataset import Dataset, Record, Tube
 from glocal.datasets.folder import read_csv
-from glocal.datasets.record import Record, Tube
 from glocal.errors import InputError
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 
 SPLITS = ("train", "test")
 FOLDS = (0, 1, 2, 3, 4)

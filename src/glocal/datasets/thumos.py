@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from glocal.datasets.annotations import AbsentError, below, check_split, first_of, fitting, lines
-from glocal.datasets.dataset import Dataset
-from glocal.datasets.record import Record
-from glocal.video.paths import shown
+from glocal.datasets.dataset import Dataset, Record
+from glocal.utils.files import shown
 
 SPLITS = ("val", "test")
 PREFIX = {"val": "video_validation_", "test": "video_test_"}

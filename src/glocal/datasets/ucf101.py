@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from glocal.datasets.annotations import below, check_split, fitting, lines
-from glocal.datasets.dataset import Dataset
-from glocal.datasets.record import Record
+from glocal.datasets.dataset import Dataset, Record
 
 SPLITS = ("train", "test")
 FOLDS = (1, 2, 3)

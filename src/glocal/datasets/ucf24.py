@@ -6,13 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from glocal.datasets import arrays_only
 from glocal.datasets.annotations import below, check_split, first_of, fitting, lines
-from glocal.datasets.dataset import Dataset
-from glocal.datasets.matlab import read_matlab
-from glocal.datasets.record import Record, Tube
+from glocal.datasets.dataset import Dataset, Record, Tube
+from glocal.datasets.untrusted_files import read_matlab, read_pickle
 from glocal.errors import InputError
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 
 TITLE = "UCF101-24: 24 classes of UCF101 with boxes of all actors"
 SPLITS = ("train", "test")
@@ -100,7 +98,7 @@ def read_annotations(path: Path) -> dict[str, Clip]:
 
 
 def _from_pickle(path: Path) -> Iterator[tuple[str, Clip]]:
-    content = arrays_only.load(path)
+    content = read_pickle(path)
     if not isinstance(content, dict):
         raise InputError(f"{shown(path)} must hold a dict, not a {type(content).__name__}.")
     for name, clip in content.items():

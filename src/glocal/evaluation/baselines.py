@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
-from glocal.localization.motion import dense_flow
+from glocal.video.flow import dense_flow
 
 Maps = npt.NDArray[np.float32]
 """`(T, H, W)` in [0, 1]."""

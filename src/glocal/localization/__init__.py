@@ -1,9 +1,8 @@
 """Where and when: boxes, tubes and segments from attention. Knows arrays, nothing else."""
 
-from glocal.localization.boxes import Box, boxes, iou, overlaps
+from glocal.localization.boxes import Box, Threshold, auto_threshold, boxes, iou, overlaps
 from glocal.localization.refinements import REFINEMENTS, check_refinements, refine
 from glocal.localization.segments import Segment, segments
-from glocal.localization.threshold import Threshold, auto_threshold
 from glocal.localization.tubes import Tube, tubes
 
 __all__ = [

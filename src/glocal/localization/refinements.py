@@ -7,13 +7,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glocal.contrib import contrib
 from glocal.errors import UsageError, nearest
-from glocal.localization.boxes import boxes
-from glocal.localization.motion import agreement, dense_flow
-from glocal.localization.threshold import auto_threshold
+from glocal.explanation.volume import Map, Volume
+from glocal.localization.boxes import auto_threshold, boxes
 from glocal.localization.tubes import Tube, tubes
-from glocal.volume import Map, Volume
+from glocal.utils.optional_import import contrib
+from glocal.video.flow import agreement, dense_flow
 
 Frame = npt.NDArray[np.uint8]
 Refinement = Callable[[Iterable[Map], Iterable[Frame], Sequence[int]], Iterator[Map]]

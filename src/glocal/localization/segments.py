@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
-from glocal.localization.threshold import LEVELS, Threshold, otsu
+from glocal.localization.boxes import LEVELS, Threshold, otsu
 
 SHORTEST = 0.25
 """Seconds; shorter segments are dropped, and shorter pauses bridged."""

@@ -1,6 +1,6 @@
 """Networks, their weights and their class names."""
 
-from glocal.models.custom import as_model
+from glocal.models.adapter import as_model
 from glocal.models.labels import LISTS, label_list
 from glocal.models.loading import load_model
 from glocal.models.model import Model

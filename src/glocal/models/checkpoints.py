@@ -1,4 +1,4 @@
-"""Reading checkpoints, which are untrusted: tensors are taken from them, and nothing else."""
+"""Read checkpoints, which are untrusted: take tensors from them, and nothing else."""
 
 import argparse
 import pickle
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from glocal.errors import InputError
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 
 WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "network", "net", "params")
 """Keys under which training programs keep the state dict, beside optimizer states and the like."""
@@ -210,3 +210,41 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     for key, tensor in network.state_dict().items():
         if not bool(torch.isfinite(tensor).all()):
             raise InputError(f"{source} has NaN or infinite values in {key}; get an undamaged file.")
+
+
+def to_flow(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> tuple[dict[str, Tensor], bool]:
+    """Give RGB kernels `(out, 3, …)` the two channels of flow where `shapes` asks for them.
+
+    Each is the mean over the three (Wang et al., Temporal Segment Networks, ECCV 2016, cross-modality).
+
+    Returns:
+        The state with such kernels averaged and all else as it was, and whether there was any.
+    """
+    averaged = dict(state)
+    found = False
+    for name, tensor in state.items():
+        shape = shapes.get(name, torch.Size())
+        if len(shape) > 3 and shape[1] == 2 and tensor.shape == (shape[0], 3, *shape[2:]):
+            averaged[name] = tensor.float().mean(1, keepdim=True).expand(shape).contiguous()
+            found = True
+    return averaged, found
+
+
+def inflate(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> tuple[dict[str, Tensor], bool]:
+    """Give 2D kernels `(out, in, H, W)` the time axis that `shapes` asks for: `(out, in, T, H, W)`.
+
+    A kernel is repeated `T` times and divided by `T`, so that a clip that stands still yields the image
+    network's activations (away from the clip's first and last frames, which see padding; Carreira &
+    Zisserman, CVPR 2017).
+
+    Returns:
+        The state with such kernels inflated and all else as it was, and whether there was any.
+    """
+    inflated = dict(state)
+    found = False
+    for name, tensor in state.items():
+        shape = shapes.get(name, torch.Size())
+        if tensor.ndim == 4 and len(shape) == 5 and tensor.shape == (*shape[:2], *shape[3:]):
+            inflated[name] = tensor.float().unsqueeze(2).expand(shape) / shape[2]
+            found = True
+    return inflated, found

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from glocal import __version__
 from glocal.errors import InputError
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 
 ATTEMPTS = 4
 PAUSE_S = 1.0

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from glocal.errors import InputError, UsageError, nearest
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 
 LISTS = ("kinetics400", "ucf101", "hmdb51", "imagenet", "something-something-v1", "something-something-v2")
 """Packaged lists, each in the index order of the public checkpoints."""

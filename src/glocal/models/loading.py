@@ -8,19 +8,25 @@ import torch
 from torch import Tensor, nn
 
 from glocal.errors import InputError, UsageError, nearest
-from glocal.models.card import Card, paths_of, read_card
-from glocal.models.checkpoints import check_types, complete, differences, fill, read_checkpoint
+from glocal.models.card import Card, packaged, paths_of, read_card
+from glocal.models.checkpoints import (
+    check_types,
+    complete,
+    differences,
+    fill,
+    inflate,
+    read_checkpoint,
+    to_flow,
+)
 from glocal.models.download import obtain
 from glocal.models.gated import Gated
-from glocal.models.inflate import inflate, to_flow
 from glocal.models.labels import default_labels, read_labels
 from glocal.models.model import Model
 from glocal.models.onnx import load_onnx
-from glocal.models.packaged import packaged
 from glocal.models.stabn import STABN
 from glocal.models.zoo import MODELS, Entry, find_entry, shapes
-from glocal.video.clipform import ClipForm
-from glocal.video.paths import shown
+from glocal.utils.files import shown
+from glocal.video.clip_spec import ClipForm
 
 Weights = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 

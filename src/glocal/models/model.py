@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from glocal.video.clipform import ClipForm
+from glocal.video.clip_spec import ClipForm
 
 
 @dataclass

@@ -9,10 +9,10 @@ from types import ModuleType
 from typing import Any
 
 from glocal.errors import InputError, UsageError
-from glocal.models.custom import as_model
+from glocal.models.adapter import as_model
 from glocal.models.model import Model
-from glocal.video.clipform import ClipForm
-from glocal.video.paths import shown
+from glocal.utils.files import shown
+from glocal.video.clip_spec import ClipForm
 
 NEWEST = 17
 """The newest operator set that the converter knows whole; newer files are brought down to it."""

@@ -12,12 +12,12 @@ from torch import nn
 from glocal.errors import UsageError, nearest
 from glocal.models import c3d, i3d, r3d, resnet, slow
 from glocal.models.backbone import Backbone
+from glocal.models.card import cards, packaged
 from glocal.models.checkpoints import shapes_of
 from glocal.models.download import Download
 from glocal.models.gated import gated
-from glocal.models.packaged import cards, packaged
 from glocal.models.stabn import class_dependent, stabn
-from glocal.video.clipform import ClipForm
+from glocal.video.clip_spec import ClipForm
 
 Renames = tuple[tuple[str, str], ...]
 

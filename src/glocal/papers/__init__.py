@@ -1,6 +1,6 @@
 """The papers' tables as commands: `TABLES` holds them by name."""
 
-from glocal.papers.cells import Cells
+from glocal.benchmark.cache import Cells
 from glocal.papers.table import Context, Row, Rows, Table
 
 __all__ = ["MODULES", "Cells", "Context", "Row", "Rows", "Table", "tables"]

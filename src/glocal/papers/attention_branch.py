@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from glocal.models.packaged import packaged
+from glocal.models.card import packaged
 from glocal.models.stabn import STABN, inverted
 from glocal.papers.attention_truth import THREE
 from glocal.papers.attentive import SEEDS, asked, attentive, load, notes_of

@@ -7,17 +7,17 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from glocal.checked import plain
-from glocal.comparison.fingerprint import fingerprint
+from glocal.benchmark.cache import fingerprint
 from glocal.datasets.puppets import PuppetClip, Puppets
 from glocal.evaluation import AUROC, HitMax, MaxBoxAcc
-from glocal.evaluation.maxbox import inclusive
+from glocal.evaluation.max_box_accuracy import inclusive
+from glocal.explanation.runner import explain
 from glocal.models import Model
 from glocal.papers.attentive import SEEDS, attentive, notes_of
 from glocal.papers.table import Context, Row, Rows, Table
 from glocal.papers.trained import Measures, mean_and_spread
 from glocal.papers.videos import puppets_like
-from glocal.pipeline import explain
+from glocal.utils.structure import plain
 from glocal.video import read_video
 
 Scores = npt.NDArray[np.float64]

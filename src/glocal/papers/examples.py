@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glocal.checked import plain
+from glocal.datasets.dataset import Record
 from glocal.datasets.puppets import Puppets
-from glocal.datasets.record import Record
 from glocal.datasets.registry import find_dataset
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.baselines import FixedBox
 from glocal.models import Model
 from glocal.papers.table import Context
 from glocal.papers.videos import puppets_like
+from glocal.utils.structure import plain
 from glocal.video import Video, read_video
 
 Boxes = Mapping[int, npt.NDArray[np.float64]]

@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from glocal import __version__
-from glocal.comparison.fingerprint import fingerprint
+from glocal.benchmark.cache import fingerprint
 from glocal.errors import InputError, UsageError
 from glocal.models import load_model
 from glocal.papers.examples import find_examples

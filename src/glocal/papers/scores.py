@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.evaluation import Acc, Acc2, HitAny, HitMax, MaxBoxAcc
-from glocal.evaluation.maxbox import inclusive
+from glocal.evaluation.max_box_accuracy import inclusive
 from glocal.localization import auto_threshold, boxes
 
 Maps = npt.NDArray[np.float32]

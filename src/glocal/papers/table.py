@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from glocal.checked import fitted
+from glocal.benchmark.cache import Cells
 from glocal.errors import UsageError, nearest
-from glocal.papers.cells import Cells
+from glocal.utils.structure import fitted
 
 
 @dataclass(frozen=True)

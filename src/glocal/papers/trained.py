@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glocal.checked import construct, plain
 from glocal.models.card import read_card
 from glocal.papers.table import Context
 from glocal.training import Recipe, train
+from glocal.utils.structure import construct, plain
 
 Measures = Mapping[str, float]
 

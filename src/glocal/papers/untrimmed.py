@@ -10,13 +10,13 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from glocal.comparison.fingerprint import fingerprint
+from glocal.benchmark.cache import fingerprint
 from glocal.datasets.puppets import PuppetVideo, UntrimmedPuppets
 from glocal.errors import InputError
 from glocal.evaluation import TemporalMAP
+from glocal.explanation.runner import classify, explain
 from glocal.models import Model, load_model
 from glocal.papers.table import Context, Row, Rows, Table
-from glocal.pipeline import classify, explain
 from glocal.video import ClipForm, Video, read_video
 from glocal.video.scenes import Cuts
 

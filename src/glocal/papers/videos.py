@@ -10,18 +10,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from glocal.checked import construct, plain
-from glocal.comparison.fingerprint import fingerprint
+from glocal.benchmark.cache import fingerprint
 from glocal.datasets import find_dataset
 from glocal.datasets.puppets import Puppets
 from glocal.errors import UsageError
 from glocal.evaluation import Accuracy
 from glocal.models import Model
-from glocal.models.card import paths_of, read_card
-from glocal.models.packaged import packaged
+from glocal.models.card import packaged, paths_of, read_card
 from glocal.papers.table import Context
 from glocal.training.clips import EvaluationClips
 from glocal.training.sources import Files, Rendered, Source
+from glocal.utils.structure import construct, plain
 
 COLUMNS = {"top-1": "video_top1", "top-5": "video_top5"}
 PUPPETS = 600

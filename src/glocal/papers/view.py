@@ -19,7 +19,7 @@ from glocal.papers.examples import Example
 from glocal.papers.scores import Measure
 from glocal.papers.ways import Maps, Pass, Way, run_pass
 from glocal.video import Geometry, windows
-from glocal.video.clipform import Crop
+from glocal.video.clip_spec import Crop
 from glocal.video.video import Frame
 
 

@@ -8,10 +8,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from glocal.attribution.aggregate import aggregate, positive, upsampler
-from glocal.attribution.methods import find_method
-from glocal.attribution.pathways import frame_times
-from glocal.attribution.registry import LayerMethod
+from glocal.attribution.aggregation import aggregate, positive, upsampler
+from glocal.attribution.inputs.network_inputs import frame_times
+from glocal.attribution.method import LayerMethod, find_method
 from glocal.attribution.tape import record
 from glocal.errors import UsageError
 from glocal.localization import REFINEMENTS

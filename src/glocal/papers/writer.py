@@ -4,9 +4,9 @@ import csv
 import io
 from pathlib import Path
 
-from glocal.aligned import in_columns, in_pipes
-from glocal.files import atomic_path, writing
 from glocal.papers.table import Row, Rows
+from glocal.utils.files import atomic_path, writing
+from glocal.utils.text_table import in_columns, in_pipes
 
 Cell = str
 MARGIN = "over best trivial"

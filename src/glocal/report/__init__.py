@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from glocal.explanation import Explanation
+from glocal.explanation.explanation import Explanation
 from glocal.report.overlay import COLOUR_MAPS, Style, Truth, overlay, overlay_frames, write_overlay
 from glocal.report.page import page_html, write_page
-from glocal.report.view import Span
+from glocal.report.page_data import Span
 from glocal.video import Video
 
 __all__ = [

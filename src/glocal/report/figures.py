@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
-from glocal.explanation import Explanation
+from glocal.explanation.explanation import Explanation
+from glocal.explanation.volume import Map
+from glocal.report.figure_grid import Bar, Row, plate
 from glocal.report.overlay import Image, Style, overlay, title
-from glocal.report.plate import Bar, Row, plate
 from glocal.video import Video
-from glocal.volume import Map
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError, nearest
-from glocal.explanation import Explanation
-from glocal.files import atomic_path, writing
+from glocal.explanation.explanation import Explanation
+from glocal.explanation.volume import Map
 from glocal.localization import Box, boxes
-from glocal.report.caption import caption
-from glocal.report.timebar import time_bar
+from glocal.report.annotations import caption, time_bar
+from glocal.utils.files import atomic_path, writing
 from glocal.video import Video, write_video
-from glocal.volume import Map
 
 Image = npt.NDArray[np.uint8]
 COLOUR_MAPS = {

@@ -1,7 +1,8 @@
-"""The report: one HTML file that opens offline and shows what was decided, where, when, and by what."""
+"""The report of a video: one HTML file that opens offline."""
 
 import base64
 import hashlib
+import html
 import json
 import os
 import tempfile
@@ -15,13 +16,13 @@ import jinja2
 import numpy as np
 
 from glocal import __version__
-from glocal.explanation import Explanation
-from glocal.files import atomic_path, writing
+from glocal.errors import InputError
+from glocal.explanation.explanation import Explanation
 from glocal.report.overlay import Style, Truth, draw, overlay
-from glocal.report.pictures import data_uri, key_frames, write_small
-from glocal.report.view import FULL, Detail, Span, video_end, view
-from glocal.video import Video
-from glocal.video.paths import shown
+from glocal.report.page_data import FULL, LIGHT, Detail, Span, video_end, view
+from glocal.report.page_media import data_uri, key_frames, write_small
+from glocal.utils.files import atomic_path, shown, writing
+from glocal.video import Video, read_video
 
 EMBEDDED_BYTES = 24 * 2**20
 SCRIPTS = tuple(
@@ -161,3 +162,29 @@ def _package_text(name: str) -> str:
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_package_text("page.html"))
+
+
+HEIGHT = 860
+
+
+def notebook_html(explanation: Explanation) -> str:
+    """The page of an explanation in a frame of its own, with smaller maps and a smaller video."""
+    stem = Path(explanation.video.path).stem
+    page = page_html(explanation, _video(explanation), stem=stem, detail=LIGHT)
+    return (
+        f'<iframe srcdoc="{html.escape(page)}" sandbox="allow-scripts allow-downloads" '
+        f'title="Attention" width="100%" height="{HEIGHT}" frameborder="0"></iframe>'
+    )
+
+
+def _video(explanation: Explanation) -> Video | None:
+    """The video that was explained, as far as it is still there."""
+    if explanation.source is not None:
+        return explanation.source
+    facts = explanation.video
+    try:
+        video = read_video(facts.path)
+    except InputError:
+        return None
+    same = (video.width, video.height, video.frames) == (facts.width, facts.height, facts.frames)
+    return video if same else None

@@ -12,10 +12,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from glocal import __version__
-from glocal.server.catalogue import add_catalogue, sample_names
-from glocal.server.child import Child
-from glocal.server.door import FILE_POLICY, REPORT_POLICY, Door
-from glocal.server.form import (
+from glocal.server.catalog import add_catalogue, sample_names
+from glocal.server.child_process import Child
+from glocal.server.job import Job
+from glocal.server.limits import Limits, Rate
+from glocal.server.middleware import FILE_POLICY, REPORT_POLICY, Door
+from glocal.server.pages import add_errors, add_pages
+from glocal.server.queue import BusyError, Jobs
+from glocal.server.schemas import (
     MEDIA_TYPES,
     ErrorView,
     JobView,
@@ -25,12 +29,7 @@ from glocal.server.form import (
     request_schema,
     task_of,
 )
-from glocal.server.job import Job
-from glocal.server.jobs import BusyError, Jobs
-from glocal.server.limits import Limits, Rate
-from glocal.server.pages import add_errors, add_pages
-from glocal.server.sniff import NEEDED, is_media
-from glocal.server.upload import Body, receive_form, too_large
+from glocal.server.upload import NEEDED, Body, is_media, receive_form, too_large
 
 FREE = 2
 """So many times an upload's limit must be free on the disk."""

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from glocal.server.door import PAGE_POLICY
+from glocal.server.middleware import PAGE_POLICY
 
 PAGES = {
     "": ("index.html", "text/html; charset=utf-8"),

@@ -10,10 +10,10 @@ from PIL import Image
 
 from glocal.attribution import AGGREGATES, METHODS
 from glocal.datasets.puppets import ACTIONS, Puppets
-from glocal.models.packaged import packaged
+from glocal.models.card import packaged
+from glocal.server.job import SAMPLES, Offer
 from glocal.server.limits import Limits
-from glocal.server.task import SAMPLES, Offer
-from glocal.server.work import POSTER, load, talk
+from glocal.server.worker import POSTER, load, talk
 from glocal.video import write_video
 
 UNTRAINED = "resnext3d-small"

@@ -1,4 +1,4 @@
-"""Clips as a network takes them, each a function of the run's seed, the epoch and its place alone."""
+"""Training clips: how they vary, and how they are batched."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -11,14 +11,13 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from glocal.training.augmentation import mirrored, reversed_in_time, vary
-from glocal.training.kept import flows_of, resized, vary_flow
+from glocal.training.frame_cache import flows_of, resized, vary_flow
 from glocal.training.recipe import Augmentation
 from glocal.training.sampling import all_starts, any_start, grid, window
 from glocal.training.sources import Source
-from glocal.video.clipform import ClipForm
+from glocal.video.clip_spec import ClipForm, flow_clip, rgb_clip
 from glocal.video.flow import flow
 from glocal.video.geometry import Geometry
-from glocal.video.preprocessing import flow_clip, rgb_clip
 from glocal.video.video import Frame
 
 

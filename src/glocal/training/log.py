@@ -4,8 +4,8 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from glocal.files import atomic_path
-from glocal.training.extra import needs
+from glocal.utils.files import atomic_path
+from glocal.utils.optional_import import needs
 
 HEADER = ["step", "epoch", "measure", "value"]
 

@@ -1,24 +1,94 @@
-"""What Lightning drives: the steps of training and evaluation, the learning rate, the measures."""
+"""The Lightning module: loss, optimiser, learning rate, measures."""
 
 import logging
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from glocal.attribution.layout import channels_last
+from glocal.attribution.inputs.network_inputs import channels_last
 from glocal.errors import InputError
 from glocal.evaluation import Accuracy
 from glocal.training.clips import Batch
 from glocal.training.log import Log
-from glocal.training.loss import total_loss
-from glocal.training.recipe import Recipe
-from glocal.training.schedules import Plateau, factor
+from glocal.training.recipe import Recipe, Schedule
+
+
+def lay_out(network: nn.Module) -> nn.Module:
+    """The same network, with the weights of its convolutions channels last."""
+    for parameter in network.parameters():
+        parameter.data = channels_last(parameter.data)
+    return network
+
+
+@runtime_checkable
+class Supervised(Protocol):
+    """A network with more logits than those that it returns."""
+
+    def supervised(self, clips: Tensor) -> tuple[Tensor, ...]:
+        """Logits `(B, classes)` of each branch."""
+
+
+def total_loss(network: nn.Module, clips: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy of a network's logits, and of those of its other branches (ST-ABN paper, eq. 4).
+
+    Args:
+        labels: `(B,)`.
+        smoothing: share of the target that is spread over all classes.
+    """
+    branches = network.supervised(clips) if isinstance(network, Supervised) else (network(clips),)
+    losses = [F.cross_entropy(logits.float(), labels, label_smoothing=smoothing) for logits in branches]
+    return torch.stack(losses).sum()
+
+
+def factor(schedule: Schedule, epoch: float, epochs: int) -> float:
+    """Of the learning rate, `epoch` epochs (and a fraction) after the start of a run of `epochs`.
+
+    A plateau's own factor comes on top, see `Plateau`.
+    """
+    rise = min(1.0, epoch / schedule.warmup) if schedule.warmup else 1.0
+    if schedule.name == "step":
+        return rise * schedule.factor ** (math.floor(epoch) // schedule.every)
+    if schedule.name == "cosine":
+        return rise * (1 + math.cos(math.pi * min(1.0, epoch / epochs))) / 2
+    return rise
+
+
+class Plateau:
+    """A factor that shrinks when the loss has not fallen for more than `patience` epochs."""
+
+    def __init__(self, schedule: Schedule):
+        self.schedule = schedule
+        self.factor = 1.0
+        self.best = math.inf
+        self.waited = 0
+
+    def update(self, loss: float) -> None:
+        """After an epoch, with its loss."""
+        if self.schedule.name != "plateau":
+            return
+        if loss < self.best:
+            self.best, self.waited = loss, 0
+        else:
+            self.waited += 1
+        if self.waited > self.schedule.patience:
+            self.factor *= self.schedule.factor
+            self.waited = 0
+
+    def state(self) -> dict[str, float]:
+        """For a checkpoint."""
+        return {"factor": self.factor, "best": self.best, "waited": self.waited}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """From a checkpoint."""
+        self.factor, self.best, self.waited = state["factor"], state["best"], int(state["waited"])
+
 
 log = logging.getLogger("glocal.training")
 

@@ -1,4 +1,4 @@
-"""What is shown while a network trains."""
+"""Progress bars of a training run."""
 
 from typing import Any
 

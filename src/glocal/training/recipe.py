@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from glocal.checked import construct, plain
 from glocal.errors import InputError, UsageError
-from glocal.files import atomic_path
-from glocal.training.extra import needs
-from glocal.video.paths import shown
+from glocal.utils.files import atomic_path, shown
+from glocal.utils.optional_import import needs
+from glocal.utils.structure import construct, plain
 
 
 @dataclass(frozen=True)
@@ -246,3 +245,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
         elif a != b:
             found.append(f"{prefix}{key}")
     return found
+
+
+def first_process() -> bool:
+    """Whether this is the only process of a run, or the one that starts and speaks for the others."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))

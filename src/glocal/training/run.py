@@ -6,19 +6,17 @@ from pathlib import Path
 
 import torch
 
-from glocal.checked import construct, plain
 from glocal.errors import UsageError
-from glocal.files import writing
 from glocal.models import load_model
 from glocal.models.backbone import set_dropout
 from glocal.models.zoo import find_entry
 from glocal.training.clips import EvaluationClips, TrainingClips
-from glocal.training.extra import needs
-from glocal.training.processes import first_process
-from glocal.training.recipe import Recipe, differences, read_recipe
+from glocal.training.recipe import Recipe, differences, first_process, read_recipe
 from glocal.training.sources import open_source
-from glocal.video.clipform import ClipForm
-from glocal.video.paths import shown
+from glocal.utils.files import shown, writing
+from glocal.utils.optional_import import needs
+from glocal.utils.structure import construct, plain
+from glocal.video.clip_spec import ClipForm
 
 log = logging.getLogger("glocal.training")
 
@@ -46,7 +44,7 @@ def train(
         InputError: the data or the weights cannot be read, or the loss is no longer finite.
     """
     needs("lightning.pytorch")
-    from glocal.training.fitting import fit
+    from glocal.training.trainer import fit
 
     out, form = Path(out), clip_form(recipe)
     if first_process():

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from glocal.video.clipform import ClipForm
+from glocal.video.clip_spec import ClipForm
 from glocal.video.windows import TIE
 
 Times = npt.NDArray[np.float64]

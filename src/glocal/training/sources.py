@@ -1,4 +1,4 @@
-"""Where a recipe's clips come from: labelled videos whose frames are read as they are asked for."""
+"""Labelled videos that a recipe trains on, and the same with shuffled labels."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -8,19 +8,17 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from glocal.checked import construct, fitted
 from glocal.datasets import DATASETS
-from glocal.datasets.dataset import fault
+from glocal.datasets.dataset import Record, fault
 from glocal.datasets.puppets import Puppets
 from glocal.datasets.puppets.reel import Reel
-from glocal.datasets.record import Record
 from glocal.errors import InputError, UsageError, nearest
 from glocal.models.download import cache_folder
-from glocal.training.processes import first_process
+from glocal.training.recipe import first_process
 from glocal.training.sampling import Indices, Times
-from glocal.training.shuffled import Shuffled
+from glocal.utils.files import shown
+from glocal.utils.structure import construct, fitted
 from glocal.video import read_video
-from glocal.video.paths import shown
 from glocal.video.video import Frame, Video
 
 log = logging.getLogger("glocal.training")
@@ -182,3 +180,29 @@ def open_source(
     if unknown := [label for label in source.labels if labels and label not in labels]:
         raise InputError(f"{where} has clips of '{unknown[0]}', a class that the training clips do not have.")
     return Shuffled(source) if shuffled else source
+
+
+SEED = 0
+
+
+class Shuffled:
+    """A source whose labels are dealt out anew among its items: each class keeps its number of items."""
+
+    def __init__(self, source: "Source"):
+        self.source, self.labels, self.kept = source, source.labels, source.kept
+        self._order = np.random.default_rng(SEED).permutation(len(source))
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def label(self, item: int) -> str:
+        return self.source.label(int(self._order[item]))
+
+    def times(self, item: int) -> Times:
+        return self.source.times(item)
+
+    def identity(self, item: int) -> str | None:
+        return self.source.identity(item)
+
+    def read(self, item: int, frames: Indices) -> list[Frame]:
+        return self.source.read(item, frames)

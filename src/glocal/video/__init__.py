@@ -1,9 +1,9 @@
 """Videos in and out: decoding, windows of clips, the geometry between frame and network, encoding."""
 
-from glocal.video.clipform import ClipForm
-from glocal.video.encode import write_video
+from glocal.video.clip_spec import ClipForm
+from glocal.video.encoding import write_video
 from glocal.video.geometry import Geometry
-from glocal.video.source import read_video
+from glocal.video.reading import read_video
 from glocal.video.video import Video
 from glocal.video.windows import Window, windows
 

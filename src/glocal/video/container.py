@@ -20,7 +20,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from glocal.errors import InputError
-from glocal.video.paths import shown
+from glocal.utils.files import shown
 from glocal.video.video import Frame, Picture, Video
 
 FORMATS = (

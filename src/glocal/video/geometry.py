@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import InputError, UsageError
-from glocal.video.clipform import ClipForm, Crop
+from glocal.video.clip_spec import ClipForm, Crop
 
 Number = TypeVar("Number", np.uint8, np.float32)
 LONGEST = {"full": 8, "center": 256}

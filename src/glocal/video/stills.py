@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import InputError, UsageError
+from glocal.utils.files import shown
 from glocal.video.container import opened
-from glocal.video.paths import shown
 from glocal.video.video import Frame, Picture, Video
 
 FPS = 25.0

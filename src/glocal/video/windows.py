@@ -11,10 +11,9 @@ import numpy.typing as npt
 import torch
 
 from glocal.errors import UsageError
-from glocal.video.clipform import ClipForm, Crop
+from glocal.video.clip_spec import ClipForm, Crop, flow_clip, rgb_clip
 from glocal.video.flow import flow
 from glocal.video.geometry import Geometry
-from glocal.video.preprocessing import flow_clip, rgb_clip
 from glocal.video.scenes import scene_of
 from glocal.video.video import Frame, Picture, Video
 

@@ -4,7 +4,7 @@ from glocal.datasets.puppets.actions import ACTIONS, PAIRS
 from glocal.datasets.puppets.clip import Act, Actor, PuppetClip
 from glocal.datasets.puppets.dataset import DISTRACTORS, Puppets
 from glocal.datasets.puppets.export import export
-from glocal.datasets.puppets.seeds import SPLITS
+from glocal.datasets.puppets.numbered import SPLITS
 from glocal.datasets.puppets.sheet import contact_sheet
 from glocal.datasets.puppets.untrimmed import Event, PuppetVideo, Take, UntrimmedPuppets
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from glocal.datasets.puppets import motions
-from glocal.datasets.puppets.move import Move
+from glocal.datasets.puppets.motions import Move
 from glocal.datasets.puppets.skeleton import Array, Pose
 
 Motion = Callable[[Pose, Array, Move], None]

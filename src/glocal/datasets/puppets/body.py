@@ -1,25 +1,44 @@
-"""The shapes that joints are clothed in."""
+"""The parts of a body and how they are drawn."""
 
 import numpy as np
 
+from glocal.datasets.puppets.appearance import Look
 from glocal.datasets.puppets.camera import fixed
-from glocal.datasets.puppets.look import Look
-from glocal.datasets.puppets.outline import Outline, View, capsules, circles
-from glocal.datasets.puppets.parts import (
-    FACE,
-    FOREARM,
-    HAIR,
-    HAND,
-    NECK,
-    SHIN,
-    SHOE,
-    THIGH,
-    THING,
-    TWIN,
-    UPPER_ARM,
-)
+from glocal.datasets.puppets.drawing import Outline, View, capsules, circles
 from glocal.datasets.puppets.performance import Performance
 from glocal.datasets.puppets.skeleton import LEFT, RIGHT, Array, Build, Joints
+
+PELVIS, TORSO, NECK, FACE, HAIR, UPPER_ARM, FOREARM, HAND, THIGH, SHIN, SHOE = range(1, 12)
+TWIN = 10
+THING = 31
+PARTS_PER_FIGURE = 32
+
+TRUNK = (PELVIS, TORSO, NECK, FACE, HAIR)
+ARM = tuple(tuple(part + TWIN * side for part in (UPPER_ARM, FOREARM, HAND)) for side in (LEFT, RIGHT))
+LEG = tuple(tuple(part + TWIN * side for part in (THIGH, SHIN, SHOE)) for side in (LEFT, RIGHT))
+BODY = (*TRUNK, *ARM[LEFT], *ARM[RIGHT], *LEG[LEFT], *LEG[RIGHT])
+
+GROUPS = {
+    "trunk": TRUNK,
+    "left arm": ARM[LEFT],
+    "right arm": ARM[RIGHT],
+    "left leg": LEG[LEFT],
+    "right leg": LEG[RIGHT],
+    "thing": (THING,),
+}
+
+
+def limbs(names: tuple[str, ...], side: int) -> tuple[int, ...]:
+    """Numbers of "trunk", "arms", "legs", and of the "arm" and "leg" of a side."""
+    table = {
+        "trunk": TRUNK,
+        "arm": ARM[side],
+        "leg": LEG[side],
+        "arms": ARM[LEFT] + ARM[RIGHT],
+        "legs": LEG[LEFT] + LEG[RIGHT],
+    }
+    return tuple(number for name in names for number in table[name])
+
 
 Bone = tuple[int, Array, Array, float, float]  # part, ends (T, 3), radii at the ends; statures
 

@@ -1,8 +1,4 @@
-"""From the scene to the screen.
-
-The scene is measured in frame heights, x to the right and y down, with the origin at the centre of the frame
-of a camera at rest. The camera moves in it; whatever is drawn goes through `Camera.project`.
-"""
+"""The camera: projection, lens and movement."""
 
 from dataclasses import dataclass
 
@@ -10,9 +6,87 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glocal.datasets.puppets.skeleton import Array
+from glocal.datasets.puppets.skeleton import Array, Image
+from glocal.datasets.puppets.texture import Textures, cut
 
-Image = npt.NDArray[np.uint8]
+_TALLEST = 65_500  # pixels; the highest picture that JPEG can hold
+
+
+def record(rng: np.random.Generator, frames: Image, times: Array, tiles: Textures) -> Image:
+    """Spoils `frames` (T, H, W, 3), partly in place, and returns them."""
+    height, width = frames.shape[1:3]
+    field = _light(rng, height, width, tiles)
+    tables = _exposure(rng, times)
+    blur = float(rng.uniform(0.35, 0.8)) * height / 112 if rng.random() < 0.6 else 0.0
+    strength = int(rng.integers(0, 11))
+    starts: list[int] = rng.integers(0, len(tiles.grain), len(frames)).tolist()
+    brighter, darker = _noise_tables(strength)
+    for frame, table, start in zip(frames, tables, starts, strict=True):
+        cv2.multiply(frame, field, dst=frame, scale=1 / 128)
+        if blur:
+            cv2.GaussianBlur(frame, (0, 0), blur, dst=frame)
+        cv2.LUT(frame, table, dst=frame)
+        if strength:
+            grain = _grain(tiles, start, frame.size).reshape(frame.shape)
+            cv2.add(frame, cv2.LUT(grain, brighter), dst=frame)
+            cv2.subtract(frame, cv2.LUT(grain, darker), dst=frame)
+    quality = int(rng.integers(35, 96))
+    return _compress(frames, quality)
+
+
+def _light(rng: np.random.Generator, height: int, width: int, tiles: Textures) -> Image:
+    """A fall of light to one side, pools of light and shade, and a vignette; 128 leaves a pixel alone."""
+    y = np.linspace(-1, 1, height)[:, None]
+    x = np.linspace(-1, 1, width)
+    angle, fall, corner, pools = (float(value) for value in rng.random(4))
+    field = 1.0 + 0.22 * fall * (x * np.cos(6.2832 * angle) + y * np.sin(6.2832 * angle))
+    field = field - 0.22 * corner**2 * (x * x + y * y)
+    noise = cut(rng, tiles.smooth[0], height, width, height, 0.5).astype(np.float64) - 128
+    field = field + 0.3 * pools**2 * noise / 128
+    flat = np.rint(np.clip(128 * field, 0, 255)).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(flat, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def _exposure(rng: np.random.Generator, times: Array) -> Image:
+    """(T, 1, 256, 3): brightness that drifts, contrast, the colour of the light."""
+    half = float(np.abs(times - times.mean()).max()) + 1e-9
+    drift = float(rng.uniform(-0.12, 0.12)) if rng.random() < 0.5 else 0.0
+    flicker = float(rng.uniform(0, 0.02)) * rng.uniform(-1, 1, len(times))
+    gain = float(rng.uniform(0.8, 1.2)) * (1 + drift * (times - times.mean()) / half + flicker)
+    warmth = float(rng.uniform(-0.1, 0.1))
+    tint = np.array([1 + warmth, 1.0, 1 - warmth])
+    gamma, lift = float(rng.uniform(0.72, 1.15)), float(rng.uniform(0.0, 0.08))
+    curve = lift + (1 - lift) * (np.arange(256) / 255) ** gamma
+    tables = 255 * gain[:, None, None] * curve[:, None] * tint
+    return np.asarray(np.rint(np.clip(tables, 0, 255)), np.uint8)[:, None]
+
+
+def _noise_tables(strength: int) -> tuple[Image, Image]:
+    """From grain to what is added and what is taken away, `strength` half levels a standard deviation."""
+    level = (np.arange(256, dtype=np.int32) - 128) * strength // 16
+    return np.clip(level, 0, 255).astype(np.uint8), np.clip(-level, 0, 255).astype(np.uint8)
+
+
+def _grain(tiles: Textures, start: int, size: int) -> Image:
+    run = tiles.grain[start : start + size]
+    return run if len(run) == size else tiles.grain[np.arange(start, start + size) % len(tiles.grain)]
+
+
+def _compress(frames: Image, quality: int) -> Image:
+    """A JPEG round trip. Red and blue are swapped in it, which changes nothing that the eye could tell.
+
+    Frames whose height is a multiple of the codec's 16 pixel blocks share one picture, for speed.
+    """
+    count, height, width = frames.shape[:3]
+    share = max(_TALLEST // height, 1) if height % 16 == 0 else 1
+    pieces = []
+    for first in range(0, count, share):
+        tall = frames[first : first + share].reshape(-1, width, 3)
+        _, data = cv2.imencode(".jpg", tall, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+        pieces.append(picture.reshape(-1, height, width, 3))
+    return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+
 
 SHIFT = 5  # drawn coordinates are integers, in 1/32 pixel
 FINE = 5  # and so are the positions at which the background is sampled
@@ -100,3 +174,30 @@ class Camera:
         y |= x
         part = y.astype(np.uint16)
         cv2.remap(canvas, whole, part, cv2.INTER_LINEAR, dst=out, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def draw_camera(
+    rng: np.random.Generator, size: tuple[int, int], times: Array, track: Array, slack: float
+) -> Camera:
+    """Follows `track` (T, 2), and pans within `slack`, zooms, rolls and shakes by itself."""
+    frames = len(times)
+    span = times - times.mean()
+    half = float(np.abs(span).max()) + 1e-9
+
+    def drift(reach: float) -> Array:
+        rate, phase = rng.uniform(0.1, 0.4), rng.uniform(0, 2 * np.pi)
+        line = rng.uniform(-1, 1) * span / half
+        return np.asarray(reach * (0.7 * line + 0.3 * np.sin(2 * np.pi * rate * times + phase)))
+
+    still = rng.random() < 0.25
+    pan = 0.0 if still else float(rng.uniform(0.0, 1.0)) ** 2
+    x = track[:, 0] + drift(0.5 * pan * slack + 0.015 * (not still))
+    y = track[:, 1] + drift(0.02 * (not still))
+    zoom = 1 + drift(0.0 if still or rng.random() < 0.5 else float(rng.uniform(0.02, 0.12)))
+    roll = drift(0.0 if still else 0.02)
+    if not still and rng.random() < 0.6:
+        shake = float(rng.uniform(0.001, 0.006))
+        x = x + shake * rng.uniform(-1, 1, frames)
+        y = y + shake * rng.uniform(-1, 1, frames)
+        roll = roll + 0.5 * shake * rng.uniform(-1, 1, frames)
+    return Camera(size, np.stack([x, y], -1), zoom, roll)

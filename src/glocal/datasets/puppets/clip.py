@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.datasets.puppets.actions import BY_NAME
-from glocal.datasets.puppets.camera import Image
-from glocal.datasets.puppets.parts import BODY, PARTS_PER_FIGURE, THING, limbs
+from glocal.datasets.puppets.body import BODY, PARTS_PER_FIGURE, THING, limbs
+from glocal.datasets.puppets.skeleton import Image
 
 Mask = npt.NDArray[np.bool_]
 Boxes = npt.NDArray[np.int32]

@@ -6,12 +6,11 @@ from typing import ClassVar
 import numpy as np
 
 from glocal.datasets.puppets.actions import ACTIONS
+from glocal.datasets.puppets.appearance import pick
 from glocal.datasets.puppets.clip import Act, Actor, PuppetClip
 from glocal.datasets.puppets.film import Setting, Shot, film
-from glocal.datasets.puppets.look import pick
-from glocal.datasets.puppets.numbered import Numbered
+from glocal.datasets.puppets.numbered import Numbered, generator
 from glocal.datasets.puppets.script import Script, draw_script
-from glocal.datasets.puppets.seeds import generator
 from glocal.datasets.puppets.skeleton import Array
 from glocal.datasets.puppets.texture import textures
 from glocal.errors import UsageError, nearest

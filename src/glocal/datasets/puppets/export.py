@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from glocal.datasets.puppets.body import GROUPS, PARTS_PER_FIGURE
 from glocal.datasets.puppets.clip import Actor, PuppetClip
 from glocal.datasets.puppets.dataset import Puppets
-from glocal.datasets.puppets.parts import GROUPS, PARTS_PER_FIGURE
 from glocal.datasets.puppets.untrimmed import PuppetVideo, UntrimmedPuppets
 from glocal.errors import InputError
-from glocal.files import atomic_path
+from glocal.utils.files import atomic_path
 
 
 def export(

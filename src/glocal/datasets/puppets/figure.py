@@ -5,11 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from glocal.datasets.puppets.body import bones, eyes, stripes, trunk
-from glocal.datasets.puppets.camera import SHIFT, Image
-from glocal.datasets.puppets.look import Colour, Look, shade
-from glocal.datasets.puppets.outline import Outline, View, capsules, nested_capsules, nested_hulls
-from glocal.datasets.puppets.parts import (
+from glocal.datasets.puppets.appearance import Colour, Look, shade
+from glocal.datasets.puppets.body import (
     FACE,
     FOREARM,
     HAIR,
@@ -22,9 +19,15 @@ from glocal.datasets.puppets.parts import (
     TORSO,
     TWIN,
     UPPER_ARM,
+    bones,
+    eyes,
+    stripes,
+    trunk,
 )
+from glocal.datasets.puppets.camera import SHIFT
+from glocal.datasets.puppets.drawing import Outline, View, capsules, nested_capsules, nested_hulls
 from glocal.datasets.puppets.performance import ABSENT, Performance
-from glocal.datasets.puppets.skeleton import Array, Build
+from glocal.datasets.puppets.skeleton import Array, Build, Image
 
 _NEARER = {TORSO: 0.015, HAIR: -0.03, NECK: -0.03, PELVIS: -0.005}  # statures towards the viewer, in doubt
 _SHADES = {1: (0.95,), 2: (0.74, 1.06), 4: (0.74, 0.85, 0.95, 1.06)}  # of nested outlines, from rim to core

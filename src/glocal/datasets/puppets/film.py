@@ -8,21 +8,18 @@ from typing import Protocol
 import numpy as np
 
 from glocal.datasets.puppets.actions import ACTIONS, BY_NAME
-from glocal.datasets.puppets.backdrop import paint
-from glocal.datasets.puppets.camera import Image
+from glocal.datasets.puppets.appearance import Look, draw_look, pick
+from glocal.datasets.puppets.backdrops import paint
+from glocal.datasets.puppets.body import PARTS_PER_FIGURE
+from glocal.datasets.puppets.camera import record
+from glocal.datasets.puppets.drawing import View, cast_shadow, darken, draw_sun
 from glocal.datasets.puppets.figure import sprite
-from glocal.datasets.puppets.lens import record
-from glocal.datasets.puppets.look import Look, draw_look, pick
-from glocal.datasets.puppets.move import draw_move
-from glocal.datasets.puppets.outline import View
-from glocal.datasets.puppets.parts import PARTS_PER_FIGURE
+from glocal.datasets.puppets.motions import draw_move, stance
 from glocal.datasets.puppets.performance import Performance, freeze, perform
 from glocal.datasets.puppets.props import draw_moving, draw_occluder
 from glocal.datasets.puppets.script import Script, draw_tool
-from glocal.datasets.puppets.shadow import cast_shadow, darken, draw_sun
-from glocal.datasets.puppets.skeleton import Array, Build, draw_build
+from glocal.datasets.puppets.skeleton import Array, Build, Image, draw_build
 from glocal.datasets.puppets.stage import Stage, draw_stage
-from glocal.datasets.puppets.stance import stance
 from glocal.datasets.puppets.texture import Textures
 
 Draw = Callable[[str], np.random.Generator]  # the random numbers for one purpose

@@ -1,13 +1,82 @@
-"""How actions move: each bends a standing pose as a function of the action's progress.
+"""Motions of the body over time."""
 
-A motion gets a `Pose` of T frames, the progress `u` (T,) in [0, 1] and a `Move`, and changes the pose in
-place. At u = 0 and u = 1 it leaves the stance alone, but for those that end in another pose.
-"""
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from glocal.datasets.puppets.move import Move, ease, pulse, ramp
 from glocal.datasets.puppets.skeleton import ANKLE, LEFT, RIGHT, SIDE, Array, Pose
+
+
+def stance(rng: np.random.Generator, times: Array) -> Pose:
+    """A person who stands and waits, over `times` (T,) in seconds: breathing, shifting the weight."""
+    frames = len(times)
+
+    def sway(size: float) -> Array:
+        rate, phase = rng.uniform(0.15, 0.5), rng.uniform(0, 2 * np.pi)
+        return size * np.sin(2 * np.pi * rate * times + phase)
+
+    zero = np.zeros(frames)
+    arm = np.empty((frames, 2, 4))
+    for side in (LEFT, RIGHT):
+        hang, bent = rng.uniform(0.06, 0.2), rng.uniform(0.12, 0.45)
+        arm[:, side] = [hang, rng.uniform(0.9, 1.5), bent, rng.uniform(0.1, 0.9)]
+        arm[:, side, 0] += sway(0.03)
+        arm[:, side, 2] += sway(0.04)
+    foot = np.zeros((frames, 2, 3))
+    foot[:, :, 0] = rng.uniform(-0.02, 0.02, 2)
+    foot[:, :, 1] = SIDE * rng.uniform(0.0, 0.03)
+    drift = sway(0.006)
+    return Pose(
+        travel=zero.copy(),
+        pelvis=np.stack([sway(0.004), drift, -0.004 + sway(0.003)], -1),
+        turn=sway(0.03),
+        lean=zero + rng.uniform(-0.02, 0.05),
+        bend=sway(0.015),
+        twist=sway(0.03),
+        tilt=-2 * drift,
+        nod=rng.uniform(-0.08, 0.2) + sway(0.05),
+        arm=arm,
+        foot=foot,
+        toe=np.zeros((frames, 2)),
+        reach=np.zeros((frames, 2)),
+        goal=np.zeros((frames, 2, 3)),
+    )
+
+
+@dataclass(frozen=True)
+class Move:
+    """The manner in which one figure does one action."""
+
+    side: int  # LEFT or RIGHT: the arm or leg that acts, or starts
+    seconds: float  # duration of the action
+    gain: float  # of the amplitude, around 1
+    manner: tuple[float, float, float, float]  # uniform in [-1, 1]; each action reads them its own way
+    pace: float = 1.0  # factor on the length of steps
+
+
+def draw_move(rng: np.random.Generator, side: int, seconds: float, pace: float = 1.0) -> Move:
+    a, b, c, d = (float(value) for value in rng.uniform(-1, 1, 4))
+    return Move(side, seconds, float(rng.uniform(0.85, 1.15)), (a, b, c, d), pace)
+
+
+def ease(x: Array) -> Array:
+    """Smooth from 0 to 1, at rest outside [0, 1]; symmetric in time."""
+    x = np.clip(x, 0.0, 1.0)
+    return x * x * (3 - 2 * x)
+
+
+def pulse(u: Array, rise: float, fall: float) -> Array:
+    """0 → 1 during [0, rise], 1 → 0 during [fall, 1]."""
+    return ease(u / rise) * ease((1 - u) / (1 - fall))
+
+
+def ramp(u: Array, *points: tuple[float, float]) -> Array:
+    """Smooth through (progress, value) points."""
+    value = np.full_like(u, points[0][1])
+    for (start, before), (end, after) in pairwise(points):
+        value = value + (after - before) * ease((u - start) / (end - start))
+    return value
 
 
 def _arm(pose: Pose, side: int, weight: Array, *angles: Array | float) -> None:

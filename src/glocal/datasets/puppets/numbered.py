@@ -1,11 +1,35 @@
-"""What data sets of rendered items share: a split, a length, and items made when they are asked for."""
+"""Data sets whose clips follow from their number and a seed."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Generic, TypeVar
 
-from glocal.datasets.puppets.seeds import check_split
-from glocal.errors import UsageError
+import numpy as np
+
+from glocal.errors import UsageError, nearest
+
+SPLITS = ("train", "val", "test")
+
+
+def check_split(split: str) -> None:
+    """Raises UsageError for anything that is not one of `SPLITS`."""
+    if split not in SPLITS:
+        known = ", ".join(SPLITS)
+        raise UsageError(f"puppets have no split {split!r}: use one of {known}.{nearest(split, SPLITS)}")
+
+
+def generator(split: str, seed: int, *place: int | str) -> np.random.Generator:
+    """A generator for one place, e.g. `generator("train", 0, 17, "camera")`.
+
+    The entropy is a SHA-256 digest of the whole address, so two splits never share a stream and no stream
+    depends on how often another one was read.
+    """
+    address = "/".join(["glocal.puppets", split, str(seed), *map(str, place)])
+    return np.random.Generator(
+        np.random.PCG64(int.from_bytes(hashlib.sha256(address.encode()).digest(), "little"))
+    )
+
 
 Item = TypeVar("Item")
 

@@ -6,8 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from glocal.datasets.puppets.actions import BY_NAME, Action
-from glocal.datasets.puppets.motions import GRAB
-from glocal.datasets.puppets.move import Move
+from glocal.datasets.puppets.motions import GRAB, Move
 from glocal.datasets.puppets.skeleton import Array, Build, Joints, Pose, joints
 
 SPOT = np.array([0.24, 0.0, 0.05])  # where a thing lies that nobody touches

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glocal.datasets.puppets.camera import SHIFT, Camera, Image, fixed
-from glocal.datasets.puppets.canvas import Ground
-from glocal.datasets.puppets.look import Colour, cloth, hsv, pick, shade
-from glocal.datasets.puppets.skeleton import Array
+from glocal.datasets.puppets.appearance import Colour, cloth, hsv, pick, shade
+from glocal.datasets.puppets.camera import SHIFT, Camera, fixed
+from glocal.datasets.puppets.drawing import Ground
+from glocal.datasets.puppets.skeleton import Array, Image
 
 
 @dataclass

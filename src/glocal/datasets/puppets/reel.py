@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from glocal.datasets.puppets.dataset import Puppets
 from glocal.errors import UsageError
-from glocal.files import atomic_path, writing
+from glocal.utils.files import atomic_path, writing
 
 
 class Reel:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from glocal.datasets.puppets.actions import BY_NAME, Action
-from glocal.datasets.puppets.look import TOOLS, pick
-from glocal.datasets.puppets.move import Move, draw_move
+from glocal.datasets.puppets.appearance import TOOLS, pick
+from glocal.datasets.puppets.motions import Move, draw_move
 from glocal.datasets.puppets.performance import ABSENT, GROUND, HELD, Segment
 from glocal.datasets.puppets.skeleton import Array
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from glocal.datasets.puppets.camera import Image
 from glocal.datasets.puppets.clip import PuppetClip
+from glocal.datasets.puppets.skeleton import Image
 
 BAR = 16  # pixels of the caption above a row
 MAIN, OTHER, TINT = (255, 214, 10), (90, 200, 250), np.array((255, 45, 85))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Image = npt.NDArray[np.uint8]
 
 LEFT, RIGHT = 0, 1
 SIDE = np.array([1.0, -1.0])  # the sign of `left` on each side

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glocal.datasets.puppets.camera import Camera, Placement
-from glocal.datasets.puppets.camerawork import draw_camera
-from glocal.datasets.puppets.canvas import DISTANCE, Ground
+from glocal.datasets.puppets.camera import Camera, Placement, draw_camera
+from glocal.datasets.puppets.drawing import DISTANCE, Ground
 from glocal.datasets.puppets.performance import Performance
 from glocal.datasets.puppets.skeleton import Array
 

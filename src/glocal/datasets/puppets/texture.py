@@ -1,4 +1,4 @@
-"""Fractal noise, the raw material of walls, floors, foliage and clouds."""
+"""Textures, made once and cut for every clip."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -6,8 +6,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from glocal.datasets.puppets.camera import Image
-from glocal.datasets.puppets.seeds import generator
+from glocal.datasets.puppets.numbered import generator
+from glocal.datasets.puppets.skeleton import Image
 
 SIDE = 512  # pixels; the textures tile
 

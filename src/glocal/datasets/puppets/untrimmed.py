@@ -9,13 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from glocal.datasets.puppets.actions import ACTIONS
-from glocal.datasets.puppets.camera import Image
 from glocal.datasets.puppets.clip import Actor, Boxes, Mask, digest
 from glocal.datasets.puppets.dataset import actors_of, check_distractor, check_form, draw_setting
 from glocal.datasets.puppets.film import film
-from glocal.datasets.puppets.numbered import Numbered
+from glocal.datasets.puppets.numbered import Numbered, generator
 from glocal.datasets.puppets.script import draw_long_script
-from glocal.datasets.puppets.seeds import generator
+from glocal.datasets.puppets.skeleton import Image
 from glocal.datasets.puppets.texture import textures
 from glocal.errors import UsageError
 

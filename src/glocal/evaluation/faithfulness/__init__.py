@@ -1,12 +1,9 @@
 """Faithfulness: do explanations tell what the network does? For any module, clips and attention."""
 
-from glocal.evaluation.faithfulness.baselines import BASELINES
-from glocal.evaluation.faithfulness.curves import OVER, Curve, deletion, insertion
-from glocal.evaluation.faithfulness.drop import Drop, average_drop
-from glocal.evaluation.faithfulness.infidelity import Blocks, block_drops, infidelity
+from glocal.evaluation.faithfulness.infidelity import Blocks, block_drops, infidelity, sensitivity_max
 from glocal.evaluation.faithfulness.pointing import energy, hit, lift, point_at
-from glocal.evaluation.faithfulness.scoring import class_score
-from glocal.evaluation.faithfulness.sensitivity import sensitivity_max
+from glocal.evaluation.faithfulness.removal import OVER, Curve, Drop, average_drop, deletion, insertion
+from glocal.evaluation.faithfulness.scoring import BASELINES, class_score
 
 __all__ = [
     "BASELINES",

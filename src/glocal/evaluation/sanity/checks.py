@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from glocal.evaluation.bootstrap import bootstrap
 from glocal.evaluation.sanity.randomise import randomised
 from glocal.evaluation.sanity.similarity import similarity
+from glocal.evaluation.statistics import bootstrap
 
 Explain = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """Network, clips `(B, C, T, H, W)`, classes `(B,)` → attention `(B, T, H, W)` in [0, 1]; images alike."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from glocal.attribution.wrappers import unwrap
+from glocal.attribution.inputs.wrappers import unwrap
 from glocal.errors import UsageError, nearest
 
 FEWEST = 4

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glocal.evaluation.agreement import pearson, spearman
+from glocal.evaluation.statistics import pearson, spearman
 
 Array = npt.NDArray[np.float32]
 SIDE = 64

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from glocal.evaluation.sweep.base import Box, Truth
 from glocal.evaluation.sweep.every import EveryContour
-from glocal.evaluation.sweep.inclusive import Box, Truth
 from glocal.evaluation.sweep.largest import LargestContour
 
 __all__ = ["SHARES", "hits"]

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glocal.evaluation.sweep.base import FEW, WIDE, Sweep
-from glocal.evaluation.sweep.inclusive import Box, around, inside
+from glocal.evaluation.sweep.base import FEW, WIDE, Box, Sweep, around, inside
 
 CROWD = 300
 """Contours beyond which labelling regions and holes is cheaper than following their contours."""

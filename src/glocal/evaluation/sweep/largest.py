@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 import cv2
 
-from glocal.evaluation.sweep.base import WIDE, Sweep
-from glocal.evaluation.sweep.inclusive import Box, around, inside
+from glocal.evaluation.sweep.base import WIDE, Box, Sweep, around, inside
 
 
 class Outlines(NamedTuple):

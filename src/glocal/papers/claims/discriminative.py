@@ -4,11 +4,11 @@ import numpy as np
 from torch import nn
 
 from glocal.attribution import METHODS
-from glocal.comparison import contenders
+from glocal.benchmark import contenders
 from glocal.errors import GlocalError
-from glocal.evaluation.agreement import spearman
 from glocal.evaluation.faithfulness import hit
 from glocal.evaluation.sanity import Explain
+from glocal.evaluation.statistics import spearman
 from glocal.papers.claims.scenes import (
     Map,
     Mask,

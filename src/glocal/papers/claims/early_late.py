@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from glocal.attribution import METHODS
-from glocal.comparison import contenders
-from glocal.comparison.contenders import CONTROLS
+from glocal.benchmark import contenders
+from glocal.benchmark.explainers import CONTROLS
 from glocal.evaluation.sanity import Explain
 from glocal.papers.claims.scenes import (
     Map,

@@ -5,14 +5,14 @@ from functools import partial
 
 from torch import Tensor
 
-from glocal.comparison.subject import FPS
+from glocal.benchmark.samples import FPS
 from glocal.datasets.puppets import ACTIONS, PAIRS, Puppets
 from glocal.errors import InputError
 from glocal.models import Model
 from glocal.papers.claims.scenes import logits, setting, table
 from glocal.papers.table import Context, Rows
+from glocal.video.clip_spec import rgb_clip
 from glocal.video.geometry import Geometry
-from glocal.video.preprocessing import rgb_clip
 
 CLIPS = 200
 MARGIN = 9 / 8

@@ -11,16 +11,17 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from glocal.attribution.tape import call, find_logits, frozen, to_network
-from glocal.comparison.fingerprint import fingerprint
-from glocal.comparison.subject import FPS
+from glocal.attribution.inputs.network_inputs import call, to_network
+from glocal.attribution.tape import find_logits, frozen
+from glocal.benchmark.cache import fingerprint
+from glocal.benchmark.samples import FPS
 from glocal.datasets.puppets import Puppets
 from glocal.errors import GlocalError, InputError
-from glocal.evaluation.bootstrap import bootstrap
 from glocal.evaluation.sanity import Explain
+from glocal.evaluation.statistics import bootstrap
 from glocal.models import Model, load_model
 from glocal.papers.table import Context, Row, Rows
-from glocal.video.preprocessing import rgb_clip
+from glocal.video.clip_spec import rgb_clip
 
 CLIPS = 200
 DATA = {"puppets": "puppets/gated"}

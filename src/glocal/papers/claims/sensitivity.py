@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from glocal.comparison import contenders
+from glocal.benchmark import contenders
 from glocal.evaluation.faithfulness import Blocks, block_drops, infidelity
 from glocal.evaluation.sanity import Explain
 from glocal.papers.claims.scenes import logits, scenes, setting, table

@@ -1,0 +1,79 @@
+"""In which order a network takes the axes of a clip; inside this package clips are `(B, C, T, H, W)`."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from glocal.attribution.inputs.network_inputs import Inputs, tensors
+from glocal.errors import UsageError, nearest
+
+LAYOUTS = ("BCTHW", "BTCHW", "BTHWC")
+CANONICAL = LAYOUTS[0]
+
+
+def layout_of(network: nn.Module, clips: Inputs) -> str:
+    """The order of the axes of `clips`, told by where the network's number of input channels stands.
+
+    A network of `transformers` that could take either order takes `(B, T, C, H, W)`. Images, and clips
+    whose channels cannot be told, count as `(B, C, T, H, W)`.
+    """
+    channels = _channels(network)
+    orders = (LAYOUTS[1], LAYOUTS[0], LAYOUTS[2]) if hasattr(network, "main_input_name") else LAYOUTS
+    shapes = [t.shape for t in tensors(clips) if isinstance(t, Tensor) and t.dim() == 5]
+    for order in orders:
+        if shapes and all(shape[order.index("C")] in channels for shape in shapes):
+            return order
+    return CANONICAL
+
+
+def _channels(network: nn.Module) -> tuple[int, ...]:
+    """What the network may take: the channels of its first convolution, else 1 to 4."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
+            return (module.in_channels,)
+    return (1, 2, 3, 4)
+
+
+def check_layout(layout: str) -> str:
+    """`layout`, if it is one.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if layout not in LAYOUTS:
+        raise UsageError(
+            f"unknown layout '{layout}'.{nearest(layout, LAYOUTS)} Layouts: {', '.join(LAYOUTS)}."
+        )
+    return layout
+
+
+def rearrange(value: Any, source: str, target: str) -> Any:
+    """The 5-dimensional tensors in a tensor, list, tuple or mapping, their axes reordered."""
+    if source == target:
+        return value
+    if isinstance(value, Tensor):
+        return value.permute([source.index(axis) for axis in target]) if value.dim() == 5 else value
+    if isinstance(value, Mapping):
+        return {name: rearrange(item, source, target) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(rearrange(item, source, target) for item in value)
+    return value
+
+
+@contextlib.contextmanager
+def taking_canonical(network: nn.Module, layout: str) -> Iterator[None]:
+    """Inside, `network` takes `(B, C, T, H, W)` though it is made for clips of `layout`."""
+
+    def hook(module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        return rearrange(args, CANONICAL, layout), rearrange(kwargs, CANONICAL, layout)
+
+    if layout == CANONICAL:
+        yield
+        return
+    handle = network.register_forward_pre_hook(hook, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,165 @@
+"""Class activation maps: what a layer's activation and gradient say of a class."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from glocal.attribution.aggregation import positive
+from glocal.attribution.method import (
+    Upsample,
+    input_method,
+    method,
+)
+from glocal.attribution.request import Call
+from glocal.errors import UsageError
+
+
+@method("3dcam", title="3DCAM (2DCAM on images)", paper="Yudistira et al., eq. 1 and 2")
+def cam_3d(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
+    """`ReLU(↑β / max ↑β) · ReLU(↑α / max ↑α)`, with β and α summed over the channels.
+
+    Linear interpolation commutes with the sum, so one channel is upsampled in place of C.
+    """
+    return positive(upsample(gradient.sum(1))) * positive(upsample(activation.sum(1)))
+
+
+@method(
+    "3dcam-channelwise", title="3DCAM, product per channel", paper="Yudistira et al., eq. 2 read per channel"
+)
+def cam_3d_channelwise(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
+    """`Σ_c ReLU(∂y/∂α_c) · ReLU(α_c)`, normalised by its maximum after upsampling."""
+    return positive(upsample((gradient.clamp(min=0) * activation.clamp(min=0)).sum(1)))
+
+
+@method("gradcam", title="Grad-CAM", paper="Selvaraju et al., ICCV 2017, eq. 1 and 2")
+def grad_cam(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
+    """`ReLU(Σ_c mean_THW(∂y/∂α_c) · α_c)`, normalised by its maximum, then upsampled."""
+    return upsample(positive((gradient.flatten(2).mean(2)[_per_channel(gradient)] * activation).sum(1)))
+
+
+@method("gradcam++", title="Grad-CAM++", paper="Chattopadhay et al., WACV 2018, eq. 19")
+def grad_cam_plus_plus(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
+    """Channel weights `Σ_THW g² / (2g² + g³ Σ_THW α) · ReLU(g)`, with g = ∂y/∂α; a term is 0 where g is."""
+    total = activation.flatten(2).sum(2)[_per_channel(activation)]
+    terms = _divided(gradient.clamp(min=0), 2 + gradient * total)
+    return upsample(positive((terms.flatten(2).sum(2)[_per_channel(terms)] * activation).sum(1)))
+
+
+@method("xgradcam", title="XGrad-CAM", paper="Fu et al., BMVC 2020")
+def xgrad_cam(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
+    """Channel weights `Σ_THW (α_c / Σ_THW α_c) ∂y/∂α_c`: the gradient's mean where the channel is active."""
+    weights = _divided((gradient * activation).flatten(2).sum(2), activation.flatten(2).sum(2))
+    return upsample(positive((weights[_per_channel(activation)] * activation).sum(1)))
+
+
+@method("hirescam", title="HiResCAM", paper="Draelos and Carin, 2020, arXiv 2011.08891")
+def hires_cam(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
+    """`ReLU(Σ_c ∂y/∂α_c · α_c)`: the gradient is not averaged, so each place keeps its own."""
+    return upsample(positive((gradient * activation).sum(1)))
+
+
+@method("layercam", title="LayerCAM", paper="Jiang et al., TIP 2021")
+def layer_cam(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
+    """`ReLU(Σ_c ReLU(∂y/∂α_c) · α_c)`."""
+    return upsample(positive((gradient.clamp(min=0) * activation).sum(1)))
+
+
+@method("gradcam-elementwise", title="Grad-CAM, element-wise", paper="pytorch-grad-cam; no paper")
+def grad_cam_elementwise(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
+    """`Σ_c ReLU(∂y/∂α_c · α_c)`."""
+    return upsample(positive((gradient * activation).clamp(min=0).sum(1)))
+
+
+def _per_channel(maps: Tensor) -> tuple[slice | None, ...]:
+    """Index that brings `(B, C)` to the dimensions of `maps`."""
+    return (slice(None), slice(None), *[None] * (maps.dim() - 2))
+
+
+def _divided(x: Tensor, by: Tensor) -> Tensor:
+    """`x / by`, and 0 where `by` is 0."""
+    return (x / by).where(by != 0, 0.0)
+
+
+LINEAR_HEAD = "a linear head on the mean of a layer"
+
+
+@input_method("cam", title="CAM", paper="Zhou et al., CVPR 2016, eq. 2", cost="2 forward", needs=LINEAR_HEAD)
+def cam(call: Call) -> dict[str, Tensor]:
+    """`ReLU(Σ_c w_c · α_c)`, with `w` the weights of the class in the linear layer behind the mean over α."""
+    return {name: maps.clamp(min=0) for name, maps in _weighted_by_head(call).items()}
+
+
+@input_method(
+    "saliency-tubes",
+    title="Saliency Tubes",
+    paper="Stergiou et al., ICIP 2019",
+    cost="2 forward",
+    needs=LINEAR_HEAD,
+)
+def saliency_tubes(call: Call) -> dict[str, Tensor]:
+    """`Σ_c w_c · α_c` as in CAM, but from its minimum on where CAM drops what is negative."""
+    return {
+        n: x - x.flatten(1).amin(1).view(-1, *[1] * (x.dim() - 1)) for n, x in _weighted_by_head(call).items()
+    }
+
+
+@input_method(
+    "eigencam",
+    title="Eigen-CAM (the same for every class)",
+    paper="Muhammad and Yeasin, IJCNN 2020",
+    cost="2 forward",
+    needs="layers",
+)
+def eigen_cam(call: Call) -> dict[str, Tensor]:
+    """`Σ_c v_c · α_c`, with `v` the first right singular vector of α as a matrix `(THW, C)`.
+
+    A singular vector has no sign; it is the one that makes the map's largest value positive.
+    """
+    if call.question.counterfactual:
+        raise UsageError("Eigen-CAM looks at no class, so it has no counterfactual; choose another method.")
+    return {name: _first_component(activation) for name, activation in call.activations().items()}
+
+
+def _first_component(activation: Tensor) -> Tensor:
+    matrix = activation.flatten(2).double()
+    vectors = torch.linalg.eigh(matrix @ matrix.mT).eigenvectors[:, :, -1:]
+    maps = (vectors.mT @ matrix)[:, 0]
+    upside_down = -maps.amin(1) > maps.amax(1)
+    return torch.where(upside_down[:, None], -maps, maps).view(len(maps), *activation.shape[2:])
+
+
+def _weighted_by_head(call: Call) -> dict[str, Tensor]:
+    """The layer that the linear head reads → `Σ_c w_c · α_c` `(B, T, H, W)`.
+
+    Raises:
+        UsageError: the logits are not a linear layer on the mean of one of the layers.
+    """
+    activations = call.activations()
+    for name, activation in reversed(activations.items()):
+        mean = activation.flatten(2).mean(2)
+        for weight, bias in _linear_layers(call.network, call.logits.shape[1], mean.shape[1]):
+            logits = nn.functional.linear(mean, weight, bias)
+            if torch.allclose(logits.float(), call.logits.float(), rtol=1e-2, atol=1e-3 * _spread(logits)):
+                chosen = weight[call.classes] * (-1 if call.question.counterfactual else 1)
+                return {name: torch.einsum("bc,bc...->b...", chosen.to(activation), activation)}
+    raise UsageError(
+        f"method '{call.name}' needs {LINEAR_HEAD}: of {', '.join(activations)} there is none whose mean "
+        "over T, H, W one linear layer takes to the logits; use gradcam, which equals CAM where there is one."
+    )
+
+
+def _spread(logits: Tensor) -> float:
+    return float(logits.float().abs().max())
+
+
+def _linear_layers(network: nn.Module, classes: int, channels: int) -> list[tuple[Tensor, Tensor | None]]:
+    """Weights `(classes, channels)` and bias of the linear layers, and of convolutions that are such."""
+    kinds = (nn.Linear, nn.Conv2d, nn.Conv3d)
+    return [
+        (module.weight.view(classes, channels), module.bias)
+        for module in network.modules()
+        if isinstance(module, kinds)
+        and module.weight.shape[:2] == (classes, channels)
+        and math.prod(module.weight.shape[2:]) == 1
+    ]

@@ -1,0 +1,159 @@
+"""Read pickles and MATLAB files without running what they name."""
+
+import importlib
+import io
+import math
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glocal.datasets.annotations import unreadable
+from glocal.errors import InputError
+from glocal.utils.files import shown
+
+CODE = re.compile("[<>|=]?([iu][1248]|f[248]|b1|[SU][0-9]{1,6})")
+"""Types of numbers and texts, as NumPy names them; objects are not among them."""
+
+
+class _Fixed:
+    """What a pickle may make but not change."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        raise ValueError("a number with a state")
+
+
+class _Type:
+    """Stands in for `numpy.dtype`, whose byte order comes as its state."""
+
+    __slots__ = ("code", "order")
+
+    def __init__(self, code: Any, align: Any = False, copy: Any = False) -> None:
+        if not isinstance(code, str) or not CODE.fullmatch(code):
+            raise ValueError(f"arrays of the type {code!r}")
+        self.code, self.order = code.lstrip("<>|="), "<"
+
+    def __setstate__(self, state: Any) -> None:
+        self.order = state[1] if state[1] in ("<", ">") else "<"
+
+    def numbers(self, raw: Any) -> npt.NDArray[Any]:
+        """The numbers, or texts, that bytes are; Python 2 wrote bytes as text."""
+        raw = raw.encode("latin-1") if isinstance(raw, str) else raw
+        return np.frombuffer(raw, np.dtype(self.order + self.code))
+
+
+class _Scalar(_Fixed):
+    """Stands in for `numpy.core.multiarray.scalar`."""
+
+    __slots__ = ("raw", "type")
+
+    def __init__(self, kind: _Type, raw: Any) -> None:
+        self.type, self.raw = kind, raw
+
+    def value(self) -> Any:
+        return self.type.numbers(self.raw)[0].item()
+
+
+class _Array:
+    """Stands in for `numpy.core.multiarray._reconstruct`, whose content comes as its state."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, kind: Any, shape: Any, code: Any) -> None:
+        self.state: tuple[Any, ...] = ()
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = tuple(state)
+
+    def value(self) -> npt.NDArray[Any]:
+        _, shape, kind, columns_first, raw = self.state
+        numbers: npt.NDArray[Any] = kind.numbers(raw)
+        if not all(isinstance(side, int) and side >= 0 for side in shape) or math.prod(shape) != len(numbers):
+            raise ValueError(f"{len(numbers)} numbers for the shape {shape}")
+        return np.reshape(numbers, shape, order="F" if columns_first else "C")
+
+
+class _Name(_Fixed):
+    """Stands in for `numpy.ndarray`, which is named but never called."""
+
+
+ADMITTED = {
+    ("numpy", "dtype"): _Type,
+    ("numpy", "ndarray"): _Name,
+    **{(f"numpy.{core}.multiarray", "scalar"): _Scalar for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
+}
+"""Module and name in a pickle → what is called for it. NumPy itself is not: it trusts what it is given."""
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ADMITTED:
+            raise pickle.UnpicklingError(f"it names {module}.{name}")
+        return ADMITTED[module, name]
+
+
+def read_pickle(path: Path) -> Any:
+    """What a pickle of dicts, lists, tuples, numbers, texts and NumPy arrays holds.
+
+    A pickle is a program. This one can build nothing but these, whatever it says.
+
+    Raises:
+        InputError: the file cannot be read, is cut short, or names anything else.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        raise unreadable(path, problem) from None
+    try:
+        return _plain(_Unpickler(io.BytesIO(content), encoding="latin-1").load(), {})
+    except Exception as problem:
+        reason = " ".join(str(problem).split())[:200] or type(problem).__name__
+        raise InputError(
+            f"{shown(path)} is not a pickle of arrays alone ({reason}) and was not read; download it again."
+        ) from None
+
+
+def _plain(value: Any, done: dict[int, Any]) -> Any:
+    """`value` with arrays in place of what stood in for them; what is shared is converted once."""
+    if id(value) in done:
+        return done[id(value)]
+    plain: Any
+    if isinstance(value, dict):
+        plain = {_plain(key, done): _plain(part, done) for key, part in value.items()}
+    elif isinstance(value, list | tuple):
+        plain = type(value)(_plain(part, done) for part in value)
+    elif isinstance(value, _Array | _Scalar):
+        plain = value.value()
+    elif value is None or isinstance(value, bool | int | float | str | bytes):
+        return value
+    else:
+        raise ValueError(f"a {type(value).__name__.strip('_').lower()}")
+    done[id(value)] = plain
+    return plain
+
+
+def read_matlab(path: Path, name: str) -> npt.NDArray[Any]:
+    """The array `name` of a MATLAB file; structures are arrays with fields.
+
+    Raises:
+        InputError: SciPy is not installed, or the file cannot be read or has no such array.
+    """
+    try:
+        scipy_io: Any = importlib.import_module("scipy.io")
+    except ImportError:
+        raise InputError(
+            f"{shown(path)} is a MATLAB file, which needs SciPy; run pip install 'glocal[datasets]'."
+        ) from None
+    try:
+        return np.asarray(scipy_io.loadmat(path, variable_names=[name])[name])
+    except OSError as problem:
+        raise InputError(f"{shown(path)} cannot be read ({problem.strerror or problem}).") from None
+    except Exception as problem:  # SciPy lets through whatever its parser stumbles over
+        reason = " ".join(str(problem).split()) or type(problem).__name__
+        raise InputError(f"{shown(path)} is not a MATLAB file that holds '{name}' ({reason}).") from None

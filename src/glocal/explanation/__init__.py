@@ -1,0 +1,1 @@
+"""Explain a whole video: windows, attribution, blending, and the `Explanation` they give."""

@@ -1,0 +1,96 @@
+"""Text and a colour bar drawn on frames."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+MARGIN = 0.3
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A rendered line of text on a dark bar, pasted at the top left of frames."""
+
+    text: npt.NDArray[np.uint16]
+    """`(h, w, 1)` opacity of the white text, 0 to 255."""
+
+    def paste(self, frame: npt.NDArray[np.uint8]) -> None:
+        """Write onto `frame` `(H, W, 3)` in place."""
+        height, width = self.text.shape[:2]
+        region = frame[:height, :width]
+        dark = region.astype(np.uint16) // 3
+        region[:] = dark + (255 - dark) * self.text // 255
+
+
+def caption(text: str, frame_size: tuple[int, int]) -> Caption:
+    """`text` for frames of `(H, W)` pixels: a fifteenth of the height, smaller where it would not fit."""
+    height, width = frame_size
+    size = max(9, round(height / 15))
+    font = _font(size)
+    while size > 9 and font.getlength(text) + 2 * MARGIN * size > width:
+        size -= 1
+        font = _font(size)
+    while len(text) > 1 and font.getlength(text) + 2 * MARGIN * size > width:
+        text = text.rstrip("…")[:-1] + "…"
+    margin = round(MARGIN * size)
+    ascent, descent = font.getmetrics()
+    bar = (min(width, round(font.getlength(text)) + 2 * margin), min(height, ascent + descent + margin))
+    image = Image.new("L", bar)
+    ImageDraw.Draw(image).text((margin, margin // 2), text, fill=255, font=font)
+    return Caption(np.asarray(image, np.uint16)[:, :, None])
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow comes with FreeType"
+    return font
+
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class TimeBar:
+    """A bar along the bottom of frames, from the video's first frame to its last.
+
+    Attributes:
+        strip: `(h, W, 3)` uint8, below a dark line.
+        frames: of the video.
+    """
+
+    strip: Pixels
+    frames: int
+
+    def paste(self, frame: Pixels, index: int) -> None:
+        """Draw the bar onto frame number `index` `(H, W, 3)`, in place."""
+        height, width = self.strip.shape[:2]
+        frame[-height:] = self.strip
+        edge = max(1, height // 6)
+        centre = (index + 0.5) / self.frames * width
+        half = max(2 * edge, width / self.frames / 2)
+        left, right = max(0, round(centre - half)), min(width, round(centre + half))
+        mark = frame[-height - edge :, left:right]
+        colours = mark.copy()
+        for inset, grey in ((0, 255), (edge, 0)):
+            mark[inset : len(mark) - inset, inset : right - left - inset] = grey
+        inside = slice(2 * edge, len(mark) - 2 * edge), slice(2 * edge, right - left - 2 * edge)
+        mark[inside] = colours[inside]
+
+
+def time_bar(temporal: npt.NDArray[np.float64], colours: Pixels, frame_size: tuple[int, int]) -> TimeBar:
+    """The bar of a video: a twentieth of the frame's height.
+
+    Args:
+        temporal: `(T,)` not negative; the highest of them gets the last colour.
+        colours: `(256, 3)`.
+        frame_size: (H, W), pixels.
+    """
+    height, width = frame_size
+    levels = temporal / (temporal.max() or 1.0)
+    frames = (np.arange(width) * len(temporal) // width).clip(max=len(temporal) - 1)
+    row = colours[np.rint(255 * levels[frames]).astype(int)]
+    strip = np.repeat(row[None], max(5, height // 20), 0)
+    strip[0] = 0
+    return TimeBar(np.ascontiguousarray(strip, np.uint8), len(temporal))

@@ -1,0 +1,78 @@
+"""How a model's input clip is sampled and normalised."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from glocal.errors import UsageError
+from glocal.video.video import Frame
+
+Crop = Literal["full", "center"]
+Modality = Literal["rgb", "flow", "rgb+flow"]
+
+
+@dataclass(frozen=True)
+class ClipForm:
+    """The clip that a network was trained on.
+
+    Attributes:
+        frames: sampled frames in a clip.
+        stride: from one sampled frame to the next, in frames of the video (after resampling to `fps`).
+        short_side: pixels; frames are resized so that their short side has this length.
+        size: pixels; side of the centre crop that the network was trained on.
+        mean, std: per RGB channel, applied after scaling to `range`; flow is divided by 20 instead.
+        range: 0 … 255 maps linearly to this.
+        fps: frames a second that the video is resampled to first; None keeps the video's own.
+        modality: what the network sees; "rgb+flow" stands for the two streams.
+        crop: how much of a frame is explained unless told otherwise.
+        image: the network takes images `(B, C, H, W)`.
+
+    Raises:
+        UsageError: a value that no clip can have.
+    """
+
+    frames: int
+    stride: int = 1
+    short_side: int = 128
+    size: int = 112
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    range: tuple[float, float] = (0.0, 1.0)
+    fps: float | None = None
+    modality: Modality = "rgb"
+    crop: Crop = "full"
+    image: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "stride", "short_side", "size"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.fps is not None and not self.fps > 0:
+            raise UsageError(f"fps must be positive, not {self.fps}")
+        for name, allowed in (("modality", get_args(Modality)), ("crop", get_args(Crop))):
+            if getattr(self, name) not in allowed:
+                raise UsageError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+        if self.image and self.frames != 1:
+            raise UsageError(f"a network for images takes 1 frame, not {self.frames}")
+
+
+FLOW_LIMIT = 20.0
+"""Pixels; faster motion is clipped (Carreira and Zisserman, 2017)."""
+
+
+def rgb_clip(frames: Sequence[Frame], form: ClipForm) -> torch.Tensor:
+    """Frames `(h, w, 3)` uint8 → `(1, 3, n, h, w)` float32, scaled to `form.range`, then normalised."""
+    low, high = form.range
+    mean, std = (torch.tensor(values).view(-1, 1, 1, 1) for values in (form.mean, form.std))
+    clip = torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2).contiguous().float()
+    return (clip * ((high - low) / 255) + low).sub_(mean).div_(std)[None]
+
+
+def flow_clip(flows: Sequence[npt.NDArray[np.float32]]) -> torch.Tensor:
+    """Flows `(h, w, 2)` in pixels → `(1, 2, n, h, w)` float32 in [-1, 1]."""
+    clip = torch.from_numpy(np.stack(flows)).permute(3, 0, 1, 2).contiguous()
+    return clip.clamp_(-FLOW_LIMIT, FLOW_LIMIT).div_(FLOW_LIMIT)[None]

@@ -1,0 +1,158 @@
+"""Writing H.264 videos that play everywhere."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+from av.codec import codecs_available
+from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from glocal.errors import InputError, UsageError
+from glocal.utils.files import atomic_path, shown
+from glocal.video.video import Frame
+
+SUFFIXES = (".mp4", ".mov", ".mkv")
+
+TICKS = 90_000
+"""Time stamps a second in videos whose frames are unevenly spaced."""
+
+HD = 720
+"""Rows from which on players expect the colour matrix of BT.709 rather than that of BT.601."""
+
+BT709, BT601, LIMITED = 1, 6, 1
+"""Codes of colour matrices, primaries and transfer curves, and of the range 16 … 235 (ITU-T H.273)."""
+
+EXACT = 4 | 0x2000 | 0x4000 | 0x40000
+"""SWS_BICUBIC, SWS_FULL_CHR_H_INT, SWS_FULL_CHR_H_INP, SWS_ACCURATE_RND."""
+
+
+def write_video(
+    path: "str | os.PathLike[str]",
+    frames: Iterable[Frame],
+    fps: Fraction | float,
+    times: Sequence[float] | None = None,
+    sample_aspect_ratio: Fraction | int = 1,
+    *,
+    crf: int = 18,
+    keyframe_every: int | None = None,
+) -> None:
+    """Encode frames `(H, W, 3)` uint8 RGB, taken one by one, as H.264 (yuv420p, `crf` with libx264).
+
+    Odd sizes are padded to even ones by repeating the last row or column. `times`, in seconds, is when each
+    frame is shown; without them frames follow each other at `fps`. A player can start at every
+    `keyframe_every`-th frame, or where the encoder likes. The file appears whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written, or PyAV comes without an H.264 encoder.
+        UsageError: no frames, frames of different sizes, fewer times than frames, or an unknown suffix.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"a video is written as {', '.join(SUFFIXES)}, not as {shown(path)}")
+    rate = Fraction(fps).limit_denominator(1001)
+    if rate <= 0:
+        raise UsageError(f"fps must be positive, not {fps}")
+    rest = iter(frames)
+    first = next(rest, None)
+    if first is None:
+        raise UsageError(f"there are no frames to write to {shown(path)}")
+    try:
+        # "file:" because FFmpeg takes what precedes a colon in a bare name for a protocol
+        with (
+            atomic_path(path) as temporary,
+            av.open(f"file:{temporary.absolute()}", "w", options={"movflags": "+faststart"}) as container,
+        ):
+            stream = _stream(container, first.shape[:2], rate, times is not None, crf)
+            if keyframe_every is not None:
+                stream.codec_context.gop_size = keyframe_every
+            stream.codec_context.sample_aspect_ratio = Fraction(sample_aspect_ratio)
+            for frame in _timed(chain([first], rest), rate, times):
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    except (av.FFmpegError, OSError) as error:
+        raise InputError(
+            f"{shown(path)} cannot be written ({error.strerror}); free some space or choose another folder"
+        ) from error
+
+
+def _stream(
+    container: OutputContainer, size: tuple[int, int], rate: Fraction, uneven: bool, crf: int
+) -> VideoStream:
+    """An H.264 stream for frames of `(H, W)` pixels, made even."""
+    name = _encoder()
+    stream = container.add_stream(name, rate=rate)
+    assert isinstance(stream, VideoStream)
+    stream.height, stream.width = (side + side % 2 for side in size)
+    stream.pix_fmt = "yuv420p"
+    stream.thread_type = "AUTO"
+    context = stream.codec_context
+    context.time_base = 1 / rate
+    if uneven:
+        context.time_base = Fraction(1, TICKS)
+        context.max_b_frames = 0  # reordered frames of uneven length would make an MP4 end too early
+    context.color_range = LIMITED
+    context.colorspace = BT709 if size[0] >= HD else BT601
+    context.color_primaries = context.color_trc = BT709
+    if name == "libx264":
+        stream.options = {"crf": str(crf), "preset": "veryfast"}
+    return stream
+
+
+@cache
+def _encoder() -> str:
+    """The first encoder for H.264 that opens on this machine, libx264 before all others."""
+    names = sorted(name for name in codecs_available if "264" in name and not name.endswith("rgb"))
+    for name in ["libx264", *names]:
+        try:
+            context = VideoCodecContext.create(name, "w")
+            assert isinstance(context, VideoCodecContext)
+            context.width, context.height, context.pix_fmt = 64, 64, "yuv420p"
+            context.time_base = Fraction(1, 25)
+            context.open()
+        except (av.FFmpegError, ValueError):
+            continue
+        return name
+    raise InputError("this PyAV has no H.264 encoder; run pip install --upgrade --force-reinstall av")
+
+
+def _timed(frames: Iterable[Frame], rate: Fraction, times: Sequence[float] | None) -> Iterator[VideoFrame]:
+    """Frames as the encoder takes them, with their time stamps."""
+    size: tuple[int, ...] | None = None
+    stamp = -1
+    for index, frame in enumerate(frames):
+        size = size or frame.shape
+        if frame.dtype != np.uint8 or frame.shape != size or frame.ndim != 3 or frame.shape[2] != 3:
+            raise UsageError(
+                f"frame {index} is {frame.shape} {frame.dtype}; all frames must be (H, W, 3) uint8 and alike"
+            )
+        if times is None:
+            stamp = index
+        elif index < len(times):
+            stamp = max(stamp + 1, round(times[index] * TICKS))
+        else:
+            raise UsageError(f"there are more frames than the {len(times)} times that were given")
+        picture = _picture(frame)
+        picture.pts = stamp
+        picture.time_base = 1 / rate if times is None else Fraction(1, TICKS)
+        yield picture
+
+
+def _picture(frame: Frame) -> VideoFrame:
+    height, width = frame.shape[:2]
+    if height % 2 or width % 2:
+        frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+    rgb = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    return rgb.reformat(
+        format="yuv420p",
+        dst_colorspace="ITU709" if height >= HD else "ITU601",
+        dst_color_range="MPEG",
+        interpolation=EXACT,
+    )

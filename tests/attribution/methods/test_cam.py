@@ -1,0 +1,136 @@
+"""The library against paper A's equations in NumPy, and its gradients against finite differences."""
+
+import numpy as np
+import pytest
+import torch
+
+import glocal
+from helpers import reference
+from helpers.networks import Small2d, Small3d, seeded
+
+CASES = {
+    "3d": (Small3d(), (2, 3, 6, 20, 14), ["relu1", "layer1", "layer2"]),
+    "2d": (Small2d(), (2, 3, 18, 26), ["features.1", "features.4", "features.6"]),
+}
+METHODS = {
+    "3dcam": reference.cam_3d,
+    "gradcam": reference.grad_cam,
+    "gradcam++": reference.grad_cam_plus_plus,
+    "xgradcam": reference.xgrad_cam,
+    "hirescam": reference.hires_cam,
+    "layercam": reference.layer_cam,
+    "gradcam-elementwise": reference.grad_cam_elementwise,
+}
+
+
+def activations_and_gradients(network, clips, layers, target):
+    """By the plainest means: float64, full graph, one backward pass a sample."""
+    kept = {}
+    hooks = [
+        network.get_submodule(name).register_forward_hook(
+            lambda module, args, result, name=name: kept.__setitem__(name, result) or result.clone()
+        )
+        for name in layers
+    ]
+    logits = network(clips.requires_grad_())
+    for hook in hooks:
+        hook.remove()
+    chosen = logits.argmax(1) if target is None else torch.full((len(clips),), target)
+    grads = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), list(kept.values()))
+    arrays = {n: (a.detach().numpy(), g.numpy()) for (n, a), g in zip(kept.items(), grads, strict=True)}
+    return arrays, logits.detach().numpy(), chosen.numpy()
+
+
+@pytest.mark.parametrize("counterfactual", [False, True])
+@pytest.mark.parametrize("aggregate", ["sum", "mean", "max"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("case", CASES)
+def test_attribute_equals_the_equations_in_numpy(case, method, aggregate, counterfactual):
+    network, shape, layers = CASES[case]
+    network = seeded(network).eval()
+    clips = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    for target in (None, 2):
+        got = glocal.attribute(
+            network.float(),
+            clips,
+            layers=layers,
+            method=method,
+            aggregate=aggregate,
+            target=target,
+            counterfactual=counterfactual,
+        )
+        arrays, logits, chosen = activations_and_gradients(network.double(), clips.double(), layers, target)
+        np.testing.assert_allclose(got.logits.numpy(), logits, atol=1e-5)
+        assert got.target.tolist() == chosen.tolist()
+        sign = -1 if counterfactual else 1
+        for b in range(shape[0]):
+            maps = [METHODS[method](a[b], sign * g[b], shape[2:]) for a, g in arrays.values()]
+            for name, expected in zip(layers, maps, strict=True):
+                assert np.abs(got.layers[name][b].numpy() - expected).max() <= 1e-5
+            raw = reference.aggregate(maps, aggregate)
+            assert np.abs(got.raw[b].numpy() - raw).max() <= 1e-5
+            assert np.abs(got.attention[b].numpy() - reference.normalised(raw)).max() <= 1e-5
+        assert got.attention.dtype == torch.float32
+        assert float(got.attention.max()) > 0.99, "the case must have something to show"
+    network.float()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_channel_sum_commutes_with_upsampling(case):
+    _, shape, _ = CASES[case]
+    channels = torch.randn(1, 5, *[max(1, n // 3) for n in shape[2:]], dtype=torch.float64)
+    of_sum = reference.upsample(channels.sum(1)[0].numpy(), shape[2:])
+    sum_of = sum(reference.upsample(c.numpy(), shape[2:]) for c in channels[0])
+    assert np.abs(of_sum - sum_of).max() < 1e-12
+
+
+@pytest.mark.parametrize("score", ["logit", "probability"])
+def test_gradients_agree_with_central_finite_differences(score):
+    """A nudge added to a layer's output changes the score as the recorded gradient says."""
+    from glocal.attribution.tape import record
+    from glocal.attribution.targets import class_scores
+
+    network = seeded(Small3d(inplace=False)).double().eval()
+    clips = torch.randn(1, 3, 6, 20, 14, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    layers = {name: network.get_submodule(name) for name in ("relu1", "layer1", "layer2")}
+    with record(network, clips, layers) as tape:
+        gradients = tape.gradients(class_scores(tape.logits, score)[0, 2])
+
+    def score_with(name, nudge):
+        hook = layers[name].register_forward_hook(lambda module, args, result: result + nudge)
+        with torch.no_grad():
+            value = class_scores(network(clips), score)[0, 2].item()
+        hook.remove()
+        return value
+
+    generator = torch.Generator().manual_seed(3)
+    for name, gradient in gradients.items():
+        for index in torch.randint(gradient.numel(), (12,), generator=generator).tolist():
+            nudge = torch.zeros_like(gradient)
+            nudge.view(-1)[index] = 1e-6
+            slope = (score_with(name, nudge) - score_with(name, -nudge)) / 2e-6
+            assert slope == pytest.approx(gradient.reshape(-1)[index].item(), rel=1e-4, abs=1e-8)
+
+
+def test_a_layer_without_positive_evidence_has_a_zero_map():
+    """Dividing by a negative maximum would turn negative evidence into positive."""
+    network = seeded(Small3d()).eval()
+    with torch.no_grad():
+        network.fc.weight[1].fill_(-1.0)
+    clips = torch.randn(1, 3, 6, 20, 14)
+    got = glocal.attribute(network, clips, layers=["layer2"], target=1)
+    assert got.layers["layer2"].abs().max() == 0
+    assert got.attention.abs().max() == 0
+    against = glocal.attribute(network, clips, layers=["layer2"], target=1, counterfactual=True)
+    assert against.attention.max() == 1
+
+
+def test_the_channelwise_form_multiplies_before_the_sum():
+    network = seeded(Small3d()).eval()
+    clips = torch.randn(1, 3, 6, 20, 14, generator=torch.Generator().manual_seed(1))
+    arrays, _, _ = activations_and_gradients(network.double(), clips.double(), ["layer1"], 2)
+    activation, gradient = (x[0] for x in arrays["layer1"])
+    product = (np.maximum(activation, 0) * np.maximum(gradient, 0)).sum(0)
+    expected = reference.normalised(reference.upsample(product, clips.shape[2:]))
+    got = glocal.attribute(network.float(), clips, ["layer1"], method="3dcam-channelwise", target=2)
+    assert np.abs(got.layers["layer1"][0].numpy() - expected).max() <= 1e-5

@@ -1,0 +1,541 @@
+"""Methods side by side on a network whose reasons are known."""
+
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import glocal
+from glocal.benchmark import CONTROLS, Found, Protocol, compare, contenders, summarise, video_subjects
+from glocal.benchmark.cache import fingerprint
+from glocal.benchmark.compare import ask
+from glocal.benchmark.explainers import contenders as make
+from glocal.benchmark.measures import measure
+from glocal.benchmark.samples import puppet_subjects, record_subjects
+from glocal.benchmark.summary import max_box
+from glocal.benchmark.writer import as_csv, as_markdown, as_text, figures, leads
+from glocal.cli import main
+from glocal.datasets import Record
+from glocal.datasets.puppets import ACTIONS
+from glocal.errors import InputError, UsageError
+from glocal.evaluation.faithfulness import deletion
+from glocal.papers import Cells
+from glocal.report.comparison_page import pictures, ranked, write_comparison
+from glocal.video import write_video
+from helpers.networks import Small2d, Small3d, seeded
+from helpers.planted import FORM, planted_model, red_subject
+
+PROTOCOL = Protocol(steps=4, blocks=16, samples=1)
+MODEL = planted_model()
+
+
+def right(network, clips, classes):
+    """The red there is, which is what the network counts."""
+    return (clips[:, 0] - clips[:, 1] - clips[:, 2]).clamp(min=0)
+
+
+def wrong(network, clips, classes):
+    return 1 - right(network, clips, classes)
+
+
+def run(keep, methods, clips=4, sanity=2, target="top1", noise=None):
+    return compare(
+        MODEL,
+        map(red_subject, range(clips)),
+        methods,
+        target,
+        PROTOCOL,
+        keep,
+        lambda subject, attention: pictures(subject.frames, attention, subject.boxes),
+        identity={"network": "planted"},
+        noise=noise,
+        sanity=sanity,
+        shown=2,
+    )
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    methods = {"right": right, "wrong": wrong, **contenders(["3dcam"], {"seen": "relu"})}
+    return run(Cells(tmp_path_factory.mktemp("cells")).get, methods)
+
+
+def test_the_true_reason_wins_every_measure_and_beats_the_controls(found):
+    summary = summarise(found)
+    for name, facts in summary["measures"].items():
+        if name not in ("sensitivity", "increase") and not name.endswith("/time"):
+            assert "right" in facts["best"], name
+            assert "wrong" not in facts["best"], name
+            assert facts["control"]["low"] >= 0, name
+    means = {m: {n: v["mean"] for n, v in facts["means"].items()} for m, facts in summary["methods"].items()}
+    assert means["right"]["hit_max"] == 1
+    assert means["wrong"]["hit_max"] == 0
+    assert means["3dcam"]["hit_max"] == 1
+    assert means["right"]["infidelity"] < 0.2 < means["wrong"]["infidelity"]
+    assert set(ranked(summary)[-4:]) == set(CONTROLS), "controls come last"
+
+
+def test_noise_is_added_to_so_many_clips(tmp_path):
+    cells = Cells(tmp_path)
+    quiet = run(cells.get, {"right": right}, clips=3, sanity=0, noise=1)
+    assert ["sensitivity" in each["measures"] for each in quiet.results["right"]] == [True, False, False]
+    loud = run(cells.get, {"right": right}, clips=3, sanity=0)
+    assert all("sensitivity" in each["measures"] for each in loud.results["right"])
+    means = [summarise(found)["methods"]["right"]["means"]["sensitivity"]["mean"] for found in (quiet, loud)]
+    assert means[0] == loud.results["right"][0]["measures"]["sensitivity"]
+    assert means[1] != means[0]
+
+
+def test_what_does_not_ask_the_network_is_flagged(found):
+    methods = summarise(found)["methods"]
+    assert methods["right"]["survives"]
+    assert methods["wrong"]["survives"]
+    assert methods["random"]["survives"] is None, "controls are not checked"
+    assert len(found.sanity["right"]) == 2
+
+
+def test_a_network_trained_on_random_labels_is_a_second_check():
+    def asks(network, clips, classes):
+        return network.relu(network.conv(clips))[:, 0]
+
+    other = planted_model().network
+    other.conv.weight.data = other.conv.weight.data.flip(0)
+    found = compare(
+        MODEL,
+        map(red_subject, range(3)),
+        {"right": right, "asks": asks},
+        "truth",
+        PROTOCOL,
+        lambda key, compute: compute(),
+        lambda subject, attention: [""] * 6,
+        identity={},
+        sanity=3,
+        shuffled=other,
+    )
+    methods = summarise(found)["methods"]
+    assert methods["right"]["shuffled"]["mean"] == pytest.approx(1)
+    assert methods["asks"]["shuffled"]["mean"] < 0.5
+    rows = list(csv.DictReader(io.StringIO(as_csv(summarise(found)))))
+    assert float(rows[0]["random labels"]) == pytest.approx(1)
+
+
+def test_agreement_is_one_with_itself_and_negative_with_the_opposite(found):
+    methods = list(found.results)
+    table = np.array(summarise(found)["agreement"])
+    assert np.allclose(np.diag(table), [method != "even" for method in methods])
+    assert table[methods.index("right"), methods.index("wrong")] == pytest.approx(-1, abs=0.05)
+    assert abs(table[methods.index("right"), methods.index("random")]) < 0.2
+
+
+def test_a_stopped_comparison_goes_on_where_it_was(tmp_path):
+    calls = []
+
+    def slow(network, clips, classes):
+        calls.append(1)
+        if len(calls) == 12:
+            raise KeyboardInterrupt
+        return right(network, clips, classes)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Cells(tmp_path).get, {"slow": slow})
+    before = len(calls)
+    again = run(Cells(tmp_path).get, {"slow": slow})
+    total = len(calls) - before
+    calls.clear()
+    run(Cells(tmp_path).get, {"slow": slow})
+    assert calls == [], "everything is kept"
+    fresh = run(lambda key, compute: compute(), {"slow": right})
+    assert [r["measures"] for r in again.results["slow"]] == [r["measures"] for r in fresh.results["slow"]]
+    run(lambda key, compute: compute(), {"slow": lambda n, c, k: (calls.append(1), right(n, c, k))[1]})
+    assert total < len(calls), "what was done before the stop is not done again"
+
+
+def test_another_clip_of_the_same_name_is_another_clip():
+    keys = []
+    keep = lambda key, compute: (keys.append(json.dumps(key, sort_keys=True)), compute())[1]  # noqa: E731
+    run(keep, {"right": right}, clips=1, sanity=0)
+    first, keys[:] = list(keys), []
+    other = red_subject(3)
+    renamed = type(other)("red 0", other.clip, other.frames, 0, other.boxes)
+    compare(
+        MODEL,
+        iter([renamed]),
+        {"right": right},
+        "top1",
+        PROTOCOL,
+        keep,
+        lambda s, a: [""],
+        identity={"network": "planted"},
+        shown=0,
+    )
+    assert not set(first) & {key for key in keys if '"cost"' not in key}
+
+
+def test_a_method_that_does_not_fit_is_left_out_with_its_reason():
+    def refuses(network, clips, classes):
+        raise UsageError("this network has no tokens.")
+
+    found = run(lambda key, compute: compute(), {"right": right, "odd": refuses}, clips=1)
+    assert found.refused == {"odd": "this network has no tokens."}
+    assert "odd" not in summarise(found)["methods"]
+    with pytest.raises(InputError, match="none of the methods fits the network: this network has no tokens"):
+        run(lambda key, compute: compute(), {"odd": refuses}, clips=1)
+
+
+def test_the_measures_of_a_clip_are_those_of_the_library():
+    subject = red_subject(1)
+    question = ask(MODEL, subject, "top1", PROTOCOL)
+    attention = right(None, subject.clip, None)
+    value = measure(question, right, attention)
+    assert int(question.classes) == 0
+    curve = deletion(MODEL.network, subject.clip, attention, torch.tensor([0]), over="space", steps=4)
+    assert value["measures"]["deletion/space"] == pytest.approx(float(curve.auc))
+    assert value["curves"]["deletion/space"][1] == pytest.approx(curve.scores[0].tolist(), abs=1e-6)
+    assert len(value["cells"]) == 8 * 16 * 16
+
+
+def by_hand(**methods):
+    """Found from `drop` values alone."""
+    results = {
+        name: [
+            {"measures": {"drop": v}, "curves": {}, "maxbox": {}, "cells": [0, 1, place]}
+            for place, v in enumerate(values)
+        ]
+        for name, values in methods.items()
+    }
+    return Found([f"clip {i}" for i in range(40)], [0] * 40, [None] * 40, results)
+
+
+def test_the_best_and_those_that_cannot_be_told_from_it():
+    rng = np.random.default_rng(0)
+    common = rng.random(40)
+    found = by_hand(
+        good=0.2 + common,
+        near=0.205 + common + 0.05 * (-1.0) ** np.arange(40),
+        shifted=0.3 + common,
+        random=0.25 + common,
+    )
+    facts = summarise(found)["measures"]["drop"]
+    assert set(facts["best"]) == {"good", "near"}, "0.1 is far, clip by clip, although the clips spread more"
+    assert facts["control"]["method"] == "random"
+    assert facts["control"]["mean"] == pytest.approx(0.05, abs=0.01)
+    assert facts["control"]["low"] > 0
+    mean = summarise(found)["methods"]["shifted"]["means"]["drop"]
+    assert mean["mean"] == pytest.approx((0.3 + common).mean())
+
+
+def test_values_that_are_not_defined_are_left_out():
+    values = np.full(40, 0.5)
+    values[:10] = np.nan
+    mean = summarise(by_hand(good=values, other=values + 0.1))["methods"]["good"]["means"]["drop"]
+    assert mean["mean"] == mean["low"] == 0.5
+
+
+def test_maxboxacc_is_that_of_the_measure_over_all_frames(found):
+    from glocal.evaluation import MaxBoxAcc
+    from glocal.evaluation.max_box_accuracy import inclusive
+
+    for method, explain in (("right", right), ("wrong", wrong)):
+        measure = MaxBoxAcc()
+        for place in range(4):
+            subject = red_subject(place)
+            for frame, boxes in zip(explain(None, subject.clip, None)[0].numpy(), subject.boxes, strict=True):
+                if boxes:
+                    measure.update(frame, inclusive(boxes))
+        mean = summarise(found)["methods"][method]["means"]["maxbox"]["mean"]
+        assert mean == pytest.approx(measure.average)
+    uneven = [
+        {"maxbox": {"hits": [[1, 2], [4, 0]], "maps": 4}},
+        {"maxbox": {}},
+        {"maxbox": {"hits": [[0, 3], [0, 1]], "maps": 6}},
+    ]
+    values = max_box(uneven)
+    assert np.nanmean(values) == pytest.approx(np.mean([5 / 10, 4 / 10]))
+    assert np.isnan(values[1])
+
+
+def test_table_and_csv_say_the_same(found):
+    summary = summarise(found)
+    rows = list(csv.DictReader(io.StringIO(as_csv(summary))))
+    assert [row["method"] for row in rows] == list(found.results)
+    for row in rows:
+        values = [r["measures"]["drop"] for r in found.results[row["method"]]]
+        assert float(row["drop"]) == pytest.approx(np.mean(values))
+        assert float(row["drop low"]) <= float(row["drop"]) <= float(row["drop high"])
+    table, wins = (part.splitlines() for part in as_text(summary).split("\n\n"))
+    assert table[0].startswith("method")
+    assert len(table) == 1 + len(found.results)
+    assert len({len(line) for line in table}) == 1, "columns are aligned"
+    assert "survives!" in as_text(summary)
+    assert wins[0].split("  ")[0] == "measure"
+    assert len(wins) == 1 + len(summary["measures"])
+
+
+def test_who_wins_is_said_with_its_interval(found):
+    summary = summarise(found)
+    rows = {row[0]: row[1:] for row in leads(summary)}
+    over = summary["measures"]["hit_max"]["next"]
+    best, equals, lead, control = rows["maximum in the box ↑"]
+    assert [best, equals] == summary["measures"]["hit_max"]["best"] == ["right", "3dcam"]
+    assert lead == f"{over['mean']:+.3f} ({over['low']:.3f} to {over['high']:.3f}) {over['method']}"
+    assert control.split(" ")[-1] in CONTROLS
+    assert rows["sensitivity ↓"][-1] == "-", "controls are no rivals there"
+    mean = summary["methods"]["right"]["means"]["hit_max"]["mean"]
+    assert f"**{mean:.3f}**" in as_markdown(summary)
+
+    by_all_alike = by_hand(**dict.fromkeys(("a", "b", "c", "d", "e"), np.full(40, 0.5)))
+    assert leads(summarise(by_all_alike))[1][2] == "b, c, d and 1 more"
+
+
+def test_random_labels_have_their_column_where_they_were_checked(found):
+    header, *rows = figures(summarise(found), "*{}")
+    assert "random labels ↓" not in header
+    found = replace(found, shuffled={"right": [{"spearman": 0.25}]})
+    header, *rows = figures(summarise(found), "*{}")
+    shown = {row[0]: row[header.index("random labels ↓")] for row in rows}
+    assert shown["right"] == "0.25"
+    assert shown["wrong"] == "-"
+
+
+def test_the_page_opens_offline_and_shows_every_method(found, tmp_path):
+    page = write_comparison(
+        summarise(found),
+        found.pictures,
+        found.strips,
+        {"Model": "<b>m</b>", "Weights": "w", "Clips": "squares"},
+        tmp_path / "x.html",
+    )
+    html = page.read_text("utf-8")
+    assert "<b>m</b>" not in html, "texts are escaped"
+    assert re.findall(r'(?:src|href)="(?!data:)([^"]*)"', html) == []
+    for method in found.results:
+        assert html.count(f'data-method="{method}"') >= 6
+    assert html.count("data:image/jpeg") == 2 * 8 * 6 + 3 * len(found.strips["right"])
+    assert "fail the sanity check" in html
+
+
+def test_pictures_show_the_attention_on_evenly_taken_frames():
+    import base64
+
+    import cv2
+
+    subject = red_subject(0)
+    attention = np.zeros((8, 24, 24), np.float32)
+    attention[7, :6, :6] = 1
+    first, *_, last = pictures(np.full_like(subject.frames, 60), attention)
+    decoded = [
+        cv2.imdecode(np.frombuffer(base64.b64decode(p.partition(",")[2]), np.uint8), 1) for p in (first, last)
+    ]
+    assert decoded[0].shape[1] >= 160
+    assert np.abs(decoded[0].astype(int) - 60).max() <= 4
+    assert decoded[1][10, 10].max() > 120
+
+
+def test_contenders_know_their_layers_and_options():
+    network = seeded(Small3d()).eval()
+    layers = {"conv": "relu1", "layer1": "layer1"}
+    clips = torch.rand(1, 3, 8, 24, 24)
+    classes = torch.tensor([2])
+    some = make(["gradcam@layer1", "3dcam"], layers)
+    own = glocal.attribute(network, clips, ["layer1"], "gradcam", target=2).attention
+    both = glocal.attribute(network, clips, ["relu1", "layer1"], target=2).attention
+    assert torch.equal(some["gradcam@layer1"](network, clips, classes), own)
+    assert torch.equal(some["3dcam"](network, clips, classes), both)
+    against = make(["3dcam"], layers, counterfactual=True)["3dcam"](network, clips, classes)
+    assert torch.equal(
+        against,
+        glocal.attribute(network, clips, ["relu1", "layer1"], target=2, counterfactual=True).attention,
+    )
+    assert set(make([], layers)) == set(glocal.attribution.METHODS)
+    with pytest.raises(UsageError, match="Did you mean 'layer1'"):
+        make(["3dcam@leyer1"], layers)
+    with pytest.raises(UsageError, match="Did you mean 'gradcam'"):
+        make(["gradcm"], layers)
+    with pytest.raises(UsageError, match="no option"):
+        make(["3dcam"], layers, options={"3dcam": {"samples": "3"}})
+
+
+def test_controls_have_the_shape_of_the_clip():
+    for shape in ((2, 3, 8, 12, 10), (2, 3, 12, 10)):
+        clips = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+        for explain in CONTROLS.values():
+            maps = explain(None, clips, None)
+            assert maps.shape == (2, *shape[2:])
+            assert maps.min() >= 0
+            assert maps.max() <= 1
+    still = torch.zeros(1, 3, 4, 6, 6)
+    still[:, :, 2:, 1, 1] = 1
+    moved = CONTROLS["change"](None, still, None)[0]
+    assert torch.nonzero(moved).tolist() == [[2, 1, 1]]
+
+
+def test_puppets_are_seen_at_the_networks_resolution():
+    subjects = list(puppet_subjects(FORM, ACTIONS[:3], "test", 4))
+    assert [s.label for s in subjects] == [0, 1, 2, None]
+    assert subjects[1].clip.shape == (1, 3, 8, 24, 24)
+    assert torch.allclose(
+        subjects[1].clip[0, :, 3], torch.from_numpy(subjects[1].frames[3]).permute(2, 0, 1) / 255
+    )
+    assert subjects[1].figure.mask.shape == (8, 24, 24)
+    x0, y0, x1, y1 = subjects[1].boxes[0][0]
+    assert (
+        subjects[1].figure.mask[0, int(y0) : int(y1), int(x0) : int(x1)].sum()
+        == subjects[1].figure.mask[0].sum()
+    )
+
+
+def test_videos_take_turns_and_boxes_follow_the_crop(tmp_path):
+    for name, length in (("a", 20), ("b", 9)):
+        frames = np.full((length, 48, 64, 3), 40, np.uint8)
+        write_video(tmp_path / f"{name}.mp4", frames, 10)
+    paths = [str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4")]
+    names = [s.name.rpartition("/")[2] for s in video_subjects(paths, FORM, None, None)]
+    assert names == [f"{v}.mp4, window {w}" for w, v in ((0, "a"), (0, "b"), (1, "a"), (1, "b"), (2, "a"))]
+    assert len(list(video_subjects(paths, FORM, None, 3))) == 3
+    record = Record(tmp_path / "b.mp4", "red", tubes=(dict.fromkeys(range(4), (8.0, 12.0, 40.0, 36.0)),))
+    (subject,) = record_subjects([record], FORM, ("red",), "center", 5)
+    assert subject.label == 0
+    assert subject.frames.shape == (8, 24, 24, 3)
+    boxes = [[tuple(box) for box in frame] for frame in subject.boxes]
+    # 64×48 → 32×24, of which columns 4 to 28 are kept; the middle one of two windows starts at frame 1
+    assert boxes[0] == [(0.0, 6.0, 16.0, 18.0)]
+    assert boxes[-1] == []
+
+
+def test_what_cannot_be_read_is_left_out_and_named(tmp_path, caplog):
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    write_video(tmp_path / "good.mp4", np.full((8, 24, 24, 3), 90, np.uint8), 10)
+    paths = [str(tmp_path / "broken.mp4"), str(tmp_path / "good.mp4")]
+    assert [s.name.rpartition("/")[2] for s in video_subjects(paths, FORM, None, None)] == [
+        "good.mp4, window 0"
+    ]
+    records = [Record(tmp_path / "broken.mp4", "red"), Record(tmp_path / "good.mp4", "blue")]
+    assert [s.label for s in record_subjects(records, FORM, ("red", "blue"), None, None)] == [1]
+    assert caplog.text.count("broken.mp4") == 2
+    with pytest.raises(InputError, match="no clip"):
+        compare(
+            MODEL,
+            iter([]),
+            {"right": right},
+            "top1",
+            PROTOCOL,
+            lambda k, c: c(),
+            lambda s, a: [],
+            identity={},
+        )
+
+
+def test_image_networks_are_compared_too():
+    form = glocal.ClipForm(frames=1, short_side=24, size=24, image=True)
+    network = seeded(Small2d(len(ACTIONS))).eval()
+    model = glocal.Model("images", network, {"last": network.features}, ACTIONS, form)
+    found = compare(
+        model,
+        puppet_subjects(form, ACTIONS, "test", 2),
+        contenders(["gradcam", "3dcam"], {"last": "features"}),
+        "top1",
+        PROTOCOL,
+        lambda key, compute: compute(),
+        lambda subject, attention: pictures(subject.frames, attention, subject.boxes),
+        identity={},
+        sanity=1,
+    )
+    measures = summarise(found)["measures"]
+    assert "deletion/space" in measures
+    assert "deletion/time" not in measures
+    assert "hit_max" in measures
+    assert [len(p) for p in found.pictures["puppets test-0-000000"].values()] == [1] * (2 + len(CONTROLS) + 1)
+
+
+def test_a_fingerprint_tells_weights_apart():
+    one, same, other = seeded(Small3d()), seeded(Small3d()), seeded(Small3d(), 1)
+    assert fingerprint(one) == fingerprint(same) != fingerprint(other)
+
+
+@pytest.fixture
+def puppets_model(monkeypatch):
+    network = seeded(Small3d(len(ACTIONS))).eval()
+    layers = {"conv": network.relu1, "layer1": network.layer1, "layer2": network.layer2}
+    model = glocal.Model("small", network, layers, ACTIONS, FORM, "custom")
+    monkeypatch.setattr("glocal.cli.running.load_model", lambda *args, **options: model)
+    monkeypatch.setattr("glocal.papers.claims.scenes.load_model", lambda *args, **options: model)
+
+
+QUICK = ["--steps", "2", "--over", "space-time,time", "--quiet"]
+
+
+def test_the_command_compares_on_puppets(puppets_model, tmp_path):
+    arguments = [
+        "compare",
+        "--data",
+        "puppets",
+        "--clips",
+        "2",
+        "--sanity",
+        "1",
+        *QUICK,
+        "--out",
+        str(tmp_path),
+    ]
+    arguments += ["--methods", "3dcam,gradcam@layer2,rise,st-abn", "--option", "rise.samples=4"]
+    assert main(arguments) == 0
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "cells",
+        *(f"compare.{suffix}" for suffix in ("html", "json", "csv", "md")),
+    }
+    data = json.loads((tmp_path / "compare.json").read_text("utf-8"))
+    assert list(data["methods"]) == ["3dcam", "gradcam@layer2", "rise", *CONTROLS]
+    assert "st-abn" in data["refused"]
+    assert len(data["methods"]["rise"]["values"]["infidelity"]) == 2
+    assert {"hit_max", "lift_limbs", "hit_moment", "insertion/time"} <= set(data["measures"])
+    assert data["methods"]["rise"]["cost"]["time"] > data["methods"]["gradcam@layer2"]["cost"]["time"]
+    assert data["methods"]["3dcam"]["survives"] in (True, False)
+
+
+def test_the_command_compares_on_videos(puppets_model, tmp_path, capsys):
+    (tmp_path / "clips").mkdir()
+    frames = np.random.default_rng(0).integers(0, 255, (10, 40, 40, 3), np.uint8)
+    write_video(tmp_path / "clips" / "a.mp4", frames, 10)
+    arguments = ["compare", str(tmp_path / "clips"), "--methods", "3dcam", "--out", str(tmp_path / "out")]
+    assert main([*arguments, *QUICK, "--target", "walk"]) == 0
+    data = json.loads((tmp_path / "out" / "compare.json").read_text("utf-8"))
+    assert data["classes"] == [ACTIONS.index("walk")] * 2
+    assert "hit_max" not in data["measures"]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "name some videos, or a data set"),
+        (["--data", "pupets"], "no data set 'pupets'"),
+        (["--data", "jhmdb"], "give it as --root"),
+        (["--data", "puppets", "--methods", "3dcm"], "Did you mean '3dcam'"),
+        (["--data", "puppets", "--over", "spacetime"], "space-time"),
+        (["--data", "puppets", "--target", "top3"], "one class is explained"),
+        (["--data", "puppets", "--option", "masks=3"], "METHOD.NAME=VALUE"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(puppets_model, capsys, tmp_path, arguments, sentence):
+    assert main(["compare", *arguments, "--quiet", "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_claim_is_one_command(puppets_model, tmp_path):
+    for name, option in (
+        ("early-late", "methods=3dcam"),
+        ("discriminative", "methods=3dcam"),
+        ("sensitivity", "method=3dcam"),
+    ):
+        assert (
+            main(["table", f"claims/{name}", option, "--clips", "2", "--quiet", "--out", str(tmp_path)]) == 0
+        )
+        rows = list(csv.DictReader((tmp_path / f"claims-{name}-puppets.csv").open()))
+        assert rows[0]["method"].startswith("3dcam")

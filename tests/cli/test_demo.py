@@ -1,0 +1,52 @@
+"""`glocal demo` on fewer clips, and the packaged networks on clips that they have never seen."""
+
+import json
+import re
+
+import pytest
+import torch
+
+import glocal
+from glocal.cli import demo, main
+from glocal.datasets.puppets import Puppets
+from glocal.models.card import packaged
+from glocal.training.clips import EvaluationClips
+from glocal.training.sources import Rendered
+
+
+@pytest.fixture
+def shown(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(demo, "SHOWN", (8,))
+    monkeypatch.setattr(demo, "MEASURED", 2)
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    return tmp_path / "demo", capsys.readouterr().out
+
+
+def test_the_demo_leaves_a_page_and_tells_votes_truth_and_baselines(shown):
+    folder, out = shown
+    stem = "punch-explained"
+    assert {f"{stem}.{suffix}" for suffix in ("html", "mp4", "json", "npz")} <= {
+        p.name for p in folder.iterdir()
+    }
+    facts = json.loads((folder / f"{stem}.json").read_text())
+    assert facts["model"] == "puppets/gated"
+    assert list(facts["votes"]) == ["conv", "layer1", "layer2", "layer3", "layer4"]
+    for gate in facts["votes"]:
+        assert re.search(rf"^  {gate} ", out, re.MULTILINE)
+    for row in ("full frame (trivial)", "Gaussian centre prior (trivial)", "Sum 3DCAM (all layers)"):
+        assert row in out
+    assert "2 clips" in out
+    assert str(folder / f"{stem}.html") in out
+
+
+@pytest.mark.parametrize("name", sorted(packaged()))
+def test_a_packaged_network_names_actions_that_it_has_not_seen(name):
+    """Chance is 1 in 20."""
+    model = glocal.load_model(name)
+    clips = EvaluationClips(
+        Rendered(Puppets("test", 60, size=72, scale=(0.3, 1.0), seed=9)), model.clip, model.labels
+    )
+    with torch.no_grad():
+        logits = torch.cat([model.network(clips[number].clips[None]) for number in range(60)])
+    right = float((logits.argmax(1) == torch.arange(60) % 20).float().mean())
+    assert right > 0.75

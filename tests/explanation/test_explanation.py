@@ -1,0 +1,109 @@
+"""What is saved is what was explained, and loads again."""
+
+import json
+
+import numpy as np
+import pytest
+
+import glocal
+from glocal.errors import InputError
+from helpers.networks import Small3d, seeded
+
+
+@pytest.fixture(scope="module")
+def explanation():
+    network = seeded(Small3d()).eval()
+    model = glocal.Model(
+        "small",
+        network,
+        {"conv": network.relu1, "layer1": network.layer1},
+        ("ant", "bee", "<b>cat</b>", "dög", "eel"),
+        glocal.ClipForm(frames=8, short_side=32, size=32, mean=(0.4,) * 3),
+    )
+    frames = np.random.default_rng(0).integers(0, 255, (13, 40, 56, 3), np.uint8)
+    return glocal.explain(model, frames, target="dög", counterfactual=True)
+
+
+def test_the_json_is_as_documented(explanation, tmp_path):
+    facts = json.loads(explanation.save(tmp_path, "clip").read_text("utf-8"))
+    assert {"glocal", "video", "model", "weights", "method", "aggregate", "layers", "predictions"} <= set(
+        facts
+    )
+    assert facts["video"] == {"path": "array", "width": 56, "height": 40, "fps": 25.0, "frames": 13}
+    assert facts["target"] == {"label": "dög", "index": 3, "counterfactual": True}
+    assert facts["layers"] == ["conv", "layer1"]
+    assert set(facts["predictions"][0]) == {"label", "index", "score"}
+    assert [f["frame"] for f in facts["frames"]] == list(range(13))
+    assert facts["frames"][1]["time"] == 0.04
+    boxes = explanation.boxes(0.5)
+    for row, found in zip(facts["frames"], boxes, strict=True):
+        assert set(row) == {"frame", "time", "relevance", "boxes"}
+        assert 0 <= row["relevance"] <= 1
+        assert [b["box"] for b in row["boxes"]] == [list(b[:4]) for b in found]
+        for x0, y0, x1, y1 in (b["box"] for b in row["boxes"]):
+            assert 0 <= x0 < x1 <= 56
+            assert 0 <= y0 < y1 <= 40
+
+
+def test_the_npz_times_its_scale_is_the_attention(explanation, tmp_path):
+    path = explanation.save(tmp_path, "clip").with_suffix(".npz")
+    with np.load(path) as arrays:
+        assert arrays["attention"].dtype == np.uint8
+        assert arrays["attention"].shape == (13, 40, 56)
+        assert np.abs(arrays["attention"] * arrays["scale"] - explanation.attention).max() <= 0.5 / 255 + 1e-6
+        assert arrays["grid/layers/conv"].shape == (13, 32, 45)
+
+
+def test_save_and_load_round_trip(explanation, tmp_path):
+    loaded = glocal.Explanation.load(explanation.save(tmp_path, "clip"))
+    assert np.abs(loaded.attention - explanation.attention).max() < 0.5 / 255 + 1e-4
+    assert list(loaded.layers) == ["conv", "layer1"]
+    for name, maps in explanation.layers.items():
+        assert np.abs(loaded.layers[name] - maps).max() < 0.004
+    for field in (
+        "video",
+        "model",
+        "weights",
+        "method",
+        "aggregate",
+        "predictions",
+        "target",
+        "geometry",
+        "notes",
+    ):
+        assert getattr(loaded, field) == getattr(explanation, field)
+
+
+@pytest.mark.parametrize("damage", ["missing", "text", "no npz", "other json", "cut npz"])
+def test_what_is_no_explanation_is_one_sentence(explanation, tmp_path, damage):
+    path = explanation.save(tmp_path, "clip")
+    npz = path.with_suffix(".npz")
+    if damage == "missing":
+        path.unlink()
+    elif damage == "text":
+        path.write_text("hello")
+    elif damage == "no npz":
+        npz.unlink()
+    elif damage == "other json":
+        path.write_text("[1, 2]")
+    else:
+        npz.write_bytes(npz.read_bytes()[:1000])
+    with pytest.raises(InputError, match="clip"):
+        glocal.Explanation.load(path)
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence_and_leaves_nothing(explanation, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"cannot be written \(.*\); choose another folder"):
+        explanation.save(tmp_path / "file")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_interrupt_leaves_no_half_file(explanation, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(glocal.Explanation, "as_dict", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        explanation.save(tmp_path / "out", "clip")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["clip.npz"]

@@ -1,0 +1,59 @@
+"""Volumes: exact enough, and constant in memory."""
+
+import numpy as np
+import pytest
+
+from glocal.errors import InputError
+from glocal.explanation.volume import IN_MEMORY, Volume
+
+
+@pytest.mark.parametrize(("levels", "error"), [(65535, 1e-5), (255, 0.002)])
+def test_maps_come_back(levels, error):
+    rng = np.random.default_rng(0)
+    maps = [rng.random((7, 9), np.float32) * scale for scale in (1, 1e-6, 0, 50)]
+    volume = Volume(levels)
+    for m in maps:
+        volume.append(m)
+    assert len(volume) == 4
+    for m, got in zip(maps, volume, strict=True):
+        assert np.abs(got - m).max() <= error * max(m.max(), 1e-30)
+    assert np.array_equal(volume[-1], volume[3])
+    with pytest.raises(IndexError):
+        volume[4]
+
+
+def test_normalise_divides_by_the_maximum_of_all():
+    volume = Volume()
+    for scale in (0.5, 4.0):
+        volume.append(np.full((2, 2), scale, np.float32))
+    volume.normalise()
+    assert volume.peak == pytest.approx(1)
+    assert volume[0].max() == pytest.approx(0.125, abs=1e-5)
+    assert volume.relevance == pytest.approx([0.125, 1])
+
+
+def test_zero_stays_zero():
+    volume = Volume()
+    volume.append(np.zeros((2, 2), np.float32))
+    volume.normalise()
+    assert volume[0].max() == volume.relevance[0] == 0
+
+
+def test_a_long_volume_goes_to_disk():
+    volume = Volume()
+    noise = np.random.default_rng(0).random((128, 128), np.float32)
+    while volume._offsets[-1] <= IN_MEMORY:
+        volume.append(noise)
+    assert volume._file._rolled
+    assert np.abs(volume[0] - noise).max() < 1e-4
+
+
+def test_a_full_disk_is_one_sentence():
+    volume = Volume()
+
+    def full(data):
+        raise OSError(28, "No space left on device")
+
+    volume._file.write = full
+    with pytest.raises(InputError, match=r"No space left.*TMPDIR"):
+        volume.append(np.ones((2, 2), np.float32))

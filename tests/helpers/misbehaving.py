@@ -1,0 +1,77 @@
+"""What can go wrong in a job's process, for `glocal.server.child_process`."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+from glocal.server.limits import Limits
+
+
+def crash(connection, folder, task, limits):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def leave(connection, folder, task, limits):
+    os._exit(0)
+
+
+def hang(connection, folder, task, limits):
+    Path(folder, "pid").write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def hang_on(connection, folder, task, limits):
+    from glocal.server.worker import talk
+
+    talk(connection, Limits(), lambda tell: hang(connection, folder, task, limits))
+
+
+def compute(connection, folder, task, limits):
+    limits.confine()
+    while True:
+        pass
+
+
+def write(connection, folder, task, limits):
+    limits.confine()
+    with open(Path(folder, "large"), "wb") as file:
+        file.truncate(1 << 40)
+
+
+def babble(connection, folder, task, limits):
+    connection.send_bytes(b"\x80\x04no JSON")
+
+
+def pickled(connection, folder, task, limits):
+    connection.send(Bomb(folder))
+    connection.send_bytes(json.dumps({"state": "done"}).encode())
+
+
+class Bomb:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (f"{self.folder}/../exploded",)
+
+
+def hog(connection, folder, task, limits):
+    from glocal.server.worker import talk
+
+    talk(connection, limits, lambda tell: {"kept": [np.ones(1 << 27) for _ in range(64)]})
+
+
+def fall(connection, folder, task, limits):
+    from glocal.server.worker import talk
+
+    talk(connection, limits, lambda tell: Path("/secret/place").read_text())
+
+
+def fine(connection, folder, task, limits):
+    Path(folder, "report.json").write_text("{}")
+    connection.send_bytes(json.dumps({"stage": "Working", "done": 1, "total": 2}).encode())
+    connection.send_bytes(json.dumps({"state": "done", "files": ["report.json"]}).encode())

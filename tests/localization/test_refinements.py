@@ -1,0 +1,168 @@
+"""Refinements: blurred attention over a planted figure comes closer to it."""
+
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+
+import glocal
+from glocal.errors import InputError, UsageError
+from glocal.localization import REFINEMENTS, auto_threshold, boxes, iou, refine
+from glocal.video.flow import agreement, without_camera
+from helpers.scene_model import bleeding_model
+
+SIZE = 64
+
+
+def figure_at(t, speed=2):
+    return (8 + speed * t, 14, 24 + speed * t, 50)
+
+
+def scene(frames=10, speed=2, camera=0, seed=0):
+    """A red figure before a bluish texture, and the attention to it: coarse, too wide, and noisy."""
+    rng = np.random.default_rng(seed)
+    ground = cv2.resize(rng.integers(60, 130, (16, 40, 3)).astype(np.uint8), (SIZE + 40 * 2, SIZE))
+    ground[..., 0] //= 3
+    texture = rng.integers(-20, 20, (36, 16, 3))
+    pictures, maps = [], []
+    for t in range(frames):
+        picture = ground[:, camera * t : camera * t + SIZE].copy()
+        x0, y0, x1, y1 = figure_at(t, speed)
+        picture[y0:y1, x0:x1] = (np.array([200, 60, 40]) + texture).clip(0, 255)
+        mask = np.zeros((SIZE, SIZE), np.float32)
+        mask[y0:y1, x0:x1] = 1
+        coarse = cv2.GaussianBlur(cv2.resize(mask, (8, 8), interpolation=cv2.INTER_AREA), (0, 0), 0.8)
+        coarse += rng.uniform(0, 0.05, (8, 8))
+        maps.append(cv2.resize(coarse.astype(np.float32), (SIZE, SIZE)))
+        pictures.append(picture)
+    return maps, pictures
+
+
+def quality(maps, speed=2):
+    threshold = auto_threshold(maps)
+    return np.mean([iou(boxes(m, threshold)[0], figure_at(t, speed)) for t, m in enumerate(maps)])
+
+
+@pytest.mark.parametrize("name", ["guided", "grabcut"])
+def test_edges_of_the_frame_bring_the_boxes_closer(name):
+    maps, frames = scene()
+    assert quality(list(refine(maps, frames, [name]))) > quality(maps) + 0.03
+
+
+@pytest.mark.parametrize("camera", [0, 1])
+def test_flow_tells_the_mover_from_what_stands_still(camera):
+    maps, frames = scene(camera=camera)
+    for attention in maps:
+        attention[14:50, 52:62] = 1.2 * attention.max()
+    refined = list(refine(maps, frames, ["flow"]))
+    for t, (before, after) in enumerate(zip(maps, refined, strict=True)):
+        x0, y0, x1, y1 = figure_at(t)
+        if x1 > 46:
+            continue
+        assert before[14:50, 52:62].max() > before[y0:y1, x0:x1].max()
+        assert after[14:50, 52:62].max() < after[y0:y1, x0:x1].max()
+
+
+def test_linking_ignores_what_flickers_elsewhere():
+    maps, frames = scene()
+    for t in (3, 7):
+        maps[t] *= 0.5
+        maps[t][2:14, 40:62] = 1.0
+    assert iou(boxes(maps[3])[0], figure_at(3)) == 0
+    linked = list(refine(maps, frames, ["link"]))
+    for t in (3, 7):
+        assert iou(boxes(linked[t])[0], figure_at(t)) > 0.4
+
+
+def test_the_motion_of_the_camera_is_taken_out():
+    ys, xs = np.mgrid[:SIZE, :SIZE].astype(np.float32)
+    zoom = np.stack([0.05 * (xs - 30) + 2, 0.05 * (ys - 30) - 1], -1)
+    moved = zoom.copy()
+    moved[20:40, 10:25] += (4, 0)
+    rest = without_camera(moved)
+    assert np.abs(rest[20:40, 10:25] - (4, 0)).max() < 0.2
+    rest[20:40, 10:25] = 0
+    assert np.abs(rest).max() < 0.2
+    agreed = agreement(moved)
+    assert agreed[25:35, 14:21].min() > 0.7
+    assert agreed[:, 45:].max() < 0.05
+    assert (agreement(np.zeros((SIZE, SIZE, 2), np.float32)) == 1).all()
+
+
+def test_no_flow_is_taken_across_a_cut():
+    maps, frames = scene(8)
+    frames[4:] = [frames[7]] * 4
+    refined = list(refine(maps, frames, ["flow"], cuts=[4]))
+    alone = [*refine(maps[:4], frames[:4], ["flow"]), *refine(maps[4:], frames[4:], ["flow"])]
+    assert np.array_equal(refined, alone)
+    assert np.array_equal(refined[4:], maps[4:]), "nothing moves after the cut"
+
+
+@pytest.mark.parametrize("name", list(REFINEMENTS))
+def test_every_refinement_keeps_the_form_and_the_input(name):
+    maps, frames = scene(4)
+    maps[2][:] = 0
+    copies = [m.copy() for m in maps]
+    refined = list(refine(maps, frames, [name]))
+    assert np.array_equal(maps, copies)
+    assert all(m.shape == (SIZE, SIZE) and m.dtype == np.float32 for m in refined)
+    assert all((m >= 0).all() and np.isfinite(m).all() for m in refined)
+    assert refined[2].max() == 0
+    again = list(refine(maps, frames, [name]))
+    assert np.array_equal(refined, again)
+    (single,) = refine(maps[:1], frames[:1], [name])
+    assert single.shape == (SIZE, SIZE)
+    flat = list(refine([np.ones_like(m) for m in maps], frames, [name]))
+    assert all(m.max() > 0 for m in flat)
+
+
+def test_they_follow_each_other_in_the_order_given():
+    maps, frames = scene(5)
+    together = list(refine(maps, frames, ["guided", "link"]))
+    one = list(refine(maps, frames, ["guided"]))
+    assert np.array_equal(together, list(refine(one, frames, ["link"])))
+    assert np.array_equal(list(refine(maps, frames, [])), maps)
+
+
+def test_memory_does_not_grow_with_the_video():
+    class Film:
+        def __iter__(self):
+            for t in range(300):
+                frame = np.full((96, 96, 3), 50, np.uint8)
+                frame[20:60, t // 10 : t // 10 + 16] = 200
+                yield frame
+
+    def maps():
+        for frame in Film():
+            yield cv2.GaussianBlur(frame[..., 0].astype(np.float32), (0, 0), 5) / 255
+
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in refine(maps(), Film(), ["guided", "link"]))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 300
+    whole = 300 * 96 * 96 * 4
+    assert peak < whole / 2
+
+
+def test_an_unknown_refinement_is_refused():
+    with pytest.raises(UsageError, match=r"no refinement 'grabcutt'. Did you mean 'grabcut'"):
+        refine([], [], ["grabcutt"])
+
+
+def test_an_explanation_is_refined_on_a_finer_grid():
+    _, frames = scene(8)
+    frames = np.repeat(np.repeat(np.stack(frames), 2, 1), 2, 2)
+    explanation = glocal.explain(bleeding_model(), frames, "bright")
+    video = glocal.read_video(frames)
+    refined = explanation.refined(video, ["guided"])
+    assert refined.attention.shape == explanation.attention.shape == frames.shape[:3]
+    assert refined.volume[0].shape == (128, 128)
+    assert explanation.volume[0].shape == (48, 48)
+    assert np.array_equal(refined.relevance, explanation.relevance)
+    assert not np.array_equal(refined.attention, explanation.attention)
+    with pytest.raises(InputError, match="is not the video that was explained"):
+        explanation.refined(glocal.read_video(frames[:7]), ["guided"])

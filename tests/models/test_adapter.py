@@ -1,0 +1,132 @@
+"""A network of one's own walks the whole road: windows, crop, geometry, report."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import glocal
+from glocal.errors import InputError, UsageError
+from helpers.networks import Small2d, Small3d, seeded
+from helpers.token_networks import FRAMES, PATCH, SIDE, timesformer, videomae, vivit
+
+FORM = glocal.ClipForm(frames=6, size=24, short_side=24)
+FRAMES_OF_A_VIDEO = np.random.default_rng(0).integers(0, 256, (11, 40, 60, 3), np.uint8)
+
+
+def test_a_plain_network_needs_a_clip_form_only():
+    network = seeded(Small3d())
+    model = glocal.as_model(network, FORM)
+    assert model.network is network
+    assert not network.training
+    assert list(model.layers) == ["relu1", "layer1", "layer2"]
+    assert model.labels == tuple(f"class {i}" for i in range(5))
+    explanation = glocal.explain(model, FRAMES_OF_A_VIDEO)
+    assert explanation.attention.shape == (11, 40, 60)
+    assert list(explanation.layers) == ["relu1", "layer1", "layer2"]
+
+
+def test_chosen_layers_labels_and_names_are_kept():
+    network = seeded(Small3d())
+    model = glocal.as_model(
+        network, FORM, list("abcde"), ["layer1", network.layer2], name="mine", weights="of yesterday"
+    )
+    assert model.layers == {"layer1": network.layer1, "layer2": network.layer2}
+    explanation = glocal.explain(model, FRAMES_OF_A_VIDEO, target="c")
+    assert (explanation.model, explanation.weights, explanation.target.label) == ("mine", "of yesterday", "c")
+
+
+def test_an_image_network():
+    form = glocal.ClipForm(frames=1, size=24, short_side=24, image=True)
+    model = glocal.as_model(seeded(Small2d()), form)
+    assert glocal.explain(model, FRAMES_OF_A_VIDEO[:1]).attention.shape == (1, 40, 60)
+
+
+@pytest.mark.parametrize("family", [videomae, timesformer, vivit])
+def test_a_network_of_transformers_tells_all_itself(family):
+    network = family(id2label=dict(enumerate(("run", "walk", "jump", "sit", "wave"))))
+    model = glocal.as_model(network)
+    assert model.labels == ("run", "walk", "jump", "sit", "wave")
+    assert (model.clip.frames, model.clip.size, model.clip.crop) == (FRAMES, SIDE, "center")
+    blocks = [
+        row.name for row in glocal.layers(network, torch.zeros(1, FRAMES, 3, SIDE, SIDE)) if row.default
+    ]
+    assert list(model.layers) == blocks
+    explanation = glocal.explain(model, FRAMES_OF_A_VIDEO)
+    assert explanation.attention.shape == (11, 40, 60)
+    assert list(explanation.layers) == blocks
+    clip = torch.randn(1, 3, FRAMES, SIDE, SIDE)
+    assert torch.equal(model.network(clip), network(clip.transpose(1, 2)).logits)
+
+
+def test_a_token_network_that_looks_at_one_place_is_explained_there_in_the_pixels_of_the_video():
+    """Tokens (1..2, 1, 2) of the centre crop: its frames 2 to 5, rows 8 to 15 and columns 16 to 23, of a
+    video of twice that size with 32 columns more on either side."""
+    network = videomae()
+    for block in network.videomae.encoder.layer:
+        nn.init.zeros_(block.attention.output.dense.weight)
+    network.videomae.embeddings.position_embeddings += 2
+    tokens = [(t * 4 + 1) * 4 + 2 for t in (1, 2)]
+
+    def keep(module, args, result):
+        result.last_hidden_state = result.last_hidden_state[:, tokens]
+        return result
+
+    network.videomae.register_forward_hook(keep)
+    video = np.random.default_rng(1).integers(0, 256, (FRAMES, 64, 128, 3), np.uint8)
+    for against in (False, True):
+        found = glocal.explain(
+            glocal.as_model(network), video, "1", "3dcam-channelwise", counterfactual=against
+        )
+        t, y, x = np.unravel_index(found.attention.argmax(), found.attention.shape)
+        assert (2 <= t < 6, 16 <= y < 32, 64 <= x < 80) == (True, True, True)
+        assert found.attention[1:7, 8:40, 56:88].sum() / found.attention.sum() >= 0.9
+
+
+class Tokens(nn.Module):
+    """Channels last in, a dictionary out, and tokens whose grid nothing tells."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.mix, self.head = nn.Linear(3 * 8 * 8, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        b, t, h, w, c = x.shape
+        patches = x.reshape(b, t, h // PATCH, PATCH, w // PATCH, PATCH, c).transpose(3, 4).flatten(4)
+        return {"features": patches, "scores": self.head(self.mix(self.embed(patches.flatten(1, 3))).mean(1))}
+
+
+def test_layout_output_and_grid_are_told_once():
+    form = glocal.ClipForm(frames=6, size=24, short_side=24, crop="center")
+    model = glocal.as_model(
+        seeded(Tokens()), form, layers=["mix"], layout="BTHWC", output=lambda r: r["scores"], grid=(6, 3, 3)
+    )
+    assert list(model.layers) == ["mix"]
+    assert glocal.explain(model, FRAMES_OF_A_VIDEO).attention.shape == (11, 40, 60)
+    found = glocal.attribute(model.network, torch.randn(2, 3, 6, 24, 24), model.layers)
+    assert found.attention.shape == (2, 6, 24, 24)
+
+
+def test_what_does_not_fit_is_said_at_the_door():
+    with pytest.raises(UsageError, match=r"does not tell what clips it takes; give clip=ClipForm"):
+        glocal.as_model(seeded(Small3d()))
+    with pytest.raises(InputError, match=r"cannot use clips of this form \(.*\); tell its input by clip="):
+        glocal.as_model(seeded(Small3d()), FORM, layout="BTCHW")
+    with pytest.raises(UsageError, match="there are 2 labels, but the network has 5 classes"):
+        glocal.as_model(seeded(Small3d()), FORM, ["a", "b"])
+    with pytest.raises(UsageError, match="no layer 'layer9'"):
+        glocal.as_model(seeded(Small3d()), FORM, layers=["layer9"])
+
+
+def test_the_examples_in_the_documentation_run():
+    """Each block of code, one after the other in one namespace, on small networks."""
+    pytest.importorskip("transformers")
+    text = (Path(__file__).parents[2] / "docs" / "architectures.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 3
+    namespace = {"video": FRAMES_OF_A_VIDEO}
+    for block in blocks:
+        exec(compile(block, "docs/architectures.md", "exec"), namespace)

@@ -1,0 +1,183 @@
+"""ONNX files: the converted network is explained as the one that it was made from."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import glocal
+from glocal.cli import main
+from glocal.errors import InputError, UsageError
+from helpers.networks import Small3d, seeded
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnx2torch")
+
+T, S = 6, 20
+
+
+@pytest.fixture(scope="module")
+def network():
+    return seeded(Small3d(inplace=False)).eval()
+
+
+@pytest.fixture(scope="module")
+def file(network, tmp_path_factory):
+    """The network's graph node by node, written by hand: what no exporter has touched."""
+    path = tmp_path_factory.mktemp("onnx") / "small.onnx"
+    write(path, network, [1, 3, T, S, S])
+    return path
+
+
+def unknown_to_the_converter():
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Hardmax", ["clip"], ["logits"])],
+        "odd",
+        [value("clip", onnx.TensorProto.FLOAT, [1, 3, T, S, S])],
+        [value("logits", onnx.TensorProto.FLOAT, [1, 3, T, S, S])],
+    )
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+
+
+def write(path, network, shape, opset=17):
+    helper = onnx.helper
+    tensors, nodes = {}, []
+
+    def conv(name, module, source, target):
+        tensors[f"{name}.weight"], tensors[f"{name}.bias"] = module.weight, module.bias
+        pads = list(module.padding) * 2
+        attributes = {"kernel_shape": module.kernel_size, "strides": module.stride, "pads": pads}
+        weights = [f"{name}.weight", f"{name}.bias"]
+        nodes.append(helper.make_node("Conv", [source, *weights], [target], name=name, **attributes))
+
+    def norm(name, module, source, target):
+        keys = ("weight", "bias", "running_mean", "running_var")
+        tensors.update({f"{name}.{key}": getattr(module, key) for key in keys})
+        inputs = [source, *(f"{name}.{key}" for key in keys)]
+        nodes.append(helper.make_node("BatchNormalization", inputs, [target], name=name, epsilon=module.eps))
+
+    def relu(name, source):
+        nodes.append(helper.make_node("Relu", [source], [name], name=name))
+
+    conv("conv1", network.conv1, "clip", "c1")
+    norm("bn1", network.bn1, "c1", "b1")
+    relu("relu1", "b1")
+    nodes.append(
+        helper.make_node("MaxPool", ["relu1"], ["p1"], name="pool", kernel_shape=[2] * 3, strides=[2] * 3)
+    )
+    conv("conv2", network.layer1[0], "p1", "c2")
+    norm("bn2", network.layer1[1], "c2", "b2")
+    relu("layer1", "b2")
+    conv("conv3", network.layer2[0], "layer1", "c3")
+    relu("layer2", "c3")
+    nodes.append(helper.make_node("GlobalAveragePool", ["layer2"], ["mean"], name="mean"))
+    nodes.append(helper.make_node("Flatten", ["mean"], ["flat"], name="flat"))
+    tensors["fc.weight"], tensors["fc.bias"] = network.fc.weight, network.fc.bias
+    nodes.append(helper.make_node("Gemm", ["flat", "fc.weight", "fc.bias"], ["logits"], name="fc", transB=1))
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("clip", onnx.TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, [1, 5])],
+        [onnx.numpy_helper.from_array(t.detach().numpy(), name) for name, t in tensors.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def test_the_converted_network_gives_the_same_logits_and_attention(network, file):
+    model = glocal.load_model(file)
+    clips = torch.randn(1, 3, T, S, S)
+    assert torch.allclose(model.network(clips), network(clips), atol=1e-5)
+    assert list(model.layers) == ["relu1", "layer1", "layer2"]
+    for target in range(5):
+        expected = glocal.attribute(network, clips, target=target)
+        found = glocal.attribute(model.network, clips, model.layers, target=target)
+        assert torch.allclose(found.attention, expected.attention, atol=1e-4)
+
+
+def test_clip_form_and_labels_follow_from_the_file(file):
+    model = glocal.load_model(file)
+    assert (model.clip.frames, model.clip.size, model.clip.crop) == (T, S, "center")
+    assert model.labels == tuple(f"class {i}" for i in range(5))
+    assert (model.name, model.weights) == ("small", "small.onnx")
+    assert glocal.load_model(file, labels=list("abcde")).labels == tuple("abcde")
+    form = glocal.ClipForm(frames=T, size=S, short_side=S, mean=(0.5,) * 3)
+    assert glocal.load_model(file, clip=form).clip == form
+
+
+def test_a_video_is_explained_with_an_onnx_file(file):
+    frames = np.random.default_rng(0).integers(0, 256, (9, 30, 40, 3), np.uint8)
+    explanation = glocal.explain(glocal.load_model(file), frames)
+    assert explanation.attention.shape == (9, 30, 40)
+    assert explanation.attention.max() > 0.9
+
+
+def test_the_command_line_takes_an_onnx_file(file, capsys):
+    assert main(["layers", str(file)]) == 0
+    assert "layer2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("opset", [18, 20, 21])
+def test_newer_operator_sets_are_brought_down(network, tmp_path, opset):
+    path = tmp_path / "new.onnx"
+    write(path, network, [1, 3, T, S, S], opset)
+    clips = torch.randn(1, 3, T, S, S)
+    assert torch.allclose(glocal.load_model(path).network(clips), network(clips), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_pytorch_exports_is_taken(network, tmp_path):
+    path = tmp_path / "exported.onnx"
+    torch.onnx.export(network, (torch.zeros(1, 3, T, S, S),), str(path), dynamo=False)
+    model, clips = glocal.load_model(path), torch.randn(1, 3, T, S, S)
+    expected = glocal.attribute(network, clips, target=2).attention
+    assert torch.allclose(
+        glocal.attribute(model.network, clips, model.layers, target=2).attention, expected, atol=1e-4
+    )
+
+
+def test_an_open_size_needs_a_clip_form(network, tmp_path):
+    path = tmp_path / "open.onnx"
+    write(path, network, ["batch", 3, "frames", S, S])
+    with pytest.raises(
+        UsageError, match=r"open.onnx takes an input of any × 3 × any × 20 × 20.*clip=ClipForm"
+    ):
+        glocal.load_model(path)
+    form = glocal.ClipForm(frames=T, size=S, short_side=S)
+    assert glocal.load_model(path, clip=form).network(torch.zeros(2, 3, T, S, S)).shape == (2, 5)
+
+
+def test_what_is_no_network_is_refused(network, file, tmp_path):
+    with pytest.raises(UsageError, match=r"there is no file .*absent.onnx"):
+        glocal.load_model(tmp_path / "absent.onnx")
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a network")
+    with pytest.raises(InputError, match=r"broken.onnx cannot be read as an ONNX network"):
+        glocal.load_model(broken)
+    odd = tmp_path / "odd.onnx"
+    onnx.save(unknown_to_the_converter(), str(odd))
+    with pytest.raises(InputError, match=r"odd.onnx cannot be converted to PyTorch: .*Hardmax"):
+        glocal.load_model(odd)
+    with pytest.raises(UsageError, match="labels and clip only"):
+        glocal.load_model(file, classes=5)
+    with pytest.raises(UsageError, match="there are 2 labels, but the network has 5 classes"):
+        glocal.load_model(file, labels=["a", "b"])
+
+
+def test_the_converter_works_without_torchvision(network, file, monkeypatch):
+    for name in [n for n in sys.modules if n.split(".")[0] in ("onnx2torch", "torchvision")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    clips = torch.randn(1, 3, T, S, S)
+    assert torch.allclose(glocal.load_model(file).network(clips), network(clips), atol=1e-5)
+    assert "torchvision.ops" not in sys.modules
+
+
+def test_missing_packages_are_named(file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx2torch", None)
+    with pytest.raises(UsageError, match=r"packages onnx and onnx2torch.*glocal\[onnx\]"):
+        glocal.load_model(file)

@@ -1,0 +1,74 @@
+"""Trained networks that come with the library."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from glocal.errors import InputError, UsageError
+from glocal.models import card, load_model, model_names, summary
+from glocal.models.card import FOLDER, Card, pack, read_card, save_network
+
+LABELS = ("wave", "walk", "jump")
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    model = load_model("gated/resnext3d-small:layer4", labels=LABELS)
+    path = tmp_path / "best.safetensors"
+    form = replace(model.clip, short_side=32, size=32)
+    save_network(path, model.network, Card(model.name, LABELS, form, 7, {"val/loss": 0.5}))
+    return path
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch) -> Path:
+    folder = tmp_path / "shelf"
+    monkeypatch.setattr(card, "FOLDER", folder)
+    return folder
+
+
+def test_a_packed_network_is_the_trained_one_in_half_the_bytes(trained: Path, shelf: Path):
+    path = pack(trained, "toys/voter", shelf)
+    assert path.stat().st_size < 0.6 * trained.stat().st_size
+    clips = torch.randn(1, 3, 16, 32, 32)
+    model, full = load_model("toys/voter"), load_model(trained)
+    assert (model.name, model.weights, model.labels) == ("toys/voter", "packaged", LABELS)
+    assert model.clip == full.clip
+    assert all(p.dtype == torch.float32 for p in model.network.parameters())
+    with torch.no_grad():
+        assert torch.allclose(model.network(clips), full.network(clips), atol=0.02)
+
+
+def test_it_is_listed_and_can_start_another(trained: Path, shelf: Path):
+    pack(trained, "toys/voter", shelf)
+    assert "toys/voter" in model_names()
+    row = next(row for row in summary() if row["name"] == "toys/voter")
+    assert (row["classes"], row["weights"], row["layers"][0]) == (3, ["packaged"], "conv")
+    again = load_model("gated/resnext3d-small:layer4", "toys/voter", classes=5, new_head=True)
+    assert len(again.labels) == 5
+    with pytest.raises(UsageError, match="toys/voter"):
+        load_model("toys/vote")
+
+
+def test_weights_that_16_bits_cannot_hold_are_refused(trained: Path, shelf: Path):
+    network = load_model(trained).network
+    with torch.no_grad():
+        next(network.parameters()).fill_(1e6)
+    save_network(trained, network, read_card(trained.with_suffix(".json")))
+    with pytest.raises(InputError, match="16 bits"):
+        pack(trained, "toys/voter", shelf)
+    assert not list(shelf.rglob("*.*"))
+    with pytest.raises(InputError, match="no trained network"):
+        pack("nothing.pth", "toys/voter", shelf)
+
+
+def test_what_is_packaged_fits_into_the_wheel_and_says_what_it_scored():
+    files = sorted(FOLDER.rglob("*.safetensors"))
+    assert sum(file.stat().st_size for file in files) <= 12e6
+    for file in files:
+        card = read_card(file.with_suffix(".json"))
+        assert 0 < card.measures["test/video_top1"] <= 1
+        assert card.recipe

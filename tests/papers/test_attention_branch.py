@@ -1,0 +1,209 @@
+"""Paper B's tables, against plain loops."""
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import glocal
+from glocal.cli import main
+from glocal.datasets.puppets import ACTIONS, Puppets
+from glocal.models.card import Card, save_network
+from glocal.models.stabn import Changed, inverted
+from glocal.papers import Cells, Context
+from glocal.papers.attention_branch import CASES, inversions
+from glocal.papers.attention_truth import pointing
+from glocal.papers.trained import Trained
+from glocal.papers.videos import accuracy, source_of
+from glocal.video import ClipForm
+from helpers.networks import seeded
+
+NAME = "st-abn/resnext3d-small"
+FORM = ClipForm(8, size=32, short_side=32, fps=8.0)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of an ST-ABN that takes 8 frames of 32 × 32, with a card that names its data."""
+    torch.manual_seed(0)
+    network = seeded(glocal.load_model(NAME, labels=ACTIONS, clip=FORM).network)
+    path = tmp_path_factory.mktemp("trained") / "best.safetensors"
+    recipe = {"data": {"test": {"source": "puppets", "size": 32, "frames": 8, "kept": True}}}
+    save_network(path, network, Card(NAME, ACTIONS, FORM, recipe=recipe))
+    return path
+
+
+def asked(table: str, model: Path, out: Path, *more: str) -> list[str]:
+    return ["table", table, "--model", str(model), "--out", str(out), "--quiet", *more]
+
+
+def read(path: Path) -> list[list[str]]:
+    with path.open() as file:
+        return list(csv.reader(file))
+
+
+def test_inversions_are_those_of_the_changed_network(trained: Path) -> None:
+    network = glocal.load_model(trained).network
+    clips = torch.randn(2, 3, 8, 32, 32)
+    found = inversions(network, clips)
+    assert list(found) == list(CASES)
+    with torch.no_grad():
+        assert torch.equal(found["neither inverted"], network(clips))
+        for case, which in CASES.items():
+            assert torch.allclose(found[case], Changed(network, inverted(*which))(clips), atol=1e-5)
+
+
+def test_table_2_counts_right_videos_of_each_case(trained: Path, tmp_path: Path) -> None:
+    assert main(asked("paper-b/2", trained, tmp_path, "--clips", "8")) == 0
+    header, *rows = read(tmp_path / "paper-b-2-puppets.csv")
+    assert header == ["method", "top-1", "top-5"]
+    model = glocal.load_model(trained)
+    clips = list(Puppets("test", 8, size=32, frames=8))
+    for row, (case, which) in zip(rows, CASES.items(), strict=True):
+        network = Changed(model.network, inverted(*which))
+        right, among = [], []
+        for clip in clips:
+            mean = torch.tensor(np.ascontiguousarray(clip.frames)).permute(3, 0, 1, 2)[None] / 255
+            with torch.no_grad():
+                best = network(mean).topk(5).indices[0].tolist()
+            right.append(best[0] == clip.label)
+            among.append(clip.label in best)
+        assert row[0] == case
+        assert [float(row[1]), float(row[2])] == pytest.approx([np.mean(right), np.mean(among)], abs=1e-9)
+
+
+def test_table_1_has_a_row_for_one_and_for_two_samples(trained: Path, tmp_path: Path, monkeypatch) -> None:
+    arguments = asked("paper-b/1", trained, tmp_path, "--clips", "6")
+    assert main(arguments) == 0
+    rows = read(tmp_path / "paper-b-1-puppets.csv")
+    assert [row[0] for row in rows[1:]] == [f"{NAME}, 8 frames", f"{NAME}, 8×2 frames"]
+
+    def fail(*arguments: object) -> None:
+        raise AssertionError("what is kept is not computed again")
+
+    monkeypatch.setattr("glocal.papers.videos._correct", fail)
+    assert main(arguments) == 0
+
+
+def test_accuracy_in_pieces_is_that_of_all(trained: Path, tmp_path: Path, monkeypatch) -> None:
+    model = glocal.load_model(trained)
+    cells = Cells(tmp_path / "cells")
+    context = Context("puppets", None, str(trained), None, None, "cpu", 7, {}, tmp_path, cells)
+    source, facts = source_of(context, model, str(trained), "test", frames=16)
+
+    def plain(clips: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"": model.network(clips)}
+
+    whole = accuracy(context, model, source, facts, plain, 2)
+    monkeypatch.setattr("glocal.papers.videos.CHUNK", 3)
+    assert accuracy(context, model, source, facts, plain, 2)[""] == pytest.approx(whole[""])
+
+
+def test_something_something_is_read_from_its_folder(trained: Path, tmp_path: Path, capsys) -> None:
+    """Four clips of version 1, in a copy laid out as it is published."""
+    name, classes = "something-something-v1", ("Opening something", "Closing something")
+    root = tmp_path / "root"
+    rng = np.random.default_rng(0)
+    for clip in range(4):
+        folder = root / f"20bn-{name}" / str(clip)
+        folder.mkdir(parents=True)
+        for frame in range(12):
+            noise = rng.integers(0, 255, (32, 40, 3), np.uint8)
+            cv2.imwrite(str(folder / f"{frame + 1:05d}.jpg"), noise)
+    (root / f"{name}-labels.csv").write_text("\n".join(classes))
+    (root / f"{name}-validation.csv").write_text("\n".join(f"{i};{classes[i % 2]}" for i in range(4)))
+    torch.manual_seed(0)
+    network = seeded(glocal.load_model(NAME, labels=classes, clip=FORM).network)
+    save_network(tmp_path / "two.safetensors", network, Card(NAME, classes, FORM))
+    command = asked("paper-b/1", tmp_path / "two.safetensors", tmp_path, "--data", name, "--root", str(root))
+    assert main(command) == 0
+    header, *rows = read(tmp_path / f"paper-b-1-{name}.csv")
+    assert header == ["method", "top-1", "top-1 paper", "top-5", "top-5 paper"]
+    published = [row for row in rows if row[0].startswith("st-abn/slow-")]
+    assert [(row[1], row[2]) for row in published] == [
+        ("", "0.459"),
+        ("", "0.533"),
+        ("", "0.474"),
+        ("", "0.55"),
+    ]
+    for row in rows[:2]:
+        assert float(row[1]) in (0, 0.25, 0.5, 0.75, 1)
+    assert main(asked("paper-b/2", trained, tmp_path, "--data", name, "--root", str(root))) == 2
+    assert "has no class 'Closing something'" in capsys.readouterr().err
+    assert main(asked("paper-b/2", trained, tmp_path, "--data", name)) == 2
+    assert "give it as --root" in capsys.readouterr().err
+
+
+def test_seeds_are_networks_trained_alike(trained: Path, tmp_path: Path, monkeypatch) -> None:
+    """The mean over one network twice is that network's figure, without spread."""
+    seen = []
+
+    def pretend(context: Context, network: str) -> list[Trained]:
+        seen.append(network)
+        return [Trained(trained, {})] * context.options["seeds"]
+
+    monkeypatch.setattr("glocal.papers.attentive.seeds", pretend)
+    for name, column in (("paper-b/2", "top-1"), ("paper-b/3", "hit_max")):
+        asking = ["table", name, "--out", str(tmp_path), "--clips", "2", "--quiet"]
+        assert main([*asking, "--model", str(trained)]) == 0
+        path = tmp_path / f"{name.replace('/', '-')}-puppets.csv"
+        one = read(path)
+        assert main([*asking, "seeds=2"]) == 0
+        header, *rows = read(path)
+        for row, alone in zip(rows, one[1:], strict=True):
+            assert row[header.index(column)] == alone[one[0].index(column)]
+            assert float(row[header.index(f"± {column}")]) == 0
+    assert seen == ["st-abn/resnext3d-small"] * 2
+
+
+def test_seeds_are_trained_on_puppets_alone(trained: Path, tmp_path: Path, capsys) -> None:
+    command = asked("paper-b/2", trained, tmp_path, "--data", "something-something-v1", "seeds=3")
+    assert main(command) == 2
+    assert "seeds=… trains on puppets" in capsys.readouterr().err
+
+
+def test_networks_without_attention_are_refused(tmp_path: Path, capsys) -> None:
+    for name in ("paper-b/2", "paper-b/3"):
+        assert main(["table", name, "--model", "resnext3d-small", "--out", str(tmp_path)]) == 2
+        assert "give --model st-abn/" in capsys.readouterr().err
+
+
+def test_pointing_measures_a_planted_attention(trained: Path, monkeypatch) -> None:
+    """Attention that lies in the figure's box, in the frames of the act alone, is perfect."""
+    clips = [Puppets("test", 20, size=64, frames=10, distractor="none", occlusion=0.0)[i] for i in (0, 1)]
+    shown = iter([clip for clip in clips for _ in range(2)])
+
+    class Planted:
+        def __init__(self, clip) -> None:
+            start, end = clip.span
+            self.temporal = np.zeros(10)
+            self.temporal[start:end] = 1
+            self.relevance = -self.temporal
+            self.attention = np.zeros((10, 64, 64), np.float32)
+            for frame, (x0, y0, x1, y1) in zip(self.attention, clip.actors[0].boxes, strict=True):
+                frame[y0:y1, x0:x1] = 1
+
+    monkeypatch.setattr("glocal.papers.attention_truth.explain", lambda *a, **k: Planted(next(shown)))
+    found = pointing(glocal.load_model(trained), clips)
+    own, cam = found["M_t and M_s"].compute(), found["3DCAM"].compute()
+    assert (own["AUROC"], own["AUROC in a clip"], own["hit_max"]) == (1, 1, 1)
+    assert own["MaxBoxAcc 0.7"] == pytest.approx(1)
+    assert cam["AUROC"] == 0
+    blank = found["middle of the video, full frame"].compute()
+    areas = [
+        (x1 - x0) * (y1 - y0) / 64**2
+        for clip in clips
+        for x0, y0, x1, y1 in clip.actors[0].boxes[slice(*clip.span)].tolist()
+        if x1 > x0
+    ]
+    assert blank["hit_max"] == pytest.approx(np.mean(areas)), "chance"
+
+
+def test_table_3_runs(trained: Path, tmp_path: Path) -> None:
+    assert main(asked("paper-b/3", trained, tmp_path, "--clips", "2")) == 0
+    header, own, cam, trivial = read(tmp_path / "paper-b-3-puppets.csv")
+    assert header[1:4] == ["AUROC", "AUROC in a clip", "hit_max"]
+    assert 0 <= float(own[1]) <= 1

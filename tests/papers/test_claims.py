@@ -1,0 +1,236 @@
+"""The claims' experiments on networks and explanations that are planted."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import glocal
+from glocal.benchmark import contenders
+from glocal.errors import InputError, UsageError
+from glocal.evaluation.faithfulness import Blocks, block_drops
+from glocal.papers import Cells, Context
+from glocal.papers.claims import order
+from glocal.papers.claims.discriminative import discriminate, strongest, within
+from glocal.papers.claims.early_late import both_ways, change, early_late
+from glocal.papers.claims.scenes import Scene, by_method, logits, table
+from glocal.papers.claims.sensitivity import miss
+from helpers.planted import Colours, squares, to_clip
+
+NETWORK = Colours().eval()
+LAYERS = {"seen": "relu"}
+
+
+def two(red: tuple[int, int] = (2, 2), blue: tuple[int, int] = (14, 15)) -> Scene:
+    """A red and a blue square; the network's classes 0 and 1 are how much red and blue there is."""
+    frames, masks = squares((0, *red), (2, *blue))
+    return Scene("two", to_clip(frames), frames, tuple(masks), (0, 1))
+
+
+def fixed(attention):
+    """An explanation that is the same for every class."""
+    return lambda network, clips, classes: torch.as_tensor(attention)[None]
+
+
+@pytest.mark.parametrize("method", ["gradcam", "layercam"])
+def test_a_method_that_asks_the_network_points_at_the_right_square(method):
+    explain = contenders([method], LAYERS)[method]
+    against = contenders([method], LAYERS, counterfactual=True)[method]
+    found = discriminate(NETWORK, two(), explain, against)
+    assert (found["right"], found["on a figure"], found["more"]) == (1, 1, 1)
+    assert found["alike"] < 0.2
+    assert found["2nd in 1st"] == 0, "red and blue lie apart"
+
+
+def test_3dcam_sees_both_squares_in_a_network_of_one_layer():
+    """Its gradient, summed over channels, is the same everywhere, so the activation of all classes is shown."""
+    explain = contenders(["3dcam"], LAYERS)["3dcam"]
+    found = discriminate(NETWORK, two(), explain, explain)
+    assert found["alike"] == pytest.approx(1)
+    assert found["more"] == 0.5
+
+
+def test_one_map_for_all_classes_is_right_half_of_the_time():
+    scene = two()
+    for attention in (scene.masks[0], scene.masks[1], scene.masks[0] | scene.masks[1]):
+        found = discriminate(NETWORK, scene, *[fixed(attention.astype(np.float32))] * 2)
+        assert (found["right"], found["more"], found["alike"]) == (0.5, 0.5, pytest.approx(1))
+        assert found["on a figure"] == 1
+        assert found["2nd in 1st"] == found["3rd in 1st"] == 1
+
+
+def test_maxima_on_nobody_or_on_both_count_for_nobody():
+    scene = two()
+    nobody = np.zeros(scene.masks[0].shape, np.float32)
+    nobody[:, 23, 0] = 1
+    found = discriminate(NETWORK, scene, fixed(nobody), fixed(nobody))
+    assert math.isnan(found["right"])
+    assert found["on a figure"] == 0
+    both = Scene("both", scene.clip, scene.frames, (scene.masks[0], scene.masks[0]), (0, 1))
+    assert math.isnan(discriminate(NETWORK, both, *[fixed(scene.masks[0].astype(np.float32))] * 2)["right"])
+
+
+def test_the_wrong_square_is_wrong():
+    scene = two()
+    swapped = torch.stack([torch.from_numpy(scene.masks[i].astype(np.float32)) for i in (1, 0, 0)])
+    found = discriminate(NETWORK, scene, *[lambda n, c, k: swapped[k]] * 2)
+    assert (found["right"], found["more"]) == (0, 0)
+
+
+def test_a_method_without_a_counterfactual_has_none():
+    def refuses(network, clips, classes):
+        raise UsageError("no counterfactual.")
+
+    scene = two()
+    found = discriminate(NETWORK, scene, fixed(scene.masks[0].astype(np.float32)), refuses)
+    assert math.isnan(found["against in 1st"])
+
+
+def test_the_strongest_tenth_by_hand():
+    attention = np.arange(100, dtype=np.float32).reshape(1, 10, 10)
+    assert strongest(attention).sum() == 10
+    assert strongest(attention)[0, 9].all()
+    assert strongest(np.zeros((1, 10, 10), np.float32)).sum() == 0
+    assert within(strongest(attention), attention > 94) == 0.5
+
+
+def test_evidence_that_gets_no_attention_is_missed():
+    """Two red squares matter alike; attention on one of them misses the blocks that cover only the other."""
+    frames, (one, other) = squares((0, 2, 2), (0, 14, 15))
+    clip, classes = to_clip(frames), torch.tensor([0])
+    masks = torch.from_numpy(np.stack([one, other, ~(one | other)]))
+    blocks = Blocks(masks, torch.tensor([[0.3, 0.3, 0.001]]))
+    half = miss(NETWORK, clip, classes, fixed(one.astype(np.float32)), blocks, 0.9)
+    whole = miss(NETWORK, clip, classes, fixed((one | other).astype(np.float32)), blocks, 0.9)
+    none = miss(NETWORK, clip, classes, fixed((~(one | other)).astype(np.float32)), blocks, 0.9)
+    assert (half["missed"], whole["missed"], none["missed"]) == (0.5, 0, 1)
+    assert half["blind"] == pytest.approx(1 - one.mean())
+    assert whole["infidelity"] < half["infidelity"]
+    nothing = Blocks(masks, torch.tensor([[0.01, 0.0, -0.5]]))
+    assert math.isnan(miss(NETWORK, clip, classes, fixed(one.astype(np.float32)), nothing, 0.9)["missed"])
+
+
+def test_decisive_blocks_of_the_planted_network_are_those_that_cover_the_square():
+    frames, (red,) = squares((0, 2, 2))
+    clip, classes = to_clip(frames), torch.tensor([0])
+    blocks = block_drops(NETWORK, clip, classes, baseline="mean", blocks=60, sides=(1 / 2, 1 / 2))
+    whole = float(logits(NETWORK, clip).softmax(0)[0])
+    decisive = blocks.masks[blocks.drops[0] >= 0.1 * whole].numpy()
+    assert len(decisive)
+    assert all((mask & red).any() for mask in decisive)
+
+
+def test_early_appearance_and_late_motion_are_measured():
+    """Attention on the standing figure first, on what moves later: the claim as it is meant."""
+    figure = np.zeros((9, 12, 12), bool)
+    figure[:, 2:8, 2:6] = True
+    moving = np.zeros((9, 12, 12), np.float32)
+    moving[:, 4, 5] = 3
+    early = figure.astype(np.float32)
+    attention = np.where(np.arange(9)[:, None, None] < 4, early, moving)
+    found = early_late(attention, figure, moving)
+    assert found["figure early"] == pytest.approx(144 / 24)
+    assert found["motion early"] == pytest.approx(144 / 24)
+    assert found["figure late"] == pytest.approx(144 / 24)
+    assert found["motion late"] == pytest.approx(144)
+    assert (found["spread early"], found["spread late"]) == (pytest.approx(24 / 144), pytest.approx(1 / 144))
+    assert found["to motion"] == pytest.approx(math.log2(24))
+    even = early_late(np.ones((9, 12, 12), np.float32), figure, moving)
+    assert (even["to motion"], even["spread late"]) == (pytest.approx(0), pytest.approx(1))
+
+
+def test_what_a_clip_shows_early_or_late_cancels_out():
+    """The square grows in the middle of the clip: an effect of the content, not of the time in the clip."""
+    frames = np.full((9, 24, 24, 3), 60, np.uint8)
+    masks = np.zeros((9, 24, 24), bool)
+    for t in range(9):
+        masks[t, 4:10, 4 : 10 if t < 4 else 20] = True
+    frames[masks] = (255, 0, 0)
+    scene = Scene("late", to_clip(frames), frames, (masks,), (0,))
+
+    def looks_at_red(network, clips, classes):
+        return (clips[:, 0] - clips[:, 1]).clamp(min=0)
+
+    forwards = early_late(looks_at_red(None, scene.clip, None)[0].numpy(), masks, change(frames))
+    assert forwards["spread late"] > 2 * forwards["spread early"]
+    assert forwards["figure late"] < forwards["figure early"] / 2
+    both = both_ways(NETWORK, scene, looks_at_red)
+    for part in ("spread", "figure"):
+        assert both[f"{part} early"] == pytest.approx(both[f"{part} late"])
+        assert both[f"{part} early"] == pytest.approx(
+            (forwards[f"{part} early"] + forwards[f"{part} late"]) / 2
+        )
+
+
+def test_change_is_that_of_the_neighbouring_frames():
+    frames = np.zeros((4, 2, 2, 3), np.uint8)
+    frames[2, 0, 1] = (10, 20, 30)
+    assert change(frames)[:, 0, 1].tolist() == [0, 30, 60, 60]
+
+
+def context(folder: Path, **options) -> Context:
+    return Context("puppets", None, "m", None, None, "cpu", 2, options, folder, Cells(folder / "cells"))
+
+
+def test_methods_that_do_not_fit_are_noted_and_the_rest_is_kept(tmp_path):
+    calls = []
+
+    def figures(scene, name):
+        calls.append(name)
+        if name == "odd":
+            raise UsageError("it has no tokens.")
+        return {"x": float(len(scene.name))}
+
+    clips = [Scene(name, torch.zeros(1), np.zeros(1, np.uint8), (), ()) for name in ("a", "bb")]
+    values, notes = by_method(context(tmp_path), {"k": 1}, clips, ["odd", "good"], figures, ["control"])
+    assert values == {"good": [{"x": 1.0}, {"x": 2.0}], "control": [{"x": 1.0}, {"x": 2.0}]}
+    assert notes == ["odd is left out: it has no tokens."]
+    assert calls == ["odd", "good", "control", "good", "control"]
+    by_method(context(tmp_path), {"k": 1}, clips, ["good"], figures)
+    assert len(calls) == 5, "kept"
+    with pytest.raises(InputError, match="none of the methods fits the network: it has no tokens"):
+        by_method(context(tmp_path), {}, clips, ["odd"], figures, ["control"])
+
+
+def test_rows_are_means_with_their_intervals_below():
+    values = {"m": [{"a": 0.0, "b": math.nan}, {"a": 1.0, "b": math.nan}]}
+    rows = table(values, {"a": "first", "b": "second"}, "a", {"chance": {"a": 0.5}})
+    assert rows.rows[0].values == {"a": 0.5}
+    assert rows.margin(rows.rows[0]) == 0
+    assert rows.notes == ["a: first.", "b: second.", "m, 2 clips, 95 % intervals: a 0.000 to 1.000."]
+
+
+class Brighter(nn.Module):
+    """Scores of two classes: how much brighter the end is than the beginning, and the opposite, or neither."""
+
+    def __init__(self, sees_order):
+        super().__init__()
+        self.sees_order = sees_order
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        means = x.mean((1, 3, 4))
+        change = means[:, -4:].mean(1) - means[:, :4].mean(1)
+        rise = change if self.sees_order else means.sum(1)
+        return torch.stack([rise, -rise], 1) * self.weight
+
+
+@pytest.mark.parametrize(("sees_order", "expected"), [(True, 1.0), (False, 0.5)])
+def test_a_network_that_ignores_the_order_stays_at_chance(sees_order, expected, monkeypatch):
+    rise = torch.linspace(0, 1, 8).view(1, 1, 8, 1, 1).expand(1, 3, 8, 4, 4)
+    monkeypatch.setattr(order, "_clips", lambda *_: [(rise, 0), (rise.flip(2), 1)] * 3)
+    model = glocal.Model("m", Brighter(sees_order).eval(), {}, ("up", "down"), glocal.ClipForm(8))
+    found = order._pair(model, ("up", "down"), 6)
+    assert np.mean([clip["right"] for clip in found]) == expected
+    assert np.mean([clip["backwards"] for clip in found]) == expected
+
+
+def test_clips_of_a_pair_are_the_test_splits_own():
+    form = glocal.ClipForm(frames=6, short_side=32, size=32, fps=8)
+    model = glocal.Model("m", Brighter(True).eval(), {}, ("pick up", "put down"), form)
+    clips = list(order._clips(model, ("pick up", "put down"), 4))
+    assert [answer for _, answer in clips] == [0, 1, 0, 1]
+    assert all(clip.shape == (1, 3, 6, 32, 32) for clip, _ in clips)

@@ -1,0 +1,136 @@
+"""Tables of networks that are trained for them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glocal.errors import UsageError
+from glocal.papers import Cells, Context, alike, localization, surveillance, tables, trained
+from glocal.papers.trained import mean_and_spread
+from glocal.training import Recipe
+from glocal.utils.structure import construct
+
+
+def context(tmp_path: Path, name: str, **changes) -> Context:
+    table = tables()[name]
+    data = next(iter(table.data))
+    facts = {
+        "data": data,
+        "root": None,
+        "model": table.data[data],
+        "weights": None,
+        "labels": None,
+        "device": "cpu",
+        "clips": None,
+        "options": {**table.options, **changes.pop("options", {})},
+        "out": tmp_path,
+        "cells": Cells(tmp_path / "cells"),
+    }
+    return Context(**{**facts, **changes})
+
+
+@pytest.fixture
+def measured(monkeypatch, tmp_path):
+    """Training that takes no time: the accuracy follows from the recipe, and each recipe is noted."""
+    made: list[Recipe] = []
+
+    def pretend(context, recipe):
+        made.append(construct(Recipe, recipe, "recipe"))
+        top = 0.5 + 0.1 * len(made[-1].model.name) / 100 + 0.01 * made[-1].run.seed
+        return trained.Trained(tmp_path / "best.safetensors", {"test/clip_top1": top, "test/video_top1": top})
+
+    for module in (alike, surveillance):
+        monkeypatch.setattr(module, "trained", pretend)
+    return made
+
+
+def test_spread_is_the_standard_deviation_of_single_values():
+    found = mean_and_spread([{"a": 0.1}, {"a": 0.2}, {"a": 0.6}], {"top": "a"})
+    assert found == pytest.approx({"top": 0.3, "± top": 0.0700**0.5}, abs=1e-9)
+    assert mean_and_spread([{"a": 0.1}], {"top": "a"}) == {"top": 0.1}
+
+
+@pytest.mark.parametrize(("name", "rows"), [("paper-a/9", 2), ("paper-a/10", 5), ("networks", 3)])
+@pytest.mark.parametrize("scratch", [False, True])
+def test_every_row_is_trained_with_every_seed_from_the_same_start(name, rows, scratch, tmp_path, measured):
+    made = tables()[name].run(context(tmp_path, name, options={"seeds": 2, "scratch": scratch}))
+    assert len(made.rows) == rows
+    assert len(measured) == 2 * rows
+    assert {recipe.model.weights for recipe in measured} == {None if scratch else "puppets/resnext3d-80k"}
+    assert [recipe.run.seed for recipe in measured] == [0, 1] * rows
+    networks = [recipe.model.name for recipe in measured]
+    assert networks[0] == "resnext3d-small"
+    assert len(set(networks)) == rows
+
+
+def test_gates_of_the_small_network_stand_for_those_of_i3d(tmp_path, measured):
+    tables()["paper-a/10"].run(context(tmp_path, "paper-a/10", options={"seeds": 1}))
+    assert [recipe.model.name.partition(":")[2] for recipe in measured] == [
+        "", "layer4", "layer3", "layer2+layer3+layer4", "layer3+layer4",
+    ]  # fmt: skip
+
+
+def test_real_clips_are_trained_without_the_fold_that_they_are_tested_on(tmp_path, measured):
+    made = tables()["surveillance-fight"].run(context(tmp_path, "surveillance-fight", root=tmp_path))
+    assert len(made.rows) == 8
+    assert len(measured) == 40
+    for recipe in measured:
+        assert recipe.data.train["fold"] == recipe.data.test["fold"]
+        assert (recipe.data.train["split"], recipe.data.test["split"]) == ("train", "test")
+
+
+def test_clips_with_boxes_are_explained_by_the_network_that_has_not_seen_their_fold(tmp_path, monkeypatch):
+    looked = []
+
+    def pretend_training(context, recipe):
+        made = construct(Recipe, recipe, "recipe")
+        held_out = made.data.test["fold"]
+        assert made.data.train["split"] == "train"
+        return trained.Trained(tmp_path / f"without {held_out}", {})
+
+    def pretend_look(context, measure):
+        looked.append((Path(context.model).name, context.options["fold"]))
+        counts = [measure.count(np.ones((1, 4, 4), np.float32), [(0, np.array([[0.0, 0, 4, 2]]))], True)]
+        seen = localization.Seen(0.5, {"full frame": counts}, {})
+        return localization.Look(["layer1"], [], [seen], ["a network"])
+
+    monkeypatch.setattr(surveillance, "trained", pretend_training)
+    monkeypatch.setattr(surveillance, "look", pretend_look)
+    where = context(tmp_path, "surveillance-fight/boxes", root=tmp_path)
+    (row,) = tables()["surveillance-fight/boxes"].run(where).rows
+    assert looked == [(f"without {fold}", fold) for fold in range(5)]
+    assert row.values["0.5"] == 1
+    assert row.values["0.7"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("paper-a/9", "hmdb51"), ("surveillance-fight", "surveillance-fight")]
+)
+def test_real_data_needs_its_folder(name, data, tmp_path, measured):
+    with pytest.raises(UsageError, match="--root"):
+        tables()[name].run(context(tmp_path, name, data=data))
+
+
+def test_a_trained_network_is_not_trained_again(tmp_path, monkeypatch):
+    from glocal.models import MODELS
+    from glocal.models.card import Card
+
+    runs = []
+
+    def pretend(recipe, out, *, resume, progress):
+        runs.append(resume)
+        out.mkdir(parents=True)
+        Card(
+            recipe.model.name, ("a",), MODELS["resnext3d-small"].clip, measures={"test/clip_top1": 0.25}
+        ).write(out / "best.json")
+        return out / "best.safetensors"
+
+    monkeypatch.setattr(trained, "train", pretend)
+    where = context(tmp_path, "paper-a/9")
+    recipe = alike.recipe(where, "resnext3d-small", 0)
+    for _ in range(2):
+        found = trained.trained(where, recipe)
+        assert found.measures == {"test/clip_top1": 0.25}
+        assert found.checkpoint.parent.parent == where.out / "runs"
+    assert runs == [True]

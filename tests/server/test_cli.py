@@ -1,0 +1,71 @@
+"""`glocal serve` as a program: what it says, and that it leaves nothing behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import psutil
+
+from glocal.cli import main
+from helpers.serving import ask, folders, follow
+
+
+def test_it_serves_until_it_is_stopped_and_leaves_only_results(tmp_path):
+    out = tmp_path / "results"
+    command = [
+        sys.executable,
+        "-m",
+        "glocal",
+        "serve",
+        "--port",
+        "0",
+        "--out",
+        out,
+        "--model",
+        "resnext3d-small",
+    ]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        url = re.match(r"(http://127\.0\.0\.1:\d+/) explains clips", server.stdout.readline())[1]
+        with httpx.Client(base_url=url, timeout=60) as client:
+            while len(client.get("/api/samples").json()) < 1:
+                time.sleep(0.1)
+            name = client.get("/api/samples").json()[0]
+            assert client.get(f"/samples/{name}.mp4").content[4:8] == b"ftyp"
+            job = ask(client, sample=name, method="rise").json()
+            follow(client, job, until=("running",))
+        children = psutil.Process(server.pid).children(recursive=True)
+        assert len(children) >= 3
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(60) == 128 + signal.SIGTERM
+    finally:
+        server.kill()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+    assert folders(out) == []
+    err = server.stderr.read()
+    assert "random weights" in err
+    assert "Traceback" not in err
+
+
+def test_what_cannot_be_served_is_said_before_the_door_opens(capsys, tmp_path, monkeypatch):
+    def fails(*arguments):
+        code = main(["serve", "--port", "0", "--out", str(tmp_path), *arguments])
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[-1].startswith("glocal: ")
+        return code, lines[-1]
+
+    code, line = fails("--model", "resnext3d-smal")
+    assert code == 1
+    assert "no model 'resnext3d-smal'" in line
+    assert fails("--host", "192.0.2.1")[1].startswith("glocal: 192.0.2.1:0 cannot be listened at")
+    assert fails("--model", "a/x.safetensors", "--model", "b/x.safetensors")[0] == 2
+    monkeypatch.setattr("glocal.cli.serve.find_spec", lambda name: None)
+    code, line = fails()
+    assert code == 1
+    assert "pip install 'glocal[serve]'" in line
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,224 @@
+"""The queue: whatever happens in a job's process is a sentence, and the next job runs."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from glocal.errors import InputError
+from glocal.server.job import Offer, Task
+from glocal.server.limits import Limits, Rate
+from glocal.server.queue import BusyError, Jobs
+from glocal.server.upload import NEEDED, is_media
+from glocal.server.worker import checked
+from helpers.serving import write_clip
+from helpers.video_files import encode, numbered
+
+TASK = Task("clip.mp4", Offer("none"), "cpu", "top1", "3dcam", ("a", "b"), "sum", False)
+LIMITS = Limits(waiting=2, wall=30.0, memory=2**30)
+
+
+def run(folder, work, limits=LIMITS):
+    """The job after `work`."""
+    jobs = Jobs(folder, limits, 1, f"helpers.misbehaving:{work}")
+    try:
+        job = jobs.add(TASK, io.BytesIO(b"clip"))
+        wait(lambda: job.ended)
+        return job
+    finally:
+        jobs.close()
+
+
+def wait(happened, seconds=120):
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("work", "word", "limits"),
+    [
+        ("crash", "crashed", LIMITS),
+        ("leave", "crashed", LIMITS),
+        ("babble", "crashed", LIMITS),
+        ("hang", "longer than the 0.5 seconds", replace(LIMITS, wall=0.5)),
+        ("compute", "more computing time", replace(LIMITS, cpu=1)),
+        ("write", "larger than a job may write", LIMITS),
+        ("hog", "more than the 1 GB of memory", LIMITS),
+        ("fall", "unexpected FileNotFoundError", LIMITS),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence_and_leaves_nothing(tmp_path, work, word, limits):
+    job = run(tmp_path, work, limits)
+    assert job.state == "failed"
+    sentence = job.result["error"]
+    assert word in sentence
+    assert sentence.count(". ") == 0
+    assert sentence.endswith(".")
+    assert "/" not in sentence
+    assert not job.folder.exists()
+
+
+def test_a_process_cannot_send_objects_that_run_code(tmp_path):
+    job = run(tmp_path, "pickled")
+    assert job.state == "failed"
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_results_stay_and_the_unfinished_goes(tmp_path):
+    done = run(tmp_path, "fine")
+    assert sorted(os.listdir(done.folder)) == ["job.json", "report.json"]
+    unfinished = tmp_path / ("u" * 32)
+    unfinished.mkdir()
+    record = json.loads((done.folder / "job.json").read_text())
+    (unfinished / "job.json").write_text(json.dumps(record | {"state": "running"}))
+    (tmp_path / "holiday").mkdir()
+    jobs = Jobs(tmp_path, LIMITS, 1, "helpers.misbehaving:fine")
+    found = jobs.get(done.id)
+    assert (found.state, found.task, found.result) == ("done", TASK, {"files": ["report.json"]})
+    assert not unfinished.exists()
+    assert (tmp_path / "holiday").exists()
+    with pytest.raises(InputError, match="another server"):
+        Jobs(tmp_path, LIMITS, 1, "helpers.misbehaving:fine")
+    assert jobs.remove(done.id)
+    assert not jobs.remove(done.id)
+    assert not done.folder.exists()
+    jobs.close()
+
+
+def test_cancelling_ends_the_process_and_the_next_job_runs(tmp_path):
+    jobs = Jobs(tmp_path, LIMITS, 1, "helpers.misbehaving:hang")
+    first, second = (jobs.add(TASK, io.BytesIO(b"clip")) for _ in range(2))
+    wait((first.folder / "pid").exists)
+    wait((first.folder / "pid").read_text)
+    process = int((first.folder / "pid").read_text())
+    assert (first.state, second.state) == ("running", "queued")
+    jobs.remove(first.id)
+    wait((second.folder / "pid").exists)
+    wait(lambda: not psutil.pid_exists(process))
+    assert not first.folder.exists()
+    jobs.close()
+    assert not second.folder.exists()
+    assert os.listdir(tmp_path) == [".lock"]
+
+
+def test_failed_jobs_are_forgotten_in_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("glocal.server.queue.REMEMBERED", 2)
+    jobs = Jobs(tmp_path, replace(LIMITS, waiting=9), 1, "helpers.misbehaving:leave")
+    failed = []
+    for _ in range(4):
+        failed.append(jobs.add(TASK, io.BytesIO(b"clip")))
+        wait(lambda: failed[-1].ended)
+    assert [jobs.get(job.id) is None for job in failed] == [True, False, False, False]
+    failed[-1].ended -= 3601
+    jobs.add(TASK, io.BytesIO(b"clip"))
+    assert [jobs.get(job.id) is None for job in failed] == [True, True, False, True]
+    jobs.close()
+
+
+def test_no_more_wait_than_may(tmp_path):
+    jobs = Jobs(tmp_path, LIMITS, 1, "helpers.misbehaving:hang")
+    running = jobs.add(TASK, io.BytesIO(b"clip"))
+    wait(lambda: running.state == "running")
+    jobs.add(TASK, io.BytesIO(b"clip"))
+    with jobs.place(), pytest.raises(BusyError), jobs.place():
+        pass
+    with jobs.place():
+        pass
+    jobs.close()
+
+
+def test_a_process_ends_with_the_server(tmp_path):
+    script = f"""
+if __name__ == "__main__":
+    import time
+    from glocal.server.child_process import Child
+    child = Child("helpers.misbehaving:hang_on", {str(tmp_path)!r}, None, None)
+    time.sleep(600)
+"""
+    (tmp_path / "server.py").write_text(script)
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    server = subprocess.Popen(
+        [sys.executable, tmp_path / "server.py"], env={**os.environ, "PYTHONPATH": paths}
+    )
+    wait(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    process = int((tmp_path / "pid").read_text())
+    server.kill()
+    server.wait()
+    wait(lambda: not psutil.pid_exists(process))
+
+
+def test_an_address_may_ask_so_often_a_minute():
+    now = [0.0]
+    rate = Rate(2, lambda: now[0])
+    assert [rate.wait("10.0.0.1") for _ in range(3)] == [0, 0, 60]
+    assert rate.wait("10.0.0.2") == 0
+    now[0] = 59.0
+    assert rate.wait("10.0.0.1") == 1
+    now[0] = 60.5
+    assert rate.wait("10.0.0.1") == 0
+    assert [rate.wait(f"2001:db8::{i}") for i in (1, 2, 3)] == [0, 0, 60]
+    assert rate.wait("2001:db8:0:1::1") == 0
+    now[0] = 500.0
+    rate.wait("10.0.0.9")
+    assert len(rate._calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        *((suffix, "mpeg4") for suffix in (".mp4", ".mov", ".mkv", ".avi")),
+        *((suffix, "mpeg1video") for suffix in (".ts", ".mpg", ".m1v")),
+        *((".webm", "libvpx"), (".flv", "flv"), (".y4m", "rawvideo")),
+    ],
+)
+def test_videos_are_known_by_their_first_bytes(tmp_path, suffix, codec):
+    path = encode(tmp_path / f"x{suffix}", [numbered(i) for i in range(4)], codec)
+    assert is_media(path.read_bytes()[:NEEDED])
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "gif", "bmp", "webp", "tiff"])
+def test_images_are_known_by_their_first_bytes(form):
+    buffer = io.BytesIO()
+    Image.fromarray(numbered(1)).save(buffer, form)
+    assert is_media(buffer.getvalue()[:NEEDED])
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"G",
+        b"GET / HTTP/1.1",
+        b"<!doctype html>",
+        b"#EXTM3U\n",
+        b"PK\x03\x04",
+        b"\x7fELF",
+        b"RIFF1234WAVE",
+    ],
+)
+def test_what_is_neither_is_not(head):
+    assert not is_media(head + b" " * 150 if head else head)
+
+
+def test_a_clip_is_measured_rather_than_believed(tmp_path):
+    limits = Limits(seconds=2, frames=30, pixels=2000)
+    assert checked(write_clip(tmp_path / "fits.mp4"), limits).frames == 16
+    for name, form, word in (
+        ("wide.mp4", {"width": 80}, "80×32 pixels"),
+        ("long.mp4", {"frames": 25}, "longer than the 2 seconds"),
+    ):
+        with pytest.raises(InputError, match=word):
+            checked(write_clip(tmp_path / name, **form), limits)
+    fast = encode(tmp_path / "fast.mp4", [numbered(i, 32, 40) for i in range(40)], rate=100)
+    with pytest.raises(InputError, match="more than the 30 frames"):
+        checked(fast, limits)

@@ -1,0 +1,185 @@
+"""Windows cover every video once and evenly, whatever its length, rate and size."""
+
+import importlib
+import itertools
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glocal.errors import InputError, UsageError
+from glocal.video import ClipForm, Geometry, read_video, windows
+from glocal.video.flow import flow
+from helpers.video_files import encode, number, numbered
+
+FORM = ClipForm(frames=4, short_side=16, size=16)
+
+
+def film(count: int, height: int = 16, width: int = 24) -> np.ndarray:
+    return np.stack([numbered(i, height, width) for i in range(count)])
+
+
+def shown_numbers(clip: torch.Tensor) -> list[int]:
+    return [number(frame) for frame in (clip[0] * 255).permute(1, 2, 3, 0).numpy()]
+
+
+@given(
+    count=st.integers(1, 40),
+    frames=st.integers(1, 9),
+    stride=st.integers(1, 4),
+    overlap=st.floats(0, 0.99),
+)
+@settings(deadline=None, max_examples=80)
+def test_windows_lie_on_one_grid_and_leave_nothing_out(
+    count: int, frames: int, stride: int, overlap: float
+) -> None:
+    form = replace(FORM, frames=frames, stride=stride)
+    found = list(windows(read_video(film(count)), form, overlap=overlap))
+    grid = list(range(0, count, stride))
+    step = max(1, round(frames * (1 - overlap)))
+    starts = [window.points[0] for window in found]
+    assert [window.index for window in found] == list(range(len(found)))
+    for window in found:
+        assert len(window.points) == len(window.frames) == frames
+        assert window.frames.tolist() == [grid[point] for point in window.points]
+        assert shown_numbers(window.clip) == window.frames.tolist()
+    if len(grid) < frames:
+        (window,) = found
+        assert window.points.tolist() == list(range(len(grid))) + [len(grid) - 1] * (frames - len(grid))
+        assert window.repeated == frames - len(grid)
+    else:
+        assert all(window.repeated == 0 for window in found)
+        assert all((np.diff(window.points) == 1).all() for window in found)
+        assert found[-1].points[-1] == len(grid) - 1
+        assert starts[:-1] == [i * step for i in range(len(found) - 1)]
+        assert 0 <= starts[-1] <= (len(found) - 1) * step
+
+
+def test_clips_are_scaled_normalised_and_channels_first() -> None:
+    form = replace(FORM, range=(-1.0, 1.0), mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
+    array = np.random.default_rng(0).integers(0, 256, (4, 16, 20, 3), np.uint8)
+    (window,) = windows(read_video(array), form)
+    expected = (array / 255 * 2 - 1 - np.array(form.mean)) / np.array(form.std)
+    assert window.clip.shape == (1, 3, 4, 16, 20)
+    assert window.clip.dtype == torch.float32
+    assert window.clip.is_contiguous()
+    np.testing.assert_allclose(window.clip[0].permute(1, 2, 3, 0).numpy(), expected, atol=1e-5)
+
+
+def test_frames_are_resized_and_cropped_by_the_geometry() -> None:
+    video = read_video(film(4, 48, 96))
+    assert next(windows(video, FORM)).clip.shape == (1, 3, 4, 16, 32)
+    assert next(windows(video, FORM, crop="center")).clip.shape == (1, 3, 4, 16, 16)
+    geometry = Geometry.fit((48, 96), replace(FORM, short_side=32))
+    assert next(windows(video, FORM, geometry)).clip.shape == (1, 3, 4, 32, 64)
+
+
+def test_a_network_for_images_gets_images() -> None:
+    form = replace(FORM, frames=1, image=True)
+    found = list(windows(read_video(film(3)), form))
+    assert [window.clip.shape for window in found] == [(1, 3, 16, 24)] * 3
+    assert [window.frames.tolist() for window in found] == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize("rate", [50, 30, 10, 25, Fraction(30000, 1001)])
+def test_resampling_takes_the_frame_nearest_in_time(tmp_path: Path, rate: Fraction) -> None:
+    count, fps = 30, 25
+    video = read_video(encode(tmp_path / "a.mp4", map(numbered, range(count)), rate=rate))
+    form = replace(FORM, fps=fps, frames=1)
+    frames = [int(window.frames[0]) for window in windows(video, form)]
+    seconds = np.arange(round(count / rate * fps - 0.51) + 1) / fps
+    assert len(frames) == len(seconds)
+    distance = np.abs(video.times[None] - seconds[:, None])
+    chosen = distance[np.arange(len(seconds)), frames]
+    np.testing.assert_allclose(chosen, distance.min(1), atol=1e-6)
+
+
+def test_resampling_honours_a_variable_frame_rate(tmp_path: Path) -> None:
+    stamps = np.cumsum(np.random.default_rng(0).integers(10, 300, 30))
+    path = encode(
+        tmp_path / "a.mkv", map(numbered, range(30)), stamps=stamps.tolist(), time_base=Fraction(1, 1000)
+    )
+    video = read_video(path)
+    found = list(windows(video, replace(FORM, fps=8, frames=1, stride=2)))
+    for window in found:
+        distance = np.abs(video.times - 2 * int(window.points[0]) / 8)
+        assert distance[window.frames[0]] <= distance.min() + 1e-6
+        assert shown_numbers(window.clip) == window.frames.tolist()
+    assert video.times[-1] - found[-1].points[0] / 4 < 1 / 4
+
+
+def test_a_window_is_ready_before_the_rest_is_decoded() -> None:
+    video = read_video(film(40))
+    decoded = []
+    pictures = video.pictures()
+    video.pictures = lambda: (decoded.append(0) or picture for picture in pictures)
+    for expected, window in zip((4, 6, 8), windows(video, FORM), strict=False):
+        assert len(decoded) == expected
+        assert window.frames[-1] == expected - 1
+
+
+def test_frames_between_sampled_ones_are_not_converted() -> None:
+    video = read_video(film(40))
+    converted = []
+    load = video._load
+    video._load = lambda picture: converted.append(0) or load(picture)
+    list(windows(video, replace(FORM, stride=5)))
+    assert len(converted) == 8
+
+
+def moving(count: int, speed: float) -> np.ndarray:
+    """A texture that moves to the right by `speed` pixels a frame."""
+    random = np.random.default_rng(0)
+    texture = np.kron(random.integers(40, 216, (8, 24, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    return np.stack([np.roll(texture, round(i * speed), 1)[:, :96] for i in range(count)])
+
+
+def test_flow_is_the_motion_in_pixels() -> None:
+    frames = moving(2, 2)
+    found = flow(frames[0], frames[1])
+    assert found.shape == (64, 96, 2)
+    assert found.dtype == np.float32
+    assert abs(np.median(found[8:-8, 16:-16, 0]) - 2) < 0.2
+    assert abs(np.median(found[8:-8, 16:-16, 1])) < 0.2
+
+
+def test_flow_networks_get_flow_divided_by_twenty() -> None:
+    form = replace(FORM, short_side=64, modality="flow", mean=(9.0, 9.0, 9.0))
+    found = list(windows(read_video(moving(5, 2)), form, overlap=0.75))
+    assert [window.clip.shape for window in found] == [(1, 2, 4, 64, 96)] * 2
+    assert abs(float(found[0].clip[0, 0].median()) - 2 / 20) < 0.01
+    assert torch.equal(found[0].clip[:, :, 1:], found[1].clip[:, :, :-1])
+    # the last frame has no next one
+    assert torch.equal(found[1].clip[:, :, -1], found[1].clip[:, :, -2])
+
+
+def test_two_streams_get_both_and_each_flow_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = itertools.count()
+    module = importlib.import_module("glocal.video.windows")
+    fast = np.full((16, 24, 2), 99, np.float32)
+    monkeypatch.setattr(module, "flow", lambda *_: (next(calls), fast)[1])
+    found = list(windows(read_video(film(9)), replace(FORM, modality="rgb+flow"), overlap=0.75))
+    assert len(found) == 6
+    assert next(calls) <= 9
+    rgb, motion = found[-1].clip
+    assert shown_numbers(rgb) == [5, 6, 7, 8]
+    assert motion.shape == (1, 2, 4, 16, 24)
+    assert motion.max() == 1
+
+
+def test_a_single_frame_has_no_motion() -> None:
+    (window,) = windows(read_video(film(1)), replace(FORM, modality="flow"))
+    assert window.repeated == 3
+    assert not window.clip.any()
+
+
+def test_what_cannot_be_windowed_is_refused_at_once() -> None:
+    with pytest.raises(UsageError, match="overlap"):
+        windows(read_video(film(1)), FORM, overlap=1)
+    with pytest.raises(InputError, match="crop='center'"):
+        windows(read_video(film(1, 8, 800)), FORM)
