@@ -1,66 +1,46 @@
-"""glocal shows where, when and why a video model decides."""
+"""Where, when and why a video model decides: attribution, localization and evaluation of 3D CNNs.
 
+Every public name is listed once, in `__init__.pyi`: type checkers and editors read that file, and so does
+`__getattr__`, which imports a name when it is first used. `import glocal` alone loads neither PyTorch nor
+NumPy.
+"""
+
+import ast
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from glocal.attribution import Attribution, TokenGrid, attribute
-    from glocal.attribution import explainable_layers as layers
-    from glocal.errors import GlocalError, InputError, UsageError
-    from glocal.explanation.edit import Edit
-    from glocal.explanation.explanation import Explanation
-    from glocal.explanation.runner import classify, explain
-    from glocal.models import Model, as_model, load_model
-    from glocal.video import ClipForm, Video, read_video
+from pathlib import Path
+from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Attribution",
-    "ClipForm",
-    "Edit",
-    "Explanation",
-    "GlocalError",
-    "InputError",
-    "Model",
-    "TokenGrid",
-    "UsageError",
-    "Video",
-    "__version__",
-    "as_model",
-    "attribute",
-    "classify",
-    "explain",
-    "layers",
-    "load_model",
-    "read_video",
-]
 
-_HOMES = {
-    "attribution": ("Attribution", "TokenGrid", "attribute", "layers"),
-    "explanation.edit": ("Edit",),
-    "errors": ("GlocalError", "InputError", "UsageError"),
-    "explanation.explanation": ("Explanation",),
-    "models": ("Model", "as_model", "load_model"),
-    "explanation.runner": ("classify", "explain"),
-    "video": ("ClipForm", "Video", "read_video"),
-}
+def _public_names() -> dict[str, tuple[str, str]]:
+    """Map each public name to its module and its name there, as `__init__.pyi` lists them."""
+    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    return {
+        alias.asname or alias.name: (node.module or "", alias.name)
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+_PUBLIC_NAMES = _public_names()
+
+__all__ = [*_PUBLIC_NAMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are loaded when they are first used: `glocal --help` need not wait for PyTorch."""
-    for home, names in _HOMES.items():
-        if name in names:
-            value = getattr(import_module(f".{home}", __name__), _ALIASES.get(name, name))
-            globals()[name] = value
-            return value
-    if name in _HOMES:
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module 'glocal' has no attribute '{name}'")
-
-
-_ALIASES = {"layers": "explainable_layers"}
+    """Import a public name or a subpackage when it is first used."""
+    if name not in _PUBLIC_NAMES:
+        raise AttributeError(f"module 'glocal' has no attribute '{name}'")
+    module, attribute = _PUBLIC_NAMES[name]
+    if module == __name__:
+        return import_module(f"{module}.{attribute}")
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return __all__
+    """List the public names, for tab completion."""
+    return sorted(__all__)
