@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+PYTHON_FILES := src tests tools bench docs/*.py
 INSTALL := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .PHONY: venv demo test test-heavy test-peers models bench bench-long lint clean
@@ -29,9 +30,10 @@ test-peers: $(BENCH)/installed
 	$(BENCH)/bin/python -m pytest tests/attribution/test_peers.py
 
 lint: venv
-	$(BIN)/ruff check src tests bench docs/*.py
-	$(BIN)/ruff format --check src tests bench docs/*.py
+	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/mypy
+	$(BIN)/codespell src tests tools bench docs recipes README.md CONTRIBUTING.md CHANGELOG.md Makefile
 
 # The peers get an environment of their own: one of them needs torchvision, beside which others do not import.
 $(BENCH)/installed: pyproject.toml constraints.txt bench/requirements.txt

@@ -2,11 +2,13 @@
 
 import base64
 import json
+import os
 import re
 import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -16,14 +18,23 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 @contextmanager
 def chromium() -> Iterator:
-    """Chromium without a window; tests that need it skip where it is absent."""
-    api = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
+    """Chromium without a window. Where it is absent, tests skip, or fail if GLOCAL_REQUIRE_BROWSER=1."""
+    try:
+        import playwright.sync_api as api
+    except ImportError:
+        _refuse("the Python package playwright is not installed")
     if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
+        _refuse("chromium is not installed")
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+def _refuse(reason: str) -> NoReturn:
+    if os.environ.get("GLOCAL_REQUIRE_BROWSER") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def embedded(html: str) -> dict:
