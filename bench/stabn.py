@@ -10,7 +10,7 @@ import torch
 from bench.measure import in_fresh_process, interleaved, peak_above
 from glocal.models import load_model
 from glocal.training.module import total_loss
-from glocal.video import ClipForm
+from glocal.video import ClipSpec
 
 CASES = {
     "resnext3d-small, 2 × 16×64×64": ("resnext3d-small", (2, 3, 16, 64, 64), 9),
@@ -24,7 +24,7 @@ PASSES = ("forward", "training step")
 def prepare(name: str, shape: tuple[int, ...], what: str) -> tuple[torch.nn.Module, Callable[[], object]]:
     """A network, and one pass of it: without gradients, or with those of all weights."""
     torch.manual_seed(0)
-    network = load_model(name, classes=CLASSES, clip=ClipForm(shape[2])).network
+    network = load_model(name, classes=CLASSES, clip=ClipSpec(shape[2])).network
     clips, labels = torch.randn(shape), torch.zeros(shape[0], dtype=torch.long)
 
     def forward() -> None:

@@ -11,7 +11,7 @@ import glocal
 PUBLIC_NAMES = {
     "AGGREGATES",
     "Attribution",
-    "ClipForm",
+    "ClipSpec",
     "DATASETS",
     "Edit",
     "Explanation",

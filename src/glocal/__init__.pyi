@@ -41,7 +41,7 @@ from glocal.models import load_model as load_model
 from glocal.models import model_names as model_names
 from glocal.report import write_page as write_page
 from glocal.report import write_report as write_report
-from glocal.video import ClipForm as ClipForm
+from glocal.video import ClipSpec as ClipSpec
 from glocal.video import Video as Video
 from glocal.video import read_video as read_video
 from glocal.video import write_video as write_video

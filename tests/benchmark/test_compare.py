@@ -28,7 +28,7 @@ from glocal.papers import Cells
 from glocal.report.comparison_page import pictures, ranked, write_comparison
 from glocal.video import write_video
 from helpers.networks import Small2d, Small3d, seeded
-from helpers.planted import FORM, planted_model, red_subject
+from helpers.planted import CLIP_SPEC, planted_model, red_subject
 
 PROTOCOL = Protocol(steps=4, blocks=16, samples=1)
 MODEL = planted_model()
@@ -375,7 +375,7 @@ def test_controls_have_the_shape_of_the_clip():
 
 
 def test_puppets_are_seen_at_the_networks_resolution():
-    subjects = list(puppet_subjects(FORM, ACTIONS[:3], "test", 4))
+    subjects = list(puppet_subjects(CLIP_SPEC, ACTIONS[:3], "test", 4))
     assert [s.label for s in subjects] == [0, 1, 2, None]
     assert subjects[1].clip.shape == (1, 3, 8, 24, 24)
     assert torch.allclose(
@@ -394,11 +394,11 @@ def test_videos_take_turns_and_boxes_follow_the_crop(tmp_path):
         frames = np.full((length, 48, 64, 3), 40, np.uint8)
         write_video(tmp_path / f"{name}.mp4", frames, 10)
     paths = [str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4")]
-    names = [s.name.rpartition("/")[2] for s in video_subjects(paths, FORM, None, None)]
+    names = [s.name.rpartition("/")[2] for s in video_subjects(paths, CLIP_SPEC, None, None)]
     assert names == [f"{v}.mp4, window {w}" for w, v in ((0, "a"), (0, "b"), (1, "a"), (1, "b"), (2, "a"))]
-    assert len(list(video_subjects(paths, FORM, None, 3))) == 3
+    assert len(list(video_subjects(paths, CLIP_SPEC, None, 3))) == 3
     record = Record(tmp_path / "b.mp4", "red", tubes=(dict.fromkeys(range(4), (8.0, 12.0, 40.0, 36.0)),))
-    (subject,) = record_subjects([record], FORM, ("red",), "center", 5)
+    (subject,) = record_subjects([record], CLIP_SPEC, ("red",), "center", 5)
     assert subject.label == 0
     assert subject.frames.shape == (8, 24, 24, 3)
     boxes = [[tuple(box) for box in frame] for frame in subject.boxes]
@@ -411,11 +411,11 @@ def test_what_cannot_be_read_is_left_out_and_named(tmp_path, caplog):
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     write_video(tmp_path / "good.mp4", np.full((8, 24, 24, 3), 90, np.uint8), 10)
     paths = [str(tmp_path / "broken.mp4"), str(tmp_path / "good.mp4")]
-    assert [s.name.rpartition("/")[2] for s in video_subjects(paths, FORM, None, None)] == [
+    assert [s.name.rpartition("/")[2] for s in video_subjects(paths, CLIP_SPEC, None, None)] == [
         "good.mp4, window 0"
     ]
     records = [Record(tmp_path / "broken.mp4", "red"), Record(tmp_path / "good.mp4", "blue")]
-    assert [s.label for s in record_subjects(records, FORM, ("red", "blue"), None, None)] == [1]
+    assert [s.label for s in record_subjects(records, CLIP_SPEC, ("red", "blue"), None, None)] == [1]
     assert caplog.text.count("broken.mp4") == 2
     with pytest.raises(InputError, match="no clip"):
         compare(
@@ -431,12 +431,12 @@ def test_what_cannot_be_read_is_left_out_and_named(tmp_path, caplog):
 
 
 def test_image_networks_are_compared_too():
-    form = glocal.ClipForm(frames=1, short_side=24, size=24, image=True)
+    clip_spec = glocal.ClipSpec(frames=1, short_side=24, size=24, image=True)
     network = seeded(Small2d(len(ACTIONS))).eval()
-    model = glocal.Model("images", network, {"last": network.features}, ACTIONS, form)
+    model = glocal.Model("images", network, {"last": network.features}, ACTIONS, clip_spec)
     found = compare(
         model,
-        puppet_subjects(form, ACTIONS, "test", 2),
+        puppet_subjects(clip_spec, ACTIONS, "test", 2),
         contenders(["gradcam", "3dcam"], {"last": "features"}),
         "top1",
         PROTOCOL,
@@ -461,7 +461,7 @@ def test_a_fingerprint_tells_weights_apart():
 def puppets_model(monkeypatch):
     network = seeded(Small3d(len(ACTIONS))).eval()
     layers = {"conv": network.relu1, "layer1": network.layer1, "layer2": network.layer2}
-    model = glocal.Model("small", network, layers, ACTIONS, FORM, "custom")
+    model = glocal.Model("small", network, layers, ACTIONS, CLIP_SPEC, "custom")
     monkeypatch.setattr("glocal.cli.running.load_model", lambda *args, **options: model)
     monkeypatch.setattr("glocal.papers.claims.scenes.load_model", lambda *args, **options: model)
 

@@ -31,7 +31,7 @@ def model(frames: int = 8, stride: int = 1) -> Model:
     network = seeded(stabn(tiny, frames, 5)).eval()
     with torch.no_grad():
         network.backbone.fc.weight.mul_(0.5)
-    clip = glocal.ClipForm(
+    clip = glocal.ClipSpec(
         frames=frames, short_side=64, size=64, mean=(0.45,) * 3, std=(0.225,) * 3, stride=stride
     )
     layers = {name: network.backbone.get_submodule(name) for name in ("layer1", "layer2")}
@@ -113,10 +113,10 @@ def test_files_hold_arrays_or_boxes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("crop", ["full", "center"])
 def test_a_box_lands_on_the_cells_that_it_covers(crop: str) -> None:
     """Frames of 128 × 192 become 64 × 96; the centre crop begins at 32 pixels of the frame."""
-    form = model().clip
+    clip_spec = model().clip
     frames = noise(8, 128, 192)
-    geometry = Geometry.fit((128, 192), form, crop)
-    (window,) = windows(glocal.read_video(frames), form, crop=crop)
+    geometry = Geometry.fit((128, 192), clip_spec, crop)
+    (window,) = windows(glocal.read_video(frames), clip_spec, crop=crop)
     edit = Edit.box((8, 128, 192), (64, 32, 96, 64), (2, 6), value=1.0)
     m_s, m_t = torch.full((1, 1, 4, 4, 6 if crop == "full" else 4), 0.5), torch.full((1, 1, 4, 1, 1), 0.5)
     changed, same = edit.change(window, geometry)(m_s, m_t)

@@ -18,7 +18,7 @@ def explanation():
         network,
         {"conv": network.relu1, "layer1": network.layer1},
         ("ant", "bee", "<b>cat</b>", "dög", "eel"),
-        glocal.ClipForm(frames=8, short_side=32, size=32, mean=(0.4,) * 3),
+        glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3),
     )
     frames = np.random.default_rng(0).integers(0, 255, (13, 40, 56, 3), np.uint8)
     return glocal.explain(model, frames, target="dög", counterfactual=True)

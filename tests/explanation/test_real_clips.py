@@ -25,8 +25,8 @@ CLIPS = {
 def model():
     network = seeded(Small3d()).eval()
     layers = {"conv": network.relu1, "layer1": network.layer1}
-    form = glocal.ClipForm(frames=16, short_side=32, size=32, mean=(0.4,) * 3)
-    return glocal.Model("small", network, layers, ("ant", "bee", "cat", "dog", "eel"), form)
+    clip_spec = glocal.ClipSpec(frames=16, short_side=32, size=32, mean=(0.4,) * 3)
+    return glocal.Model("small", network, layers, ("ant", "bee", "cat", "dog", "eel"), clip_spec)
 
 
 @pytest.mark.parametrize("name", CLIPS)

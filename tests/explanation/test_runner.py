@@ -17,7 +17,7 @@ LABELS = ("ant", "bee", "cat", "dog", "eel")
 
 def model_of(network, **form):
     form = {"frames": 8, "short_side": 32, "size": 32, **form}
-    clip = glocal.ClipForm(mean=(0.45,) * 3, std=(0.225,) * 3, **form)
+    clip = glocal.ClipSpec(mean=(0.45,) * 3, std=(0.225,) * 3, **form)
     layers = {n: network.get_submodule(n) for n in ("relu1", "layer1", "layer2") if hasattr(network, n)}
     return Model("small", seeded(network).eval(), layers, LABELS, clip)
 
@@ -40,7 +40,7 @@ class Brightness(nn.Module):
 def brightness_model(**form):
     network = Brightness().eval()
     form = {"frames": 4, "short_side": 48, "size": 48, **form}
-    return Model("brightness", network, {"relu": network.relu}, ("bright", "dark"), glocal.ClipForm(**form))
+    return Model("brightness", network, {"relu": network.relu}, ("bright", "dark"), glocal.ClipSpec(**form))
 
 
 def square_video(frames, height, width, box, bright=None):
@@ -107,7 +107,7 @@ def test_frames_between_sampled_ones_are_interpolated():
 
 def test_windows_are_weighted_by_the_targets_probability():
     network = Brightness().eval()
-    clip = glocal.ClipForm(frames=4, short_side=16, size=16)
+    clip = glocal.ClipSpec(frames=4, short_side=16, size=16)
     model = Model("b", network, {"relu": network.relu}, ("bright", "dark"), clip)
     video = np.zeros((12, 16, 16, 3), np.uint8)
     video[:4, 4:8, 4:8] = 255
@@ -134,7 +134,7 @@ def test_explain_and_classify_give_the_same_predictions():
 
 def test_disjoint_windows_cover_the_video_once_and_end_with_the_last():
     frames = glocal.read_video(np.zeros((43, 16, 16, 3), np.uint8))
-    form = glocal.ClipForm(frames=8, short_side=16, size=16)
+    form = glocal.ClipSpec(frames=8, short_side=16, size=16)
     marked = [w.points[0] for w, counted in mark_disjoint(windows(frames, form, overlap=0.5)) if counted]
     plain = [w.points[0] for w in windows(frames, form, overlap=0.0)]
     assert marked == plain == [0, 8, 16, 24, 32, 35]
@@ -162,7 +162,7 @@ def test_a_video_shorter_than_a_clip_says_so():
 def test_images_and_image_networks():
     network = seeded(Small2d(5)).eval()
     layers = {"a": network.features[1], "b": network.features[6]}
-    clip = glocal.ClipForm(frames=1, short_side=32, size=32, image=True)
+    clip = glocal.ClipSpec(frames=1, short_side=32, size=32, image=True)
     model = Model("image", network, layers, LABELS, clip)
     frames = np.random.default_rng(0).integers(0, 255, (3, 40, 56, 3), np.uint8)
     explanation = glocal.explain(model, frames)
@@ -190,7 +190,7 @@ def test_optical_flow_and_two_streams():
     assert flow.attention.shape == (10, 32, 32)
     network = seeded(Both()).eval()
     layers = {"rgb": network.rgb.layer1, "flow": network.flow.layer1}
-    clip = glocal.ClipForm(frames=8, short_side=32, size=32, modality="rgb+flow")
+    clip = glocal.ClipSpec(frames=8, short_side=32, size=32, modality="rgb+flow")
     both = glocal.explain(Model("both", network, layers, LABELS, clip), frames)
     assert list(both.layers) == ["rgb", "flow"]
 

@@ -7,7 +7,7 @@ from torch import nn
 import glocal
 from glocal.benchmark import Subject
 
-FORM = glocal.ClipForm(frames=8, short_side=24, size=24)
+CLIP_SPEC = glocal.ClipSpec(frames=8, short_side=24, size=24)
 LABELS = ("red", "blue", "green")
 
 
@@ -31,7 +31,7 @@ class Colours(nn.Module):
 
 def planted_model() -> glocal.Model:
     network = Colours().eval()
-    return glocal.Model("colours", network, {"seen": network.relu}, LABELS, FORM, "planted")
+    return glocal.Model("colours", network, {"seen": network.relu}, LABELS, CLIP_SPEC, "planted")
 
 
 def squares(*places: tuple[int, int, int], span: tuple[int, int] = (0, 8)):

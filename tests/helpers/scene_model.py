@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from glocal.models import Model
-from glocal.video import ClipForm
+from glocal.video import ClipSpec
 
 
 class Bleeding(nn.Module):
@@ -24,5 +24,5 @@ class Bleeding(nn.Module):
 
 def bleeding_model(frames=8):
     network = Bleeding().eval()
-    form = ClipForm(frames=frames, short_side=48, size=48)
-    return Model("bleeding", network, {"relu": network.relu}, ("bright", "dark"), form)
+    clip_spec = ClipSpec(frames=frames, short_side=48, size=48)
+    return Model("bleeding", network, {"relu": network.relu}, ("bright", "dark"), clip_spec)

@@ -13,13 +13,13 @@ from glocal.errors import InputError, UsageError
 from helpers.networks import Small2d, Small3d, seeded
 from helpers.token_networks import FRAMES, PATCH, SIDE, timesformer, videomae, vivit
 
-FORM = glocal.ClipForm(frames=6, size=24, short_side=24)
+CLIP_SPEC = glocal.ClipSpec(frames=6, size=24, short_side=24)
 FRAMES_OF_A_VIDEO = np.random.default_rng(0).integers(0, 256, (11, 40, 60, 3), np.uint8)
 
 
-def test_a_plain_network_needs_a_clip_form_only():
+def test_a_plain_network_needs_a_clip_spec_only():
     network = seeded(Small3d())
-    model = glocal.as_model(network, FORM)
+    model = glocal.as_model(network, CLIP_SPEC)
     assert model.network is network
     assert not network.training
     assert list(model.layers) == ["relu1", "layer1", "layer2"]
@@ -32,7 +32,7 @@ def test_a_plain_network_needs_a_clip_form_only():
 def test_chosen_layers_labels_and_names_are_kept():
     network = seeded(Small3d())
     model = glocal.as_model(
-        network, FORM, list("abcde"), ["layer1", network.layer2], name="mine", weights="of yesterday"
+        network, CLIP_SPEC, list("abcde"), ["layer1", network.layer2], name="mine", weights="of yesterday"
     )
     assert model.layers == {"layer1": network.layer1, "layer2": network.layer2}
     explanation = glocal.explain(model, FRAMES_OF_A_VIDEO, target="c")
@@ -40,8 +40,8 @@ def test_chosen_layers_labels_and_names_are_kept():
 
 
 def test_an_image_network():
-    form = glocal.ClipForm(frames=1, size=24, short_side=24, image=True)
-    model = glocal.as_model(seeded(Small2d()), form)
+    clip_spec = glocal.ClipSpec(frames=1, size=24, short_side=24, image=True)
+    model = glocal.as_model(seeded(Small2d()), clip_spec)
     assert glocal.explain(model, FRAMES_OF_A_VIDEO[:1]).attention.shape == (1, 40, 60)
 
 
@@ -100,9 +100,14 @@ class Tokens(nn.Module):
 
 
 def test_layout_output_and_grid_are_told_once():
-    form = glocal.ClipForm(frames=6, size=24, short_side=24, crop="center")
+    clip_spec = glocal.ClipSpec(frames=6, size=24, short_side=24, crop="center")
     model = glocal.as_model(
-        seeded(Tokens()), form, layers=["mix"], layout="BTHWC", output=lambda r: r["scores"], grid=(6, 3, 3)
+        seeded(Tokens()),
+        clip_spec,
+        layers=["mix"],
+        layout="BTHWC",
+        output=lambda r: r["scores"],
+        grid=(6, 3, 3),
     )
     assert list(model.layers) == ["mix"]
     assert glocal.explain(model, FRAMES_OF_A_VIDEO).attention.shape == (11, 40, 60)
@@ -111,14 +116,14 @@ def test_layout_output_and_grid_are_told_once():
 
 
 def test_what_does_not_fit_is_said_at_the_door():
-    with pytest.raises(UsageError, match=r"does not tell what clips it takes; give clip=ClipForm"):
+    with pytest.raises(UsageError, match=r"does not tell what clips it takes; give clip=ClipSpec"):
         glocal.as_model(seeded(Small3d()))
     with pytest.raises(InputError, match=r"cannot use clips of this form \(.*\); tell its input by clip="):
-        glocal.as_model(seeded(Small3d()), FORM, layout="BTCHW")
+        glocal.as_model(seeded(Small3d()), CLIP_SPEC, layout="BTCHW")
     with pytest.raises(UsageError, match="there are 2 labels, but the network has 5 classes"):
-        glocal.as_model(seeded(Small3d()), FORM, ["a", "b"])
+        glocal.as_model(seeded(Small3d()), CLIP_SPEC, ["a", "b"])
     with pytest.raises(UsageError, match="no layer 'layer9'"):
-        glocal.as_model(seeded(Small3d()), FORM, layers=["layer9"])
+        glocal.as_model(seeded(Small3d()), CLIP_SPEC, layers=["layer9"])
 
 
 def test_the_examples_in_the_documentation_run():

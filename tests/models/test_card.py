@@ -11,15 +11,15 @@ import glocal
 from glocal.errors import InputError, UsageError
 from glocal.models import Model, load_model
 from glocal.models.card import Card, read_card, save_network
-from glocal.video import ClipForm
+from glocal.video import ClipSpec
 
-FORM = ClipForm(frames=8, size=32, short_side=32, fps=10.0)
+CLIP_SPEC = ClipSpec(frames=8, size=32, short_side=32, fps=10.0)
 LABELS = ("sit", "stand up", "läuft")
 
 
 def trained(folder: Path, name: str = "gated/resnext3d-small:layer2+layer4") -> tuple[Model, Path]:
     torch.manual_seed(0)
-    model = load_model(name, labels=LABELS, clip=FORM)
+    model = load_model(name, labels=LABELS, clip=CLIP_SPEC)
     path = folder / "best.safetensors"
     save_network(path, model.network, Card(model.name, model.labels, model.clip, 7, {"val/video_top1": 0.5}))
     return model, path
@@ -30,26 +30,26 @@ def test_a_trained_network_is_read_back_by_its_path_alone(tmp_path: Path) -> Non
     clips = torch.randn(2, 3, 8, 32, 32)
     for name in (path, str(path), path.with_suffix(".json")):
         again = glocal.load_model(name)
-        assert (again.name, again.labels, again.clip) == (model.name, LABELS, FORM)
+        assert (again.name, again.labels, again.clip) == (model.name, LABELS, CLIP_SPEC)
         assert again.weights == str(path)
         with torch.no_grad():
             assert torch.equal(again.network(clips), model.network(clips))
 
 
-def test_weights_with_a_card_bring_labels_and_clip_form_to_a_named_model(tmp_path: Path) -> None:
+def test_weights_with_a_card_bring_labels_and_clip_spec_to_a_named_model(tmp_path: Path) -> None:
     model, path = trained(tmp_path)
     again = load_model("gated/resnext3d-small:layer4+layer2", path)
-    assert (again.labels, again.clip) == (LABELS, FORM)
+    assert (again.labels, again.clip) == (LABELS, CLIP_SPEC)
     other = load_model(model.name, path.with_suffix(".json"), labels=["a", "b", "c"])
     assert other.labels == ("a", "b", "c")
     new = load_model(model.name, path, classes=5, new_head=True)
-    assert (len(new.labels), new.clip) == (5, FORM)
+    assert (len(new.labels), new.clip) == (5, CLIP_SPEC)
 
 
 def test_a_backbones_card_serves_the_gated_network_that_starts_from_it(tmp_path: Path) -> None:
     _, path = trained(tmp_path, "resnext3d-small")
     model = load_model("gated/resnext3d-small", path)
-    assert (model.labels, model.clip) == (LABELS, FORM)
+    assert (model.labels, model.clip) == (LABELS, CLIP_SPEC)
     assert model.weights == f"{path}, new gates of 3 classes"
     assert model.network.gates["conv"].in_features == 16 * 4, "made for 8 frames"
 
@@ -86,9 +86,9 @@ def test_a_card_says_what_is_wrong_with_it(tmp_path: Path) -> None:
 
 
 def test_cards_round_trip(tmp_path: Path) -> None:
-    card = Card("resnext3d-small", LABELS, FORM, 9, {"val/loss": 0.25}, {"run": {"epochs": 3}}, "0.1.0")
+    card = Card("resnext3d-small", LABELS, CLIP_SPEC, 9, {"val/loss": 0.25}, {"run": {"epochs": 3}}, "0.1.0")
     card.write(tmp_path / "card.json")
     assert read_card(tmp_path / "card.json") == card
-    flow = replace(card, clip=ClipForm(frames=8, modality="flow", range=(-1, 1)))
+    flow = replace(card, clip=ClipSpec(frames=8, modality="flow", range=(-1, 1)))
     flow.write(tmp_path / "card.json")
     assert read_card(tmp_path / "card.json") == flow

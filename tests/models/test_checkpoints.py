@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from glocal.errors import GlocalError, InputError, UsageError
 from glocal.models import MODELS, Entry, load_model
 from glocal.models.checkpoints import read_checkpoint
-from glocal.video.clip_spec import ClipForm
+from glocal.video.clip_spec import ClipSpec
 
 State = dict[str, Tensor]
 
@@ -45,7 +45,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         paper="",
         build=Tiny,
         layers={"conv": "bn"},
-        clip=ClipForm(frames=8),
+        clip=ClipSpec(frames=8),
         classes=5,
         renames=((r"^backbone\.", ""),),
     )

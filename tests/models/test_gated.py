@@ -15,7 +15,7 @@ from glocal.models.backbone import Backbone
 from glocal.models.gated import Gated, gated, vote
 from glocal.models.resnet import ResNet, resnext3d_small
 from glocal.models.zoo import MODELS, find_entry
-from glocal.video import ClipForm
+from glocal.video import ClipSpec
 
 SMALL = "resnext3d-small"
 LAYERS = {name: name for name in ("conv", "layer1", "layer2", "layer3", "layer4")}
@@ -49,9 +49,9 @@ def pooled(activation: Tensor) -> Tensor:
 @pytest.mark.parametrize("name", [SMALL, "slow-50", "i3d-flow"])
 def test_the_output_is_the_sum_of_what_the_papers_formula_gives_for_each_gate(name: str) -> None:
     torch.manual_seed(0)
-    form = ClipForm(frames=16, modality="flow" if name == "i3d-flow" else "rgb")
-    model = load_model(f"gated/{name}", classes=3, clip=form)
-    entry = find_entry(f"gated/{name}", form)
+    clip_spec = ClipSpec(frames=16, modality="flow" if name == "i3d-flow" else "rgb")
+    model = load_model(f"gated/{name}", classes=3, clip=clip_spec)
+    entry = find_entry(f"gated/{name}", clip_spec)
     x = clip(channels=2 if name == "i3d-flow" else 3)
     maps = activations(model.network, model.layers, x)
     with torch.no_grad():

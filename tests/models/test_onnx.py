@@ -99,14 +99,14 @@ def test_the_converted_network_gives_the_same_logits_and_attention(network, file
         assert torch.allclose(found.attention, expected.attention, atol=1e-4)
 
 
-def test_clip_form_and_labels_follow_from_the_file(file):
+def test_clip_spec_and_labels_follow_from_the_file(file):
     model = glocal.load_model(file)
     assert (model.clip.frames, model.clip.size, model.clip.crop) == (T, S, "center")
     assert model.labels == tuple(f"class {i}" for i in range(5))
     assert (model.name, model.weights) == ("small", "small.onnx")
     assert glocal.load_model(file, labels=list("abcde")).labels == tuple("abcde")
-    form = glocal.ClipForm(frames=T, size=S, short_side=S, mean=(0.5,) * 3)
-    assert glocal.load_model(file, clip=form).clip == form
+    clip_spec = glocal.ClipSpec(frames=T, size=S, short_side=S, mean=(0.5,) * 3)
+    assert glocal.load_model(file, clip=clip_spec).clip == clip_spec
 
 
 def test_a_video_is_explained_with_an_onnx_file(file):
@@ -140,15 +140,15 @@ def test_what_pytorch_exports_is_taken(network, tmp_path):
     )
 
 
-def test_an_open_size_needs_a_clip_form(network, tmp_path):
+def test_an_open_size_needs_a_clip_spec(network, tmp_path):
     path = tmp_path / "open.onnx"
     write(path, network, ["batch", 3, "frames", S, S])
     with pytest.raises(
-        UsageError, match=r"open.onnx takes an input of any × 3 × any × 20 × 20.*clip=ClipForm"
+        UsageError, match=r"open.onnx takes an input of any × 3 × any × 20 × 20.*clip=ClipSpec"
     ):
         glocal.load_model(path)
-    form = glocal.ClipForm(frames=T, size=S, short_side=S)
-    assert glocal.load_model(path, clip=form).network(torch.zeros(2, 3, T, S, S)).shape == (2, 5)
+    clip_spec = glocal.ClipSpec(frames=T, size=S, short_side=S)
+    assert glocal.load_model(path, clip=clip_spec).network(torch.zeros(2, 3, T, S, S)).shape == (2, 5)
 
 
 def test_what_is_no_network_is_refused(network, file, tmp_path):

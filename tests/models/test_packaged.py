@@ -18,8 +18,8 @@ def trained(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     model = load_model("gated/resnext3d-small:layer4", labels=LABELS)
     path = tmp_path / "best.safetensors"
-    form = replace(model.clip, short_side=32, size=32)
-    save_network(path, model.network, Card(model.name, LABELS, form, 7, {"val/loss": 0.5}))
+    clip_spec = replace(model.clip, short_side=32, size=32)
+    save_network(path, model.network, Card(model.name, LABELS, clip_spec, 7, {"val/loss": 0.5}))
     return path
 
 

@@ -15,7 +15,7 @@ from glocal.models.backbone import Backbone
 from glocal.models.resnet import ResNet, resnext3d_small
 from glocal.models.stabn import STABN, Changed, TemporalAttention, inverted, stabn, unstrided
 from glocal.models.zoo import ENTRIES, MODELS
-from glocal.video import ClipForm
+from glocal.video import ClipSpec
 from helpers.networks import seeded
 
 SMALL = "st-abn/resnext3d-small"
@@ -119,7 +119,7 @@ def test_any_backbone_of_the_zoo_is_split(name: str) -> None:
 @pytest.mark.parametrize(("name", "frames"), [("resnext3d-small", 16), ("slow-50", 4), ("c3d", 16)])
 def test_without_attention_and_with_identity_fusion_it_is_its_backbone(name: str, frames: int) -> None:
     torch.manual_seed(0)
-    net = load_model(f"st-abn/{name}", classes=5, clip=ClipForm(frames=frames)).network
+    net = load_model(f"st-abn/{name}", classes=5, clip=ClipSpec(frames=frames)).network
     channels = len(net.fusion[0].weight)
     half = torch.eye(channels)[:, :, None, None, None] / 2
     with torch.no_grad():

@@ -8,7 +8,7 @@ import torch
 from glocal.errors import InputError, UsageError
 from glocal.models import MODELS, Model, label_list, load_model, model_names, summary
 from glocal.models.zoo import TORCHVISION_TO_SLOW, shapes
-from glocal.video.clip_spec import ClipForm
+from glocal.video.clip_spec import ClipSpec
 
 
 def test_every_model_of_the_public_surface_is_there() -> None:
@@ -162,6 +162,6 @@ def test_a_network_of_the_user_is_a_model_too() -> None:
         network=network,
         layers={"conv": network[0]},
         labels=("a", "b"),
-        clip=ClipForm(frames=8, mean=(0.5,) * 3, std=(0.5,) * 3),
+        clip=ClipSpec(frames=8, mean=(0.5,) * 3, std=(0.5,) * 3),
     )
     assert model.weights == "custom"

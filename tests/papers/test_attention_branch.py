@@ -18,21 +18,21 @@ from glocal.papers.attention_branch import CASES, inversions
 from glocal.papers.attention_truth import pointing
 from glocal.papers.trained import Trained
 from glocal.papers.videos import accuracy, source_of
-from glocal.video import ClipForm
+from glocal.video import ClipSpec
 from helpers.networks import seeded
 
 NAME = "st-abn/resnext3d-small"
-FORM = ClipForm(8, size=32, short_side=32, fps=8.0)
+CLIP_SPEC = ClipSpec(8, size=32, short_side=32, fps=8.0)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of an ST-ABN that takes 8 frames of 32 × 32, with a card that names its data."""
     torch.manual_seed(0)
-    network = seeded(glocal.load_model(NAME, labels=ACTIONS, clip=FORM).network)
+    network = seeded(glocal.load_model(NAME, labels=ACTIONS, clip=CLIP_SPEC).network)
     path = tmp_path_factory.mktemp("trained") / "best.safetensors"
     recipe = {"data": {"test": {"source": "puppets", "size": 32, "frames": 8, "kept": True}}}
-    save_network(path, network, Card(NAME, ACTIONS, FORM, recipe=recipe))
+    save_network(path, network, Card(NAME, ACTIONS, CLIP_SPEC, recipe=recipe))
     return path
 
 
@@ -116,8 +116,8 @@ def test_something_something_is_read_from_its_folder(trained: Path, tmp_path: Pa
     (root / f"{name}-labels.csv").write_text("\n".join(classes))
     (root / f"{name}-validation.csv").write_text("\n".join(f"{i};{classes[i % 2]}" for i in range(4)))
     torch.manual_seed(0)
-    network = seeded(glocal.load_model(NAME, labels=classes, clip=FORM).network)
-    save_network(tmp_path / "two.safetensors", network, Card(NAME, classes, FORM))
+    network = seeded(glocal.load_model(NAME, labels=classes, clip=CLIP_SPEC).network)
+    save_network(tmp_path / "two.safetensors", network, Card(NAME, classes, CLIP_SPEC))
     command = asked("paper-b/1", tmp_path / "two.safetensors", tmp_path, "--data", name, "--root", str(root))
     assert main(command) == 0
     header, *rows = read(tmp_path / f"paper-b-1-{name}.csv")

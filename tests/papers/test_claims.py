@@ -222,15 +222,15 @@ class Brighter(nn.Module):
 def test_a_network_that_ignores_the_order_stays_at_chance(sees_order, expected, monkeypatch):
     rise = torch.linspace(0, 1, 8).view(1, 1, 8, 1, 1).expand(1, 3, 8, 4, 4)
     monkeypatch.setattr(order, "_clips", lambda *_: [(rise, 0), (rise.flip(2), 1)] * 3)
-    model = glocal.Model("m", Brighter(sees_order).eval(), {}, ("up", "down"), glocal.ClipForm(8))
+    model = glocal.Model("m", Brighter(sees_order).eval(), {}, ("up", "down"), glocal.ClipSpec(8))
     found = order._pair(model, ("up", "down"), 6)
     assert np.mean([clip["right"] for clip in found]) == expected
     assert np.mean([clip["backwards"] for clip in found]) == expected
 
 
 def test_clips_of_a_pair_are_the_test_splits_own():
-    form = glocal.ClipForm(frames=6, short_side=32, size=32, fps=8)
-    model = glocal.Model("m", Brighter(True).eval(), {}, ("pick up", "put down"), form)
+    clip_spec = glocal.ClipSpec(frames=6, short_side=32, size=32, fps=8)
+    model = glocal.Model("m", Brighter(True).eval(), {}, ("pick up", "put down"), clip_spec)
     clips = list(order._clips(model, ("pick up", "put down"), 4))
     assert [answer for _, answer in clips] == [0, 1, 0, 1]
     assert all(clip.shape == (1, 3, 6, 32, 32) for clip, _ in clips)

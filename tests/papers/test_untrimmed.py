@@ -10,7 +10,7 @@ from glocal.datasets.puppets import ACTIONS, UntrimmedPuppets
 from glocal.errors import InputError
 from glocal.models import Model
 from glocal.papers.untrimmed import CASES, beside_cuts, beyond, leakage, measure, reach_of
-from glocal.video import ClipForm
+from glocal.video import ClipSpec
 
 
 def model_of(labels=ACTIONS, fps=None):
@@ -21,8 +21,8 @@ def model_of(labels=ACTIONS, fps=None):
     relu = nn.ReLU()
     head = nn.Linear(4, len(labels))
     network = nn.Sequential(conv, relu, nn.AdaptiveAvgPool3d(1), nn.Flatten(), head).eval()
-    form = ClipForm(frames=8, short_side=32, size=32, fps=fps)
-    return Model("small", network, {"relu": relu}, tuple(labels), form, "some")
+    clip_spec = ClipSpec(frames=8, short_side=32, size=32, fps=fps)
+    return Model("small", network, {"relu": relu}, tuple(labels), clip_spec, "some")
 
 
 def test_the_share_beyond_a_cut_by_hand():
@@ -34,8 +34,8 @@ def test_the_share_beyond_a_cut_by_hand():
 
 
 def test_a_clips_length_in_frames_of_the_video():
-    assert reach_of(ClipForm(frames=16, stride=2), 8.0) == 32
-    assert reach_of(ClipForm(frames=16, stride=2, fps=16), 8.0) == 16
+    assert reach_of(ClipSpec(frames=16, stride=2), 8.0) == 32
+    assert reach_of(ClipSpec(frames=16, stride=2, fps=16), 8.0) == 16
 
 
 def test_actions_beside_cuts_are_seen_on_one_side_only():

@@ -41,7 +41,7 @@ def report(tmp_path_factory):
         network,
         {"conv": network.relu1, "layer1": network.layer1},
         (HOSTILE, "bee", "cat", "dog", "eel"),
-        glocal.ClipForm(frames=8, short_side=32, size=32, mean=(0.4,) * 3),
+        glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3),
     )
 
     def explain(**options):
@@ -527,7 +527,7 @@ def test_an_image_has_a_page_without_a_clock(browser, tmp_path):
         network,
         {"conv": network.relu1, "layer1": network.layer1},
         tuple("abcde"),
-        glocal.ClipForm(frames=8, short_side=32, size=32),
+        glocal.ClipSpec(frames=8, short_side=32, size=32),
     )
     video = glocal.read_video(tmp_path / "still.png")
     explanation = glocal.explain(model, video)
@@ -551,7 +551,7 @@ def test_what_an_encoder_adds_to_odd_sides_is_left_out(browser, report, tmp_path
         network,
         {"conv": network.relu1},
         tuple("abcde"),
-        glocal.ClipForm(frames=8, short_side=32, size=32),
+        glocal.ClipSpec(frames=8, short_side=32, size=32),
     )
     video = glocal.read_video(frames)
     path, *_ = write_report(glocal.explain(model, video), video, tmp_path, "odd")
@@ -593,7 +593,7 @@ def test_the_largest_box_is_opencvs_on_any_mask(browser):
 @pytest.mark.parametrize("crop", ["full", "center"])
 @pytest.mark.parametrize("cells", [(7, 9), (1, 1), (60, 80)])
 def test_maps_are_spread_over_the_frame_as_geometry_does(browser, crop, cells):
-    geometry = glocal.video.Geometry.fit((61, 83), glocal.ClipForm(frames=8, short_side=40, size=32), crop)
+    geometry = glocal.video.Geometry.fit((61, 83), glocal.ClipSpec(frames=8, short_side=40, size=32), crop)
     maps = np.random.default_rng(0).random((1, *cells)).astype(np.float32)
     page = blank(browser, "maps.js")
     found = page.evaluate(

@@ -38,9 +38,11 @@ def _coarse(monkeypatch):
 @pytest.fixture(scope="module")
 def explained():
     network = seeded(Small3d()).eval()
-    form = glocal.ClipForm(frames=8, short_side=32, size=32, mean=(0.4,) * 3)
+    clip_spec = glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3)
     labels = ("ant", "bee", "$cost_{high}$", "dog", "eel")
-    model = glocal.Model("small", network, {"conv": network.relu1, "layer1": network.layer1}, labels, form)
+    model = glocal.Model(
+        "small", network, {"conv": network.relu1, "layer1": network.layer1}, labels, clip_spec
+    )
     video = glocal.read_video(FRAMES)
     best = glocal.explain(model, video, target="top3")
     return video, [*best.classes, glocal.explain(model, video, counterfactual=True)]
@@ -169,7 +171,7 @@ def test_the_command_writes_png_and_pdf(kind, tmp_path, monkeypatch, capsys):
         network,
         {"conv": network.relu1, "layer1": network.layer1},
         tuple("abcde"),
-        glocal.ClipForm(frames=8, short_side=32, size=32, mean=(0.4,) * 3),
+        glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3),
     )
     monkeypatch.setattr("glocal.cli.figure.load", lambda *_: model)
     write_video(tmp_path / "in.mp4", FRAMES, 25)

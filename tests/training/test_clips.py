@@ -14,11 +14,11 @@ from glocal.training.clips import EvaluationClips, Place, Shuffled, TrainingClip
 from glocal.training.recipe import Augmentation
 from glocal.training.sampling import all_starts, any_start, grid, window
 from glocal.training.sources import open_source
-from glocal.video import ClipForm, read_video
+from glocal.video import ClipSpec, read_video
 from glocal.video.windows import windows
 from helpers.moving_squares import CLASSES, square, write_squares
 
-FORM = ClipForm(frames=8, size=24, short_side=24)
+CLIP_SPEC = ClipSpec(frames=8, size=24, short_side=24)
 NONE = Augmentation(area=(1, 1), ratio=(1, 1), flip=0, brightness=0, contrast=0)
 
 
@@ -28,20 +28,20 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "form",
+    "clip_spec",
     [
-        FORM,
-        ClipForm(frames=8, stride=3, size=24, short_side=24),
-        ClipForm(frames=8, fps=7.5, size=24, short_side=24),
-        ClipForm(frames=4, fps=25.0, size=24, short_side=24),
-        ClipForm(frames=32, size=24, short_side=24),
+        CLIP_SPEC,
+        ClipSpec(frames=8, stride=3, size=24, short_side=24),
+        ClipSpec(frames=8, fps=7.5, size=24, short_side=24),
+        ClipSpec(frames=4, fps=25.0, size=24, short_side=24),
+        ClipSpec(frames=32, size=24, short_side=24),
     ],
 )
-def test_evaluation_sees_the_clips_that_explanation_sees(form: ClipForm, root: Path) -> None:
+def test_evaluation_sees_the_clips_that_explanation_sees(clip_spec: ClipSpec, root: Path) -> None:
     source = open_source({"source": "folder", "root": str(root)}, "data.val")
-    clips = EvaluationClips(source, form, CLASSES)
+    clips = EvaluationClips(source, clip_spec, CLASSES)
     path = root / "train" / "move down" / "0.mp4"
-    expected = list(windows(read_video(path), form, crop="center", overlap=0.0))
+    expected = list(windows(read_video(path), clip_spec, crop="center", overlap=0.0))
     own = [clips[number] for number in range(len(clips)) if clips.clips[number][0] == 0]
     assert len(own) == len(expected)
     for batch, expectation in zip(own, expected, strict=True):
@@ -53,40 +53,40 @@ def test_flow_clips_are_those_of_explanation(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GLOCAL_CACHE", str(tmp_path))
-    form = ClipForm(frames=6, size=24, short_side=24, modality="flow")
+    clip_spec = ClipSpec(frames=6, size=24, short_side=24, modality="flow")
     source = open_source({"source": "folder", "root": str(root)}, "data.val")
-    clips = EvaluationClips(source, form, CLASSES)
+    clips = EvaluationClips(source, clip_spec, CLASSES)
     path = root / "train" / "move down" / "0.mp4"
-    for number, expected in enumerate(windows(read_video(path), form, crop="center", overlap=0.0)):
+    for number, expected in enumerate(windows(read_video(path), clip_spec, crop="center", overlap=0.0)):
         step = 1 / 127  # of the bytes in which flow is kept
         assert torch.allclose(clips[number].clips, expected.clip[0], rtol=0, atol=step / 2 + 1e-6)
-    right = to_clip([square("move right", 0)[0]] * 2, form)
+    right = to_clip([square("move right", 0)[0]] * 2, clip_spec)
     assert right.shape == (2, 6, 32, 32)
 
 
 def test_images_and_short_videos_are_filled_up() -> None:
     frames = list(square("move up", 0, frames=3))
-    clip = to_clip(frames, FORM)
+    clip = to_clip(frames, CLIP_SPEC)
     assert clip.shape == (3, 8, 32, 32)
     assert torch.equal(clip[:, 2], clip[:, 7])
-    image = ClipForm(frames=1, size=24, short_side=24, image=True)
+    image = ClipSpec(frames=1, size=24, short_side=24, image=True)
     assert to_clip(frames[:1], image).shape == (3, 32, 32)
 
 
 def test_random_starts_reach_both_ends_and_no_further() -> None:
-    points = grid(np.arange(20) / 25, FORM)
+    points = grid(np.arange(20) / 25, CLIP_SPEC)
     rng = np.random.default_rng(0)
-    starts = {any_start(points, FORM, rng) for _ in range(500)}
+    starts = {any_start(points, CLIP_SPEC, rng) for _ in range(500)}
     assert starts == set(range(13))
-    assert window(points, 12, FORM).tolist() == list(range(12, 20))
-    assert all_starts(points, FORM) == [0, 8, 12]
-    assert all_starts(points[:5], FORM) == [0]
-    assert any_start(points[:5], FORM, rng) == 0
+    assert window(points, 12, CLIP_SPEC).tolist() == list(range(12, 20))
+    assert all_starts(points, CLIP_SPEC) == [0, 8, 12]
+    assert all_starts(points[:5], CLIP_SPEC) == [0]
+    assert any_start(points[:5], CLIP_SPEC, rng) == 0
 
 
 def test_a_training_clip_follows_from_seed_epoch_and_place_alone(root: Path) -> None:
     source = open_source({"source": "folder", "root": str(root)}, "data.train")
-    one, other = (TrainingClips(source, FORM, Augmentation(), CLASSES, seed) for seed in (1, 2))
+    one, other = (TrainingClips(source, CLIP_SPEC, Augmentation(), CLASSES, seed) for seed in (1, 2))
     first = one[Place(0, 3, 5)]
     assert first.clips.shape == (3, 8, 24, 24)
     torch.randn(3)
@@ -132,7 +132,7 @@ def test_mirroring_exchanges_labels_that_tell_left_from_right() -> None:
 
 def test_a_mirrored_clip_gets_the_label_of_what_it_shows(root: Path) -> None:
     source = open_source({"source": "folder", "root": str(root)}, "data.train")
-    clips = TrainingClips(source, FORM, Augmentation((1, 1), (1, 1), 1.0, 0, 0), CLASSES, 0)
+    clips = TrainingClips(source, CLIP_SPEC, Augmentation((1, 1), (1, 1), 1.0, 0, 0), CLASSES, 0)
     labels = [source.label(item) for item in range(8)]
     for item, label in enumerate(labels):
         shown = CLASSES[clips[Place(0, 0, item)].labels]
@@ -142,7 +142,7 @@ def test_a_mirrored_clip_gets_the_label_of_what_it_shows(root: Path) -> None:
 def test_a_clip_shown_backwards_gets_the_label_of_what_it_shows(root: Path) -> None:
     source = open_source({"source": "folder", "root": str(root)}, "data.train")
     how = replace(NONE, backwards={"move left": "move right", "move up": "move up"})
-    clips, plain = (TrainingClips(source, FORM, one, CLASSES, 0) for one in (how, NONE))
+    clips, plain = (TrainingClips(source, CLIP_SPEC, one, CLASSES, 0) for one in (how, NONE))
     seen: dict[str, set[tuple[str, bool]]] = {label: set() for label in CLASSES}
     for item in range(8):
         for place in range(8):
@@ -183,7 +183,7 @@ def test_processes_share_an_epoch_and_a_resumed_one_goes_on(world: int) -> None:
 
 def test_evaluation_is_shared_evenly_and_completely(root: Path) -> None:
     source = open_source({"source": "folder", "root": str(root)}, "data.val")
-    clips = EvaluationClips(source, FORM, CLASSES)
+    clips = EvaluationClips(source, CLIP_SPEC, CLASSES)
     assert len(clips) == 24
     shares = [clips.share(rank, 5) for rank in range(5)]
     assert {len(share) for share in shares} == {5}
@@ -197,7 +197,7 @@ def test_puppets_are_a_source() -> None:
     puppets = Puppets("val", 3, size=32, scale=(0.5, 1.0))
     assert source.label(1) == puppets[1].action
     assert np.array_equal(source.read(1, np.array([2, 5])), puppets[1].frames[[2, 5]])
-    clips = EvaluationClips(source, ClipForm(frames=16, size=32, short_side=32, fps=8), source.labels)
+    clips = EvaluationClips(source, ClipSpec(frames=16, size=32, short_side=32, fps=8), source.labels)
     assert len(clips) == 3
 
 

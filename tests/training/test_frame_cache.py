@@ -16,13 +16,13 @@ from glocal.training.clips import EvaluationClips, Place, TrainingClips
 from glocal.training.frame_cache import from_bytes, stored, to_bytes, vary_flow
 from glocal.training.recipe import Augmentation
 from glocal.training.sources import open_source
-from glocal.video import ClipForm, read_video
+from glocal.video import ClipSpec, read_video
 from glocal.video.flow import flow
 from glocal.video.geometry import Geometry
 from helpers.moving_squares import CLASSES, write_squares
 
-FLOW = ClipForm(frames=4, size=24, short_side=24, modality="flow")
-RGB = ClipForm(frames=4, size=24, short_side=24)
+FLOW = ClipSpec(frames=4, size=24, short_side=24, modality="flow")
+RGB = ClipSpec(frames=4, size=24, short_side=24)
 NONE = Augmentation(area=(1, 1), ratio=(1, 1), flip=0, brightness=0, contrast=0)
 
 
@@ -50,15 +50,15 @@ def test_bytes_hold_flow_to_half_a_step() -> None:
 
 
 def test_kept_flow_is_the_flow_between_the_points_of_the_grid(root: Path, cache: Path) -> None:
-    form = ClipForm(frames=4, stride=2, size=24, short_side=24, modality="flow")
+    clip_spec = ClipSpec(frames=4, stride=2, size=24, short_side=24, modality="flow")
     source = files(root)
-    clips = EvaluationClips(source, form, CLASSES)
+    clips = EvaluationClips(source, clip_spec, CLASSES)
     item, start = clips.clips[-1]
     assert start == 1
     video = read_video(source.items[item][0].path)
     frames = [np.asarray(video[i]) for i in (2, 4, 6, 8)]
 
-    resize = Geometry.fit((32, 32), form, "center").forward
+    resize = Geometry.fit((32, 32), clip_spec, "center").forward
     expected = [flow(resize(a), resize(b)) / 20 for a, b in pairwise(frames)]
     clip = clips[len(clips) - 1].clips.numpy()
     assert clip.shape == (2, 4, 24, 24)

@@ -11,7 +11,7 @@ from glocal.models.card import cards, packaged
 from glocal.training import Recipe, read_recipe
 from glocal.training.module import Plateau, factor
 from glocal.training.recipe import Augmentation, Run, Schedule, differences
-from glocal.training.run import clip_form
+from glocal.training.run import clip_spec_of
 from glocal.utils.optional_import import needs
 from glocal.utils.structure import construct, plain
 
@@ -37,13 +37,13 @@ def test_a_recipe_is_read_with_its_defaults_and_changes(file: Path) -> None:
     assert (recipe.optimizer.lr, recipe.optimizer.momentum, recipe.optimizer.clip_norm) == (0.001, 0.9, 5.0)
     assert (recipe.schedule.every, recipe.schedule.factor) == (50, 0.1)
     assert recipe.data.val == {"source": "puppets"}
-    assert clip_form(recipe).frames == 8
-    assert clip_form(recipe).size == 112
+    assert clip_spec_of(recipe).frames == 8
+    assert clip_spec_of(recipe).size == 112
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda p: p.stem)
 def test_the_recipes_of_the_project_are_valid(path: Path) -> None:
-    clip_form(read_recipe(path))
+    clip_spec_of(read_recipe(path))
 
 
 @pytest.mark.parametrize("name", sorted(packaged()))
@@ -100,7 +100,7 @@ def test_a_written_recipe_is_the_same_recipe(file: Path, tmp_path: Path) -> None
 )
 def test_what_a_recipe_cannot_have_is_named_in_one_sentence(file: Path, change: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
-        clip_form(read_recipe(file, [change]))
+        clip_spec_of(read_recipe(file, [change]))
     assert "\n" not in str(caught.value)
 
 

@@ -18,10 +18,10 @@ from glocal.training import read_recipe, train
 from glocal.training.clips import EvaluationClips
 from glocal.training.log import Log, read_rows
 from glocal.training.module import total_loss
-from glocal.training.run import clip_form
+from glocal.training.run import clip_spec_of
 from glocal.training.sampling import all_starts
 from glocal.training.sources import Rendered
-from glocal.video import ClipForm
+from glocal.video import ClipSpec
 from helpers.networks import Small3d, seeded
 
 RECIPE = """
@@ -112,7 +112,7 @@ def test_accumulated_batches_make_the_step_of_a_large_one(
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.fc(self.conv(x).relu().mean((2, 3, 4)))
 
-    def load(name: str, weights: None, labels: tuple[str, ...], new_head: bool, clip: ClipForm) -> Model:
+    def load(name: str, weights: None, labels: tuple[str, ...], new_head: bool, clip: ClipSpec) -> Model:
         network = Plain()
         network.fc = nn.Linear(4, len(labels))
         return Model(name, network, {}, labels, clip)
@@ -156,11 +156,11 @@ def test_dropout_is_what_the_recipe_says(file: Path, tmp_path: Path, monkeypatch
     [(100, None, [0, 32, 64, 68]), (100, 1, [34]), (100, 2, [0, 68]), (100, 3, [0, 34, 68]), (20, 2, [0, 0])],
 )
 def test_samples_are_evenly_placed(points: int, samples: int | None, starts: list[int]) -> None:
-    assert all_starts(np.arange(points), ClipForm(frames=32), samples) == starts
+    assert all_starts(np.arange(points), ClipSpec(frames=32), samples) == starts
 
 
 def test_the_probabilities_of_a_videos_samples_are_averaged() -> None:
-    model = glocal.load_model("st-abn/resnext3d-small", classes=4, clip=ClipForm(8, size=32, short_side=32))
+    model = glocal.load_model("st-abn/resnext3d-small", classes=4, clip=ClipSpec(8, size=32, short_side=32))
     seeded(model.network)
     puppets = Puppets("test", 2, frames=20, size=32)
     labels = list(puppets.actions)
@@ -182,10 +182,10 @@ def test_the_probabilities_of_a_videos_samples_are_averaged() -> None:
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_the_published_recipe_has_the_papers_settings(version: str) -> None:
     recipe = read_recipe(Path(__file__).parents[2] / "recipes" / f"st-abn-something-{version}.yaml")
-    form, how = clip_form(recipe), recipe.optimizer
+    clip_spec, how = clip_spec_of(recipe), recipe.optimizer
     assert (how.name, how.lr, how.momentum, how.weight_decay) == ("sgd", 0.01, 0.9, 5e-4)
     assert (recipe.schedule.name, recipe.schedule.factor) == ("plateau", 0.1)
-    assert (recipe.run.batch * how.accumulate, form.frames, form.size) == (64, 32, 224)
+    assert (recipe.run.batch * how.accumulate, clip_spec.frames, clip_spec.size) == (64, 32, 224)
     assert recipe.model.dropout == 0.5
     assert (recipe.model.name, recipe.model.weights) == ("st-abn/slow-50", "imagenet")
     one = read_recipe(

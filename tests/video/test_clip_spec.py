@@ -1,15 +1,15 @@
-"""What a clip form accepts."""
+"""What a clip spec accepts."""
 
 import pytest
 
 from glocal.errors import UsageError
-from glocal.video import ClipForm
+from glocal.video import ClipSpec
 
 
 def test_a_form_has_the_defaults_of_hara_et_al() -> None:
-    form = ClipForm(frames=16)
-    assert (form.stride, form.short_side, form.size, form.fps) == (1, 128, 112, None)
-    assert (form.modality, form.crop, form.image) == ("rgb", "full", False)
+    clip_spec = ClipSpec(frames=16)
+    assert (clip_spec.stride, clip_spec.short_side, clip_spec.size, clip_spec.fps) == (1, 128, 112, None)
+    assert (clip_spec.modality, clip_spec.crop, clip_spec.image) == ("rgb", "full", False)
 
 
 @pytest.mark.parametrize(
@@ -28,4 +28,4 @@ def test_a_form_has_the_defaults_of_hara_et_al() -> None:
 )
 def test_values_that_no_clip_can_have_are_refused(wrong: dict) -> None:
     with pytest.raises(UsageError):
-        ClipForm(**{"frames": 16, **wrong})
+        ClipSpec(**{"frames": 16, **wrong})

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glocal.errors import InputError, UsageError
-from glocal.video import ClipForm, Geometry
+from glocal.video import ClipSpec, Geometry
 
-FORM = ClipForm(frames=16)
+CLIP_SPEC = ClipSpec(frames=16)
 
 
 def edges(mask: np.ndarray) -> tuple[int, int, int, int]:
@@ -20,7 +20,7 @@ def edges(mask: np.ndarray) -> tuple[int, int, int, int]:
 def marked_frames(draw: st.DrawFn) -> tuple[tuple[int, int], tuple[int, int, int, int], str]:
     height, width = draw(st.integers(96, 720)), draw(st.integers(96, 720))
     crop = draw(st.sampled_from(["full", "center"]))
-    geometry = Geometry.fit((height, width), FORM, crop)
+    geometry = Geometry.fit((height, width), CLIP_SPEC, crop)
     # the part of the frame that the network sees, and four cells or pixels as the least that it can resolve
     scale = height / geometry.resized[0], width / geometry.resized[1]
     rectangle = []
@@ -40,7 +40,7 @@ def test_a_bright_rectangle_comes_back_within_one_pixel(case: tuple) -> None:
     size, (top, bottom, left, right), crop = case
     frame = np.zeros((*size, 3), np.uint8)
     frame[top:bottom, left:right] = 255
-    geometry = Geometry.fit(size, FORM, crop)
+    geometry = Geometry.fit(size, CLIP_SPEC, crop)
     seen = geometry.forward(frame)
     assert seen.shape[:2] == geometry.crop[2:]
     back = geometry.backward(seen[None, :, :, 0] / np.float32(255))[0]
@@ -54,7 +54,7 @@ def test_a_bright_rectangle_comes_back_within_one_pixel(case: tuple) -> None:
 def test_maps_on_coarser_and_finer_grids_come_back_where_they_were(
     size: tuple[int, int], crop: str, factor: float
 ) -> None:
-    geometry = Geometry.fit(size, FORM, crop)
+    geometry = Geometry.fit(size, CLIP_SPEC, crop)
     _, _, height, width = geometry.crop
     rows, columns = round(height * factor), round(width * factor)
     maps = np.zeros((1, rows, columns), np.float32)
@@ -70,18 +70,18 @@ def test_maps_on_coarser_and_finer_grids_come_back_where_they_were(
 
 
 def test_a_constant_map_fills_the_crop_and_nothing_else() -> None:
-    geometry = Geometry.fit((240, 320), FORM, "center")
+    geometry = Geometry.fit((240, 320), CLIP_SPEC, "center")
     back = geometry.backward(np.ones((2, 7, 7), np.float32))
     assert back.dtype == np.float32
     assert set(np.unique(back)) == {0.0, 1.0}
     side = 112 * 240 / 128
     assert abs(back[0].any(1).sum() - side) <= 1
     assert abs(back[0].any(0).sum() - side) <= 1
-    assert Geometry.fit((240, 320), FORM, "full").backward(np.ones((1, 7, 9), np.float32)).min() == 1
+    assert Geometry.fit((240, 320), CLIP_SPEC, "full").backward(np.ones((1, 7, 9), np.float32)).min() == 1
 
 
 def test_a_linear_map_stays_linear_between_cell_centres() -> None:
-    geometry = Geometry.fit((256, 256), FORM, "full")
+    geometry = Geometry.fit((256, 256), CLIP_SPEC, "full")
     maps = np.broadcast_to(np.arange(8, dtype=np.float32), (1, 8, 8))
     row = geometry.backward(maps)[0, 100]
     expected = np.clip((np.arange(256) + 0.5) * 8 / 256 - 0.5, 0, 7)
@@ -89,7 +89,7 @@ def test_a_linear_map_stays_linear_between_cell_centres() -> None:
 
 
 def test_one_cell_and_one_pixel_are_enough() -> None:
-    geometry = Geometry.fit((1, 1), FORM, "full")
+    geometry = Geometry.fit((1, 1), CLIP_SPEC, "full")
     assert geometry.forward(np.full((1, 1, 3), 7, np.uint8)).shape == (128, 128, 3)
     assert geometry.backward(np.full((1, 1, 1), 3, np.float32)).tolist() == [[[3.0]]]
 
@@ -100,19 +100,19 @@ def test_one_cell_and_one_pixel_are_enough() -> None:
 def test_the_short_side_is_resized_and_the_aspect_kept(
     size: tuple[int, int], resized: tuple[int, int]
 ) -> None:
-    geometry = Geometry.fit(size, FORM)
+    geometry = Geometry.fit(size, CLIP_SPEC)
     assert (geometry.resized, geometry.crop) == (resized, (0, 0, *resized))
-    assert Geometry.fit(size, FORM, "center").crop[2:] == (112, 112)
+    assert Geometry.fit(size, CLIP_SPEC, "center").crop[2:] == (112, 112)
 
 
 def test_very_long_frames_are_cropped_or_refused_with_advice() -> None:
     with pytest.raises(InputError, match="crop='center'"):
-        Geometry.fit((100, 10_000), FORM, "full")
-    assert Geometry.fit((100, 10_000), FORM, "center").crop[2:] == (112, 112)
+        Geometry.fit((100, 10_000), CLIP_SPEC, "full")
+    assert Geometry.fit((100, 10_000), CLIP_SPEC, "center").crop[2:] == (112, 112)
     with pytest.raises(InputError, match="cut the video"):
-        Geometry.fit((1, 10_000), FORM, "center")
+        Geometry.fit((1, 10_000), CLIP_SPEC, "center")
 
 
 def test_an_unknown_crop_is_refused() -> None:
     with pytest.raises(UsageError, match="full, center"):
-        Geometry.fit((10, 10), FORM, "corner")
+        Geometry.fit((10, 10), CLIP_SPEC, "corner")

@@ -15,12 +15,12 @@ from glocal.errors import UsageError
 from glocal.explanation.blending import Blend
 from glocal.explanation.runner import mark_disjoint
 from glocal.explanation.volume import Volume
-from glocal.video import ClipForm, read_video, windows
+from glocal.video import ClipSpec, read_video, windows
 from glocal.video.scenes import resolve_cuts, scene_cuts
 from helpers.scene_model import bleeding_model
 from helpers.video_files import numbered
 
-FORM = ClipForm(frames=4, short_side=16, size=16)
+CLIP_SPEC = ClipSpec(frames=4, short_side=16, size=16)
 
 
 def film(count, height=16, width=24):
@@ -75,12 +75,12 @@ def test_the_cuts_of_a_real_clip(shared):
 )
 @settings(deadline=None, max_examples=60)
 def test_a_video_with_cuts_has_the_windows_of_its_scenes(frames, stride, overlap, cuts, fps):
-    form = replace(FORM, frames=frames, stride=stride, fps=fps)
+    clip_spec = replace(CLIP_SPEC, frames=frames, stride=stride, fps=fps)
     whole = film(30)
-    found = list(windows(read_video(whole), form, overlap=overlap, cuts=cuts))
+    found = list(windows(read_video(whole), clip_spec, overlap=overlap, cuts=cuts))
     expected, ordinal = [], 0
     for scene, (start, end) in enumerate(zip([0, *cuts], [*cuts, 30], strict=True)):
-        alone = list(windows(read_video(whole[start:end]), form, overlap=overlap))
+        alone = list(windows(read_video(whole[start:end]), clip_spec, overlap=overlap))
         expected += [(scene, w.points + ordinal, w.frames + start, w.repeated, w.clip) for w in alone]
         ordinal += int(alone[-1].points[-1]) + 1
     assert [w.index for w in found] == list(range(len(expected)))
@@ -93,19 +93,19 @@ def test_a_video_with_cuts_has_the_windows_of_its_scenes(frames, stride, overlap
 
 def test_no_flow_across_a_cut():
     whole = np.concatenate([shot(0, 4, 64), shot(1, 4, 64)])
-    form = replace(FORM, short_side=64, modality="flow")
-    first, second = windows(read_video(whole), form, cuts=[4])
+    clip_spec = replace(CLIP_SPEC, short_side=64, modality="flow")
+    first, second = windows(read_video(whole), clip_spec, cuts=[4])
     for window, frames in ((first, whole[:4]), (second, whole[4:])):
-        (alone,) = windows(read_video(frames), form)
+        (alone,) = windows(read_video(frames), clip_spec)
         assert torch.equal(window.clip, alone.clip)
 
 
 def test_disjoint_windows_are_those_of_classify_in_every_scene():
     video = read_video(film(37))
-    form = replace(FORM, frames=6)
+    clip_spec = replace(CLIP_SPEC, frames=6)
     cuts = [3, 20]
-    marked = [w.points[0] for w, counted in mark_disjoint(windows(video, form, cuts=cuts)) if counted]
-    assert marked == [w.points[0] for w in windows(video, form, overlap=0.0, cuts=cuts)]
+    marked = [w.points[0] for w, counted in mark_disjoint(windows(video, clip_spec, cuts=cuts)) if counted]
+    assert marked == [w.points[0] for w in windows(video, clip_spec, overlap=0.0, cuts=cuts)]
 
 
 def test_nothing_is_interpolated_across_a_cut():

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glocal.errors import InputError, UsageError
-from glocal.video import ClipForm, Geometry, read_video, windows
+from glocal.video import ClipSpec, Geometry, read_video, windows
 from glocal.video.flow import flow
 from helpers.video_files import encode, number, numbered
 
-FORM = ClipForm(frames=4, short_side=16, size=16)
+CLIP_SPEC = ClipSpec(frames=4, short_side=16, size=16)
 
 
 def film(count: int, height: int = 16, width: int = 24) -> np.ndarray:
@@ -38,8 +38,8 @@ def shown_numbers(clip: torch.Tensor) -> list[int]:
 def test_windows_lie_on_one_grid_and_leave_nothing_out(
     count: int, frames: int, stride: int, overlap: float
 ) -> None:
-    form = replace(FORM, frames=frames, stride=stride)
-    found = list(windows(read_video(film(count)), form, overlap=overlap))
+    clip_spec = replace(CLIP_SPEC, frames=frames, stride=stride)
+    found = list(windows(read_video(film(count)), clip_spec, overlap=overlap))
     grid = list(range(0, count, stride))
     step = max(1, round(frames * (1 - overlap)))
     starts = [window.points[0] for window in found]
@@ -61,10 +61,10 @@ def test_windows_lie_on_one_grid_and_leave_nothing_out(
 
 
 def test_clips_are_scaled_normalised_and_channels_first() -> None:
-    form = replace(FORM, range=(-1.0, 1.0), mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
+    clip_spec = replace(CLIP_SPEC, range=(-1.0, 1.0), mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
     array = np.random.default_rng(0).integers(0, 256, (4, 16, 20, 3), np.uint8)
-    (window,) = windows(read_video(array), form)
-    expected = (array / 255 * 2 - 1 - np.array(form.mean)) / np.array(form.std)
+    (window,) = windows(read_video(array), clip_spec)
+    expected = (array / 255 * 2 - 1 - np.array(clip_spec.mean)) / np.array(clip_spec.std)
     assert window.clip.shape == (1, 3, 4, 16, 20)
     assert window.clip.dtype == torch.float32
     assert window.clip.is_contiguous()
@@ -73,15 +73,15 @@ def test_clips_are_scaled_normalised_and_channels_first() -> None:
 
 def test_frames_are_resized_and_cropped_by_the_geometry() -> None:
     video = read_video(film(4, 48, 96))
-    assert next(windows(video, FORM)).clip.shape == (1, 3, 4, 16, 32)
-    assert next(windows(video, FORM, crop="center")).clip.shape == (1, 3, 4, 16, 16)
-    geometry = Geometry.fit((48, 96), replace(FORM, short_side=32))
-    assert next(windows(video, FORM, geometry)).clip.shape == (1, 3, 4, 32, 64)
+    assert next(windows(video, CLIP_SPEC)).clip.shape == (1, 3, 4, 16, 32)
+    assert next(windows(video, CLIP_SPEC, crop="center")).clip.shape == (1, 3, 4, 16, 16)
+    geometry = Geometry.fit((48, 96), replace(CLIP_SPEC, short_side=32))
+    assert next(windows(video, CLIP_SPEC, geometry)).clip.shape == (1, 3, 4, 32, 64)
 
 
 def test_a_network_for_images_gets_images() -> None:
-    form = replace(FORM, frames=1, image=True)
-    found = list(windows(read_video(film(3)), form))
+    clip_spec = replace(CLIP_SPEC, frames=1, image=True)
+    found = list(windows(read_video(film(3)), clip_spec))
     assert [window.clip.shape for window in found] == [(1, 3, 16, 24)] * 3
     assert [window.frames.tolist() for window in found] == [[0], [1], [2]]
 
@@ -90,8 +90,8 @@ def test_a_network_for_images_gets_images() -> None:
 def test_resampling_takes_the_frame_nearest_in_time(tmp_path: Path, rate: Fraction) -> None:
     count, fps = 30, 25
     video = read_video(encode(tmp_path / "a.mp4", map(numbered, range(count)), rate=rate))
-    form = replace(FORM, fps=fps, frames=1)
-    frames = [int(window.frames[0]) for window in windows(video, form)]
+    clip_spec = replace(CLIP_SPEC, fps=fps, frames=1)
+    frames = [int(window.frames[0]) for window in windows(video, clip_spec)]
     seconds = np.arange(round(count / rate * fps - 0.51) + 1) / fps
     assert len(frames) == len(seconds)
     distance = np.abs(video.times[None] - seconds[:, None])
@@ -105,7 +105,7 @@ def test_resampling_honours_a_variable_frame_rate(tmp_path: Path) -> None:
         tmp_path / "a.mkv", map(numbered, range(30)), stamps=stamps.tolist(), time_base=Fraction(1, 1000)
     )
     video = read_video(path)
-    found = list(windows(video, replace(FORM, fps=8, frames=1, stride=2)))
+    found = list(windows(video, replace(CLIP_SPEC, fps=8, frames=1, stride=2)))
     for window in found:
         distance = np.abs(video.times - 2 * int(window.points[0]) / 8)
         assert distance[window.frames[0]] <= distance.min() + 1e-6
@@ -118,7 +118,7 @@ def test_a_window_is_ready_before_the_rest_is_decoded() -> None:
     decoded = []
     pictures = video.pictures()
     video.pictures = lambda: (decoded.append(0) or picture for picture in pictures)
-    for expected, window in zip((4, 6, 8), windows(video, FORM), strict=False):
+    for expected, window in zip((4, 6, 8), windows(video, CLIP_SPEC), strict=False):
         assert len(decoded) == expected
         assert window.frames[-1] == expected - 1
 
@@ -128,7 +128,7 @@ def test_frames_between_sampled_ones_are_not_converted() -> None:
     converted = []
     load = video._load
     video._load = lambda picture: converted.append(0) or load(picture)
-    list(windows(video, replace(FORM, stride=5)))
+    list(windows(video, replace(CLIP_SPEC, stride=5)))
     assert len(converted) == 8
 
 
@@ -149,8 +149,8 @@ def test_flow_is_the_motion_in_pixels() -> None:
 
 
 def test_flow_networks_get_flow_divided_by_twenty() -> None:
-    form = replace(FORM, short_side=64, modality="flow", mean=(9.0, 9.0, 9.0))
-    found = list(windows(read_video(moving(5, 2)), form, overlap=0.75))
+    clip_spec = replace(CLIP_SPEC, short_side=64, modality="flow", mean=(9.0, 9.0, 9.0))
+    found = list(windows(read_video(moving(5, 2)), clip_spec, overlap=0.75))
     assert [window.clip.shape for window in found] == [(1, 2, 4, 64, 96)] * 2
     assert abs(float(found[0].clip[0, 0].median()) - 2 / 20) < 0.01
     assert torch.equal(found[0].clip[:, :, 1:], found[1].clip[:, :, :-1])
@@ -163,7 +163,7 @@ def test_two_streams_get_both_and_each_flow_is_computed_once(monkeypatch: pytest
     module = importlib.import_module("glocal.video.windows")
     fast = np.full((16, 24, 2), 99, np.float32)
     monkeypatch.setattr(module, "flow", lambda *_: (next(calls), fast)[1])
-    found = list(windows(read_video(film(9)), replace(FORM, modality="rgb+flow"), overlap=0.75))
+    found = list(windows(read_video(film(9)), replace(CLIP_SPEC, modality="rgb+flow"), overlap=0.75))
     assert len(found) == 6
     assert next(calls) <= 9
     rgb, motion = found[-1].clip
@@ -173,13 +173,13 @@ def test_two_streams_get_both_and_each_flow_is_computed_once(monkeypatch: pytest
 
 
 def test_a_single_frame_has_no_motion() -> None:
-    (window,) = windows(read_video(film(1)), replace(FORM, modality="flow"))
+    (window,) = windows(read_video(film(1)), replace(CLIP_SPEC, modality="flow"))
     assert window.repeated == 3
     assert not window.clip.any()
 
 
 def test_what_cannot_be_windowed_is_refused_at_once() -> None:
     with pytest.raises(UsageError, match="overlap"):
-        windows(read_video(film(1)), FORM, overlap=1)
+        windows(read_video(film(1)), CLIP_SPEC, overlap=1)
     with pytest.raises(InputError, match="crop='center'"):
-        windows(read_video(film(1, 8, 800)), FORM)
+        windows(read_video(film(1, 8, 800)), CLIP_SPEC)

@@ -18,7 +18,7 @@ from glocal.datasets.puppets import Puppets
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.faithfulness.pointing import Figure
 from glocal.models import Model
-from glocal.video import ClipForm, Geometry, Video, read_video, windows
+from glocal.video import ClipSpec, Geometry, Video, read_video, windows
 from glocal.video.clip_spec import Crop, rgb_clip
 
 log = logging.getLogger("glocal.benchmark")
@@ -48,37 +48,39 @@ class Subject:
     figure: Figure | None = None
 
 
-def puppet_subjects(form: ClipForm, labels: Sequence[str], split: str, clips: int) -> Iterator[Subject]:
+def puppet_subjects(clip_spec: ClipSpec, labels: Sequence[str], split: str, clips: int) -> Iterator[Subject]:
     """Puppets rendered at the network's resolution, so that its pixels are those of the truth.
 
     Raises:
         UsageError: the network takes optical flow, or does not know the puppets' classes.
     """
-    if form.modality != "rgb":
+    if clip_spec.modality != "rgb":
         raise UsageError(
             "puppets are rendered in colour, and the network takes optical flow; use --data with files."
         )
-    puppets = Puppets(split, clips, frames=max(5, form.frames), size=form.size, fps=form.fps or FPS)
+    puppets = Puppets(
+        split, clips, frames=max(5, clip_spec.frames), size=clip_spec.size, fps=clip_spec.fps or FPS
+    )
     known = list(labels)
     for clip in puppets:
-        frames = clip.frames[: form.frames]
-        inputs = rgb_clip(list(frames), form)
+        frames = clip.frames[: clip_spec.frames]
+        inputs = rgb_clip(list(frames), clip_spec)
         boxes: list[list[Box]] = [
             [(float(x0), float(y0), float(x1), float(y1))] if x1 > x0 else []
             for x0, y0, x1, y1 in clip.actors[0].boxes.tolist()
         ]
         yield Subject(
             f"puppets {clip.name}",
-            inputs[:, :, 0] if form.image else inputs,
+            inputs[:, :, 0] if clip_spec.image else inputs,
             frames,
             known.index(clip.action) if clip.action in known else None,
-            boxes[: form.frames],
+            boxes[: clip_spec.frames],
             clip.actors[0] if len(frames) == len(clip.frames) else None,
         )
 
 
 def video_subjects(
-    videos: Sequence[Video | str], form: ClipForm, crop: Crop | None, clips: int | None
+    videos: Sequence[Video | str], clip_spec: ClipSpec, crop: Crop | None, clips: int | None
 ) -> Iterator[Subject]:
     """The windows of videos, without overlap: the first of every video, then the second, as many as `clips`.
 
@@ -87,18 +89,22 @@ def video_subjects(
     Raises:
         UsageError: the network takes two streams.
     """
-    streams = [_readable(_windows(video, form, crop)) for video in videos]
+    streams = [_readable(_windows(video, clip_spec, crop)) for video in videos]
     yield from islice(_turns(streams), clips)
 
 
 def record_subjects(
-    records: Sequence[Record], form: ClipForm, labels: Sequence[str], crop: Crop | None, clips: int | None
+    records: Sequence[Record],
+    clip_spec: ClipSpec,
+    labels: Sequence[str],
+    crop: Crop | None,
+    clips: int | None,
 ) -> Iterator[Subject]:
     """The middle window of every record, evenly taken from the list, with its true boxes where it has any."""
     known = list(labels)
     step = max(1, len(records) // clips) if clips else 1
     for record in records[::step][:clips]:
-        found = list(_readable(_windows(record.path, form, crop, record)))
+        found = list(_readable(_windows(record.path, clip_spec, crop, record)))
         for subject in found[len(found) // 2 :][:1]:
             yield replace(subject, label=known.index(record.label) if record.label in known else None)
 
@@ -121,11 +127,11 @@ def _turns(streams: list[Iterator[Subject]]) -> Iterator[Subject]:
 
 
 def _windows(
-    source: Video | str | Path, form: ClipForm, crop: Crop | None, record: Record | None = None
+    source: Video | str | Path, clip_spec: ClipSpec, crop: Crop | None, record: Record | None = None
 ) -> Iterator[Subject]:
     video = source if isinstance(source, Video) else read_video(source, record.fps if record else None)
-    geometry = Geometry.fit((video.height, video.width), form, crop)
-    for window in windows(video, form, geometry, overlap=0.0):
+    geometry = Geometry.fit((video.height, video.width), clip_spec, crop)
+    for window in windows(video, clip_spec, geometry, overlap=0.0):
         if not isinstance(window.clip, Tensor):
             raise UsageError(
                 "methods are compared on networks of one stream; choose its RGB or its flow network."

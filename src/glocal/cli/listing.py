@@ -100,7 +100,7 @@ def layers(model: str, every: bool, as_json: bool, debug: bool) -> None:
 
 
 def clip_words(clip: dict[str, Any]) -> str:
-    """A clip form in a few words."""
+    """A clip spec in a few words."""
     if clip["image"]:
         return f"image {clip['size']}²"
     if clip["fps"]:

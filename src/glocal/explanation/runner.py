@@ -25,7 +25,7 @@ from glocal.explanation.predictions import BEST, Mean, Votes, best_of
 from glocal.explanation.volume import Volume
 from glocal.models import Model
 from glocal.utils.files import shown
-from glocal.video import ClipForm, Geometry, Video, Window, read_video, windows
+from glocal.video import ClipSpec, Geometry, Video, Window, read_video, windows
 from glocal.video.clip_spec import Crop
 from glocal.video.scenes import Cuts, resolve_cuts, scenes
 
@@ -80,7 +80,7 @@ def explain(
 ) -> Explanation:
     """Where and when `model` sees its reasons for a class in `video`.
 
-    The video streams through in windows of the model's clip form, in constant memory. Overlapping windows
+    The video streams through in windows of the model's clip spec, in constant memory. Overlapping windows
     fade into each other, each weighted by the target's probability in it, so that the attention is dim
     where the class is not seen; frames between sampled ones are interpolated.
 
@@ -298,9 +298,11 @@ def chosen_layers(model: Model, layers: Sequence[str] | None) -> Mapping[str, nn
     return chosen
 
 
-def _several_windows(video: Video, form: ClipForm, crop: Crop, overlap: float, cuts: Sequence[int]) -> bool:
+def _several_windows(
+    video: Video, clip_spec: ClipSpec, crop: Crop, overlap: float, cuts: Sequence[int]
+) -> bool:
     """Whether the video is longer than one window; looked up in RGB, which has the same windows as flow."""
-    rgb = replace(form, modality="rgb", mean=(0.0,) * 3, std=(1.0,) * 3)
+    rgb = replace(clip_spec, modality="rgb", mean=(0.0,) * 3, std=(1.0,) * 3)
     return len(list(itertools.islice(windows(video, rgb, None, crop, overlap, cuts), 2))) > 1
 
 
@@ -333,7 +335,7 @@ def _progress(
     stream: Iterator[Window],
     text: str,
     video: Video,
-    form: ClipForm,
+    clip_spec: ClipSpec,
     overlap: float,
     cuts: Sequence[int],
     show: Progress,
@@ -341,12 +343,16 @@ def _progress(
     """`stream` behind a progress bar, which tqdm leaves out where stderr is no terminal."""
     if show is False:
         return stream
-    step = max(1, round(form.frames * (1 - overlap)))
+    step = max(1, round(clip_spec.frames * (1 - overlap)))
     total = 0
     for start, end in scenes(video.frames, cuts):
         seconds = float(video.times[end - 1] - video.times[start])
-        points = int(seconds * form.fps / form.stride) + 1 if form.fps else -(-(end - start) // form.stride)
-        total += max(0, -(-(points - form.frames) // step)) + 1
+        points = (
+            int(seconds * clip_spec.fps / clip_spec.stride) + 1
+            if clip_spec.fps
+            else -(-(end - start) // clip_spec.stride)
+        )
+        total += max(0, -(-(points - clip_spec.frames) // step)) + 1
     if show is not True:
         return _tell(stream, text, total, show)
     return iter(tqdm(stream, desc=text, total=total, unit="window", disable=None, leave=False))

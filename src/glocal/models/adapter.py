@@ -16,7 +16,7 @@ from glocal.attribution.tape import find_logits, frozen
 from glocal.errors import GlocalError, InputError, UsageError
 from glocal.models.labels import default_labels, read_labels
 from glocal.models.model import Model
-from glocal.video.clip_spec import ClipForm
+from glocal.video.clip_spec import ClipSpec
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -47,7 +47,7 @@ class Adapted(nn.Module):
 
 def as_model(
     network: nn.Module,
-    clip: ClipForm | None = None,
+    clip: ClipSpec | None = None,
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
     layers: LayerNames | None = None,
     *,
@@ -104,26 +104,26 @@ def as_model(
     )
 
 
-def example_clip(form: ClipForm) -> Tensor | list[Tensor]:
-    """Zeros of the shape that a network with this clip form takes."""
-    if form.image:
-        return torch.zeros(1, 3, form.size, form.size)
+def example_clip(clip_spec: ClipSpec) -> Tensor | list[Tensor]:
+    """Zeros of the shape that a network with this clip spec takes."""
+    if clip_spec.image:
+        return torch.zeros(1, 3, clip_spec.size, clip_spec.size)
     clips = [
-        torch.zeros(1, channels, form.frames, form.size, form.size)
+        torch.zeros(1, channels, clip_spec.frames, clip_spec.size, clip_spec.size)
         for stream, channels in (("rgb", 3), ("flow", 2))
-        if stream in form.modality
+        if stream in clip_spec.modality
     ]
     return clips[0] if len(clips) == 1 else clips
 
 
-def _clip_of_config(config: Any) -> ClipForm:
+def _clip_of_config(config: Any) -> ClipSpec:
     frames, size = getattr(config, "num_frames", None), getattr(config, "image_size", None)
     sides = set(size) if isinstance(size, tuple | list) else {size}
     if not isinstance(frames, int) or len(sides) != 1 or not isinstance(side := sides.pop(), int):
         raise UsageError(
-            "the network does not tell what clips it takes; give clip=ClipForm(frames=…, size=…)."
+            "the network does not tell what clips it takes; give clip=ClipSpec(frames=…, size=…)."
         )
-    return ClipForm(frames, short_side=side, size=side, mean=IMAGENET_MEAN, std=IMAGENET_STD, crop="center")
+    return ClipSpec(frames, short_side=side, size=side, mean=IMAGENET_MEAN, std=IMAGENET_STD, crop="center")
 
 
 def _labels(

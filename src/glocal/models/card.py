@@ -14,7 +14,7 @@ from torch import nn
 from glocal.errors import InputError, UsageError
 from glocal.utils.files import atomic_path, shown, writing
 from glocal.utils.structure import construct, plain
-from glocal.video.clip_spec import ClipForm
+from glocal.video.clip_spec import ClipSpec
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Card:
 
     model: str
     labels: tuple[str, ...]
-    clip: ClipForm
+    clip: ClipSpec
     parameters: int = 0
     measures: Mapping[str, float] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)

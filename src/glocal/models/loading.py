@@ -26,7 +26,7 @@ from glocal.models.onnx import load_onnx
 from glocal.models.stabn import STABN
 from glocal.models.zoo import MODELS, Entry, find_entry, shapes
 from glocal.utils.files import shown
-from glocal.video.clip_spec import ClipForm
+from glocal.video.clip_spec import ClipSpec
 
 Weights = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -38,7 +38,7 @@ def load_model(
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
     classes: int | None = None,
     new_head: bool = False,
-    clip: ClipForm | None = None,
+    clip: ClipSpec | None = None,
     device: str | torch.device = "cpu",
 ) -> Model:
     """A network of the zoo, ready to be run and explained.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from glocal.video.clip_spec import ClipForm
+from glocal.video.clip_spec import ClipSpec
 
 
 @dataclass
@@ -24,5 +24,5 @@ class Model:
     network: nn.Module
     layers: dict[str, nn.Module]
     labels: tuple[str, ...]
-    clip: ClipForm
+    clip: ClipSpec
     weights: str = "custom"

@@ -12,7 +12,7 @@ from glocal.errors import InputError, UsageError
 from glocal.models.adapter import as_model
 from glocal.models.model import Model
 from glocal.utils.files import shown
-from glocal.video.clip_spec import ClipForm
+from glocal.video.clip_spec import ClipSpec
 
 NEWEST = 17
 """The newest operator set that the converter knows whole; newer files are brought down to it."""
@@ -20,7 +20,7 @@ NEWEST = 17
 
 def load_onnx(
     path: str | os.PathLike[str],
-    clip: ClipForm | None = None,
+    clip: ClipSpec | None = None,
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
 ) -> Model:
     """The network in an ONNX file, its layers named after the file's nodes.
@@ -56,8 +56,8 @@ def load_onnx(
         reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
         raise InputError(f"{shown(path)} cannot be read as an ONNX network ({reason}).") from None
     layout = "BTCHW" if len(shape) == 5 and shape[1] != 3 and shape[2] == 3 else "BCTHW"
-    form = clip or _clip_form(shape, layout, path)
-    return as_model(network, form, labels, name=path.stem, weights=path.name, layout=layout)
+    clip_spec = clip or _clip_spec(shape, layout, path)
+    return as_model(network, clip_spec, labels, name=path.stem, weights=path.name, layout=layout)
 
 
 def _input_shape(content: Any, path: Path) -> tuple[int, ...]:
@@ -70,7 +70,7 @@ def _input_shape(content: Any, path: Path) -> tuple[int, ...]:
     return tuple(dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim)
 
 
-def _clip_form(shape: tuple[int, ...], layout: str, path: Path) -> ClipForm:
+def _clip_spec(shape: tuple[int, ...], layout: str, path: Path) -> ClipSpec:
     """RGB in [0, 1] of the size `(B, C, T, H, W)` or `(B, C, H, W)`."""
     image = len(shape) == 4
     frames = 1 if image else shape[layout.index("T")] if len(shape) == 5 else 0
@@ -78,9 +78,9 @@ def _clip_form(shape: tuple[int, ...], layout: str, path: Path) -> ClipForm:
         written = " × ".join(str(size or "any") for size in shape)
         raise UsageError(
             f"{shown(path)} takes an input of {written}, which is no clip of fixed length and square frames; "
-            "load it in Python with load_model(path, clip=ClipForm(…))."
+            "load it in Python with load_model(path, clip=ClipSpec(…))."
         )
-    return ClipForm(frames, short_side=shape[-1], size=shape[-1], crop="center", image=image)
+    return ClipSpec(frames, short_side=shape[-1], size=shape[-1], crop="center", image=image)
 
 
 def _packages() -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from glocal.models.checkpoints import shapes_of
 from glocal.models.download import Download
 from glocal.models.gated import gated
 from glocal.models.stabn import class_dependent, stabn
-from glocal.video.clip_spec import ClipForm
+from glocal.video.clip_spec import ClipSpec
 
 Renames = tuple[tuple[str, str], ...]
 
@@ -46,7 +46,7 @@ class Entry:
     paper: str
     build: Callable[[int], nn.Module]
     layers: Mapping[str, str]
-    clip: ClipForm
+    clip: ClipSpec
     classes: int
     labels: str = ""
     weights: Mapping[str, tuple[Download, ...]] = field(default_factory=dict)
@@ -116,25 +116,25 @@ def _mmaction(folder: str, file: str) -> tuple[Download]:
     return (Download(file, url, checksum=f"sha256:{digits}"),)
 
 
-HARA_2018_CLIP = ClipForm(
+HARA_2018_CLIP = ClipSpec(
     frames=16, short_side=112, size=112, mean=(114.7748, 107.7354, 99.4750), range=(0.0, 255.0)
 )
-HARA_2020_CLIP = ClipForm(
+HARA_2020_CLIP = ClipSpec(
     frames=16, short_side=112, size=112, mean=(0.4345, 0.4051, 0.3775), std=(0.2768, 0.2713, 0.2737)
 )
-SLOW_CLIP = ClipForm(
+SLOW_CLIP = ClipSpec(
     frames=8, stride=8, short_side=256, size=224, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225)
 )
-I3D_CLIP = ClipForm(frames=64, short_side=256, size=224, range=(-1.0, 1.0), fps=25.0)
-I3D_FLOW_CLIP = ClipForm(frames=64, short_side=256, size=224, fps=25.0, modality="flow")
-I3D_BOTH_CLIP = ClipForm(
+I3D_CLIP = ClipSpec(frames=64, short_side=256, size=224, range=(-1.0, 1.0), fps=25.0)
+I3D_FLOW_CLIP = ClipSpec(frames=64, short_side=256, size=224, fps=25.0, modality="flow")
+I3D_BOTH_CLIP = ClipSpec(
     frames=64, short_side=256, size=224, range=(-1.0, 1.0), fps=25.0, modality="rgb+flow"
 )
-R3D_CLIP = ClipForm(frames=16, mean=(0.43216, 0.394666, 0.37645), std=(0.22803, 0.22145, 0.216989))
-SMALL_CLIP = ClipForm(frames=16, short_side=112, size=112, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225))
-SMALL_FLOW_CLIP = ClipForm(frames=16, short_side=112, size=112, modality="flow")
-C3D_CLIP = ClipForm(frames=16, mean=(104.0, 117.0, 128.0), range=(0.0, 255.0))
-IMAGE = ClipForm(
+R3D_CLIP = ClipSpec(frames=16, mean=(0.43216, 0.394666, 0.37645), std=(0.22803, 0.22145, 0.216989))
+SMALL_CLIP = ClipSpec(frames=16, short_side=112, size=112, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225))
+SMALL_FLOW_CLIP = ClipSpec(frames=16, short_side=112, size=112, modality="flow")
+C3D_CLIP = ClipSpec(frames=16, mean=(104.0, 117.0, 128.0), range=(0.0, 255.0))
+IMAGE = ClipSpec(
     frames=1, short_side=256, size=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), image=True
 )
 
@@ -321,7 +321,7 @@ ENTRIES = (
 )
 
 
-def gated_entry(backbone: Entry, gates: Mapping[str, str], clip: ClipForm) -> Entry:
+def gated_entry(backbone: Entry, gates: Mapping[str, str], clip: ClipSpec) -> Entry:
     """The gated network on a backbone, for clips of `clip.frames`; `gates` name → layer, from the stem up."""
     subset = "" if gates == backbone.gates else ":" + "+".join(gates)
     layers = list(backbone.layers)
@@ -342,7 +342,7 @@ def gated_entry(backbone: Entry, gates: Mapping[str, str], clip: ClipForm) -> En
     )
 
 
-def stabn_entry(backbone: Entry, clip: ClipForm) -> Entry:
+def stabn_entry(backbone: Entry, clip: ClipSpec) -> Entry:
     """The ST-ABN on a backbone, for clips of `clip.frames`."""
     return Entry(
         name=f"st-abn/{backbone.name}",
@@ -376,7 +376,7 @@ def model_names() -> list[str]:
 
 
 @cache
-def find_entry(name: str, clip: ClipForm | None = None) -> Entry:
+def find_entry(name: str, clip: ClipSpec | None = None) -> Entry:
     """The entry called `name`, for clips of another form if one is given.
 
     A gated network has all the gates of its backbone, or those named behind a colon:

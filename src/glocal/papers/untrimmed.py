@@ -17,7 +17,7 @@ from glocal.evaluation import TemporalMAP
 from glocal.explanation.runner import classify, explain
 from glocal.models import Model, load_model
 from glocal.papers.table import Context, Row, Rows, Table
-from glocal.video import ClipForm, Video, read_video
+from glocal.video import ClipSpec, Video, read_video
 from glocal.video.scenes import Cuts
 
 VIDEOS = 40
@@ -71,9 +71,9 @@ def beyond(
     return wrong / (earlier + later) if earlier + later > 0 else 0.0
 
 
-def reach_of(form: ClipForm, fps: float) -> int:
+def reach_of(clip_spec: ClipSpec, fps: float) -> int:
     """A clip's length in frames of a video of `fps` frames a second."""
-    return round(form.frames * form.stride * (fps / form.fps if form.fps else 1))
+    return round(clip_spec.frames * clip_spec.stride * (fps / clip_spec.fps if clip_spec.fps else 1))
 
 
 def beside_cuts(video: PuppetVideo) -> Iterator[tuple[int, str, bool, tuple[int, int]]]:
@@ -165,7 +165,7 @@ def run(context: Context) -> Rows:
     key: Mapping[str, Any] = {
         "table": "untrimmed",
         "network": fingerprint(model.network),
-        "form": dataclasses.asdict(model.clip),
+        "clip_spec": dataclasses.asdict(model.clip),
         "seed": seed,
     }
 

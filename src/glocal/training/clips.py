@@ -15,7 +15,7 @@ from glocal.training.frame_cache import flows_of, resized, vary_flow
 from glocal.training.recipe import Augmentation
 from glocal.training.sampling import all_starts, any_start, grid, window
 from glocal.training.sources import Source
-from glocal.video.clip_spec import ClipForm, flow_clip, rgb_clip
+from glocal.video.clip_spec import ClipSpec, flow_clip, rgb_clip
 from glocal.video.flow import flow
 from glocal.video.geometry import Geometry
 from glocal.video.video import Frame
@@ -73,17 +73,19 @@ class Shuffled(Sampler[Place]):
 class TrainingClips(Dataset[Batch]):
     """A clip at a random time of an item, varied at random."""
 
-    def __init__(self, source: Source, form: ClipForm, how: Augmentation, labels: Sequence[str], seed: int):
-        self.source, self.form, self.how = resized(source, form), form, how
-        self.flows = flows_of(source, form, "full")
+    def __init__(
+        self, source: Source, clip_spec: ClipSpec, how: Augmentation, labels: Sequence[str], seed: int
+    ):
+        self.source, self.clip_spec, self.how = resized(source, clip_spec), clip_spec, how
+        self.flows = flows_of(source, clip_spec, "full")
         self.labels, self.seed = list(labels), seed
         self.mirrored = mirrored(labels)
         self.backwards = reversed_in_time(labels, how.backwards)
 
     def __getitem__(self, key: Place) -> Batch:
         rng = np.random.default_rng((self.seed, key.epoch, key.place))
-        points = grid(self.source.times(key.item), self.form)
-        start = any_start(points, self.form, rng)
+        points = grid(self.source.times(key.item), self.clip_spec)
+        start = any_start(points, self.clip_spec, rng)
         label = self.labels.index(self.source.label(key.item))
         backwards = label in self.backwards and bool(rng.random() < 0.5)
         if backwards:
@@ -92,13 +94,13 @@ class TrainingClips(Dataset[Batch]):
         flip = bool(rng.random() < self.how.flip) and counterpart is not None
         if flip and counterpart is not None:
             label = counterpart
-        size = min(self.form.size, self.form.short_side)
+        size = min(self.clip_spec.size, self.clip_spec.short_side)
         if self.flows is not None:
             motion = self.flows.read(key.item, start)
             varied = vary_flow(-motion[::-1] if backwards else motion, size, self.how, flip, rng)
-            return _batch(filled(varied, self.form), label, key.place, key.item)
-        frames = self.source.read(key.item, window(points, start, self.form))
-        clip = to_clip(vary(frames[::-1] if backwards else frames, size, self.how, flip, rng), self.form)
+            return _batch(filled(varied, self.clip_spec), label, key.place, key.item)
+        frames = self.source.read(key.item, window(points, start, self.clip_spec))
+        clip = to_clip(vary(frames[::-1] if backwards else frames, size, self.how, flip, rng), self.clip_spec)
         return _batch(clip, label, key.place, key.item)
 
 
@@ -109,13 +111,15 @@ class EvaluationClips(Dataset[Batch]):
         samples: so many clips of each item instead, evenly placed.
     """
 
-    def __init__(self, source: Source, form: ClipForm, labels: Sequence[str], samples: int | None = None):
-        self.source, self.form, self.labels = resized(source, form), form, list(labels)
-        self.flows = flows_of(source, form, "center")
+    def __init__(
+        self, source: Source, clip_spec: ClipSpec, labels: Sequence[str], samples: int | None = None
+    ):
+        self.source, self.clip_spec, self.labels = resized(source, clip_spec), clip_spec, list(labels)
+        self.flows = flows_of(source, clip_spec, "center")
         self.clips = [
             (item, start)
             for item in range(len(source))
-            for start in all_starts(grid(source.times(item), form), form, samples)
+            for start in all_starts(grid(source.times(item), clip_spec), clip_spec, samples)
         ]
 
     def __len__(self) -> int:
@@ -125,10 +129,12 @@ class EvaluationClips(Dataset[Batch]):
         item, start = self.clips[number]
         label = self.labels.index(self.source.label(item))
         if self.flows is not None:
-            return _batch(filled(list(self.flows.read(item, start)), self.form), label, number, item)
-        frames = self.source.read(item, window(grid(self.source.times(item), self.form), start, self.form))
-        geometry = Geometry.fit(frames[0].shape[:2], self.form, "center")
-        clip = to_clip([geometry.forward(frame) for frame in frames], self.form)
+            return _batch(filled(list(self.flows.read(item, start)), self.clip_spec), label, number, item)
+        frames = self.source.read(
+            item, window(grid(self.source.times(item), self.clip_spec), start, self.clip_spec)
+        )
+        geometry = Geometry.fit(frames[0].shape[:2], self.clip_spec, "center")
+        clip = to_clip([geometry.forward(frame) for frame in frames], self.clip_spec)
         return _batch(clip, label, number, item)
 
     def share(self, rank: int, world: int) -> list[int]:
@@ -141,16 +147,16 @@ def _batch(clip: Tensor, label: int, number: int, item: int) -> Batch:
     return Batch(clip, torch.tensor(label), torch.tensor(number), torch.tensor(item))
 
 
-def to_clip(frames: Sequence[Frame], form: ClipForm) -> Tensor:
+def to_clip(frames: Sequence[Frame], clip_spec: ClipSpec) -> Tensor:
     """`(C, T, h, w)`, or `(C, h, w)` for images, of frames `(h, w, 3)`; what is missing repeats the last."""
-    if form.modality == "flow":
+    if clip_spec.modality == "flow":
         flows = [flow(before, after) for before, after in pairwise(frames)]
-        return filled(flows or [np.zeros((*frames[0].shape[:2], 2), np.float32)], form)
-    clip = rgb_clip([*frames, *[frames[-1]] * (form.frames - len(frames))], form)[0]
-    return clip[:, 0] if form.image else clip
+        return filled(flows or [np.zeros((*frames[0].shape[:2], 2), np.float32)], clip_spec)
+    clip = rgb_clip([*frames, *[frames[-1]] * (clip_spec.frames - len(frames))], clip_spec)[0]
+    return clip[:, 0] if clip_spec.image else clip
 
 
-def filled(flows: Sequence[npt.NDArray[np.float32]], form: ClipForm) -> Tensor:
+def filled(flows: Sequence[npt.NDArray[np.float32]], clip_spec: ClipSpec) -> Tensor:
     """`(2, T, h, w)` of flows `(h, w, 2)` in pixels; what is missing repeats the last."""
-    clip = flow_clip([*flows, *[flows[-1]] * (form.frames - len(flows))])[0]
-    return clip[:, 0] if form.image else clip
+    clip = flow_clip([*flows, *[flows[-1]] * (clip_spec.frames - len(flows))])[0]
+    return clip[:, 0] if clip_spec.image else clip

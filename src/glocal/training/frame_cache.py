@@ -22,7 +22,7 @@ from glocal.training.recipe import Augmentation
 from glocal.training.sampling import Indices, Times, grid
 from glocal.training.sources import Source
 from glocal.utils.files import atomic_path, writing
-from glocal.video.clip_spec import FLOW_LIMIT, ClipForm, Crop
+from glocal.video.clip_spec import FLOW_LIMIT, ClipSpec, Crop
 from glocal.video.flow import flow
 from glocal.video.geometry import Geometry
 from glocal.video.video import Frame
@@ -40,8 +40,8 @@ Array = npt.NDArray[Any]
 class Resized:
     """A source whose frames are kept at the size to which the network's clips are resized anyway."""
 
-    def __init__(self, source: Source, form: ClipForm):
-        self.source, self.form, self.labels, self.kept = source, form, source.labels, False
+    def __init__(self, source: Source, clip_spec: ClipSpec):
+        self.source, self.clip_spec, self.labels, self.kept = source, clip_spec, source.labels, False
 
     def __len__(self) -> int:
         return len(self.source)
@@ -57,14 +57,14 @@ class Resized:
 
     def read(self, item: int, frames: Indices) -> list[Frame]:
         every = np.arange(len(self.times(item)))
-        key = f"{self.identity(item)} rgb {self.form.short_side}"
-        array = stored(key, len(every), lambda: _resized(self.source, item, every, self.form, "full"))
+        key = f"{self.identity(item)} rgb {self.clip_spec.short_side}"
+        array = stored(key, len(every), lambda: _resized(self.source, item, every, self.clip_spec, "full"))
         return [np.array(array[frame]) for frame in frames]
 
 
-def resized(source: Source, form: ClipForm) -> Source:
+def resized(source: Source, clip_spec: ClipSpec) -> Source:
     """The source, with its frames resized and kept where its recipe asks for that."""
-    return Resized(source, form) if source.kept and form.modality == "rgb" else source
+    return Resized(source, clip_spec) if source.kept and clip_spec.modality == "rgb" else source
 
 
 class Flows:
@@ -74,22 +74,22 @@ class Flows:
         crop: "center" for the flow of the frame's middle, as evaluation takes it; "full" for all of it.
     """
 
-    def __init__(self, source: Source, form: ClipForm, crop: Crop):
-        self.source, self.form, self.crop = source, form, crop
+    def __init__(self, source: Source, clip_spec: ClipSpec, crop: Crop):
+        self.source, self.clip_spec, self.crop = source, clip_spec, crop
 
     def read(self, item: int, start: int) -> npt.NDArray[np.float32]:
-        """`(n, h, w, 2)` pixels, of the clip that begins at the point `start`; at most `form.frames`."""
-        points = grid(self.source.times(item), self.form)
-        form = self.form
-        which = f"{self.crop} {form.short_side} {form.size} {form.stride} {form.fps}"
+        """`(n, h, w, 2)` pixels, of the clip that begins at the point `start`; at most `clip_spec.frames`."""
+        points = grid(self.source.times(item), self.clip_spec)
+        clip_spec = self.clip_spec
+        which = f"{self.crop} {clip_spec.short_side} {clip_spec.size} {clip_spec.stride} {clip_spec.fps}"
         key = f"{self.source.identity(item)} flow {which}"
         array = stored(key, max(1, len(points) - 1), lambda: self._make(item, points))
         first = min(start, len(array) - 1)
-        return from_bytes(array[first : first + form.frames])
+        return from_bytes(array[first : first + clip_spec.frames])
 
     def _make(self, item: int, points: Indices) -> Iterator[Frame]:
         before: Frame | None = None
-        for frame in _resized(self.source, item, points, self.form, self.crop):
+        for frame in _resized(self.source, item, points, self.clip_spec, self.crop):
             if before is not None:
                 yield to_bytes(flow(before, frame))
             before = frame
@@ -97,10 +97,10 @@ class Flows:
             yield to_bytes(np.zeros((*before.shape[:2], 2), np.float32))
 
 
-def flows_of(source: Source, form: ClipForm, crop: Crop) -> Flows | None:
+def flows_of(source: Source, clip_spec: ClipSpec, crop: Crop) -> Flows | None:
     """The kept flow of a source, if the network takes flow, and the source is not made anew each time."""
-    kept = form.modality == "flow" and source.identity(0) is not None
-    return Flows(source, form, crop) if kept else None
+    kept = clip_spec.modality == "flow" and source.identity(0) is not None
+    return Flows(source, clip_spec, crop) if kept else None
 
 
 def to_bytes(motion: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
@@ -154,13 +154,13 @@ def _path(key: str) -> Path:
     return cache_folder() / "clips" / f"{name}.npy"
 
 
-def _resized(source: Source, item: int, frames: Indices, form: ClipForm, crop: Crop) -> Iterator[Frame]:
-    """Frames as `form` resizes them, whole or their middle."""
+def _resized(source: Source, item: int, frames: Indices, clip_spec: ClipSpec, crop: Crop) -> Iterator[Frame]:
+    """Frames as `clip_spec` resizes them, whole or their middle."""
     geometry: Geometry | None = None
     for start in range(0, len(frames), CHUNK):
         for frame in source.read(item, frames[start : start + CHUNK]):
             if geometry is None:
-                geometry = Geometry.fit(frame.shape[:2], form, "center")
+                geometry = Geometry.fit(frame.shape[:2], clip_spec, "center")
                 if crop == "full":
                     geometry = replace(geometry, crop=(0, 0, *geometry.resized))
             yield geometry.forward(frame)

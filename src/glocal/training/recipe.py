@@ -20,7 +20,7 @@ class Network:
         name: of the model, as `glocal models` lists it.
         weights: to start from, as `load_model` takes them; None for random ones.
         new_head: replace the classifier of `weights`.
-        clip: what differs from the model's published clip form: frames, stride, size, mean, …
+        clip: what differs from the model's published clip spec: frames, stride, size, mean, …
         dropout: probability in every dropout of the network; None for the network's own.
     """
 

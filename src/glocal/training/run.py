@@ -16,7 +16,7 @@ from glocal.training.sources import open_source
 from glocal.utils.files import shown, writing
 from glocal.utils.optional_import import needs
 from glocal.utils.structure import construct, plain
-from glocal.video.clip_spec import ClipForm
+from glocal.video.clip_spec import ClipSpec
 
 log = logging.getLogger("glocal.training")
 
@@ -46,16 +46,16 @@ def train(
     needs("lightning.pytorch")
     from glocal.training.trainer import fit
 
-    out, form = Path(out), clip_form(recipe)
+    out, clip_spec = Path(out), clip_spec_of(recipe)
     if first_process():
         _prepare(out, recipe, resume)
     source = open_source(recipe.data.train, "data.train", progress=progress)
     labels = source.labels
-    clips = TrainingClips(source, form, recipe.augmentation, labels, recipe.run.seed)
+    clips = TrainingClips(source, clip_spec, recipe.augmentation, labels, recipe.run.seed)
     parts = {"val": recipe.data.val, "test": recipe.data.test}
     evaluation = {
         name: EvaluationClips(
-            open_source(options, f"data.{name}", labels, progress), form, labels, recipe.data.samples
+            open_source(options, f"data.{name}", labels, progress), clip_spec, labels, recipe.data.samples
         )
         for name, options in parts.items()
         if options is not None
@@ -63,26 +63,26 @@ def train(
     torch.manual_seed(recipe.run.seed)
     weights = recipe.model.weights
     new_head = recipe.model.new_head and weights is not None
-    model = load_model(recipe.model.name, weights, labels=labels, new_head=new_head, clip=form)
+    model = load_model(recipe.model.name, weights, labels=labels, new_head=new_head, clip=clip_spec)
     if recipe.model.dropout is not None:
         set_dropout(model.network, recipe.model.dropout)
     log.info("%s (%s) on %d videos of %d classes", model.name, model.weights, len(source), len(labels))
     return fit(recipe, model, clips, evaluation, out, progress)
 
 
-def clip_form(recipe: Recipe) -> ClipForm:
+def clip_spec_of(recipe: Recipe) -> ClipSpec:
     """The clips that a recipe's network takes.
 
     Raises:
-        UsageError: there is no such network or clip form, or it cannot be trained.
+        UsageError: there is no such network or clip spec, or it cannot be trained.
     """
     published = find_entry(recipe.model.name).clip
-    form = construct(ClipForm, recipe.model.clip, "model.clip", **vars(published))
-    if form.modality == "rgb+flow":
+    clip_spec = construct(ClipSpec, recipe.model.clip, "model.clip", **vars(published))
+    if clip_spec.modality == "rgb+flow":
         raise UsageError(
             f"{recipe.model.name} has two streams; train its RGB and its flow network by themselves."
         )
-    return form
+    return clip_spec
 
 
 def _prepare(out: Path, recipe: Recipe, resume: bool) -> None:

@@ -16,7 +16,7 @@ Modality = Literal["rgb", "flow", "rgb+flow"]
 
 
 @dataclass(frozen=True)
-class ClipForm:
+class ClipSpec:
     """The clip that a network was trained on.
 
     Attributes:
@@ -64,10 +64,10 @@ FLOW_LIMIT = 20.0
 """Pixels; faster motion is clipped (Carreira and Zisserman, 2017)."""
 
 
-def rgb_clip(frames: Sequence[Frame], form: ClipForm) -> torch.Tensor:
-    """Frames `(h, w, 3)` uint8 → `(1, 3, n, h, w)` float32, scaled to `form.range`, then normalised."""
-    low, high = form.range
-    mean, std = (torch.tensor(values).view(-1, 1, 1, 1) for values in (form.mean, form.std))
+def rgb_clip(frames: Sequence[Frame], clip_spec: ClipSpec) -> torch.Tensor:
+    """Frames `(h, w, 3)` uint8 → `(1, 3, n, h, w)` float32, scaled to `clip_spec.range`, then normalised."""
+    low, high = clip_spec.range
+    mean, std = (torch.tensor(values).view(-1, 1, 1, 1) for values in (clip_spec.mean, clip_spec.std))
     clip = torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2).contiguous().float()
     return (clip * ((high - low) / 255) + low).sub_(mean).div_(std)[None]
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import InputError, UsageError
-from glocal.video.clip_spec import ClipForm, Crop
+from glocal.video.clip_spec import ClipSpec, Crop
 
 Number = TypeVar("Number", np.uint8, np.float32)
 LONGEST = {"full": 8, "center": 256}
@@ -30,16 +30,16 @@ class Geometry:
     crop: tuple[int, int, int, int]
 
     @classmethod
-    def fit(cls, frame: tuple[int, int], form: ClipForm, crop: Crop | None = None) -> "Geometry":
-        """The geometry that a clip form asks of frames `(H, W)`; `crop` None takes the form's own.
+    def fit(cls, frame: tuple[int, int], clip_spec: ClipSpec, crop: Crop | None = None) -> "Geometry":
+        """The geometry that a clip spec asks of frames `(H, W)`; `crop` None takes the clip spec's.
 
-        "full" keeps the whole frame, "center" the square of `form.size` pixels in the middle.
+        "full" keeps the whole frame, "center" the square of `clip_spec.size` pixels in the middle.
 
         Raises:
             InputError: the frame is too elongated to be resized.
             UsageError: an unknown crop.
         """
-        crop = crop or form.crop
+        crop = crop or clip_spec.crop
         if crop not in LONGEST:
             raise UsageError(f"crop must be one of {', '.join(LONGEST)}, not {crop!r}")
         height, width = frame
@@ -51,13 +51,13 @@ class Geometry:
                 f"which would not fit into memory; {advice}"
             )
         resized = (
-            (form.short_side, round(width * form.short_side / height))
+            (clip_spec.short_side, round(width * clip_spec.short_side / height))
             if height <= width
-            else (round(height * form.short_side / width), form.short_side)
+            else (round(height * clip_spec.short_side / width), clip_spec.short_side)
         )
         if crop == "full":
             return cls(frame, resized, (0, 0, *resized))
-        side = min(form.size, form.short_side)
+        side = min(clip_spec.size, clip_spec.short_side)
         return cls(frame, resized, ((resized[0] - side) // 2, (resized[1] - side) // 2, side, side))
 
     def finer(self, short_side: int) -> "Geometry":

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from glocal.errors import UsageError
-from glocal.video.clip_spec import ClipForm, Crop, flow_clip, rgb_clip
+from glocal.video.clip_spec import ClipSpec, Crop, flow_clip, rgb_clip
 from glocal.video.flow import flow
 from glocal.video.geometry import Geometry
 from glocal.video.scenes import scene_of
@@ -56,23 +56,23 @@ class _Point(NamedTuple):
 
 def windows(
     video: Video,
-    form: ClipForm,
+    clip_spec: ClipSpec,
     geometry: Geometry | None = None,
     crop: Crop | None = None,
     overlap: float = 0.5,
     cuts: Sequence[int] = (),
 ) -> Iterator[Window]:
-    """Clips of `form.frames` points on one sampling grid, each decoded, resized and normalised once.
+    """Clips of `clip_spec.frames` points on one sampling grid, each decoded, resized and normalised once.
 
-    The grid is every `form.stride`-th frame; with `form.fps`, the frames nearest to multiples of
-    `form.stride / form.fps` seconds. Windows start `frames · (1 − overlap)` points apart, rounded; the last
-    one is shifted back to end at the last point. A video shorter than a clip repeats its last frame. Flow
-    leads from each point to the next; the last point repeats the flow before it.
+    The grid is every `clip_spec.stride`-th frame; with `clip_spec.fps`, the frames nearest to multiples of
+    `clip_spec.stride / clip_spec.fps` seconds. Windows start `frames · (1 − overlap)` points apart,
+    rounded; the last one is shifted back to end at the last point. A video shorter than a clip repeats its
+    last frame. Flow leads from each point to the next; the last point repeats the flow before it.
 
     Each scene, from one of the frames `cuts` to the next, is treated as a video of its own: grid and windows
     start afresh at its first frame, and no window and no flow reaches across a cut.
 
-    `geometry` is how frames are resized and cropped, by default what `form` and `crop` ask for.
+    `geometry` is how frames are resized and cropped, by default what `clip_spec` and `crop` ask for.
 
     Raises:
         UsageError: `overlap` outside [0, 1).
@@ -80,47 +80,47 @@ def windows(
     """
     if not 0 <= overlap < 1:
         raise UsageError(f"overlap must be at least 0 and less than 1, not {overlap}")
-    geometry = geometry or Geometry.fit((video.height, video.width), form, crop)
-    return _windows(video, form, geometry, max(1, round(form.frames * (1 - overlap))), cuts)
+    geometry = geometry or Geometry.fit((video.height, video.width), clip_spec, crop)
+    return _windows(video, clip_spec, geometry, max(1, round(clip_spec.frames * (1 - overlap))), cuts)
 
 
 def _windows(
-    video: Video, form: ClipForm, geometry: Geometry, step: int, cuts: Sequence[int]
+    video: Video, clip_spec: ClipSpec, geometry: Geometry, step: int, cuts: Sequence[int]
 ) -> Iterator[Window]:
     index = ordinal = 0
     for scene, shots in groupby(enumerate(video.pictures()), lambda shot: scene_of(shot[0], cuts)):
-        points = _resized(_sampled(shots, form, 1 / video.fps), geometry, ordinal)
-        for window in _scene_windows(points, form, step):
+        points = _resized(_sampled(shots, clip_spec, 1 / video.fps), geometry, ordinal)
+        for window in _scene_windows(points, clip_spec, step):
             window.index, window.scene = index, scene
             yield window
             index += 1
             ordinal = int(window.points[-1]) + 1
 
 
-def _scene_windows(points: Iterator[_Point], form: ClipForm, step: int) -> Iterator[Window]:
-    if "flow" in form.modality:
+def _scene_windows(points: Iterator[_Point], clip_spec: ClipSpec, step: int) -> Iterator[Window]:
+    if "flow" in clip_spec.modality:
         points = _with_flow(points)
-    latest: deque[_Point] = deque(maxlen=form.frames)
+    latest: deque[_Point] = deque(maxlen=clip_spec.frames)
     seen = index = 0
     for point in points:
         latest.append(point)
         seen += 1
-        if seen == form.frames + index * step:
-            yield _window(latest, form)
+        if seen == clip_spec.frames + index * step:
+            yield _window(latest, clip_spec)
             index += 1
-    if seen < form.frames:
-        missing = form.frames - seen
-        yield _window([*latest, *[latest[-1]] * missing], form, missing)
-    elif seen > form.frames + (index - 1) * step:
-        yield _window(latest, form)
+    if seen < clip_spec.frames:
+        missing = clip_spec.frames - seen
+        yield _window([*latest, *[latest[-1]] * missing], clip_spec, missing)
+    elif seen > clip_spec.frames + (index - 1) * step:
+        yield _window(latest, clip_spec)
 
 
-def _sampled(shots: Iterator[Shot], form: ClipForm, spacing: float) -> Iterator[Shot]:
+def _sampled(shots: Iterator[Shot], clip_spec: ClipSpec, spacing: float) -> Iterator[Shot]:
     """Each point of the sampling grid of one scene, whose last frame is shown for `spacing` seconds."""
-    if form.fps is None:
-        yield from islice(shots, 0, None, form.stride)
+    if clip_spec.fps is None:
+        yield from islice(shots, 0, None, clip_spec.stride)
         return
-    period = form.stride / form.fps
+    period = clip_spec.stride / clip_spec.fps
     start: float | None = None
     point = 0
     for shot, until in _nearest(shots, spacing):
@@ -165,13 +165,13 @@ def _with_flow(points: Iterator[_Point]) -> Iterator[_Point]:
         yield current._replace(flow=flow(current.rgb, current.rgb) if motion is None else motion)
 
 
-def _window(points: Sequence[_Point], form: ClipForm, repeated: int = 0) -> Window:
+def _window(points: Sequence[_Point], clip_spec: ClipSpec, repeated: int = 0) -> Window:
     streams = []
-    if "rgb" in form.modality:
-        streams.append(rgb_clip([point.rgb for point in points], form))
-    if "flow" in form.modality:
+    if "rgb" in clip_spec.modality:
+        streams.append(rgb_clip([point.rgb for point in points], clip_spec))
+    if "flow" in clip_spec.modality:
         streams.append(flow_clip([point.flow for point in points if point.flow is not None]))
-    if form.image:
+    if clip_spec.image:
         streams = [stream[:, :, 0] for stream in streams]
     return Window(
         0,

@@ -51,13 +51,13 @@ def _pair(model: Model, pair: tuple[str, str], count: int) -> list[dict[str, flo
 
 def _clips(model: Model, pair: tuple[str, str], count: int) -> Iterator[tuple[Tensor, int]]:
     """The first test clips `(1, C, T, H, W)` that show one of a pair, and which of the two it is."""
-    form = model.clip
+    clip_spec = model.clip
     puppets = Puppets(
         "test",
         -(-count * len(ACTIONS) // 2),
-        frames=form.frames,
-        size=round(MARGIN * form.size),
-        fps=form.fps or FPS,
+        frames=clip_spec.frames,
+        size=round(MARGIN * clip_spec.size),
+        fps=clip_spec.fps or FPS,
         scale=SCALE,
     )
     device = next(model.network.parameters()).device
@@ -65,5 +65,8 @@ def _clips(model: Model, pair: tuple[str, str], count: int) -> Iterator[tuple[Te
         action = ACTIONS[index % len(ACTIONS)]
         if action in pair:
             frames = puppets[index].frames
-            geometry = Geometry.fit(frames[0].shape[:2], form, "center")
-            yield rgb_clip([geometry.forward(one) for one in frames], form).to(device), pair.index(action)
+            geometry = Geometry.fit(frames[0].shape[:2], clip_spec, "center")
+            yield (
+                rgb_clip([geometry.forward(one) for one in frames], clip_spec).to(device),
+                pair.index(action),
+            )

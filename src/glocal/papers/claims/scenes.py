@@ -54,17 +54,17 @@ def scenes(context: Context, model: Model, distractor: str) -> Iterator[Scene]:
     Raises:
         InputError: the network knows none of the puppets' actions, or takes no colour clips.
     """
-    form, known = model.clip, list(model.labels)
-    if form.modality != "rgb" or form.image or form.frames < 5:
+    clip_spec, known = model.clip, list(model.labels)
+    if clip_spec.modality != "rgb" or clip_spec.image or clip_spec.frames < 5:
         raise InputError(
             f"{model.name} takes no colour clips of 5 frames or more, which the claims are about."
         )
     puppets = Puppets(
         "test",
         context.clips or CLIPS,
-        frames=form.frames,
-        size=form.size,
-        fps=form.fps or FPS,
+        frames=clip_spec.frames,
+        size=clip_spec.size,
+        fps=clip_spec.fps or FPS,
         distractor=distractor,
     )
     if not set(puppets.actions) & set(known):
@@ -77,7 +77,7 @@ def scenes(context: Context, model: Model, distractor: str) -> Iterator[Scene]:
         if all(actor.action in known for actor in actors):
             yield Scene(
                 f"{distractor} {clip.name}",
-                rgb_clip(list(clip.frames), form).to(device),
+                rgb_clip(list(clip.frames), clip_spec).to(device),
                 clip.frames,
                 tuple(actor.mask for actor in actors),
                 tuple(known.index(str(actor.action)) for actor in actors),
@@ -90,7 +90,11 @@ def setting(context: Context) -> tuple[Model, dict[str, str], dict[str, Any]]:
     model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
     paths = {module: path for path, module in model.network.named_modules()}
     layers = {layer: paths[module] for layer, module in model.layers.items()}
-    return model, layers, {"network": fingerprint(model.network), "layers": layers, "form": str(model.clip)}
+    return (
+        model,
+        layers,
+        {"network": fingerprint(model.network), "layers": layers, "clip_spec": str(model.clip)},
+    )
 
 
 def words(context: Context, option: str) -> list[str]:
