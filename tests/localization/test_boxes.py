@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glocal.errors import UsageError
-from glocal.localization import Box, boxes
+from glocal.localization import ScoredBox, boxes
 
 
 def blobs(*boxes_and_values, shape=(20, 30)):
@@ -15,9 +15,9 @@ def blobs(*boxes_and_values, shape=(20, 30)):
 
 
 def test_a_box_is_tight_and_half_open():
-    assert boxes(blobs(((3, 4, 10, 9), 0.8))) == [Box(3, 4, 10, 9, pytest.approx(0.8))]
-    assert boxes(blobs(((0, 0, 30, 20), 1.0))) == [Box(0, 0, 30, 20, 1.0)]
-    assert boxes(blobs(((29, 19, 30, 20), 1.0))) == [Box(29, 19, 30, 20, 1.0)]
+    assert boxes(blobs(((3, 4, 10, 9), 0.8))) == [ScoredBox(3, 4, 10, 9, pytest.approx(0.8))]
+    assert boxes(blobs(((0, 0, 30, 20), 1.0))) == [ScoredBox(0, 0, 30, 20, 1.0)]
+    assert boxes(blobs(((29, 19, 30, 20), 1.0))) == [ScoredBox(29, 19, 30, 20, 1.0)]
 
 
 def test_the_largest_region_or_all_by_score():

@@ -9,17 +9,17 @@ from xml.etree import ElementTree as Xml
 import numpy as np
 import pytest
 
-from glocal.localization import Box, Segment, Tube
+from glocal.localization import ScoredBox, Segment, Tube
 from glocal.localization.exports import EXPORTS
 from glocal.localization.exports.cvat import TOLERANCE, key_frames
 from glocal.localization.found import Found, Localized
 
 
 def localized(name="walk", label="walk <b>", frames=12):
-    boxes = [[Box(2 * t, 5, 2 * t + 20, 45, 0.5)] for t in range(frames)]
+    boxes = [[ScoredBox(2 * t, 5, 2 * t + 20, 45, 0.5)] for t in range(frames)]
     boxes[3] = []
-    tube = Tube(2, tuple(Box(2 * t, 5, 2 * t + 20, 45, 0.5) for t in range(2, 9)), 0.5)
-    last = Tube(8, tuple(Box(50, 1, 60, 9, 0.2) for _ in range(8, frames)), 0.2)
+    tube = Tube(2, tuple(ScoredBox(2 * t, 5, 2 * t + 20, 45, 0.5) for t in range(2, 9)), 0.5)
+    last = Tube(8, tuple(ScoredBox(50, 1, 60, 9, 0.2) for _ in range(8, frames)), 0.2)
     segment = Segment(0.25, 1.5, 0.75, label, 2, 12)
     found = Found(label, 4, 0.9, 0.35, boxes, (tube, last), (segment,))
     times = (np.arange(frames) / 8).tolist()
@@ -100,14 +100,14 @@ def test_cvat_shows_the_tubes():
 
 
 def test_key_frames_are_few_and_enough():
-    straight = [Box(3 * t, 5, 3 * t + 9, 20, 1.0) for t in range(30)]
+    straight = [ScoredBox(3 * t, 5, 3 * t + 9, 20, 1.0) for t in range(30)]
     assert key_frames(straight) == [0, 29]
-    bent = [Box(3 * abs(t - 12), 5, 3 * abs(t - 12) + 9, 20, 1.0) for t in range(30)]
+    bent = [ScoredBox(3 * abs(t - 12), 5, 3 * abs(t - 12) + 9, 20, 1.0) for t in range(30)]
     assert key_frames(bent) == [0, 12, 29]
     assert key_frames(straight[:1]) == [0]
     rng = np.random.default_rng(0)
     path = rng.integers(-4, 5, (60, 2)).cumsum(0) + 300
-    wild = [Box(x, y, x + 10, y + 10, 1.0) for x, y in path.tolist()]
+    wild = [ScoredBox(x, y, x + 10, y + 10, 1.0) for x, y in path.tolist()]
     keys = key_frames(wild)
     corners = np.array([b[:4] for b in wild])
     drawn = np.stack([np.interp(np.arange(60), keys, column[keys]) for column in corners.T], 1)

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glocal.errors import UsageError
-from glocal.localization import Box, auto_threshold, iou, overlaps, segments, tubes
+from glocal.localization import ScoredBox, auto_threshold, iou, overlaps, segments, tubes
 from glocal.localization.tubes import APART, GAP, _best_path, smooth
 
 corner = st.integers(0, 12)
 box = st.builds(
-    lambda x, y, w, h, s: Box(x, y, x + w, y + h, s),
+    lambda x, y, w, h, s: ScoredBox(x, y, x + w, y + h, s),
     corner,
     corner,
     st.integers(1, 8),
@@ -23,7 +23,7 @@ box = st.builds(
 
 
 def walker(t, speed=3, score=0.8):
-    return Box(10 + speed * t, 20, 30 + speed * t, 60, score)
+    return ScoredBox(10 + speed * t, 20, 30 + speed * t, 60, score)
 
 
 @given(st.lists(box, min_size=1, max_size=4), st.lists(box, min_size=1, max_size=4))
@@ -53,7 +53,7 @@ def test_the_path_is_the_best_of_all(frames):
 
 
 def test_two_that_cross_the_frame_become_two_tubes():
-    other = Box(100, 20, 120, 60, 0.5)
+    other = ScoredBox(100, 20, 120, 60, 0.5)
     frames = [[walker(t), other] for t in range(20)]
     first, second = tubes(frames)
     assert (first.start, first.end, second.start, second.end) == (0, 20, 0, 20)
@@ -79,8 +79,8 @@ def test_a_tube_ends_at_a_cut():
 
 def test_flicker_elsewhere_does_not_draw_a_tube_away():
     frames = [[walker(t, 1, 0.6)] for t in range(20)]
-    frames[7].append(Box(150, 100, 170, 140, 1.0))
-    frames[13] = [Box(150, 100, 170, 140, 1.0)]
+    frames[7].append(ScoredBox(150, 100, 170, 140, 1.0))
+    frames[13] = [ScoredBox(150, 100, 170, 140, 1.0)]
     best = max(tubes(frames), key=lambda tube: len(tube.boxes))
     assert (best.start, best.end) == (0, 20)
     assert max(abs(b.x0 - walker(t, 1).x0) for t, b in enumerate(best.boxes)) <= 1
@@ -101,7 +101,7 @@ def test_a_faint_frame_neither_moves_its_neighbours_nor_makes_a_tube():
     track[4] = 90
     weights = np.where(np.arange(9) == 4, 0.01, 1.0)
     assert np.abs(smooth(track, weights) - 20).max() < 1
-    frames = [[walker(0), Box(90, 90, 95, 95, 0.05)]] * 10
+    frames = [[walker(0), ScoredBox(90, 90, 95, 95, 0.05)]] * 10
     assert len(tubes(frames)) == 1
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import glocal
-from glocal.localization import Box, boxes
+from glocal.localization import ScoredBox, boxes
 from glocal.report import Span, overlay, write_report
 from glocal.report.overlay import Style
 from glocal.video import write_video
@@ -58,7 +58,7 @@ def report(tmp_path_factory):
         replace(e, votes=votes, temporal=temporal, cuts=(10,), others=())
         for e in (best, *others, against, other)
     ]
-    truth = [[Box(30, 20, 60, 40, 1.0)] for _ in range(COUNT)]
+    truth = [[ScoredBox(30, 20, 60, 40, 1.0)] for _ in range(COUNT)]
     page, *_ = write_report(
         all_of_them[0],
         video,

@@ -12,7 +12,7 @@ import pytest
 
 import glocal
 from glocal.errors import InputError, UsageError
-from glocal.localization import Box
+from glocal.localization import ScoredBox
 from glocal.report import Span, Style, overlay, overlay_frames, page_html, write_report
 from glocal.report.annotations import caption
 from glocal.report.overlay import colour_table, draw_boxes
@@ -68,7 +68,7 @@ def test_an_unknown_colour_map_is_named_with_what_there_is():
 
 def test_boxes_are_drawn_inside_their_pixels():
     frame = np.zeros((60, 84, 3), np.uint8)
-    draw_boxes(frame, [Box(10, 20, 30, 50, 1.0)])
+    draw_boxes(frame, [ScoredBox(10, 20, 30, 50, 1.0)])
     rows, columns = np.nonzero(frame.any(2))
     assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == (10, 20, 30, 50)
 

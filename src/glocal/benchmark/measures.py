@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -26,6 +25,7 @@ from glocal.evaluation.faithfulness import (
 from glocal.evaluation.max_box_accuracy import inclusive
 from glocal.evaluation.sanity import Explain
 from glocal.localization import boxes, overlaps
+from glocal.types import AttributionMap
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,6 @@ MEASURES: dict[str, Measure] = {
 """Name → measure, in the order of the columns."""
 
 
-Map = npt.NDArray[np.float32]
 CELLS = (8, 16, 16)
 """Largest grid (T, H, W) on which the order of two methods is compared."""
 LEVELS = 65535
@@ -244,7 +243,7 @@ def _faithfulness(
     return found, curves
 
 
-def _localization(subject: Subject, attention: Map) -> tuple[dict[str, float], dict[str, Any]]:
+def _localization(subject: Subject, attention: AttributionMap) -> tuple[dict[str, float], dict[str, Any]]:
     """Figures, and what `MaxBoxAcc` has counted."""
     frames = attention if attention.ndim == 3 else attention[None]
     found: dict[str, float] = {}

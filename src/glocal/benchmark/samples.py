@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from glocal.datasets import DATASETS, find_dataset
-from glocal.datasets.dataset import Box, Record
+from glocal.datasets.dataset import Record
 from glocal.datasets.folder import VIDEOS
 from glocal.datasets.puppets import Puppets
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.faithfulness.pointing import Figure
 from glocal.models import Model
+from glocal.types import Box
 from glocal.video import ClipSpec, Geometry, Video, read_video, windows
 from glocal.video.clip_spec import Crop, rgb_clip
 

@@ -12,7 +12,7 @@ from glocal.cli.running import load, tell
 from glocal.datasets.puppets import PuppetClip, Puppets
 from glocal.explanation.explanation import Explanation
 from glocal.explanation.runner import explain
-from glocal.localization import Box
+from glocal.localization import ScoredBox
 from glocal.models import Model
 from glocal.papers import Cells, Context, Rows
 from glocal.papers.localization import OPTIONS, localize
@@ -89,7 +89,10 @@ def stem_of(clip: PuppetClip) -> str:
 
 def truth_of(clip: PuppetClip) -> Truth:
     """The acting figure's box in every frame where it is seen."""
-    return [[Box(x0, y0, x1, y1, 1.0)] if x1 > x0 else [] for x0, y0, x1, y1 in clip.actors[0].boxes.tolist()]
+    return [
+        [ScoredBox(x0, y0, x1, y1, 1.0)] if x1 > x0 else []
+        for x0, y0, x1, y1 in clip.actors[0].boxes.tolist()
+    ]
 
 
 def where_and_when(clip: PuppetClip, explanation: Explanation, truth: Truth) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from glocal.cli.options import common_options, json_option
@@ -18,6 +17,7 @@ from glocal.evaluation import Acc
 from glocal.evaluation.baselines import FULL_FRAME, FixedBox
 from glocal.papers.table import Row, Rows
 from glocal.papers.writer import as_text
+from glocal.types import BoxArray
 from glocal.utils.files import shown
 
 DELTAS = {
@@ -30,8 +30,6 @@ TRAINED = ("ucf24",)
 """Data sets whose annotations have boxes of the clips for training too."""
 ENOUGH = 5000
 """Frames to which a box is fitted."""
-Frame = npt.NDArray[np.float64]
-"""True boxes `(N, 4)` of a frame, half-open, as shares of its sides."""
 
 
 @click.group()
@@ -74,7 +72,7 @@ _command(
 
 
 def measure(
-    frames: list[Frame], fixed: FixedBox, deltas: tuple[float, ...], progress: bool
+    frames: list[BoxArray], fixed: FixedBox, deltas: tuple[float, ...], progress: bool
 ) -> dict[float, float]:
     """δ → share of frames in which the box has IoU ≥ δ with a true one."""
     acc = Acc(deltas)
@@ -85,7 +83,7 @@ def measure(
     return acc.compute()
 
 
-def _fit(data: str, annotations: Path, fold: int, test: list[Frame]) -> tuple[FixedBox, str]:
+def _fit(data: str, annotations: Path, fold: int, test: list[BoxArray]) -> tuple[FixedBox, str]:
     """The best fixed box of the clips for training, or where their boxes are not known, of these frames."""
     train, where = test, "these same frames, which flatters it"
     if data in TRAINED:
@@ -94,7 +92,7 @@ def _fit(data: str, annotations: Path, fold: int, test: list[Frame]) -> tuple[Fi
     return fixed, f"{fixed.width:.0%} × {fixed.height:.0%} of the frame, fitted to {where}"
 
 
-def _frames(data: str, annotations: Path, split: str, fold: int) -> list[Frame]:
+def _frames(data: str, annotations: Path, split: str, fold: int) -> list[BoxArray]:
     """The true boxes of every annotated frame.
 
     Raises:
@@ -107,7 +105,7 @@ def _frames(data: str, annotations: Path, split: str, fold: int) -> list[Frame]:
     return frames
 
 
-def _shares(record: Record) -> Iterator[Frame]:
+def _shares(record: Record) -> Iterator[BoxArray]:
     if record.size is not None:
         width, height = record.size
         for boxes in record.boxes.values():

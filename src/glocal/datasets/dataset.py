@@ -10,13 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from glocal.errors import InputError
+from glocal.types import Box, BoxTrack
 from glocal.utils.files import shown
-
-Box = tuple[float, float, float, float]
-"""x0, y0, x1, y1 in pixels of the original frame, half-open: `width = x1 - x0`."""
-
-Tube = Mapping[int, Box]
-"""Frame, from 0 → box of one actor."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ class Record:
     path: Path
     label: str
     span: tuple[float, float] | None = None
-    tubes: tuple[Tube, ...] = ()
+    tubes: tuple[BoxTrack, ...] = ()
     size: tuple[int, int] | None = None
     frames: int | None = None
     fps: float | None = None

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from glocal.datasets.annotations import below, check_split, fitting, json_file
-from glocal.datasets.dataset import Dataset, Record, Tube
+from glocal.datasets.dataset import Dataset, Record
+from glocal.types import BoxTrack
 from glocal.utils.files import shown
 
 SPLITS = ("train", "val", "test")
@@ -52,7 +53,7 @@ def _actions(
         yield Record(path, segment["action"], span, (acting,), size, video["frames"])
 
 
-def _tube(boxes: Sequence[Sequence[float]], start: int) -> Tube:
+def _tube(boxes: Sequence[Sequence[float]], start: int) -> BoxTrack:
     """Boxes of the frames from `start` on; where nothing is visible there are zeros."""
     return {start + i: (x0, y0, x1, y1) for i, (x0, y0, x1, y1) in enumerate(boxes) if x1 > x0}
 

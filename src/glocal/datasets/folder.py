@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from glocal.datasets.annotations import fitting, table_rows, text
-from glocal.datasets.dataset import Box, Dataset, Record
+from glocal.datasets.dataset import Dataset, Record
 from glocal.errors import InputError, UsageError, nearest
+from glocal.types import Box
 from glocal.utils.files import shown
 
 VIDEOS = (".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")

@@ -18,8 +18,9 @@ from glocal.datasets.annotations import (
     text,
     unreadable,
 )
-from glocal.datasets.dataset import Box, Dataset, Record
+from glocal.datasets.dataset import Dataset, Record
 from glocal.errors import InputError
+from glocal.types import Box
 from glocal.utils.files import shown
 
 SPLITS = ("val",)

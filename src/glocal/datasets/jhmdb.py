@@ -10,9 +10,10 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from glocal.datasets.annotations import below, check_split, fitting, json_file, lines
-from glocal.datasets.dataset import Dataset, Record, Tube
+from glocal.datasets.dataset import Dataset, Record
 from glocal.datasets.untrusted_files import read_matlab
 from glocal.errors import InputError
+from glocal.types import BoxTrack
 from glocal.utils.files import shown
 
 TITLE = "JHMDB: 21 classes of HMDB51 with the actor's outline"
@@ -76,7 +77,7 @@ def listing(
     return [_masked(root, name, label) for name, label in bar]
 
 
-def _record(root: Path, name: str, label: str, tubes: tuple[Tube, ...] = ()) -> Record:
+def _record(root: Path, name: str, label: str, tubes: tuple[BoxTrack, ...] = ()) -> Record:
     path = below(root / "Rename_Images" / label, name, f"the clips of {shown(root)}")
     return Record(path, label, None, tubes, SIZE, fps=FPS)
 
@@ -95,7 +96,7 @@ def _masked(root: Path, name: str, label: str) -> Record:
     return replace(record, tubes=(_tight(masks),), size=(width, height), frames=frames)
 
 
-def read_boxes(path: Path) -> dict[str, tuple[str, Tube]]:
+def read_boxes(path: Path) -> dict[str, tuple[str, BoxTrack]]:
     """Video → its class and boxes, from JSON: `{video: {"label": 1, "boxes": {"1": [[x0, y0, x1, y1]]}}}`.
 
     Labels and frames count from 1 there, and from 0 in a tube.
@@ -103,7 +104,7 @@ def read_boxes(path: Path) -> dict[str, tuple[str, Tube]]:
     Raises:
         InputError: the file cannot be read, or does not fit its format.
     """
-    found: dict[str, tuple[str, Tube]] = {}
+    found: dict[str, tuple[str, BoxTrack]] = {}
     for name, clip in json_file(path, dict).items():
         with fitting(f"{shown(path)}, key {name!r}", "a label from 1 to 21 and a box for each frame from 1"):
             label = CLASSES[range(1, len(CLASSES) + 1).index(clip["label"])]
@@ -135,7 +136,7 @@ def _listed(folder: Path, split: str, fold: int) -> Iterator[tuple[str, str]]:
                     yield name.removesuffix(".avi"), label
 
 
-def _tight(masks: npt.NDArray[Any]) -> Tube:
+def _tight(masks: npt.NDArray[Any]) -> BoxTrack:
     """Tight boxes of masks `(H, W, T)`, in the frames in which they show something."""
     tube = {}
     for frame in range(masks.shape[2]):

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from glocal.datasets.annotations import check_split, fitting, json_file
-from glocal.datasets.dataset import Dataset, Record, Tube
+from glocal.datasets.dataset import Dataset, Record
 from glocal.datasets.folder import read_csv
 from glocal.errors import InputError
+from glocal.types import BoxTrack
 from glocal.utils.files import shown
 
 SPLITS = ("train", "test")
@@ -45,7 +46,7 @@ def listing(
     return [replace(record, tubes=tuple(filter(None, [tubes.get(record.path)]))) for record in records]
 
 
-def _tube(clip: Mapping[str, Any], name: str, file: Path, doubtful: bool) -> Tube:
+def _tube(clip: Mapping[str, Any], name: str, file: Path, doubtful: bool) -> BoxTrack:
     with fitting(f"{shown(file)}, clip '{name}'", "doubtful and frames, each with a frame and a box"):
         if clip["doubtful"] and not doubtful:
             return {}

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glocal.datasets.annotations import below, check_split, first_of, fitting, lines
-from glocal.datasets.dataset import Dataset, Record, Tube
+from glocal.datasets.dataset import Dataset, Record
 from glocal.datasets.untrusted_files import read_matlab, read_pickle
 from glocal.errors import InputError
+from glocal.types import BoxTrack
 from glocal.utils.files import shown
 
 TITLE = "UCF101-24: 24 classes of UCF101 with boxes of all actors"
@@ -49,7 +50,7 @@ class Clip(NamedTuple):
 
     label: str
     frames: int | None
-    tubes: tuple[Tube, ...]
+    tubes: tuple[BoxTrack, ...]
 
 
 def listing(root: Path, split: str = "train", fold: int = 1, annotations: Path | None = None) -> list[Record]:
@@ -127,7 +128,7 @@ def _class(name: str) -> str:
     return label
 
 
-def _tube(start: int, end: int, boxes: Any) -> Tube:
+def _tube(start: int, end: int, boxes: Any) -> BoxTrack:
     """Frames from `start` up to `end`, without it."""
     corners = np.asarray(boxes).astype(np.int64)  # of a byte, x + w would overflow
     if corners.shape != (end - start, 4) or start < 0:

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
+from glocal.types import AttributionMap
 from glocal.video.flow import dense_flow
 
-Maps = npt.NDArray[np.float32]
-"""`(T, H, W)` in [0, 1]."""
 SPREAD = 0.25
 """Standard deviation of the centre prior, as a share of the frame's sides."""
 STEPS = 40
@@ -64,7 +63,7 @@ class FixedBox:
         wide, high = self.width * width, self.height * height
         return (width - wide) / 2, (height - high) / 2, (width + wide) / 2, (height + high) / 2
 
-    def maps(self, frames: int, height: int, width: int) -> Maps:
+    def maps(self, frames: int, height: int, width: int) -> AttributionMap:
         """1 in the box, 0 outside."""
         x0, y0, x1, y1 = np.rint(self.box(height, width)).astype(int)
         maps = np.zeros((frames, height, width), np.float32)
@@ -75,19 +74,19 @@ class FixedBox:
 FULL_FRAME = FixedBox()
 
 
-def centre_prior(frames: int, height: int, width: int) -> Maps:
+def centre_prior(frames: int, height: int, width: int) -> AttributionMap:
     """A Gaussian around the middle of the frame."""
     rows, columns = (np.exp(-0.5 * (((np.arange(n) + 0.5) / n - 0.5) / SPREAD) ** 2) for n in (height, width))
     prior = np.outer(rows, columns)
     return np.repeat((prior / prior.max())[None].astype(np.float32), frames, 0)
 
 
-def random_maps(frames: int, height: int, width: int, seed: Sequence[int] = (0,)) -> Maps:
+def random_maps(frames: int, height: int, width: int, seed: Sequence[int] = (0,)) -> AttributionMap:
     """Uniform noise."""
     return np.random.default_rng(list(seed)).random((frames, height, width), np.float32)
 
 
-def flow_magnitude(video: Sequence[npt.NDArray[np.uint8]]) -> Maps:
+def flow_magnitude(video: Sequence[npt.NDArray[np.uint8]]) -> AttributionMap:
     """The length of the optical flow at each pixel, over the clip's longest; the last frame's is repeated.
 
     Args:
@@ -98,7 +97,7 @@ def flow_magnitude(video: Sequence[npt.NDArray[np.uint8]]) -> Maps:
     return np.asarray(maps / max(float(maps.max()), 1e-9), np.float32)
 
 
-Baseline = Callable[[Sequence[npt.NDArray[np.uint8]], Sequence[int]], Maps]
+Baseline = Callable[[Sequence[npt.NDArray[np.uint8]], Sequence[int]], AttributionMap]
 """Frames `(H, W, 3)` and a seed → score maps."""
 
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from glocal.errors import UsageError
 from glocal.evaluation.metric import Parts
 from glocal.localization.boxes import overlaps
+from glocal.types import BoxTrack
 
 Part = tuple[Hashable, list[tuple[Any, float, Hashable]], list[tuple[Any, Hashable]]]
 """A frame or video: its name, the detections (shape, score, label), and the truth (shape, label)."""
@@ -95,11 +96,6 @@ def interpolated(right: npt.NDArray[np.bool_], total: int) -> float:
     return float(best[right].sum() / total)
 
 
-Box = Sequence[float]
-Tube = Mapping[int, Box]
-"""Frame → box, without gaps."""
-
-
 class FrameMAP(RankedDetections):
     """frame-mAP (Gkioxari and Malik, 2015; AP as Kalogeiton et al., 2017, take it).
 
@@ -112,8 +108,8 @@ class FrameMAP(RankedDetections):
 
     def update(
         self,
-        predicted: Iterable[tuple[Box, float, Hashable]],
-        true: Iterable[tuple[Box, Hashable]],
+        predicted: Iterable[tuple[Sequence[float], float, Hashable]],
+        true: Iterable[tuple[Sequence[float], Hashable]],
         frame: Hashable,
     ) -> None:
         """Add a frame, named as by its video and number: predicted (box, score, label) and true (box, label).
@@ -147,8 +143,8 @@ class VideoMAP(RankedDetections):
 
     def update(
         self,
-        predicted: Iterable[tuple[Tube, float, Hashable]],
-        true: Iterable[tuple[Tube, Hashable]],
+        predicted: Iterable[tuple[BoxTrack, float, Hashable]],
+        true: Iterable[tuple[BoxTrack, Hashable]],
         video: Hashable,
     ) -> None:
         """Add a video: predicted (tube, score, label) and true (tube, label); a tube is frame → box."""
@@ -209,7 +205,7 @@ def tube_overlap(one: Arrays, other: Arrays) -> float:
     return float(np.mean([overlaps(a, b)[0, 0] for a, b in pairs])) * (end - start) / whole
 
 
-def _arrays(tube: Tube) -> Arrays:
+def _arrays(tube: BoxTrack) -> Arrays:
     frames = sorted(tube)
     if not frames or frames[-1] - frames[0] + 1 != len(frames):
         raise UsageError("a tube must have a box in each frame from its first to its last.")

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from glocal.explanation.volume import Map, Volume
+from glocal.explanation.volume import Volume
+from glocal.types import AttributionMap
 
 
 class Blend:
@@ -23,15 +24,19 @@ class Blend:
     def __init__(self, volume: Volume, cuts: Sequence[int] = ()) -> None:
         self.volume = volume
         self.cuts = cuts
-        self._sums: dict[int, Map] = {}
+        self._sums: dict[int, AttributionMap] = {}
         self._shares: dict[int, float] = {}
         self._frames: dict[int, int] = {}
-        self._same: list[Map] = []
+        self._same: list[AttributionMap] = []
         self._frame = -1
-        self._written: Map | None = None
+        self._written: AttributionMap | None = None
 
     def add(
-        self, points: npt.NDArray[np.int64], frames: npt.NDArray[np.int64], maps: Map, weight: float
+        self,
+        points: npt.NDArray[np.int64],
+        frames: npt.NDArray[np.int64],
+        maps: AttributionMap,
+        weight: float,
     ) -> None:
         """One window: `maps` `(n, h, w)` at the ordinals `points` and the video's `frames`, each `(n,)`."""
         self._settle(before=int(points[0]))
@@ -69,7 +74,7 @@ class Blend:
         """Write the maps after the last one written up to `frame`, whose samples are complete."""
         if not self._same:
             return
-        attention: Map = np.mean(self._same, axis=0, dtype=np.float32)
+        attention: AttributionMap = np.mean(self._same, axis=0, dtype=np.float32)
         self._same.clear()
         cut = max((cut for cut in self.cuts if cut <= frame), default=0)
         while self._written is not None and len(self.volume) < cut:

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from glocal.errors import InputError, UsageError
-from glocal.explanation.volume import Map
 from glocal.models.stabn import Change
+from glocal.types import AttributionMap
 from glocal.utils.files import shown
 from glocal.video import Geometry, Window
 
@@ -35,7 +35,7 @@ class Edit:
         temporal: `(T,)`; None leaves M_t as it is.
     """
 
-    spatial: Sequence[Map] | None = None
+    spatial: Sequence[AttributionMap] | None = None
     temporal: npt.NDArray[np.float32] | None = None
 
     @classmethod

@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from glocal import __version__
 from glocal.errors import InputError
-from glocal.explanation.volume import Map, Volume
+from glocal.explanation.volume import Volume
 from glocal.localization import (
-    Box,
+    ScoredBox,
     Segment,
     Threshold,
     Tube,
@@ -30,6 +30,7 @@ from glocal.localization import (
     tubes,
 )
 from glocal.localization.refinements import SIDE
+from glocal.types import AttributionMap
 from glocal.utils.files import atomic_path, writing
 from glocal.video import Geometry, Video
 
@@ -118,23 +119,23 @@ class Explanation:
         """One explanation a class, best class first; the first is this one."""
         return (self, *self.others)
 
-    def frame(self, index: int, layer: str | None = None) -> Map:
+    def frame(self, index: int, layer: str | None = None) -> AttributionMap:
         """Attention `(H, W)` in [0, 1] over one frame, in the frame's pixels."""
         volume = self.volume if layer is None else self.layer_volumes[layer]
-        attention: Map = self.geometry.backward(volume[index][None])[0]
+        attention: AttributionMap = self.geometry.backward(volume[index][None])[0]
         return attention
 
-    def frames(self) -> Iterator[Map]:
+    def frames(self) -> Iterator[AttributionMap]:
         """Attention `(H, W)` of every frame in order, in constant memory."""
         return (self.frame(index) for index in range(len(self.volume)))
 
     @property
-    def attention(self) -> Map:
+    def attention(self) -> AttributionMap:
         """float32 `(T, H, W)` in [0, 1], in the geometry of the video; for long videos see `frames`."""
         return np.stack(list(self.frames()))
 
     @property
-    def layers(self) -> dict[str, Map]:
+    def layers(self) -> dict[str, AttributionMap]:
         """Layer name → float32 `(T, H, W)`, before the aggregate."""
         return {
             name: np.stack([self.frame(index, name) for index in range(len(volume))])
@@ -146,7 +147,7 @@ class Explanation:
         """`(T,)` in [0, 1]: each frame's mean attention, relative to the highest of them."""
         return self.volume.relevance
 
-    def boxes(self, threshold: Threshold = 0.5, *, every: bool = False) -> list[list[Box]]:
+    def boxes(self, threshold: Threshold = 0.5, *, every: bool = False) -> list[list[ScoredBox]]:
         """Boxes of every frame; see `glocal.localization.boxes`.
 
         Args:
@@ -339,7 +340,12 @@ class _Seen:
 
 
 def _write_maps(
-    archive: zipfile.ZipFile, name: str, scale_name: str, maps: Iterable[Map], count: int, peak: float
+    archive: zipfile.ZipFile,
+    name: str,
+    scale_name: str,
+    maps: Iterable[AttributionMap],
+    count: int,
+    peak: float,
 ) -> None:
     scale = np.float32((peak or 1.0) / 255)
     maps = iter(maps)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import InputError
+from glocal.types import AttributionMap
 
-Map = npt.NDArray[np.float32]
 IN_MEMORY = 4 * 2**20
 
 
@@ -40,7 +40,7 @@ class Volume:
         """The maximum over all maps."""
         return max(self.peaks, default=0.0) * self.factor
 
-    def append(self, attention: Map) -> None:
+    def append(self, attention: AttributionMap) -> None:
         """Add the next frame's map `(h, w)`.
 
         Raises:
@@ -62,17 +62,17 @@ class Volume:
         self._shapes.append((attention.shape[0], attention.shape[1]))
         self._offsets.append(self._offsets[-1] + len(data))
 
-    def __getitem__(self, index: int) -> Map:
+    def __getitem__(self, index: int) -> AttributionMap:
         """The map `(h, w)` of one frame, float32."""
         index = range(len(self))[index]
         self._file.seek(self._offsets[index])
         data = zlib.decompress(self._file.read(self._offsets[index + 1] - self._offsets[index]))
         steps = np.frombuffer(data, np.uint16 if self.levels > 255 else np.uint8).reshape(self._shapes[index])
-        attention: Map = steps.astype(np.float32)
+        attention: AttributionMap = steps.astype(np.float32)
         attention *= np.float32(self.peaks[index] * self.factor / self.levels)
         return attention
 
-    def __iter__(self) -> Iterator[Map]:
+    def __iter__(self) -> Iterator[AttributionMap]:
         return (self[index] for index in range(len(self)))
 
     def normalise(self) -> None:

@@ -1,13 +1,13 @@
 """Where and when: boxes, tubes and segments from attention. Knows arrays, nothing else."""
 
-from glocal.localization.boxes import Box, Threshold, auto_threshold, boxes, iou, overlaps
+from glocal.localization.boxes import ScoredBox, Threshold, auto_threshold, boxes, iou, overlaps
 from glocal.localization.refinements import REFINEMENTS, check_refinements, refine
 from glocal.localization.segments import Segment, segments
 from glocal.localization.tubes import Tube, tubes
 
 __all__ = [
     "REFINEMENTS",
-    "Box",
+    "ScoredBox",
     "Segment",
     "Threshold",
     "Tube",

@@ -50,7 +50,7 @@ def auto_threshold(maps: Iterable[npt.NDArray[np.float32]]) -> float:
     return otsu(counts) / (LEVELS - 1)
 
 
-class Box(NamedTuple):
+class ScoredBox(NamedTuple):
     """A box in pixels of the frame, half-open: `width = x1 - x0`. `score` is the highest attention in it."""
 
     x0: int
@@ -60,7 +60,9 @@ class Box(NamedTuple):
     score: float
 
 
-def boxes(attention: npt.NDArray[np.float32], threshold: float = 0.5, *, every: bool = False) -> list[Box]:
+def boxes(
+    attention: npt.NDArray[np.float32], threshold: float = 0.5, *, every: bool = False
+) -> list[ScoredBox]:
     """Tight boxes around the contours of `attention ≥ threshold · max(attention)` (paper A, section 4).
 
     Args:
@@ -88,7 +90,9 @@ def boxes(attention: npt.NDArray[np.float32], threshold: float = 0.5, *, every: 
     found = []
     for contour in contours:
         x, y, width, height = cv2.boundingRect(contour)
-        found.append(Box(x, y, x + width, y + height, float(attention[y : y + height, x : x + width].max())))
+        found.append(
+            ScoredBox(x, y, x + width, y + height, float(attention[y : y + height, x : x + width].max()))
+        )
     return sorted(found, key=lambda box: -box.score)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from glocal.localization.boxes import Box
+from glocal.localization.boxes import ScoredBox
 from glocal.localization.segments import Segment
 from glocal.localization.tubes import Tube
 
@@ -23,7 +23,7 @@ class Found:
     index: int
     probability: float
     threshold: float
-    boxes: Sequence[Sequence[Box]]
+    boxes: Sequence[Sequence[ScoredBox]]
     tubes: Sequence[Tube]
     segments: Sequence[Segment]
 
@@ -76,5 +76,5 @@ def as_dict(found: Found) -> dict[str, Any]:
     }
 
 
-def _box(box: Box) -> dict[str, Any]:
+def _box(box: ScoredBox) -> dict[str, Any]:
     return {"box": list(box[:4]), "score": round(box.score, 6)}

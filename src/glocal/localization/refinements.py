@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError, nearest
-from glocal.explanation.volume import Map, Volume
+from glocal.explanation.volume import Volume
 from glocal.localization.boxes import auto_threshold, boxes
 from glocal.localization.tubes import Tube, tubes
+from glocal.types import AttributionMap, Frame
 from glocal.utils.optional_import import contrib
 from glocal.video.flow import agreement, dense_flow
 
-Frame = npt.NDArray[np.uint8]
-Refinement = Callable[[Iterable[Map], Iterable[Frame], Sequence[int]], Iterator[Map]]
+Refinement = Callable[[Iterable[AttributionMap], Iterable[Frame], Sequence[int]], Iterator[AttributionMap]]
 """Maps `(H, W)`, frames `(H, W, 3)` RGB of the same size, and cuts → the refined maps."""
 
 SMOOTHNESS = 1e-2
@@ -31,7 +31,9 @@ SURE_FIGURE, SURE_GROUND = 0.8, 0.8
 """GrabCut's seeds: this far from the threshold up to the maximum, and below this share of the threshold."""
 
 
-def guided(maps: Iterable[Map], frames: Iterable[Frame], cuts: Sequence[int] = ()) -> Iterator[Map]:
+def guided(
+    maps: Iterable[AttributionMap], frames: Iterable[Frame], cuts: Sequence[int] = ()
+) -> Iterator[AttributionMap]:
     """Guided feathering (He, Sun and Tang, 2013, section 4): what the attention's threshold takes for the
     figure is filtered with the frame as the guide, so that its border lies on edges of the frame, and masks
     the attention."""
@@ -43,7 +45,9 @@ def guided(maps: Iterable[Map], frames: Iterable[Frame], cuts: Sequence[int] = (
         yield attention * np.asarray(matte, np.float32).clip(0, 1)
 
 
-def grabcut(maps: Iterable[Map], frames: Iterable[Frame], cuts: Sequence[int] = ()) -> Iterator[Map]:
+def grabcut(
+    maps: Iterable[AttributionMap], frames: Iterable[Frame], cuts: Sequence[int] = ()
+) -> Iterator[AttributionMap]:
     """GrabCut (Rother, Kolmogorov and Blake, 2004) seeded by the attention: the frame is parted into figure
     and ground by colour, beginning with what the attention is sure of. The parts of the figure that hang
     together with that are kept, unless they shrink to a tenth of the seed or spill over three times as much.
@@ -63,11 +67,13 @@ def grabcut(maps: Iterable[Map], frames: Iterable[Frame], cuts: Sequence[int] = 
         yield highlight(attention, figure) if trusted else attention
 
 
-def flow(maps: Iterable[Map], frames: Iterable[Frame], cuts: Sequence[int] = ()) -> Iterator[Map]:
+def flow(
+    maps: Iterable[AttributionMap], frames: Iterable[Frame], cuts: Sequence[int] = ()
+) -> Iterator[AttributionMap]:
     """Agreement with optical flow: attention counts where things move against the background, whose motion,
     the camera's, is subtracted. The last frame of a scene takes the motion that leads to it."""
     maps = iter(maps)
-    moving: Map | None = None
+    moving: AttributionMap | None = None
     scene_starts = set(cuts)
     for index, (frame, following) in enumerate(pairwise(_and_none(frames)), 1):
         assert frame is not None
@@ -79,7 +85,9 @@ def flow(maps: Iterable[Map], frames: Iterable[Frame], cuts: Sequence[int] = ())
             moving = None
 
 
-def link(maps: Iterable[Map], frames: Iterable[Frame], cuts: Sequence[int] = ()) -> Iterator[Map]:
+def link(
+    maps: Iterable[AttributionMap], frames: Iterable[Frame], cuts: Sequence[int] = ()
+) -> Iterator[AttributionMap]:
     """Linking over time: in each frame the tube through it stays that holds the most attention in all its
     frames together (see `tubes`). Takes all maps in before it gives the first one out."""
     kept = Volume()
@@ -93,7 +101,7 @@ def link(maps: Iterable[Map], frames: Iterable[Frame], cuts: Sequence[int] = ())
         yield attention if tube is None else highlight(attention, _inside(tube, index, attention.shape))
 
 
-def highlight(attention: Map, figure: npt.NDArray[np.bool_]) -> Map:
+def highlight(attention: AttributionMap, figure: npt.NDArray[np.bool_]) -> AttributionMap:
     """Attention in the upper half of its range in the figure, and zero outside.
 
     Every threshold up to one half gives the figure as it is; the maximum stays where it was, if it is in it.
@@ -106,8 +114,8 @@ REFINEMENTS: dict[str, Refinement] = {"flow": flow, "guided": guided, "grabcut":
 
 
 def refine(
-    maps: Iterable[Map], frames: Iterable[Frame], names: Sequence[str], cuts: Sequence[int] = ()
-) -> Iterator[Map]:
+    maps: Iterable[AttributionMap], frames: Iterable[Frame], names: Sequence[str], cuts: Sequence[int] = ()
+) -> Iterator[AttributionMap]:
     """The maps, one a frame, refined by each of `names` in turn, in constant memory.
 
     Args:

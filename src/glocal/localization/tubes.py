@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from glocal.localization.boxes import Box, overlaps
+from glocal.localization.boxes import ScoredBox, overlaps
+from glocal.types import BoxArray
 
 CANDIDATES = 8
 """Boxes a frame that are considered, the strongest ones."""
@@ -24,15 +25,12 @@ FAINT = 0.1
 SMOOTHING = 1.5
 """Frames; standard deviation of the Gaussian that smooths a tube's corners."""
 
-Boxes = npt.NDArray[np.float64]
-"""`(N, 5)`: x0, y0, x1, y1, score."""
-
 
 class Tube(NamedTuple):
     """One box a frame from frame `start` on. `score` is the mean of its boxes' scores."""
 
     start: int
-    boxes: tuple[Box, ...]
+    boxes: tuple[ScoredBox, ...]
     score: float
 
     @property
@@ -42,7 +40,7 @@ class Tube(NamedTuple):
 
 
 def tubes(
-    frames: Sequence[Sequence[Box]], *, cuts: Sequence[int] = (), count: int = 5, shortest: int = 2
+    frames: Sequence[Sequence[ScoredBox]], *, cuts: Sequence[int] = (), count: int = 5, shortest: int = 2
 ) -> list[Tube]:
     """Boxes that follow each other: the paths of highest `Σ score + Σ IoU`, by dynamic programming.
 
@@ -76,12 +74,12 @@ def tubes(
     return sorted(found, key=lambda tube: -tube.score)
 
 
-def _strongest(boxes: Sequence[Box], faint: float) -> Boxes:
+def _strongest(boxes: Sequence[ScoredBox], faint: float) -> BoxArray:
     bright = sorted((box for box in boxes if box.score >= faint), key=lambda box: -box.score)
     return np.array(bright[:CANDIDATES], float).reshape(-1, 5)
 
 
-def _best_path(frames: Sequence[Boxes]) -> list[tuple[int, int]]:
+def _best_path(frames: Sequence[BoxArray]) -> list[tuple[int, int]]:
     """Frame and number of each box of the best path; none where there is no box."""
     energies: list[npt.NDArray[np.float64]] = []
     origins: list[list[tuple[int, int] | None]] = []
@@ -108,7 +106,7 @@ def _best_path(frames: Sequence[Boxes]) -> list[tuple[int, int]]:
     return path[::-1]
 
 
-def _tube(path: Sequence[tuple[int, int]], frames: Sequence[Boxes], first: int) -> Tube:
+def _tube(path: Sequence[tuple[int, int]], frames: Sequence[BoxArray], first: int) -> Tube:
     """The path with interpolated gaps and smooth corners; frames count from `first`."""
     own = np.array([t for t, _ in path])
     rows = np.array([frames[t][j] for t, j in path])
@@ -117,7 +115,9 @@ def _tube(path: Sequence[tuple[int, int]], frames: Sequence[Boxes], first: int) 
     corners = np.rint(smooth(whole[:, :4], whole[:, 4])).astype(int)
     corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2] + 1)
     scores = whole[:, 4].tolist()
-    boxes = (Box(x0, y0, x1, y1, s) for (x0, y0, x1, y1), s in zip(corners.tolist(), scores, strict=True))
+    boxes = (
+        ScoredBox(x0, y0, x1, y1, s) for (x0, y0, x1, y1), s in zip(corners.tolist(), scores, strict=True)
+    )
     return Tube(first + int(own[0]), tuple(boxes), float(rows[:, 4].mean()))
 
 
@@ -135,7 +135,7 @@ def smooth(track: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> 
     return smoothed.clip(track.min(0), track.max(0))
 
 
-def _take_out(path: Sequence[tuple[int, int]], frames: list[Boxes]) -> None:
+def _take_out(path: Sequence[tuple[int, int]], frames: list[BoxArray]) -> None:
     """Remove the boxes of a path, and those that lie in them by more than half."""
     for t, j in path:
         boxes, chosen = frames[t], frames[t][j]

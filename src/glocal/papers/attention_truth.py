@@ -17,10 +17,10 @@ from glocal.papers.attentive import SEEDS, attentive, notes_of
 from glocal.papers.table import Context, Row, Rows, Table
 from glocal.papers.trained import Measures, mean_and_spread
 from glocal.papers.videos import puppets_like
+from glocal.types import FloatArray
 from glocal.utils.structure import plain
 from glocal.video import read_video
 
-Scores = npt.NDArray[np.float64]
 IOUS = (0.3, 0.5, 0.7)
 
 
@@ -36,7 +36,7 @@ class Pointing:
         self.all_clips, self.each_clip = AUROC(), list[float]()
         self.hits, self.boxes = HitMax(), MaxBoxAcc(IOUS)
 
-    def update(self, clip: PuppetClip, over_time: Scores, attention: npt.NDArray[np.float32]) -> None:
+    def update(self, clip: PuppetClip, over_time: FloatArray, attention: npt.NDArray[np.float32]) -> None:
         """Add a clip: a score `(T,)` of each frame, and attention `(T, H, W)`."""
         start, end = clip.span
         acting = np.zeros(len(clip.frames), bool)

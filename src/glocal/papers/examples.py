@@ -1,6 +1,6 @@
 """The labelled clips with true boxes that localization is measured on."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,10 @@ from glocal.evaluation.baselines import FixedBox
 from glocal.models import Model
 from glocal.papers.table import Context
 from glocal.papers.videos import puppets_like
+from glocal.types import FrameBoxes
 from glocal.utils.structure import plain
 from glocal.video import Video, read_video
 
-Boxes = Mapping[int, npt.NDArray[np.float64]]
-"""Frame → true boxes `(N, 4)`, half-open pixels of the frame; frames without one are left out."""
 PUPPETS = 200
 """Clips of puppets unless `--clips` says otherwise."""
 FITTED = 64
@@ -46,7 +45,7 @@ class Example:
     name: str
     key: Any
     label: str
-    load: Callable[[], tuple[Video, Boxes]]
+    load: Callable[[], tuple[Video, FrameBoxes]]
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def _facts(puppets: Puppets) -> Any:
     return plain({key: value for key, value in vars(puppets).items() if key != "length"})
 
 
-def _draw(puppets: Puppets, index: int) -> tuple[Video, Boxes]:
+def _draw(puppets: Puppets, index: int) -> tuple[Video, FrameBoxes]:
     clip = puppets[index]
     boxes = {t: np.array([box], float) for t, box in enumerate(clip.actors[0].boxes) if box.any()}
     return read_video(clip.frames, clip.fps), boxes
@@ -146,7 +145,7 @@ def spread(items: Sequence[Any], count: int) -> list[Any]:
 
 
 def _example(record: Record, root: Path) -> Example:
-    def load() -> tuple[Video, Boxes]:
+    def load() -> tuple[Video, FrameBoxes]:
         return read_video(record.path), {t: np.array(boxes, float) for t, boxes in record.boxes.items()}
 
     name = str(record.path.relative_to(root)) if record.path.is_relative_to(root) else record.path.name

@@ -10,9 +10,7 @@ import numpy.typing as npt
 from glocal.evaluation import Acc, Acc2, HitAny, HitMax, MaxBoxAcc
 from glocal.evaluation.max_box_accuracy import inclusive
 from glocal.localization import auto_threshold, boxes
-
-Maps = npt.NDArray[np.float32]
-"""`(T, H, W)`, not negative."""
+from glocal.types import AttributionMap
 
 
 class Measure(ABC):
@@ -36,7 +34,9 @@ class Measure(ABC):
         """All that a count follows from, as plain data."""
 
     @abstractmethod
-    def count(self, volume: Maps, truth: Sequence[tuple[int, npt.NDArray[np.float64]]], correct: bool) -> Any:
+    def count(
+        self, volume: AttributionMap, truth: Sequence[tuple[int, npt.NDArray[np.float64]]], correct: bool
+    ) -> Any:
         """What a row's maps of a clip score, as plain data.
 
         Args:
@@ -63,7 +63,9 @@ class Points(Measure):
     def key(self) -> Any:
         return ["points", self.thresholds]
 
-    def count(self, volume: Maps, truth: Sequence[tuple[int, npt.NDArray[np.float64]]], correct: bool) -> Any:
+    def count(
+        self, volume: AttributionMap, truth: Sequence[tuple[int, npt.NDArray[np.float64]]], correct: bool
+    ) -> Any:
         measures = self._make()
         threshold = auto_threshold(volume)
         for place, true in truth:
@@ -117,7 +119,9 @@ class MaxBox(Measure):
     def key(self) -> Any:
         return ["maxbox", self.thresholds, self.every]
 
-    def count(self, volume: Maps, truth: Sequence[tuple[int, npt.NDArray[np.float64]]], correct: bool) -> Any:
+    def count(
+        self, volume: AttributionMap, truth: Sequence[tuple[int, npt.NDArray[np.float64]]], correct: bool
+    ) -> Any:
         metric = MaxBoxAcc(self.thresholds, self.every)
         for place, true in truth:
             if len(corners := inclusive(true)):
@@ -148,7 +152,9 @@ class Several(Measure):
     def key(self) -> Any:
         return [family.key for family in self.families]
 
-    def count(self, volume: Maps, truth: Sequence[tuple[int, npt.NDArray[np.float64]]], correct: bool) -> Any:
+    def count(
+        self, volume: AttributionMap, truth: Sequence[tuple[int, npt.NDArray[np.float64]]], correct: bool
+    ) -> Any:
         return [family.count(volume, truth, correct) for family in self.families]
 
     def compute(self, counts: Sequence[Any]) -> dict[str, float]:

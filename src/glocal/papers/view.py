@@ -17,10 +17,10 @@ from glocal.localization.refinements import SIDE, refine
 from glocal.models import Model
 from glocal.papers.examples import Example
 from glocal.papers.scores import Measure
-from glocal.papers.ways import Maps, Pass, Way, run_pass
+from glocal.papers.ways import Pass, Way, run_pass
+from glocal.types import AttributionMap, Frame
 from glocal.video import Geometry, windows
 from glocal.video.clip_spec import Crop
-from glocal.video.video import Frame
 
 
 def row_name(way: Way) -> str:
@@ -92,12 +92,12 @@ class View:
         at: npt.NDArray[np.float64],
         geometry: Geometry,
         seed: Sequence[int],
-    ) -> Iterator[tuple[str, Maps, float | None]]:
+    ) -> Iterator[tuple[str, AttributionMap, float | None]]:
         """Rows with maps `(T, H, W)` on the frames, and seconds spent on refining; None for trivial rows.
 
         `at` says where the frames lie among those that the network saw.
         """
-        plain: dict[Way, Maps] = {}
+        plain: dict[Way, AttributionMap] = {}
         finer = geometry.finer(SIDE)
         looks = [finer.forward(frame) for frame in frames]
         for way in self.rows:
@@ -117,12 +117,12 @@ class View:
             yield name, baseline(frames, seed), None
 
 
-def _interpolated(maps: Maps, at: npt.NDArray[np.float64]) -> Maps:
+def _interpolated(maps: AttributionMap, at: npt.NDArray[np.float64]) -> AttributionMap:
     """Maps `(T, h, w)` at places between them."""
     before = np.floor(at).astype(int)
     share = (at - before).astype(np.float32)[:, None, None]
     after = np.minimum(before + 1, len(maps) - 1)
-    between: Maps = maps[before] * (1 - share) + maps[after] * share
+    between: AttributionMap = maps[before] * (1 - share) + maps[after] * share
     return between
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -15,9 +13,9 @@ from glocal.attribution.tape import record
 from glocal.errors import UsageError
 from glocal.localization import REFINEMENTS
 from glocal.models import Model
+from glocal.types import AttributionMap
 from glocal.video import Window
 
-Maps = npt.NDArray[np.float32]
 TITLES = {
     "3dcam": "3DCAM",
     "gradcam": "Grad-CAM",
@@ -90,11 +88,11 @@ class Pass:
     maps: Mapping[str, Sequence[Tensor]]
     best: int
 
-    def volume(self, way: Way) -> Maps:
+    def volume(self, way: Way) -> AttributionMap:
         """`(T, h, w)` in [0, 1]: a way's attention, without its refinements."""
         chosen = [self.maps[way.method][index] for index in way.layers]
         raw = aggregate(chosen, way.how) if way.how else chosen[0]
-        maps: Maps = positive(raw)[0].cpu().numpy()
+        maps: AttributionMap = positive(raw)[0].cpu().numpy()
         return maps if maps.ndim == 3 else maps[None]
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from glocal.types import Frame
+
 MARGIN = 0.3
 
 
@@ -48,9 +50,6 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return font
 
 
-Pixels = npt.NDArray[np.uint8]
-
-
 @dataclass(frozen=True)
 class TimeBar:
     """A bar along the bottom of frames, from the video's first frame to its last.
@@ -60,10 +59,10 @@ class TimeBar:
         frames: of the video.
     """
 
-    strip: Pixels
+    strip: Frame
     frames: int
 
-    def paste(self, frame: Pixels, index: int) -> None:
+    def paste(self, frame: Frame, index: int) -> None:
         """Draw the bar onto frame number `index` `(H, W, 3)`, in place."""
         height, width = self.strip.shape[:2]
         frame[-height:] = self.strip
@@ -79,7 +78,7 @@ class TimeBar:
         mark[inside] = colours[inside]
 
 
-def time_bar(temporal: npt.NDArray[np.float64], colours: Pixels, frame_size: tuple[int, int]) -> TimeBar:
+def time_bar(temporal: npt.NDArray[np.float64], colours: Frame, frame_size: tuple[int, int]) -> TimeBar:
     """The bar of a video: a twentieth of the frame's height.
 
     Args:

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal import __version__
-from glocal.localization import Box
-from glocal.report.overlay import Image, Style, draw
+from glocal.localization import ScoredBox
+from glocal.report.overlay import Style, draw
 from glocal.report.page_media import data_uri
+from glocal.types import Frame
 from glocal.utils.files import atomic_path, writing
 
 PICTURES = 6
@@ -42,14 +43,14 @@ def pictures(
     for index in chosen:
         large, warm = (_enlarged(image, scale) for image in (frames[index], attention[index] / peak))
         corners = [[round(scale * x) for x in box] for box in (truth[index] if truth else ())]
-        boxes = [Box(x0, y0, x1, y1, 1.0) for x0, y0, x1, y1 in corners]
+        boxes = [ScoredBox(x0, y0, x1, y1, 1.0) for x0, y0, x1, y1 in corners]
         drawn.append(
             data_uri(draw(np.asarray(large, np.uint8), warm.clip(0, 1), Style(threshold=None), boxes))
         )
     return drawn
 
 
-def _enlarged(image: npt.NDArray[Any], scale: int) -> Image:
+def _enlarged(image: npt.NDArray[Any], scale: int) -> Frame:
     size = (image.shape[1] * scale, image.shape[0] * scale)
     return np.asarray(
         cv2.resize(image, size, interpolation=cv2.INTER_CUBIC if image.ndim == 3 else cv2.INTER_LINEAR)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glocal.errors import InputError
-from glocal.report.overlay import Image
+from glocal.types import Frame
 from glocal.utils.files import atomic_path, writing
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Row:
     """Pictures `(H, W, 3)` uint8 of one size, one a column."""
 
     label: str
-    pictures: Sequence[Image]
+    pictures: Sequence[Frame]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from glocal.errors import UsageError
 from glocal.explanation.explanation import Explanation
-from glocal.explanation.volume import Map
 from glocal.report.figure_grid import Bar, Row, plate
-from glocal.report.overlay import Image, Style, overlay, title
+from glocal.report.overlay import Style, overlay, title
+from glocal.types import AttributionMap, Frame
 from glocal.video import Video
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def temporal_figure(
 
 
 def sanity_figure(
-    frames: Sequence[Image], maps: Mapping[str, Sequence[Map]], style: Style = STYLE
+    frames: Sequence[Frame], maps: Mapping[str, Sequence[AttributionMap]], style: Style = STYLE
 ) -> "Figure":
     """What happens to a method as the weights are made random: a row a step (Adebayo et al., fig. 1).
 
@@ -121,8 +121,8 @@ def sanity_figure(
 
 
 def _drawn(
-    plain: Sequence[Image], e: Explanation, frames: Sequence[int], style: Style, own_scale: bool = False
-) -> list[Image]:
+    plain: Sequence[Frame], e: Explanation, frames: Sequence[int], style: Style, own_scale: bool = False
+) -> list[Frame]:
     maps: list[npt.NDArray[np.float32]] = [e.frame(frame) for frame in frames]
     if own_scale:
         maps = [attention / (attention.max(initial=0) or np.float32(1)) for attention in maps]
@@ -133,7 +133,7 @@ def _heads(video: Video, frames: Sequence[int]) -> list[str]:
     return [] if video.is_image else [f"{video.times[frame]:.2f} s" for frame in frames]
 
 
-def _alike(pictures: Sequence[Image]) -> list[Image]:
+def _alike(pictures: Sequence[Frame]) -> list[Frame]:
     """Pictures of different sizes as squares, cut from their middles."""
     if len({picture.shape for picture in pictures}) == 1:
         return list(pictures)

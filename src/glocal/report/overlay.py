@@ -8,17 +8,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from glocal.errors import UsageError, nearest
 from glocal.explanation.explanation import Explanation
-from glocal.explanation.volume import Map
-from glocal.localization import Box, boxes
+from glocal.localization import ScoredBox, boxes
 from glocal.report.annotations import caption, time_bar
+from glocal.types import AttributionMap, Frame
 from glocal.utils.files import atomic_path, writing
 from glocal.video import Video, write_video
 
-Image = npt.NDArray[np.uint8]
 COLOUR_MAPS = {
     "inferno": cv2.COLORMAP_INFERNO,
     "magma": cv2.COLORMAP_MAGMA,
@@ -28,11 +26,11 @@ COLOUR_MAPS = {
 }
 BOX_COLOUR = (64, 240, 255)
 TRUTH_COLOUR = (255, 255, 255)
-Truth = Sequence[Sequence[Box]]
+Truth = Sequence[Sequence[ScoredBox]]
 
 
 @lru_cache(maxsize=16)
-def colour_table(name: str) -> Image:
+def colour_table(name: str) -> Frame:
     """`(256, 3)` uint8 RGB, perceptually uniform.
 
     Raises:
@@ -48,7 +46,7 @@ def colour_table(name: str) -> Image:
 
 
 @lru_cache(maxsize=16)
-def _mixing_tables(name: str, strength: float) -> tuple[Image, Image]:
+def _mixing_tables(name: str, strength: float) -> tuple[Frame, Frame]:
     """What a level of attention adds, and what it leaves of the frame; both `(256, 3)`."""
     alpha = strength * np.linspace(0, 1, 256)[:, None]
     added = np.rint(alpha * colour_table(name)).astype(np.uint8)
@@ -83,7 +81,7 @@ class Style:
             raise UsageError(f"box threshold {self.threshold} is out of range; choose one in (0, 1].")
 
 
-def overlay(frame: Image, attention: Map, style: Style = Style()) -> Image:
+def overlay(frame: Frame, attention: AttributionMap, style: Style = Style()) -> Frame:
     """`frame` `(H, W, 3)` with `attention` `(H, W)` in [0, 1] over it, by table look-up.
 
     The opacity is `strength · attention`: what gets no attention stays as it is.
@@ -94,7 +92,7 @@ def overlay(frame: Image, attention: Map, style: Style = Style()) -> Image:
     return np.asarray(cv2.add(kept, cv2.LUT(levels, added[:, None])), np.uint8)
 
 
-def draw_boxes(frame: Image, found: Iterable[Box], colour: tuple[int, int, int] = BOX_COLOUR) -> None:
+def draw_boxes(frame: Frame, found: Iterable[ScoredBox], colour: tuple[int, int, int] = BOX_COLOUR) -> None:
     """Outline `found` in `frame`, in place: inside the box, with a dark line along the bright one."""
     width = max(1, round(min(frame.shape[:2]) / 160))
     for box in found:
@@ -104,7 +102,7 @@ def draw_boxes(frame: Image, found: Iterable[Box], colour: tuple[int, int, int] 
             cv2.rectangle(frame, corner, opposite, colour if inset < width else (0, 0, 0), 1)
 
 
-def draw(frame: Image, attention: Map, style: Style, truth: Iterable[Box] = ()) -> Image:
+def draw(frame: Frame, attention: AttributionMap, style: Style, truth: Iterable[ScoredBox] = ()) -> Frame:
     """`overlay` with the boxes of the attention, and those that are known to be true."""
     drawn = overlay(frame, attention, style)
     draw_boxes(drawn, truth, TRUTH_COLOUR)
@@ -126,7 +124,7 @@ def overlay_frames(
     video: Video,
     style: Style = Style(),
     truth: Truth | None = None,
-) -> Iterator[Image]:
+) -> Iterator[Frame]:
     """Every frame of `video` with its attention, boxes, class and score; `(H, W, 3)` uint8 RGB.
 
     Where the network has temporal attention, a bar at the bottom shows that of each frame.
@@ -173,7 +171,7 @@ def write_overlay(
     return path
 
 
-def write_image(path: Path, image: Image) -> None:
+def write_image(path: Path, image: Frame) -> None:
     """Write `(H, W, 3)` RGB in the format that the suffix names.
 
     Raises:

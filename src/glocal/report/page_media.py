@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glocal.explanation.volume import Map, Volume
-from glocal.report.overlay import Image
+from glocal.explanation.volume import Volume
+from glocal.types import AttributionMap, Frame
 from glocal.video import Video, write_video
 
 
@@ -51,14 +51,14 @@ def pack(volume: Volume, cells: int, levels: int) -> PackedMaps:
     return {"shape": [len(volume), *shape], "levels": levels, "peaks": peaks, "data": data}
 
 
-def quantise(attention: Map, levels: int) -> tuple[npt.NDArray[np.uint8], float]:
+def quantise(attention: AttributionMap, levels: int) -> tuple[npt.NDArray[np.uint8], float]:
     """A map `(h, w)` in steps of its own maximum, and that maximum."""
     peak = float(attention.max(initial=0))
     scale = np.float32(levels / peak if peak > 0 else 0)
     return np.rint(attention * scale).clip(0, levels).astype(np.uint8), peak
 
 
-def _reduced(attention: Map, cells: int) -> Map:
+def _reduced(attention: AttributionMap, cells: int) -> AttributionMap:
     height, width = attention.shape
     factor = 1
     while -(-height // factor) * -(-width // factor) > cells:
@@ -88,13 +88,13 @@ def key_frames(relevance: npt.NDArray[np.float64], count: int = KEY_FRAMES) -> l
     return [int(part[np.argmax(relevance[part])]) for part in parts]
 
 
-def data_uri(image: Image, width: int = PICTURE_WIDTH, quality: int = 88) -> str:
+def data_uri(image: Frame, width: int = PICTURE_WIDTH, quality: int = 88) -> str:
     """`image` `(H, W, 3)` RGB, at most `width` pixels wide, as a JPEG inside an address."""
     _, data = cv2.imencode(".jpg", shrunk(image, width)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 
-def shrunk(image: Image, width: int) -> Image:
+def shrunk(image: Frame, width: int) -> Frame:
     """`image` `(H, W, 3)`, at most `width` pixels wide."""
     size = shrunk_size(image.shape[1], image.shape[0], width)
     if size[0] == image.shape[1]:
@@ -113,7 +113,7 @@ def write_small(video: Video, path: Path, width: int, crf: int) -> Path:
     Each frame has its time stamp in the video, and none is stored out of order.
     """
 
-    def frames() -> Iterator[Image]:
+    def frames() -> Iterator[Frame]:
         return (shrunk(frame, width) for frame in video)
 
     times = video.times.tolist()

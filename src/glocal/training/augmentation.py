@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from glocal.errors import UsageError, nearest
 from glocal.training.recipe import Augmentation
-from glocal.video.video import Frame
+from glocal.types import Frame
 
 OTHER = {"left": "right", "right": "left", "leftwards": "rightwards", "rightwards": "leftwards"}
 

@@ -15,10 +15,10 @@ from glocal.training.frame_cache import flows_of, resized, vary_flow
 from glocal.training.recipe import Augmentation
 from glocal.training.sampling import all_starts, any_start, grid, window
 from glocal.training.sources import Source
+from glocal.types import Frame
 from glocal.video.clip_spec import ClipSpec, flow_clip, rgb_clip
 from glocal.video.flow import flow
 from glocal.video.geometry import Geometry
-from glocal.video.video import Frame
 
 
 class Batch(NamedTuple):

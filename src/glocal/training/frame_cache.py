@@ -19,13 +19,13 @@ from glocal import __version__
 from glocal.models.download import cache_folder
 from glocal.training.augmentation import random_box
 from glocal.training.recipe import Augmentation
-from glocal.training.sampling import Indices, Times, grid
+from glocal.training.sampling import grid
 from glocal.training.sources import Source
+from glocal.types import Frame, FrameIndices, FrameTimes
 from glocal.utils.files import atomic_path, writing
 from glocal.video.clip_spec import FLOW_LIMIT, ClipSpec, Crop
 from glocal.video.flow import flow
 from glocal.video.geometry import Geometry
-from glocal.video.video import Frame
 
 CHUNK = 32
 """Frames that are decoded at once."""
@@ -33,8 +33,6 @@ CHUNK = 32
 ZERO, STEPS = 128, 127
 """The byte of no motion, and bytes from there to the fastest motion: steps of 0.16 pixels, as finely as
 Carreira and Zisserman (2017) kept flow."""
-
-Array = npt.NDArray[Any]
 
 
 class Resized:
@@ -49,13 +47,13 @@ class Resized:
     def label(self, item: int) -> str:
         return self.source.label(item)
 
-    def times(self, item: int) -> Times:
+    def times(self, item: int) -> FrameTimes:
         return self.source.times(item)
 
     def identity(self, item: int) -> str | None:
         return self.source.identity(item)
 
-    def read(self, item: int, frames: Indices) -> list[Frame]:
+    def read(self, item: int, frames: FrameIndices) -> list[Frame]:
         every = np.arange(len(self.times(item)))
         key = f"{self.identity(item)} rgb {self.clip_spec.short_side}"
         array = stored(key, len(every), lambda: _resized(self.source, item, every, self.clip_spec, "full"))
@@ -87,7 +85,7 @@ class Flows:
         first = min(start, len(array) - 1)
         return from_bytes(array[first : first + clip_spec.frames])
 
-    def _make(self, item: int, points: Indices) -> Iterator[Frame]:
+    def _make(self, item: int, points: FrameIndices) -> Iterator[Frame]:
         before: Frame | None = None
         for frame in _resized(self.source, item, points, self.clip_spec, self.crop):
             if before is not None:
@@ -122,12 +120,14 @@ def vary_flow(
     scale = np.array([size / width, size / height], np.float32)
     varied = []
     for field in motion[:, top : top + height, left : left + width]:
-        cut: Array = cv2.resize(np.ascontiguousarray(field), (size, size), interpolation=method) * scale
+        cut: npt.NDArray[Any] = (
+            cv2.resize(np.ascontiguousarray(field), (size, size), interpolation=method) * scale
+        )
         varied.append(cut[:, ::-1] * np.array([-1, 1], np.float32) if flip else cut)
     return varied
 
 
-def stored(key: str, count: int, make: Callable[[], Iterable[Array]]) -> Array:
+def stored(key: str, count: int, make: Callable[[], Iterable[npt.NDArray[Any]]]) -> npt.NDArray[Any]:
     """`count` arrays of one shape that `key` stands for, from their file or, into it, from `make`.
 
     Raises:
@@ -135,7 +135,7 @@ def stored(key: str, count: int, make: Callable[[], Iterable[Array]]) -> Array:
     """
     path = _path(key)
     with contextlib.suppress(OSError, ValueError, EOFError):
-        array: Array = np.load(path, mmap_mode="r")
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r")
         if len(array) == count:
             return array
     rows = iter(make())
@@ -145,7 +145,7 @@ def stored(key: str, count: int, make: Callable[[], Iterable[Array]]) -> Array:
         for number, row in enumerate(chain([first], rows)):
             file[number] = row
         file.flush()
-    kept: Array = np.load(path, mmap_mode="r")
+    kept: npt.NDArray[Any] = np.load(path, mmap_mode="r")
     return kept
 
 
@@ -154,7 +154,9 @@ def _path(key: str) -> Path:
     return cache_folder() / "clips" / f"{name}.npy"
 
 
-def _resized(source: Source, item: int, frames: Indices, clip_spec: ClipSpec, crop: Crop) -> Iterator[Frame]:
+def _resized(
+    source: Source, item: int, frames: FrameIndices, clip_spec: ClipSpec, crop: Crop
+) -> Iterator[Frame]:
     """Frames as `clip_spec` resizes them, whole or their middle."""
     geometry: Geometry | None = None
     for start in range(0, len(frames), CHUNK):

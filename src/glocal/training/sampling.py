@@ -1,16 +1,13 @@
 """Which frames make a clip: points on a video's sampling grid, as `glocal.video.windows` has it."""
 
 import numpy as np
-import numpy.typing as npt
 
+from glocal.types import FrameIndices, FrameTimes
 from glocal.video.clip_spec import ClipSpec
 from glocal.video.windows import TIE
 
-Times = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
-
-def grid(times: Times, clip_spec: ClipSpec) -> Indices:
+def grid(times: FrameTimes, clip_spec: ClipSpec) -> FrameIndices:
     """The frame at each sampling point: every `stride`-th, or with `fps` the nearest in time.
 
     `times` are the seconds at which the frames are shown, `(frames,)`, increasing from 0.
@@ -23,7 +20,7 @@ def grid(times: Times, clip_spec: ClipSpec) -> Indices:
     return np.searchsorted(until - TIE, points, side="right").clip(max=len(times) - 1)
 
 
-def window(points: Indices, start: int, clip_spec: ClipSpec) -> Indices:
+def window(points: FrameIndices, start: int, clip_spec: ClipSpec) -> FrameIndices:
     """Frames of the clip that begins at the point `start`; fewer than `clip_spec.frames` where the grid ends.
 
     Flow needs one point more, where there is one.
@@ -31,12 +28,12 @@ def window(points: Indices, start: int, clip_spec: ClipSpec) -> Indices:
     return points[start : start + clip_spec.frames + ("flow" in clip_spec.modality)]
 
 
-def any_start(points: Indices, clip_spec: ClipSpec, rng: np.random.Generator) -> int:
+def any_start(points: FrameIndices, clip_spec: ClipSpec, rng: np.random.Generator) -> int:
     """The first point of a clip drawn at random, which ends within the video where that is long enough."""
     return int(rng.integers(max(1, len(points) - clip_spec.frames + 1)))
 
 
-def all_starts(points: Indices, clip_spec: ClipSpec, samples: int | None = None) -> list[int]:
+def all_starts(points: FrameIndices, clip_spec: ClipSpec, samples: int | None = None) -> list[int]:
     """The first points of the clips that cover a video without overlap, but for the last, shifted back.
 
     With `samples`, of so many clips, evenly placed from its start to its end; a single one is in the middle.

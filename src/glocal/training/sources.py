@@ -15,11 +15,11 @@ from glocal.datasets.puppets.reel import Reel
 from glocal.errors import InputError, UsageError, nearest
 from glocal.models.download import cache_folder
 from glocal.training.recipe import first_process
-from glocal.training.sampling import Indices, Times
+from glocal.types import Frame, FrameIndices, FrameTimes
 from glocal.utils.files import shown
 from glocal.utils.structure import construct, fitted
 from glocal.video import read_video
-from glocal.video.video import Frame, Video
+from glocal.video.video import Video
 
 log = logging.getLogger("glocal.training")
 
@@ -39,13 +39,13 @@ class Source(Protocol):
     def label(self, item: int) -> str:
         """The item's class."""
 
-    def times(self, item: int) -> Times:
+    def times(self, item: int) -> FrameTimes:
         """`(frames,)` seconds at which the item's frames are shown, from 0."""
 
     def identity(self, item: int) -> str | None:
         """What the item's pixels follow from; None if they are made anew each time."""
 
-    def read(self, item: int, frames: Indices) -> list[Frame]:
+    def read(self, item: int, frames: FrameIndices) -> list[Frame]:
         """Frames `(H, W, 3)` uint8 of an item at ascending indices."""
 
 
@@ -66,13 +66,13 @@ class Rendered:
     def label(self, item: int) -> str:
         return self.labels[item % len(self.labels)]
 
-    def times(self, item: int) -> Times:
+    def times(self, item: int) -> FrameTimes:
         return self._times
 
     def identity(self, item: int) -> str | None:
         return None if self.reel is None else f"{self.reel.name} {item}"
 
-    def read(self, item: int, frames: Indices) -> list[Frame]:
+    def read(self, item: int, frames: FrameIndices) -> list[Frame]:
         shown = self.puppets[item].frames if self.reel is None else self.reel.frames(item)
         return list(shown[frames])
 
@@ -110,7 +110,7 @@ class Files:
     def label(self, item: int) -> str:
         return self.items[item][0].label
 
-    def times(self, item: int) -> Times:
+    def times(self, item: int) -> FrameTimes:
         return self.items[item][3]
 
     def identity(self, item: int) -> str | None:
@@ -120,12 +120,12 @@ class Files:
             f"{record.path.resolve()} {state.st_size} {state.st_mtime_ns} {first} {len(times)} {record.fps}"
         )
 
-    def read(self, item: int, frames: Indices) -> list[Frame]:
+    def read(self, item: int, frames: FrameIndices) -> list[Frame]:
         _, video, first, _ = self.items[item]
         return list(video.frames_at((frames + first).tolist()))
 
 
-def _frames(record: Record) -> tuple[Video, int, Times] | str:
+def _frames(record: Record) -> tuple[Video, int, FrameTimes] | str:
     """A record's video, the first frame of its span, and the times from there; or why it cannot be read.
 
     The video is kept because it knows by now where its frames lie, so that they are found by seeking.
@@ -198,11 +198,11 @@ class Shuffled:
     def label(self, item: int) -> str:
         return self.source.label(int(self._order[item]))
 
-    def times(self, item: int) -> Times:
+    def times(self, item: int) -> FrameTimes:
         return self.source.times(item)
 
     def identity(self, item: int) -> str | None:
         return self.source.identity(item)
 
-    def read(self, item: int, frames: Indices) -> list[Frame]:
+    def read(self, item: int, frames: FrameIndices) -> list[Frame]:
         return self.source.read(item, frames)

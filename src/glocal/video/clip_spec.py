@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from glocal.errors import UsageError
-from glocal.video.video import Frame
+from glocal.types import Frame
 
 Crop = Literal["full", "center"]
 Modality = Literal["rgb", "flow", "rgb+flow"]

@@ -20,8 +20,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from glocal.errors import InputError
+from glocal.types import Frame
 from glocal.utils.files import shown
-from glocal.video.video import Frame, Picture, Video
+from glocal.video.video import Picture, Video
 
 FORMATS = (
     "mov,avi,matroska,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,gif,apng,nut,rm,dv,mxf,wtv,gxf,"

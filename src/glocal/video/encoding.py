@@ -16,8 +16,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from glocal.errors import InputError, UsageError
+from glocal.types import Frame
 from glocal.utils.files import atomic_path, shown
-from glocal.video.video import Frame
 
 SUFFIXES = (".mp4", ".mov", ".mkv")
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from glocal.types import Flow, Frame
 from glocal.utils.optional_import import contrib
-from glocal.video.video import Frame
 
 
 def flow(previous: Frame, following: Frame) -> npt.NDArray[np.float32]:
@@ -23,9 +23,6 @@ def flow(previous: Frame, following: Frame) -> npt.NDArray[np.float32]:
     return np.asarray(optflow.DualTVL1OpticalFlow_create().calc(*grey, None), np.float32)
 
 
-Field = npt.NDArray[np.float32]
-"""`(H, W, 2)`: pixels to the right and down."""
-
 GRID = 24
 """Points along the shorter side from which the camera's motion is estimated."""
 
@@ -33,14 +30,14 @@ TOLERANCE = 1.0
 """Pixels by which a point may deviate from the camera's motion and still count as background."""
 
 
-def dense_flow(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> Field:
+def dense_flow(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> Flow:
     """DIS optical flow (Kroeger et al., 2016) from one frame `(H, W, 3)` RGB to the next; fast."""
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     first, second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, after))
     return np.asarray(method.calc(first, second, np.zeros((*before.shape[:2], 2), np.float32)), np.float32)
 
 
-def without_camera(flow: Field) -> Field:
+def without_camera(flow: Flow) -> Flow:
     """What is left of `flow` when the camera's motion is subtracted: the homography that fits most of it.
 
     The homography is found by RANSAC on a grid of points (as in improved trajectories, Wang and Schmid,
@@ -62,7 +59,7 @@ def without_camera(flow: Field) -> Field:
     return np.asarray(flow - camera, np.float32)
 
 
-def agreement(flow: Field) -> npt.NDArray[np.float32]:
+def agreement(flow: Flow) -> npt.NDArray[np.float32]:
     """`(H, W)` in [0, 1]: how much moves there against the background; 1 everywhere where nothing does."""
     height, width = flow.shape[:2]
     speed = cv2.GaussianBlur(np.linalg.norm(without_camera(flow), axis=-1), (0, 0), min(height, width) / 20)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from glocal.errors import UsageError
-from glocal.video.video import Frame, Video
+from glocal.types import Frame
+from glocal.video.video import Video
 
 Cuts = Literal["auto", "none"] | Sequence[int]
 

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import InputError, UsageError
+from glocal.types import Frame
 from glocal.utils.files import shown
 from glocal.video.container import opened
-from glocal.video.video import Frame, Picture, Video
+from glocal.video.video import Picture, Video
 
 FPS = 25.0
 """Frames a second of pictures that come without times."""

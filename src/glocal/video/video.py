@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
-
-Frame = npt.NDArray[np.uint8]
-"""`(H, W, 3)` uint8, RGB."""
+from glocal.types import Frame
 
 
 class Picture(NamedTuple):

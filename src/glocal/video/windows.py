@@ -11,11 +11,12 @@ import numpy.typing as npt
 import torch
 
 from glocal.errors import UsageError
+from glocal.types import Frame
 from glocal.video.clip_spec import ClipSpec, Crop, flow_clip, rgb_clip
 from glocal.video.flow import flow
 from glocal.video.geometry import Geometry
 from glocal.video.scenes import scene_of
-from glocal.video.video import Frame, Picture, Video
+from glocal.video.video import Picture, Video
 
 TIE = 1e-6
 """Seconds; differences below this are rounding."""

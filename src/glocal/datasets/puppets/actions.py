@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from glocal.datasets.puppets import motions
 from glocal.datasets.puppets.motions import Move
-from glocal.datasets.puppets.skeleton import Array, Pose
+from glocal.datasets.puppets.skeleton import Pose
+from glocal.types import FloatArray
 
-Motion = Callable[[Pose, Array, Move], None]
+Motion = Callable[[Pose, FloatArray, Move], None]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Action:
     start: str = "standing"  # the poses that it starts and ends in
     end: str = "standing"
 
-    def progress(self, u: Array) -> Array:
+    def progress(self, u: FloatArray) -> FloatArray:
         return 1 - u if self.reverse else u
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from glocal.datasets.puppets.appearance import Colour, gaudy, mix, pick, shade, tone
 from glocal.datasets.puppets.drawing import DISTANCE, Canvas, Ground, Points
-from glocal.datasets.puppets.skeleton import Image
 from glocal.datasets.puppets.texture import SIDE, Textures, cut
+from glocal.types import Pixels
 
 CONTRAST = {"grass": 70, "gravel": 50, "sand": 28, "planks": 34, "tiles": 12, "carpet": 30}
 
@@ -307,7 +307,7 @@ def shore(canvas: Canvas, ground: Ground) -> None:
 
 def paint(
     rng: np.random.Generator, size: tuple[int, int], tiles: Textures, ground: Ground, indoors: bool
-) -> Image:
+) -> Pixels:
     """A scene around `ground`: a room or a hall, or a street, a field or a shore."""
     canvas = Canvas(size, tiles, rng)
     scenes: tuple[Callable[[Canvas, Ground], None], ...] = (room, hall) if indoors else (street, field, shore)
@@ -315,7 +315,7 @@ def paint(
     return _finish(canvas, ground)
 
 
-def _finish(canvas: Canvas, ground: Ground) -> Image:
+def _finish(canvas: Canvas, ground: Ground) -> Pixels:
     """Stains over everything, and the lens out of focus behind the figures."""
     rng, image = canvas.rng, canvas.image
     blur = float(rng.uniform(0.0, 0.012)) * canvas.unit

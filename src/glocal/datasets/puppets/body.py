@@ -6,7 +6,8 @@ from glocal.datasets.puppets.appearance import Look
 from glocal.datasets.puppets.camera import fixed
 from glocal.datasets.puppets.drawing import Outline, View, capsules, circles
 from glocal.datasets.puppets.performance import Performance
-from glocal.datasets.puppets.skeleton import LEFT, RIGHT, Array, Build, Joints
+from glocal.datasets.puppets.skeleton import LEFT, RIGHT, Build, Joints
+from glocal.types import FloatArray
 
 PELVIS, TORSO, NECK, FACE, HAIR, UPPER_ARM, FOREARM, HAND, THIGH, SHIN, SHOE = range(1, 12)
 TWIN = 10
@@ -40,7 +41,7 @@ def limbs(names: tuple[str, ...], side: int) -> tuple[int, ...]:
     return tuple(number for name in names for number in table[name])
 
 
-Bone = tuple[int, Array, Array, float, float]  # part, ends (T, 3), radii at the ends; statures
+Bone = tuple[int, FloatArray, FloatArray, float, float]  # part, ends (T, 3), radii at the ends; statures
 
 
 def bones(build: Build, look: Look, performance: Performance) -> list[Bone]:
@@ -98,7 +99,7 @@ def _thing(look: Look, performance: Performance) -> list[Bone]:
     return []
 
 
-def trunk(build: Build, body: Joints, view: View) -> tuple[Array, Array]:
+def trunk(build: Build, body: Joints, view: View) -> tuple[FloatArray, FloatArray]:
     """Corners (T, n, 2), in pixels, whose hulls are the pelvis and the torso."""
     waist = _waist(build, body)
     hips = [body.hip[:, LEFT], body.hip[:, RIGHT]]
@@ -150,7 +151,7 @@ def eyes(build: Build, body: Joints, view: View) -> list[Outline]:
     return dots
 
 
-def _waist(build: Build, body: Joints, half: float = 0.045) -> list[Array]:
+def _waist(build: Build, body: Joints, half: float = 0.045) -> list[FloatArray]:
     """The left and the right of the waist."""
     across = body.shoulder[:, LEFT] - body.shoulder[:, RIGHT] + body.hip[:, LEFT] - body.hip[:, RIGHT]
     across = across / np.sqrt((across * across).sum(-1, keepdims=True))

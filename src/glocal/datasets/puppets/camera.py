@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glocal.datasets.puppets.skeleton import Array, Image
 from glocal.datasets.puppets.texture import Textures, cut
+from glocal.types import FloatArray, Pixels
 
 _TALLEST = 65_500  # pixels; the highest picture that JPEG can hold
 
 
-def record(rng: np.random.Generator, frames: Image, times: Array, tiles: Textures) -> Image:
+def record(rng: np.random.Generator, frames: Pixels, times: FloatArray, tiles: Textures) -> Pixels:
     """Spoils `frames` (T, H, W, 3), partly in place, and returns them."""
     height, width = frames.shape[1:3]
     field = _light(rng, height, width, tiles)
@@ -34,7 +34,7 @@ def record(rng: np.random.Generator, frames: Image, times: Array, tiles: Texture
     return _compress(frames, quality)
 
 
-def _light(rng: np.random.Generator, height: int, width: int, tiles: Textures) -> Image:
+def _light(rng: np.random.Generator, height: int, width: int, tiles: Textures) -> Pixels:
     """A fall of light to one side, pools of light and shade, and a vignette; 128 leaves a pixel alone."""
     y = np.linspace(-1, 1, height)[:, None]
     x = np.linspace(-1, 1, width)
@@ -47,7 +47,7 @@ def _light(rng: np.random.Generator, height: int, width: int, tiles: Textures) -
     return np.asarray(cv2.cvtColor(flat, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
-def _exposure(rng: np.random.Generator, times: Array) -> Image:
+def _exposure(rng: np.random.Generator, times: FloatArray) -> Pixels:
     """(T, 1, 256, 3): brightness that drifts, contrast, the colour of the light."""
     half = float(np.abs(times - times.mean()).max()) + 1e-9
     drift = float(rng.uniform(-0.12, 0.12)) if rng.random() < 0.5 else 0.0
@@ -61,18 +61,18 @@ def _exposure(rng: np.random.Generator, times: Array) -> Image:
     return np.asarray(np.rint(np.clip(tables, 0, 255)), np.uint8)[:, None]
 
 
-def _noise_tables(strength: int) -> tuple[Image, Image]:
+def _noise_tables(strength: int) -> tuple[Pixels, Pixels]:
     """From grain to what is added and what is taken away, `strength` half levels a standard deviation."""
     level = (np.arange(256, dtype=np.int32) - 128) * strength // 16
     return np.clip(level, 0, 255).astype(np.uint8), np.clip(-level, 0, 255).astype(np.uint8)
 
 
-def _grain(tiles: Textures, start: int, size: int) -> Image:
+def _grain(tiles: Textures, start: int, size: int) -> Pixels:
     run = tiles.grain[start : start + size]
     return run if len(run) == size else tiles.grain[np.arange(start, start + size) % len(tiles.grain)]
 
 
-def _compress(frames: Image, quality: int) -> Image:
+def _compress(frames: Pixels, quality: int) -> Pixels:
     """A JPEG round trip. Red and blue are swapped in it, which changes nothing that the eye could tell.
 
     Frames whose height is a multiple of the codec's 16 pixel blocks share one picture, for speed.
@@ -92,7 +92,7 @@ SHIFT = 5  # drawn coordinates are integers, in 1/32 pixel
 FINE = 5  # and so are the positions at which the background is sampled
 
 
-def fixed(pixels: Array) -> npt.NDArray[np.int32]:
+def fixed(pixels: FloatArray) -> npt.NDArray[np.int32]:
     """Pixel coordinates as OpenCV's drawing functions take them with `shift=SHIFT`."""
     return np.rint(np.clip(pixels, -4000.0, 12000.0) * (1 << SHIFT)).astype(np.int32)
 
@@ -107,16 +107,16 @@ class Placement:
     heading: float  # radians: 0 faces right, π/2 the viewer, π left
     tilt: float  # how much a stature towards the viewer lowers a point on the screen
 
-    def on_screen(self, points: Array) -> Array:
+    def on_screen(self, points: FloatArray) -> FloatArray:
         """(..., 3) forward, left, up in statures → (..., 2) in the scene."""
         cos, sin = np.cos(self.heading), np.sin(self.heading)
         x = points[..., 0] * cos + points[..., 1] * sin
         y = self.tilt * self.towards_viewer(points) - points[..., 2]
         return np.stack([self.x + self.stature * x, self.y + self.stature * y], -1)
 
-    def towards_viewer(self, points: Array) -> Array:
+    def towards_viewer(self, points: FloatArray) -> FloatArray:
         """(...,) statures in front of the place where the figure started."""
-        out: Array = points[..., 0] * np.sin(self.heading) - points[..., 1] * np.cos(self.heading)
+        out: FloatArray = points[..., 0] * np.sin(self.heading) - points[..., 1] * np.cos(self.heading)
         return out
 
 
@@ -125,9 +125,9 @@ class Camera:
     """A path of the camera over T frames."""
 
     size: tuple[int, int]  # height, width of the frame in pixels
-    centre: Array  # (T, 2) in the scene
-    zoom: Array  # (T,)
-    roll: Array  # (T,) radians
+    centre: FloatArray  # (T, 2) in the scene
+    zoom: FloatArray  # (T,)
+    roll: FloatArray  # (T,) radians
 
     @property
     def aspect(self) -> float:
@@ -135,11 +135,11 @@ class Camera:
         return self.size[1] / self.size[0]
 
     @property
-    def scale(self) -> Array:
+    def scale(self) -> FloatArray:
         """(T,) pixels a frame height of the scene."""
         return self.size[0] * self.zoom
 
-    def project(self, points: Array, parallax: float = 1.0) -> Array:
+    def project(self, points: FloatArray, parallax: float = 1.0) -> FloatArray:
         """(T, ..., 2) in the scene → pixels; what is nearer than the scene moves more by `parallax`."""
         lead = (len(self.zoom),) + (1,) * (points.ndim - 2)
         x = points[..., 0] - parallax * self.centre[:, 0].reshape(lead)
@@ -148,7 +148,7 @@ class Camera:
         height, width = self.size
         return np.stack([cos * x - sin * y + (width - 1) / 2, sin * x + cos * y + (height - 1) / 2], -1)
 
-    def look(self, t: int, canvas: Image, out: Image) -> None:
+    def look(self, t: int, canvas: Pixels, out: Pixels) -> None:
         """Samples the background; `canvas` has frame height × its pixels, its centre at the scene's origin.
 
         All of it is integer arithmetic, so that every machine gets the same pixels.
@@ -177,14 +177,14 @@ class Camera:
 
 
 def draw_camera(
-    rng: np.random.Generator, size: tuple[int, int], times: Array, track: Array, slack: float
+    rng: np.random.Generator, size: tuple[int, int], times: FloatArray, track: FloatArray, slack: float
 ) -> Camera:
     """Follows `track` (T, 2), and pans within `slack`, zooms, rolls and shakes by itself."""
     frames = len(times)
     span = times - times.mean()
     half = float(np.abs(span).max()) + 1e-9
 
-    def drift(reach: float) -> Array:
+    def drift(reach: float) -> FloatArray:
         rate, phase = rng.uniform(0.1, 0.4), rng.uniform(0, 2 * np.pi)
         line = rng.uniform(-1, 1) * span / half
         return np.asarray(reach * (0.7 * line + 0.3 * np.sin(2 * np.pi * rate * times + phase)))

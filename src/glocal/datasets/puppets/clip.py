@@ -5,14 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from glocal.datasets.puppets.actions import BY_NAME
 from glocal.datasets.puppets.body import BODY, PARTS_PER_FIGURE, THING, limbs
-from glocal.datasets.puppets.skeleton import Image
-
-Mask = npt.NDArray[np.bool_]
-Boxes = npt.NDArray[np.int32]
+from glocal.types import IntBoxArray, Mask, Pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +33,8 @@ class Actor:
 
     index: int
     acts: tuple[Act, ...]  # in order; empty for a bystander
-    extents: Boxes  # (T, 4) x0, y0, x1, y1 of the whole body, hidden or outside of the frame or not
-    _parts: Image  # (T, H, W) of the clip
+    extents: IntBoxArray  # (T, 4) x0, y0, x1, y1 of the whole body, hidden or outside of the frame or not
+    _parts: Pixels  # (T, H, W) of the clip
 
     @property
     def action(self) -> str | None:
@@ -69,7 +65,7 @@ class Actor:
         return out
 
     @cached_property
-    def boxes(self) -> Boxes:
+    def boxes(self) -> IntBoxArray:
         """(T, 4) x0, y0, x1, y1, half-open: the tight box of `mask`; zeros where nothing is visible."""
         return tight_boxes(self.mask)
 
@@ -79,7 +75,7 @@ class Actor:
         return np.asarray(table[self._parts[frames]])
 
 
-def tight_boxes(mask: Mask) -> Boxes:
+def tight_boxes(mask: Mask) -> IntBoxArray:
     """(T, H, W) → (T, 4), half-open; zeros for an empty mask."""
     boxes = np.zeros((len(mask), 4), np.int32)
     for axis, low, high in ((1, 0, 2), (2, 1, 3)):
@@ -94,11 +90,11 @@ def tight_boxes(mask: Mask) -> Boxes:
 class PuppetClip:
     """One action, and everything that is true of it."""
 
-    frames: Image  # (T, H, W, 3) RGB
+    frames: Pixels  # (T, H, W, 3) RGB
     label: int  # index of the first actor's action in the data set's `actions`
     actors: tuple[Actor, ...]  # the first one acts
     fps: float
-    parts: Image  # (T, H, W) numbers of visible parts: figure · PARTS_PER_FIGURE + part; 0 is no figure
+    parts: Pixels  # (T, H, W) numbers of visible parts: figure · PARTS_PER_FIGURE + part; 0 is no figure
     split: str
     index: int
     seed: int
@@ -121,7 +117,7 @@ class PuppetClip:
         return digest(self.frames, self.parts, self.actors)
 
 
-def digest(frames: Image, parts: Image, actors: tuple[Actor, ...]) -> str:
+def digest(frames: Pixels, parts: Pixels, actors: tuple[Actor, ...]) -> str:
     sha = hashlib.sha256()
     sha.update(
         str(

@@ -11,9 +11,9 @@ from glocal.datasets.puppets.clip import Act, Actor, PuppetClip
 from glocal.datasets.puppets.film import Setting, Shot, film
 from glocal.datasets.puppets.numbered import Numbered, generator
 from glocal.datasets.puppets.script import Script, draw_script
-from glocal.datasets.puppets.skeleton import Array
 from glocal.datasets.puppets.texture import textures
 from glocal.errors import UsageError, nearest
+from glocal.types import FloatArray
 
 DISTRACTORS = ("mixed", "none", "idle", "motion", "acting")
 _PACE_SIDE_BY_SIDE = 0.35  # shorter steps keep two walkers apart
@@ -91,7 +91,7 @@ class Puppets(Numbered[PuppetClip]):
         return PuppetClip(shot.frames, label, actors, self.fps, shot.parts, self.split, index, self.seed)
 
 
-def actors_of(shot: Shot, scripts: list[Script], times: Array) -> tuple[Actor, ...]:
+def actors_of(shot: Shot, scripts: list[Script], times: FloatArray) -> tuple[Actor, ...]:
     """The truth of each figure; frame numbers count from the start of the shot."""
     actors = []
     for index, extents in enumerate(shot.extents):

@@ -9,8 +9,9 @@ import numpy.typing as npt
 from glocal.datasets.puppets.appearance import Colour
 from glocal.datasets.puppets.camera import SHIFT, Camera, Placement, fixed
 from glocal.datasets.puppets.performance import Performance
-from glocal.datasets.puppets.skeleton import LEFT, RIGHT, Array, Image
+from glocal.datasets.puppets.skeleton import LEFT, RIGHT
 from glocal.datasets.puppets.texture import Textures, cut
+from glocal.types import FloatArray, Pixels
 
 DISTANCE = 3.3  # statures from the camera to the main figure
 
@@ -37,12 +38,12 @@ class Canvas:
 
     def __init__(self, size: tuple[int, int], tiles: Textures, rng: np.random.Generator) -> None:
         self.unit, width = size  # pixels a frame height
-        self.image: Image = np.zeros((round(1.3 * self.unit), width + round(0.6 * self.unit), 3), np.uint8)
+        self.image: Pixels = np.zeros((round(1.3 * self.unit), width + round(0.6 * self.unit), 3), np.uint8)
         self.tiles, self.rng = tiles, rng
         self.right = self.image.shape[1] / 2 / self.unit  # x of the right edge; the left one is at -right
         self.bottom = self.image.shape[0] / 2 / self.unit
 
-    def pixels(self, points: Points) -> Array:
+    def pixels(self, points: Points) -> FloatArray:
         return np.asarray(points, float) * self.unit + (np.array(self.image.shape[1::-1]) - 1) / 2
 
     def polygon(self, points: Points, colour: Colour) -> None:
@@ -56,14 +57,20 @@ class Canvas:
         size = max(round(radius * self.unit * (1 << SHIFT)), 1)
         cv2.circle(self.image, (int(at[0]), int(at[1])), size, colour, -1, cv2.LINE_AA, SHIFT)
 
-    def region(self, x0: float, y0: float, x1: float, y1: float) -> Image:
+    def region(self, x0: float, y0: float, x1: float, y1: float) -> Pixels:
         """A view of the pixels of a rectangle; empty where it lies outside."""
         height, width = self.image.shape[:2]
         (left, top), (right, bottom) = np.rint(self.pixels([(x0, y0), (x1, y1)])).astype(int)
         return self.image[max(top, 0) : min(max(bottom, 0), height), max(left, 0) : min(max(right, 0), width)]
 
     def wash(
-        self, area: Image, top: Colour, bottom: Colour, tile: Image | None, strength: int, spread: float = 1.0
+        self,
+        area: Pixels,
+        top: Colour,
+        bottom: Colour,
+        tile: Pixels | None,
+        strength: int,
+        spread: float = 1.0,
     ) -> None:
         """Fills an area with a vertical gradient under noise of up to ± `strength` levels."""
         height, width = area.shape[:2]
@@ -86,18 +93,18 @@ class View:
 
     place: Placement
     camera: Camera
-    light: Array  # (2,) direction on the screen in which the light is
+    light: FloatArray  # (2,) direction on the screen in which the light is
 
     @property
-    def pixels(self) -> Array:
+    def pixels(self) -> FloatArray:
         """(T,) length of a stature."""
         return self.place.stature * self.camera.scale
 
-    def project(self, points: Array) -> Array:
+    def project(self, points: FloatArray) -> FloatArray:
         """(T, ..., 3) forward, left, up in statures → (T, ..., 2) pixels."""
         return self.camera.project(self.place.on_screen(points))
 
-    def depth(self, points: Array) -> Array:
+    def depth(self, points: FloatArray) -> FloatArray:
         """(T, ...) statures towards the viewer."""
         return self.place.towards_viewer(points)
 
@@ -114,7 +121,7 @@ class View:
         return (0.0,) if size < 30 else (0.0, 0.4) if size < 130 else (0.0, 0.22, 0.42, 0.6)
 
 
-def capsules(ends: Array, radii: Array, corners: int) -> Array:
+def capsules(ends: FloatArray, radii: FloatArray, corners: int) -> FloatArray:
     """Outlines of tapered limbs: (..., 2, 2) ends and (..., 2) radii → (..., 2 · corners, 2)."""
     axis = ends[..., 1, :] - ends[..., 0, :]
     length = np.sqrt((axis * axis).sum(-1, keepdims=True))
@@ -127,13 +134,13 @@ def capsules(ends: Array, radii: Array, corners: int) -> Array:
     return np.concatenate([far, near], -2)
 
 
-def nested_capsules(view: View, ends: Array, radii: Array) -> list[npt.NDArray[np.int32]]:
+def nested_capsules(view: View, ends: FloatArray, radii: FloatArray) -> list[npt.NDArray[np.int32]]:
     """For each inset (T, N, corners, 2); `ends` (T, N, 2, 2) and `radii` (T, N, 2) are in pixels."""
     lit = 0.8 * radii[..., None] * view.light
     return [fixed(capsules(ends + i * lit, (1 - i) * radii, view.corners)) for i in view.insets]
 
 
-def circles(view: View, centres: Array, radii: list[float]) -> Array:
+def circles(view: View, centres: FloatArray, radii: list[float]) -> FloatArray:
     """(T, N, 3) centres and N radii in statures → corners (T, N · n, 2) of the circles, in pixels."""
     angle = np.linspace(0, 2 * np.pi, 2 * view.corners - 2, endpoint=False)
     ring = np.array(radii)[:, None, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
@@ -141,7 +148,7 @@ def circles(view: View, centres: Array, radii: list[float]) -> Array:
     return np.asarray(corners.reshape(len(corners), -1, 2))
 
 
-def nested_hulls(view: View, corners: Array) -> list[Outline]:
+def nested_hulls(view: View, corners: FloatArray) -> list[Outline]:
     """For each inset, the convex hulls of `corners` (T, n, 2)."""
     low, high = corners.min(1, keepdims=True), corners.max(1, keepdims=True)
     centre, lit = (low + high) / 2, 0.3 * (high - low) * view.light
@@ -153,12 +160,12 @@ def nested_hulls(view: View, corners: Array) -> list[Outline]:
 class Sun:
     """Where the light comes from, and how hard it is."""
 
-    lean: Array  # (2,) reach of a shadow to the right and towards the viewer, for each stature of height
+    lean: FloatArray  # (2,) reach of a shadow to the right and towards the viewer, for each stature of height
     darkness: int  # of the shadow, in 1/256
     softness: float  # statures
 
     @property
-    def on_screen(self) -> Array:
+    def on_screen(self) -> FloatArray:
         """(2,) unit vector towards the light."""
         vector = np.array([-self.lean[0], -1.0])
         return np.asarray(vector / np.sqrt((vector * vector).sum()))
@@ -180,9 +187,9 @@ class Shadow:
 
     limbs: npt.NDArray[np.int32]  # (T, lines, points, 2)
     trunk: npt.NDArray[np.int32]  # (T, 1, points, 2)
-    stature: Array  # (T,) pixels
+    stature: FloatArray  # (T,) pixels
 
-    def draw(self, t: int, mask: Image, darkness: int) -> None:
+    def draw(self, t: int, mask: Pixels, darkness: int) -> None:
         thin, thick = (max(round(share * float(self.stature[t])), 1) for share in (0.07, 0.17))
         cv2.polylines(mask, list(self.limbs[t]), False, darkness, thin, cv2.LINE_8, SHIFT)
         cv2.polylines(mask, list(self.trunk[t]), False, darkness, thick, cv2.LINE_8, SHIFT)
@@ -191,7 +198,7 @@ class Shadow:
 def cast_shadow(performance: Performance, place: Placement, camera: Camera, sun: Sun) -> Shadow:
     body = performance.joints
 
-    def ground(points: Array) -> npt.NDArray[np.int32]:
+    def ground(points: FloatArray) -> npt.NDArray[np.int32]:
         height = np.maximum(points[..., 2:], 0.0)
         flat = place.on_screen(points * [1.0, 1.0, 0.0])
         return fixed(camera.project(flat + place.stature * height * sun.lean * [1.0, place.tilt]))
@@ -205,7 +212,7 @@ def cast_shadow(performance: Performance, place: Placement, camera: Camera, sun:
     return Shadow(ground(lines), ground(spine), place.stature * camera.scale)
 
 
-def darken(image: Image, shadows: list[Shadow], t: int, sun: Sun) -> None:
+def darken(image: Pixels, shadows: list[Shadow], t: int, sun: Sun) -> None:
     """Takes the light of frame `t` from where the shadows fall."""
     mask = np.zeros(image.shape[:2], np.uint8)
     for shadow in shadows:

@@ -27,7 +27,8 @@ from glocal.datasets.puppets.body import (
 from glocal.datasets.puppets.camera import SHIFT
 from glocal.datasets.puppets.drawing import Outline, View, capsules, nested_capsules, nested_hulls
 from glocal.datasets.puppets.performance import ABSENT, Performance
-from glocal.datasets.puppets.skeleton import Array, Build, Image
+from glocal.datasets.puppets.skeleton import Build
+from glocal.types import FloatArray, Pixels
 
 _NEARER = {TORSO: 0.015, HAIR: -0.03, NECK: -0.03, PELVIS: -0.005}  # statures towards the viewer, in doubt
 _SHADES = {1: (0.95,), 2: (0.74, 1.06), 4: (0.74, 0.85, 0.95, 1.06)}  # of nested outlines, from rim to core
@@ -50,9 +51,9 @@ class Sprite:
 
     parts: list[Part]
     order: list[list[int]]  # indices of parts from back to front, for each frame
-    extents: Array  # (T, 4) x0, y0, x1, y1 of the whole body in pixels, hidden or outside of the frame or not
+    extents: FloatArray  # (T, 4) x0, y0, x1, y1 of the whole body in pixels, hidden or out of the frame too
 
-    def draw(self, t: int, image: Image, numbers: Image, first: int) -> None:
+    def draw(self, t: int, image: Pixels, numbers: Pixels, first: int) -> None:
         """Paints frame `t`, and the numbers of the parts, from `first` up, into the map of parts."""
         for index in self.order[t]:
             part = self.parts[index]

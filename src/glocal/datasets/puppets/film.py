@@ -18,9 +18,10 @@ from glocal.datasets.puppets.motions import draw_move, stance
 from glocal.datasets.puppets.performance import Performance, freeze, perform
 from glocal.datasets.puppets.props import draw_moving, draw_occluder
 from glocal.datasets.puppets.script import Script, draw_tool
-from glocal.datasets.puppets.skeleton import Array, Build, Image, draw_build
+from glocal.datasets.puppets.skeleton import Build, draw_build
 from glocal.datasets.puppets.stage import Stage, draw_stage
 from glocal.datasets.puppets.texture import Textures
+from glocal.types import FloatArray, Pixels
 
 Draw = Callable[[str], np.random.Generator]  # the random numbers for one purpose
 
@@ -40,9 +41,9 @@ class Setting:
 class Shot:
     """Frames and truth; figures in the order of the scripts, an idle one last."""
 
-    frames: Image  # (T, H, W, 3)
-    parts: Image  # (T, H, W) numbers of the visible parts, PARTS_PER_FIGURE a figure, 0 elsewhere
-    extents: list[Array]  # (T, 4) of each figure's body, pixels
+    frames: Pixels  # (T, H, W, 3)
+    parts: Pixels  # (T, H, W) numbers of the visible parts, PARTS_PER_FIGURE a figure, 0 elsewhere
+    extents: list[FloatArray]  # (T, 4) of each figure's body, pixels
 
 
 @dataclass
@@ -53,10 +54,10 @@ class _Role:
 
 
 class _Layer(Protocol):
-    def __call__(self, t: int, image: Image, numbers: Image) -> None: ...
+    def __call__(self, t: int, image: Pixels, numbers: Pixels) -> None: ...
 
 
-def film(draw: Draw, setting: Setting, times: Array, scripts: list[Script], tiles: Textures) -> Shot:
+def film(draw: Draw, setting: Setting, times: FloatArray, scripts: list[Script], tiles: Textures) -> Shot:
     """Renders the frames at `times` (T,), evenly spaced seconds."""
     cast = [_actor(draw(f"figure {index}"), script, times) for index, script in enumerate(scripts)]
     if setting.idle:
@@ -95,13 +96,13 @@ def film(draw: Draw, setting: Setting, times: Array, scripts: list[Script], tile
     return Shot(record(draw("lens"), frames, times, tiles), parts, [item.extents for item in sprites])
 
 
-def _actor(rng: np.random.Generator, script: Script, times: Array) -> _Role:
+def _actor(rng: np.random.Generator, script: Script, times: FloatArray) -> _Role:
     build, look = draw_build(rng), draw_look(rng, script.tool)
     pose = stance(rng, times)
     return _Role(build, look, perform(build, pose, script.segments, times, script.hand, script.where))
 
 
-def _bystander(rng: np.random.Generator, times: Array) -> _Role:
+def _bystander(rng: np.random.Generator, times: FloatArray) -> _Role:
     """A figure that does nothing: half of the time it is frozen in the middle of an action."""
     tool, where = draw_tool(rng, None)
     build, look, hand = draw_build(rng), draw_look(rng, tool), int(rng.integers(2))
@@ -113,7 +114,7 @@ def _bystander(rng: np.random.Generator, times: Array) -> _Role:
     return _Role(build, look, freeze(build, pose, action, move, progress, times, hand, where))
 
 
-def _props(draw: Draw, setting: Setting, times: Array, stage: Stage) -> list[tuple[float, _Layer]]:
+def _props(draw: Draw, setting: Setting, times: FloatArray, stage: Stage) -> list[tuple[float, _Layer]]:
     """What moves by itself and what stands in front, each with its depth."""
     props = []
     if setting.motion:

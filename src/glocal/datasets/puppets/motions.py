@@ -5,14 +5,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from glocal.datasets.puppets.skeleton import ANKLE, LEFT, RIGHT, SIDE, Array, Pose
+from glocal.datasets.puppets.skeleton import ANKLE, LEFT, RIGHT, SIDE, Pose
+from glocal.types import FloatArray
 
 
-def stance(rng: np.random.Generator, times: Array) -> Pose:
+def stance(rng: np.random.Generator, times: FloatArray) -> Pose:
     """A person who stands and waits, over `times` (T,) in seconds: breathing, shifting the weight."""
     frames = len(times)
 
-    def sway(size: float) -> Array:
+    def sway(size: float) -> FloatArray:
         rate, phase = rng.uniform(0.15, 0.5), rng.uniform(0, 2 * np.pi)
         return size * np.sin(2 * np.pi * rate * times + phase)
 
@@ -60,18 +61,18 @@ def draw_move(rng: np.random.Generator, side: int, seconds: float, pace: float =
     return Move(side, seconds, float(rng.uniform(0.85, 1.15)), (a, b, c, d), pace)
 
 
-def ease(x: Array) -> Array:
+def ease(x: FloatArray) -> FloatArray:
     """Smooth from 0 to 1, at rest outside [0, 1]; symmetric in time."""
     x = np.clip(x, 0.0, 1.0)
     return x * x * (3 - 2 * x)
 
 
-def pulse(u: Array, rise: float, fall: float) -> Array:
+def pulse(u: FloatArray, rise: float, fall: float) -> FloatArray:
     """0 → 1 during [0, rise], 1 → 0 during [fall, 1]."""
     return ease(u / rise) * ease((1 - u) / (1 - fall))
 
 
-def ramp(u: Array, *points: tuple[float, float]) -> Array:
+def ramp(u: FloatArray, *points: tuple[float, float]) -> FloatArray:
     """Smooth through (progress, value) points."""
     value = np.full_like(u, points[0][1])
     for (start, before), (end, after) in pairwise(points):
@@ -79,13 +80,13 @@ def ramp(u: Array, *points: tuple[float, float]) -> Array:
     return value
 
 
-def _arm(pose: Pose, side: int, weight: Array, *angles: Array | float) -> None:
+def _arm(pose: Pose, side: int, weight: FloatArray, *angles: FloatArray | float) -> None:
     """Moves an arm from where it is towards upper elevation, upper azimuth, forearm elevation and azimuth."""
     for i, angle in enumerate(angles):
         pose.arm[:, side, i] += weight * (angle - pose.arm[:, side, i])
 
 
-def _stand(pose: Pose, side: int, weight: Array, forward: float, left: float = 0.0) -> None:
+def _stand(pose: Pose, side: int, weight: FloatArray, forward: float, left: float = 0.0) -> None:
     """Sets a foot elsewhere while `weight` is 1, lifting it on its way."""
     pose.foot[:, side, 0] += forward * weight
     pose.foot[:, side, 1] += left * weight
@@ -97,8 +98,16 @@ def _cycles(move: Move, rate: float) -> int:
 
 
 def _steps(
-    pose: Pose, u: Array, move: Move, *, rate: float, stride: float, lift: float, flight: float, kick: float
-) -> tuple[Array, Array]:
+    pose: Pose,
+    u: FloatArray,
+    move: Move,
+    *,
+    rate: float,
+    stride: float,
+    lift: float,
+    flight: float,
+    kick: float,
+) -> tuple[FloatArray, FloatArray]:
     """Feet that step in turn and stay planted between; returns the phase in steps and the feet's offsets.
 
     A step lasts 1 + 2·flight of the step period, so with flight > 0 both feet are off the ground in between.
@@ -128,7 +137,7 @@ def _steps(
     return phase, offset
 
 
-def walk(pose: Pose, u: Array, move: Move) -> None:
+def walk(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, c, _ = move.manner
     stride = (0.31 + 0.05 * a) * move.pace
     phase, offset = _steps(pose, u, move, rate=2.3 + 0.3 * b, stride=stride, lift=0.05, flight=0.0, kick=0.0)
@@ -142,7 +151,7 @@ def walk(pose: Pose, u: Array, move: Move) -> None:
     pose.twist += 0.5 * on * (offset[:, LEFT] - offset[:, RIGHT])
 
 
-def run(pose: Pose, u: Array, move: Move) -> None:
+def run(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, c, _ = move.manner
     stride = (0.5 + 0.1 * a) * move.pace
     phase, offset = _steps(
@@ -158,7 +167,7 @@ def run(pose: Pose, u: Array, move: Move) -> None:
     pose.twist += 0.6 * on * (offset[:, LEFT] - offset[:, RIGHT])
 
 
-def jump(pose: Pose, u: Array, move: Move) -> None:
+def jump(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, c, _ = move.manner
     off, land = 0.36 + 0.04 * a, 0.68 + 0.04 * b
     flight = np.clip((u - off) / (land - off), 0, 1)
@@ -177,7 +186,7 @@ def jump(pose: Pose, u: Array, move: Move) -> None:
         _arm(pose, side, on, swing, 0.25, swing + 0.35, 0.0)
 
 
-def wave(pose: Pose, u: Array, move: Move) -> None:
+def wave(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, c, d = move.manner
     on = pulse(u, 0.22, 0.78)
     beat = np.sin(2 * np.pi * _cycles(move, 1.9 + 0.25 * a) * u + np.pi * c)
@@ -186,7 +195,7 @@ def wave(pose: Pose, u: Array, move: Move) -> None:
     pose.tilt -= SIDE[move.side] * 0.05 * on
 
 
-def wave_both(pose: Pose, u: Array, move: Move) -> None:
+def wave_both(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, c, d = move.manner
     on = pulse(u, 0.22, 0.78)
     turns = 2 * np.pi * _cycles(move, 1.8 + 0.25 * a) * u + np.pi * c
@@ -195,7 +204,7 @@ def wave_both(pose: Pose, u: Array, move: Move) -> None:
         _arm(pose, side, on, 2.5 + 0.1 * b + 0.5 * swing, 0.5, 2.95 + 1.2 * swing, 0.15)
 
 
-def jumping_jack(pose: Pose, u: Array, move: Move) -> None:
+def jumping_jack(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, _, _ = move.manner
     turns = 2 * np.pi * _cycles(move, 1.35 + 0.15 * a) * u
     open_ = (1 - np.cos(turns)) / 2
@@ -208,7 +217,7 @@ def jumping_jack(pose: Pose, u: Array, move: Move) -> None:
         _arm(pose, side, on, 0.15 + 2.75 * open_, np.pi / 2, 0.2 + 2.85 * open_, np.pi / 2)
 
 
-def bow(pose: Pose, u: Array, move: Move) -> None:
+def bow(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, c, _ = move.manner
     down = pulse(u, 0.42 + 0.05 * a, 0.56 + 0.05 * b)
     angle = (1.25 + 0.2 * c) * move.gain * down
@@ -223,7 +232,7 @@ def bow(pose: Pose, u: Array, move: Move) -> None:
         pose.arm[:, side, 3] *= 1 - down
 
 
-def _lower(pose: Pose, down: Array, depth: float, forward: float) -> None:
+def _lower(pose: Pose, down: FloatArray, depth: float, forward: float) -> None:
     """Bends the knees by `depth` statures and leans the trunk forward, over planted feet."""
     pose.pelvis[:, 2] -= depth * down
     pose.pelvis[:, 0] -= 0.35 * depth * down
@@ -231,7 +240,7 @@ def _lower(pose: Pose, down: Array, depth: float, forward: float) -> None:
     pose.nod -= 0.4 * forward * down
 
 
-def squat(pose: Pose, u: Array, move: Move) -> None:
+def squat(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, c, _ = move.manner
     down = pulse(u, 0.42 + 0.05 * a, 0.56 + 0.05 * b)
     _lower(pose, down, 0.25 * move.gain, 0.55 + 0.1 * c)
@@ -239,7 +248,7 @@ def squat(pose: Pose, u: Array, move: Move) -> None:
         _arm(pose, side, down, 1.75, 0.1, 1.9, -0.1)
 
 
-def kick(pose: Pose, u: Array, move: Move) -> None:
+def kick(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, c, d = move.manner
     side, other = move.side, 1 - move.side
     high = (0.4 + 0.09 * a) * move.gain
@@ -259,7 +268,7 @@ def kick(pose: Pose, u: Array, move: Move) -> None:
     _arm(pose, side, on, 0.7 + 0.2 * d, 1.7, 0.9, 1.4)
 
 
-def punch(pose: Pose, u: Array, move: Move) -> None:
+def punch(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, _, d = move.manner
     side, other = move.side, 1 - move.side
     guard = pulse(u, 0.22, 0.82)
@@ -277,7 +286,7 @@ def punch(pose: Pose, u: Array, move: Move) -> None:
     _stand(pose, side, pulse(u, 0.18, 0.85), -0.06 - 0.02 * d)
 
 
-def throw(pose: Pose, u: Array, move: Move) -> None:
+def throw(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, c, _ = move.manner
     side, other = move.side, 1 - move.side
     on = pulse(u, 0.25, 0.75)
@@ -300,7 +309,7 @@ def throw(pose: Pose, u: Array, move: Move) -> None:
     pose.pelvis[:, 2] -= 0.02 * pulse(u, 0.5, 0.75)
 
 
-def swing(pose: Pose, u: Array, move: Move) -> None:
+def swing(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, _, d = move.manner
     side, other = move.side, 1 - move.side
     on = pulse(u, 0.25, 0.78)
@@ -316,7 +325,7 @@ def swing(pose: Pose, u: Array, move: Move) -> None:
     _stand(pose, side, pulse(u, 0.2, 0.85), 0.0, float(SIDE[side]) * (0.05 + 0.02 * d))
 
 
-def clap(pose: Pose, u: Array, move: Move) -> None:
+def clap(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, c, _ = move.manner
     on = pulse(u, 0.2, 0.8)
     apart = (1 - np.cos(2 * np.pi * (_cycles(move, 1.9 + 0.2 * a) * u + 0.5 + 0.2 * c))) / 2
@@ -325,7 +334,7 @@ def clap(pose: Pose, u: Array, move: Move) -> None:
         _arm(pose, side, on, level, 0.35 + 0.55 * apart, level + 0.85, -1.05 + 1.75 * move.gain * apart)
 
 
-def raise_arm(pose: Pose, u: Array, move: Move) -> None:
+def raise_arm(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, c, _ = move.manner
     up = ease(u)
     top = (2.75 + 0.25 * a) * min(max(move.gain, 0.95), 1.05)
@@ -340,7 +349,7 @@ def raise_arm(pose: Pose, u: Array, move: Move) -> None:
     pose.arm[:, move.side, 3] += up * (way - pose.arm[:, move.side, 3])
 
 
-def crouch(pose: Pose, u: Array, move: Move) -> None:
+def crouch(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, _, _ = move.manner
     down = ease(u)
     _lower(pose, down, (0.29 + 0.02 * a) * min(move.gain, 1.04), 0.6 + 0.1 * b)
@@ -351,7 +360,7 @@ def crouch(pose: Pose, u: Array, move: Move) -> None:
 GRAB = 0.5  # progress at which a hand takes what lies on the ground
 
 
-def pick_up(pose: Pose, u: Array, move: Move) -> None:
+def pick_up(pose: Pose, u: FloatArray, move: Move) -> None:
     a, b, c, d = move.manner
     side = move.side
     down = pulse(u, 0.45, 0.55)

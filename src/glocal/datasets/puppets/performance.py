@@ -7,7 +7,8 @@ import numpy as np
 
 from glocal.datasets.puppets.actions import BY_NAME, Action
 from glocal.datasets.puppets.motions import GRAB, Move
-from glocal.datasets.puppets.skeleton import Array, Build, Joints, Pose, joints
+from glocal.datasets.puppets.skeleton import Build, Joints, Pose, joints
+from glocal.types import FloatArray
 
 SPOT = np.array([0.24, 0.0, 0.05])  # where a thing lies that nobody touches
 LYING = np.array([0.6, 0.8, 0.0])  # and how
@@ -33,16 +34,16 @@ class Performance:
 
     pose: Pose
     joints: Joints
-    thing: Array  # (T, 3) position of the handled thing
-    grip: Array  # (T, 3) the direction in which it is held
+    thing: FloatArray  # (T, 3) position of the handled thing
+    grip: FloatArray  # (T, 3) the direction in which it is held
     where: np.ndarray  # (T,) ABSENT, HELD, GROUND or FLYING
 
 
-Played = list[tuple[Segment, slice, Array]]  # what governs which frames, and its progress in them
+Played = list[tuple[Segment, slice, FloatArray]]  # what governs which frames, and its progress in them
 
 
 def perform(
-    build: Build, pose: Pose, script: tuple[Segment, ...], times: Array, hand: int, where: int
+    build: Build, pose: Pose, script: tuple[Segment, ...], times: FloatArray, hand: int, where: int
 ) -> Performance:
     """Plays `script` in the stance `pose`, which it changes.
 
@@ -67,7 +68,14 @@ def perform(
 
 
 def freeze(
-    build: Build, pose: Pose, action: Action, move: Move, progress: float, times: Array, hand: int, where: int
+    build: Build,
+    pose: Pose,
+    action: Action,
+    move: Move,
+    progress: float,
+    times: FloatArray,
+    hand: int,
+    where: int,
 ) -> Performance:
     """A figure that stands still in one moment of an action, both its feet on the ground."""
     action.motion(pose, np.full(pose.frames, progress), move)
@@ -78,7 +86,7 @@ def freeze(
     return _carry(pose, joints(build, pose), [], times, hand, where)
 
 
-def _carry(pose: Pose, body: Joints, played: Played, times: Array, hand: int, where: int) -> Performance:
+def _carry(pose: Pose, body: Joints, played: Played, times: FloatArray, hand: int, where: int) -> Performance:
     """The path of the thing while the body moves."""
     thing, grip = body.hand[:, hand].copy(), body.fist[:, hand].copy()
     state = np.full(len(times), where)
@@ -101,7 +109,7 @@ def _window(pose: Pose, span: slice) -> Pose:
     return Pose(*(getattr(pose, item.name)[span] for item in fields(Pose)))
 
 
-def _let_fly(thing: Array, state: np.ndarray, u: Array, times: Array, move: Move) -> None:
+def _let_fly(thing: FloatArray, state: np.ndarray, u: FloatArray, times: FloatArray, move: Move) -> None:
     """Throws what the hand holds, from the frame before the release on."""
     flying = np.flatnonzero(u >= RELEASE)
     if not len(flying):

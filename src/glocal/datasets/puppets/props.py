@@ -9,7 +9,7 @@ import numpy.typing as npt
 from glocal.datasets.puppets.appearance import Colour, cloth, hsv, pick, shade
 from glocal.datasets.puppets.camera import SHIFT, Camera, fixed
 from glocal.datasets.puppets.drawing import Ground
-from glocal.datasets.puppets.skeleton import Array, Image
+from glocal.types import FloatArray, Pixels
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Prop:
     depth: float
     shapes: list[tuple[npt.NDArray[np.int32], Colour]] = field(default_factory=list)  # (T, points, 2)
 
-    def draw(self, t: int, image: Image, numbers: Image) -> None:
+    def draw(self, t: int, image: Pixels, numbers: Pixels) -> None:
         """Paints frame `t` and takes the hidden pixels out of the map of parts."""
         for shape, colour in self.shapes:
             cv2.fillConvexPoly(image, shape[t], colour, cv2.LINE_AA, SHIFT)
@@ -30,13 +30,13 @@ class _Builder:
     """Adds shapes in the coordinates of the scene, moved along a path (T, 2)."""
 
     def __init__(
-        self, camera: Camera, depth: float, path: Array | None = None, parallax: float = 1.0
+        self, camera: Camera, depth: float, path: FloatArray | None = None, parallax: float = 1.0
     ) -> None:
         self.camera, self.parallax = camera, parallax
         self.path = np.zeros((len(camera.zoom), 2)) if path is None else path
         self.prop = Prop(depth)
 
-    def polygon(self, points: "list[tuple[float, float]] | Array", colour: Colour) -> None:
+    def polygon(self, points: "list[tuple[float, float]] | FloatArray", colour: Colour) -> None:
         moved = self.path[:, None] + np.asarray(points, float)
         self.prop.shapes.append((fixed(self.camera.project(moved, self.parallax)), colour))
 
@@ -99,7 +99,7 @@ def draw_occluder(rng: np.random.Generator, camera: Camera, ground: Ground, x: f
     return out.prop
 
 
-def draw_moving(rng: np.random.Generator, camera: Camera, ground: Ground, times: Array) -> Prop:
+def draw_moving(rng: np.random.Generator, camera: Camera, ground: Ground, times: FloatArray) -> Prop:
     """A bouncing ball, a passing car, or falling leaves: motion that is no action."""
     kind = pick(rng, ("ball", "car", "leaves"))
     middle, aspect = float(times.mean()), camera.aspect
@@ -146,7 +146,7 @@ def draw_moving(rng: np.random.Generator, camera: Camera, ground: Ground, times:
     return car.prop
 
 
-def _leaves(rng: np.random.Generator, camera: Camera, times: Array) -> Prop:
+def _leaves(rng: np.random.Generator, camera: Camera, times: FloatArray) -> Prop:
     prop = Prop(9.0)
     colour = hsv(float(rng.uniform(0.04, 0.3)), 0.7, float(rng.uniform(0.4, 0.8)))
     wind = float(rng.uniform(-0.3, 0.3))

@@ -8,7 +8,7 @@ from glocal.datasets.puppets.actions import BY_NAME, Action
 from glocal.datasets.puppets.appearance import TOOLS, pick
 from glocal.datasets.puppets.motions import Move, draw_move
 from glocal.datasets.puppets.performance import ABSENT, GROUND, HELD, Segment
-from glocal.datasets.puppets.skeleton import Array
+from glocal.types import FloatArray
 
 LOCOMOTION = ("walk", "walk backwards", "run")
 
@@ -39,7 +39,7 @@ def draw_tool(rng: np.random.Generator, action: Action | None) -> tuple[str | No
     return (None, ABSENT) if chance < 0.4 else (tool, GROUND if chance < 0.6 else HELD)
 
 
-def draw_script(rng: np.random.Generator, action: str, times: Array, pace: float) -> Script:
+def draw_script(rng: np.random.Generator, action: str, times: FloatArray, pace: float) -> Script:
     """One action of up to 1.7 seconds, somewhere within `times`, which first and last frame stay out of."""
     hand = int(rng.integers(2))
     tool, where = draw_tool(rng, BY_NAME[action])

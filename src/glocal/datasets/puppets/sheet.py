@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from glocal.datasets.puppets.clip import PuppetClip
-from glocal.datasets.puppets.skeleton import Image
+from glocal.types import Pixels
 
 BAR = 16  # pixels of the caption above a row
 MAIN, OTHER, TINT = (255, 214, 10), (90, 200, 250), np.array((255, 45, 85))
@@ -14,7 +14,7 @@ MAIN, OTHER, TINT = (255, 214, 10), (90, 200, 250), np.array((255, 45, 85))
 
 def contact_sheet(
     clips: Iterable[PuppetClip], columns: int = 8, truth: bool = True, height: int | None = None
-) -> Image:
+) -> Pixels:
     """(rows, width, 3) uint8: a row of `columns` frames for each clip, captioned with action and span.
 
     With `truth`, the box of an actor is yellow, that of a bystander blue, and the limbs and the thing that
@@ -23,7 +23,7 @@ def contact_sheet(
     return np.concatenate([_row(clip, columns, truth, height) for clip in clips])
 
 
-def _row(clip: PuppetClip, columns: int, truth: bool, height: int | None) -> Image:
+def _row(clip: PuppetClip, columns: int, truth: bool, height: int | None) -> Pixels:
     chosen = np.rint(np.linspace(0, len(clip.frames) - 1, columns)).astype(int)
     factor = (height or clip.frames.shape[1]) / clip.frames.shape[1]
     tiles = []
@@ -48,7 +48,7 @@ def _caption(clip: PuppetClip) -> str:
     return f"{' + '.join(acts)}   {clip.name}"
 
 
-def _enlarge(image: Image, factor: float) -> Image:
+def _enlarge(image: Pixels, factor: float) -> Pixels:
     if factor == 1:
         return np.array(image)
     mode = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
@@ -56,7 +56,7 @@ def _enlarge(image: Image, factor: float) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=mode), np.uint8)
 
 
-def _mark(tile: Image, clip: PuppetClip, t: int, factor: float) -> Image:
+def _mark(tile: Pixels, clip: PuppetClip, t: int, factor: float) -> Pixels:
     for actor in clip.actors:
         acting = np.asarray(cv2.resize(actor.acting[t].astype(np.uint8), tile.shape[1::-1])) > 0
         tile[acting] = (0.55 * tile[acting] + 0.45 * TINT).astype(np.uint8)

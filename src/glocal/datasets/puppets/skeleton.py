@@ -7,10 +7,8 @@ array over time, so one call moves a whole clip.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Image = npt.NDArray[np.uint8]
+from glocal.types import FloatArray
 
 LEFT, RIGHT = 0, 1
 SIDE = np.array([1.0, -1.0])  # the sign of `left` on each side
@@ -69,19 +67,19 @@ def draw_build(rng: np.random.Generator) -> Build:
 class Pose:
     """Where a figure wants its limbs, over T frames; angles in radians, lengths in statures."""
 
-    travel: Array  # (T,) forward path of the whole figure
-    pelvis: Array  # (T, 3) displacement from standing
-    turn: Array  # (T,) of the pelvis, positive to the left
-    lean: Array  # (T,) of the pelvis, positive forward
-    bend: Array  # (T,) of the chest against the pelvis, positive forward
-    twist: Array  # (T,) of the chest against the pelvis, positive to the left
-    tilt: Array  # (T,) of the chest, positive to the left
-    nod: Array  # (T,) of the head, positive forward
-    arm: Array  # (T, 2, 4) elevation and azimuth of the upper arm, then of the forearm
-    foot: Array  # (T, 2, 3) displacement of the ankle from standing
-    toe: Array  # (T, 2) pitch of the foot, positive up
-    reach: Array  # (T, 2) in [0, 1], how far the hand has left its arm's angles for `goal`
-    goal: Array  # (T, 2, 3) where a reaching hand goes
+    travel: FloatArray  # (T,) forward path of the whole figure
+    pelvis: FloatArray  # (T, 3) displacement from standing
+    turn: FloatArray  # (T,) of the pelvis, positive to the left
+    lean: FloatArray  # (T,) of the pelvis, positive forward
+    bend: FloatArray  # (T,) of the chest against the pelvis, positive forward
+    twist: FloatArray  # (T,) of the chest against the pelvis, positive to the left
+    tilt: FloatArray  # (T,) of the chest, positive to the left
+    nod: FloatArray  # (T,) of the head, positive forward
+    arm: FloatArray  # (T, 2, 4) elevation and azimuth of the upper arm, then of the forearm
+    foot: FloatArray  # (T, 2, 3) displacement of the ankle from standing
+    toe: FloatArray  # (T, 2) pitch of the foot, positive up
+    reach: FloatArray  # (T, 2) in [0, 1], how far the hand has left its arm's angles for `goal`
+    goal: FloatArray  # (T, 2, 3) where a reaching hand goes
 
     @property
     def frames(self) -> int:
@@ -92,22 +90,22 @@ class Pose:
 class Joints:
     """Points (T, 3), or (T, 2, 3) for what comes in a left and a right, and directions of the same shapes."""
 
-    pelvis: Array
-    waist: Array
-    neck: Array
-    head: Array  # centre
-    shoulder: Array
-    elbow: Array
-    wrist: Array
-    hand: Array  # centre of the palm, where things are held
-    hip: Array
-    knee: Array
-    ankle: Array
-    heel: Array
-    toe: Array
-    face: Array  # unit vector out of the face
-    crown: Array  # unit vector out of the top of the head
-    fist: Array  # unit vector from the wrist to the fingers
+    pelvis: FloatArray
+    waist: FloatArray
+    neck: FloatArray
+    head: FloatArray  # centre
+    shoulder: FloatArray
+    elbow: FloatArray
+    wrist: FloatArray
+    hand: FloatArray  # centre of the palm, where things are held
+    hip: FloatArray
+    knee: FloatArray
+    ankle: FloatArray
+    heel: FloatArray
+    toe: FloatArray
+    face: FloatArray  # unit vector out of the face
+    crown: FloatArray  # unit vector out of the top of the head
+    fist: FloatArray  # unit vector from the wrist to the fingers
 
 
 def joints(build: Build, pose: Pose) -> Joints:
@@ -168,7 +166,9 @@ def joints(build: Build, pose: Pose) -> Joints:
     )
 
 
-def _axes(yaw: Array, pitch: Array, roll: Array | None = None) -> tuple[Array, Array, Array]:
+def _axes(
+    yaw: FloatArray, pitch: FloatArray, roll: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The forward, left and up directions, each (T, 3), of a part turned left, bent forward, tilted left."""
     zero = np.zeros_like(yaw)
     ahead = np.stack([np.cos(yaw), np.sin(yaw), zero], -1)
@@ -183,14 +183,16 @@ def _axes(yaw: Array, pitch: Array, roll: Array | None = None) -> tuple[Array, A
     return front, side, up
 
 
-def _arm_direction(angles: Array, front: Array, side: Array, up: Array) -> Array:
+def _arm_direction(angles: FloatArray, front: FloatArray, side: FloatArray, up: FloatArray) -> FloatArray:
     """(T, 2, 3) from elevation (0 hangs, π points up) and azimuth (0 is ahead, π/2 is outward)."""
     elevation, azimuth = angles[..., 0, None], angles[..., 1, None]
     level = np.cos(azimuth) * front[:, None] + SIDE[:, None] * np.sin(azimuth) * side[:, None]
     return np.sin(elevation) * level - np.cos(elevation) * up[:, None]
 
 
-def _two_bones(root: Array, goal: Array, first: float, second: float, hint: Array) -> tuple[Array, Array]:
+def _two_bones(
+    root: FloatArray, goal: FloatArray, first: float, second: float, hint: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """The joint between two bones, bent towards `hint`, and their end, at `goal` or as near as it gets."""
     path = goal - root
     length = np.sqrt((path * path).sum(-1, keepdims=True)) + 1e-9

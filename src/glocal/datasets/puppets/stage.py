@@ -7,7 +7,7 @@ import numpy as np
 from glocal.datasets.puppets.camera import Camera, Placement, draw_camera
 from glocal.datasets.puppets.drawing import DISTANCE, Ground
 from glocal.datasets.puppets.performance import Performance
-from glocal.datasets.puppets.skeleton import Array
+from glocal.types import FloatArray
 
 REACH = 1.27  # statures from the soles to the fingers of a raised arm
 GIRTH = 0.34  # statures to either side of a figure that its limbs may need
@@ -29,7 +29,7 @@ def draw_stage(
     rng: np.random.Generator,
     size: tuple[int, int],
     scale: tuple[float, float],
-    times: Array,
+    times: FloatArray,
     performances: list[Performance],
     side_by_side: bool,
 ) -> Stage:
@@ -120,7 +120,7 @@ def _at(
     return Placement(x - float(own.min() + own.max()) / 2, y, stand.stature, stand.heading, stand.tilt)
 
 
-def _way(place: Placement, performance: Performance) -> Array:
+def _way(place: Placement, performance: Performance) -> FloatArray:
     """(T, 2) where the middle of the feet goes, in the scene."""
     travel = performance.pose.travel
     return place.on_screen(np.stack([travel, np.zeros_like(travel), np.zeros_like(travel)], -1))

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from glocal.datasets.puppets.numbered import generator
-from glocal.datasets.puppets.skeleton import Image
+from glocal.types import Pixels
 
 SIDE = 512  # pixels; the textures tile
 
@@ -16,10 +16,10 @@ SIDE = 512  # pixels; the textures tile
 class Textures:
     """Tiles (SIDE, SIDE) of noise around 128; those of one split appear in no other."""
 
-    smooth: tuple[Image, ...]  # clouds, stains, relief
-    rough: tuple[Image, ...]  # grass, gravel, leaves
-    streaked: tuple[Image, ...]  # wood, brushed walls
-    grain: Image  # one flat run of sensor noise, 8 levels a standard deviation, around 128
+    smooth: tuple[Pixels, ...]  # clouds, stains, relief
+    rough: tuple[Pixels, ...]  # grass, gravel, leaves
+    streaked: tuple[Pixels, ...]  # wood, brushed walls
+    grain: Pixels  # one flat run of sensor noise, 8 levels a standard deviation, around 128
 
 
 @lru_cache(maxsize=3)
@@ -33,7 +33,9 @@ def textures(split: str) -> Textures:
     return Textures(smooth, rough, streaked, grain.astype(np.uint8))
 
 
-def _fractal(rng: np.random.Generator, cells: tuple[int, ...], persistence: float, stretch: int = 1) -> Image:
+def _fractal(
+    rng: np.random.Generator, cells: tuple[int, ...], persistence: float, stretch: int = 1
+) -> Pixels:
     """Octaves of smoothed random grids, each `persistence` times as strong as the one before."""
     total = np.zeros((SIDE, SIDE), np.int32)
     for octave, count in enumerate(cells):
@@ -51,8 +53,8 @@ def _fractal(rng: np.random.Generator, cells: tuple[int, ...], persistence: floa
 
 
 def cut(
-    rng: np.random.Generator, tile: Image, height: int, width: int, pixels: int, spread: float = 1.0
-) -> Image:
+    rng: np.random.Generator, tile: Pixels, height: int, width: int, pixels: int, spread: float = 1.0
+) -> Pixels:
     """A piece (height, width) of a tile from a random place, of which `pixels` are a frame height.
 
     It looks the same at every resolution; a larger `spread` makes it finer.

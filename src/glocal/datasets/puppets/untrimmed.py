@@ -9,14 +9,14 @@ from typing import ClassVar
 import numpy as np
 
 from glocal.datasets.puppets.actions import ACTIONS
-from glocal.datasets.puppets.clip import Actor, Boxes, Mask, digest
+from glocal.datasets.puppets.clip import Actor, digest
 from glocal.datasets.puppets.dataset import actors_of, check_distractor, check_form, draw_setting
 from glocal.datasets.puppets.film import film
 from glocal.datasets.puppets.numbered import Numbered, generator
 from glocal.datasets.puppets.script import draw_long_script
-from glocal.datasets.puppets.skeleton import Image
 from glocal.datasets.puppets.texture import textures
 from glocal.errors import UsageError
+from glocal.types import IntBoxArray, Mask, Pixels
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Take:
     start: int
     end: int
     actors: tuple[Actor, ...]  # the first one acts
-    parts: Image  # (end - start, H, W)
+    parts: Pixels  # (end - start, H, W)
 
 
 @dataclass(frozen=True, eq=False)
 class PuppetVideo:
     """Several actions of one figure, or of one figure in each shot; it stands still between them."""
 
-    frames: Image  # (T, H, W, 3) RGB
+    frames: Pixels  # (T, H, W, 3) RGB
     events: tuple[Event, ...]
     takes: tuple[Take, ...]
     fps: float
@@ -57,7 +57,7 @@ class PuppetVideo:
         return tuple(take.start for take in self.takes[1:])
 
     @cached_property
-    def boxes(self) -> Boxes:
+    def boxes(self) -> IntBoxArray:
         """(T, 4) of the acting figure, as `Actor.boxes`."""
         return np.concatenate([take.actors[0].boxes for take in self.takes])
 
@@ -132,7 +132,7 @@ class UntrimmedPuppets(Numbered[PuppetVideo]):
         count = int(rng.integers(self.actions_per_video[0], self.actions_per_video[1] + 1))
         shots = min(int(rng.integers(2, 4)), count) if rng.random() < self.cuts else 1
         shares = [count // shots + (shot < count % shots) for shot in range(shots)]
-        pictures: list[Image] = []
+        pictures: list[Pixels] = []
         takes: list[Take] = []
         events: list[Event] = []
         start = 0

@@ -5,8 +5,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-Mask = npt.NDArray[np.bool_]
-Map = npt.NDArray[np.floating]
+from glocal.types import AttributionMap, Mask
 
 
 class Figure(Protocol):
@@ -22,7 +21,7 @@ class Figure(Protocol):
     def span(self) -> tuple[int, int] | None: ...
 
 
-def hit(attention: Map, mask: Mask) -> float:
+def hit(attention: AttributionMap, mask: Mask) -> float:
     """1 if the maximum lies in the mask, else 0; the share where maxima tie.
 
     The pointing game (Zhang et al., 2018, section 4.2), without its tolerance. Any shape; 0 for a map without
@@ -32,7 +31,7 @@ def hit(attention: Map, mask: Mask) -> float:
     return float(mask[attention == peak].mean()) if peak > 0 else 0.0
 
 
-def energy(attention: Map, mask: Mask) -> float:
+def energy(attention: AttributionMap, mask: Mask) -> float:
     """Share of the attention that lies in the mask; 0 for a map without a positive value.
 
     The energy-based pointing game (Score-CAM, Wang et al., 2020, section 4.3).
@@ -41,13 +40,13 @@ def energy(attention: Map, mask: Mask) -> float:
     return float(attention[mask].sum(dtype=np.float64)) / total if total > 0 else 0.0
 
 
-def lift(attention: Map, mask: Mask) -> float:
+def lift(attention: AttributionMap, mask: Mask) -> float:
     """`energy` over the mask's share of the clip: 1 is what even attention gets; NaN for an empty mask."""
     share = float(mask.mean())
     return energy(attention, mask) / share if share > 0 else float("nan")
 
 
-def point_at(attention: Map, figure: Figure) -> dict[str, float]:
+def point_at(attention: AttributionMap, figure: Figure) -> dict[str, float]:
     """How attention `(T, H, W)` points at a figure, its limbs and its moment.
 
     Returns:

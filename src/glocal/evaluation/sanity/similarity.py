@@ -2,17 +2,16 @@
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from glocal.evaluation.statistics import pearson, spearman
+from glocal.types import AttributionMap
 
-Array = npt.NDArray[np.float32]
 SIDE = 64
 """Pixels to which a map is resized before its gradients are counted."""
 C1, C2 = 0.01**2, 0.03**2
 
 
-def similarity(a: Array, b: Array) -> dict[str, float]:
+def similarity(a: AttributionMap, b: AttributionMap) -> dict[str, float]:
     """The measures of Adebayo et al. (2018, section 4) for two maps `(T, H, W)` or `(H, W)` in [0, 1].
 
     Returns:
@@ -26,14 +25,14 @@ def similarity(a: Array, b: Array) -> dict[str, float]:
     }
 
 
-def ssim(a: Array, b: Array) -> float:
+def ssim(a: AttributionMap, b: AttributionMap) -> float:
     """Structural similarity of two maps `(H, W)` in [0, 1].
 
     Wang et al. (2004): Gaussian window of 11 pixels with σ = 1.5, K = (0.01, 0.03); where the map is large
     enough, only windows that lie in it count.
     """
 
-    def blur(x: Array) -> Array:
+    def blur(x: AttributionMap) -> AttributionMap:
         smooth = np.asarray(cv2.GaussianBlur(x, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT), np.float64)
         return smooth[5:-5, 5:-5] if min(x.shape) > 10 else smooth  # type: ignore[return-value]
 
@@ -46,7 +45,7 @@ def ssim(a: Array, b: Array) -> float:
     return float((top / bottom).mean())
 
 
-def hog_correlation(a: Array, b: Array) -> float:
+def hog_correlation(a: AttributionMap, b: AttributionMap) -> float:
     """Correlation of the histograms of oriented gradients of two maps `(H, W)`; 0 where one has no edges.
 
     Dalal and Triggs (2005) on 64 × 64 pixels: cells of 8, blocks of 16, 9 directions.
@@ -54,7 +53,7 @@ def hog_correlation(a: Array, b: Array) -> float:
     return pearson(_hog(a), _hog(b))
 
 
-def _hog(attention: Array) -> Array:
+def _hog(attention: AttributionMap) -> AttributionMap:
     peak = float(attention.max(initial=0))
     levels = np.clip(attention * (255 / peak if peak > 0 else 0), 0, 255).astype(np.uint8)
     small = cv2.resize(levels, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)

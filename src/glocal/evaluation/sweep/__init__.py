@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glocal.evaluation.sweep.base import Box, Truth
+from glocal.evaluation.sweep.base import Truth
 from glocal.evaluation.sweep.every import EveryContour
 from glocal.evaluation.sweep.largest import LargestContour
+from glocal.types import InclusiveBox
 
 __all__ = ["SHARES", "hits"]
 
@@ -23,7 +24,10 @@ SHARES = np.arange(0, 1, 0.01)
 
 
 def hits(
-    score_map: npt.NDArray[np.floating[Any]], boxes: Sequence[Box], ious: Sequence[float], every: bool
+    score_map: npt.NDArray[np.floating[Any]],
+    boxes: Sequence[InclusiveBox],
+    ious: Sequence[float],
+    every: bool,
 ) -> npt.NDArray[np.bool_]:
     """For each IoU threshold and τ, whether the map's box has at least that IoU with one of `boxes`.
 

@@ -9,21 +9,20 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Box = tuple[int, int, int, int]
-"""Inclusive pixels x0, y0, x1, y1."""
+from glocal.types import InclusiveBox
 
 
-def size(box: Box) -> int:
+def size(box: InclusiveBox) -> int:
     """Pixels of a box."""
     return (box[2] - box[0] + 1) * (box[3] - box[1] + 1)
 
 
-def inside(inner: Box, outer: Box) -> bool:
+def inside(inner: InclusiveBox, outer: InclusiveBox) -> bool:
     """Whether a box lies in another."""
     return inner[0] >= outer[0] and inner[1] >= outer[1] and inner[2] <= outer[2] and inner[3] <= outer[3]
 
 
-def around(boxes: Sequence[Box]) -> Box:
+def around(boxes: Sequence[InclusiveBox]) -> InclusiveBox:
     """The tight box of boxes."""
     if len(boxes) == 1:
         return boxes[0]
@@ -34,10 +33,10 @@ def around(boxes: Sequence[Box]) -> Box:
 class Truth:
     """The true boxes of a map."""
 
-    def __init__(self, boxes: Sequence[Box]) -> None:
+    def __init__(self, boxes: Sequence[InclusiveBox]) -> None:
         self.boxes = [(x0, y0, x1, y1, size((x0, y0, x1, y1))) for x0, y0, x1, y1 in boxes]
 
-    def overlaps(self, box: Box) -> list[tuple[int, int]]:
+    def overlaps(self, box: InclusiveBox) -> list[tuple[int, int]]:
         """Pixels in common with each true box, and that one's size."""
         x0, y0, x1, y1 = box
         found = []
@@ -47,12 +46,12 @@ class Truth:
             found.append((width * height if width > 0 and height > 0 else 0, whole))
         return found
 
-    def iou(self, box: Box) -> float:
+    def iou(self, box: InclusiveBox) -> float:
         """The best over the true boxes."""
         mine = size(box)
         return max([common / (mine + whole - common) for common, whole in self.overlaps(box)])
 
-    def bounds(self, inner: Box, outer: Box) -> tuple[float, float]:
+    def bounds(self, inner: InclusiveBox, outer: InclusiveBox) -> tuple[float, float]:
         """The lowest and the highest IoU of boxes between two nested ones."""
         least, most = size(inner), size(outer)
         low = high = 0.0
@@ -61,7 +60,7 @@ class Truth:
             high = max(high, many / (least + whole - few))
         return low, high
 
-    def reach(self, outer: Box, least: float) -> float:
+    def reach(self, outer: InclusiveBox, least: float) -> float:
         """The highest IoU of boxes inside `outer` that have at least `least` pixels."""
         return max([common / max(whole, least + whole - common) for common, whole in self.overlaps(outer)])
 
@@ -97,7 +96,7 @@ class Sweep(ABC, Generic[Cut]):
         self.truth, self.ious = truth, ious
         self.found = np.zeros((len(ious), len(levels)), bool)
         x, y, width, height = cv2.boundingRect(quantised)
-        self.support: Box = (x, y, x + width - 1, y + height - 1)
+        self.support: InclusiveBox = (x, y, x + width - 1, y + height - 1)
 
     def run(self) -> npt.NDArray[np.bool_]:
         """`(ious, levels)`."""
@@ -114,21 +113,21 @@ class Sweep(ABC, Generic[Cut]):
         return self.found
 
     @abstractmethod
-    def cut(self, index: int, window: Box) -> Cut:
+    def cut(self, index: int, window: InclusiveBox) -> Cut:
         """Answer one level; `window` holds all that can count there."""
 
     @abstractmethod
-    def between(self, low: int, below: Cut, high: int, above: Cut) -> Box | None:
+    def between(self, low: int, below: Cut, high: int, above: Cut) -> InclusiveBox | None:
         """Answer the levels between two cuts. Where that fails, the window that a cut between them needs."""
 
-    def mask(self, index: int, window: Box) -> npt.NDArray[np.uint8]:
+    def mask(self, index: int, window: InclusiveBox) -> npt.NDArray[np.uint8]:
         """What is above a level in a window."""
         x0, y0, x1, y1 = window
         part = self.quantised[y0 : y1 + 1, x0 : x1 + 1]
         mask: Any = cv2.threshold(part, self.levels[index], 255, cv2.THRESH_BINARY)[1]
         return np.asarray(mask, np.uint8)
 
-    def box(self, contour: Any) -> Box:
+    def box(self, contour: Any) -> InclusiveBox:
         """A contour's box, clipped as the reference does: wider than the contour by a pixel."""
         x, y, width, height = cv2.boundingRect(contour)
         x1, y1 = x + width, y + height
@@ -145,7 +144,9 @@ class Sweep(ABC, Generic[Cut]):
                 complete = False
         return complete
 
-    def project(self, low: int, high: int, outer: Box, contour: "npt.NDArray[Any] | None" = None) -> None:
+    def project(
+        self, low: int, high: int, outer: InclusiveBox, contour: "npt.NDArray[Any] | None" = None
+    ) -> None:
         """Answer the levels between two where one region is left in `outer`: rows and columns tell it."""
         x0, y0, x1, y1 = outer
         part: Any = self.quantised[y0 : y1 + 1, x0 : x1 + 1]
@@ -166,7 +167,7 @@ class Sweep(ABC, Generic[Cut]):
             best = np.maximum(best, common / (sizes + whole - common))
         self.found[:, low + 1 : high] = best >= np.array(self.ious)[:, None]
 
-    def quiet(self, low: int, high: int, box: Box, *kinds: "list[Event] | None") -> bool:
+    def quiet(self, low: int, high: int, box: InclusiveBox, *kinds: "list[Event] | None") -> bool:
         """Whether no event falls into a box and between two levels."""
         x0, y0, x1, y1 = box
         bottom, top = self.levels[low], self.levels[high]

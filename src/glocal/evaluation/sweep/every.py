@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glocal.evaluation.sweep.base import FEW, WIDE, Box, Sweep, around, inside
+from glocal.evaluation.sweep.base import FEW, WIDE, Sweep, around, inside
+from glocal.types import InclusiveBox
 
 CROWD = 300
 """Contours beyond which labelling regions and holes is cheaper than following their contours."""
@@ -21,15 +22,15 @@ class Boxes(NamedTuple):
         regions: those of all regions; None where there are holes, or many.
     """
 
-    reaching: list[Box]
-    best: Box | None
-    regions: list[Box] | None
+    reaching: list[InclusiveBox]
+    best: InclusiveBox | None
+    regions: list[InclusiveBox] | None
 
 
 class EveryContour(Sweep[Boxes]):
     crowded = False
 
-    def cut(self, index: int, window: Box) -> Boxes:
+    def cut(self, index: int, window: InclusiveBox) -> Boxes:
         mask = self.mask(index, window)
         regions, holes = _labelled(mask) if self.crowded else _followed(mask)
         if len(regions) == 0:
@@ -55,7 +56,7 @@ class EveryContour(Sweep[Boxes]):
             _tuples(boxes) if few else None,
         )
 
-    def between(self, low: int, below: Boxes, high: int, above: Boxes) -> Box | None:
+    def between(self, low: int, below: Boxes, high: int, above: Boxes) -> InclusiveBox | None:
         """Whatever lies between two cuts lies in a contour below; the best region above lies in one too."""
         if not below.reaching:
             return None
@@ -81,7 +82,7 @@ class EveryContour(Sweep[Boxes]):
         return window
 
 
-def _tuples(boxes: npt.NDArray[Any]) -> list[Box]:
+def _tuples(boxes: npt.NDArray[Any]) -> list[InclusiveBox]:
     return [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes.tolist()]
 
 

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import cv2
 
-from glocal.evaluation.sweep.base import WIDE, Box, Sweep, around, inside
+from glocal.evaluation.sweep.base import WIDE, Sweep, around, inside
+from glocal.types import InclusiveBox
 
 
 class Outlines(NamedTuple):
@@ -15,13 +16,13 @@ class Outlines(NamedTuple):
     """
 
     contours: Sequence[Any]
-    boxes: list[Box]
+    boxes: list[InclusiveBox]
     areas: list[float]
     best: int
 
 
 class LargestContour(Sweep[Outlines]):
-    def cut(self, index: int, window: Box) -> Outlines:
+    def cut(self, index: int, window: InclusiveBox) -> Outlines:
         mask = self.mask(index, window)
         contours = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=window[:2])[0]
         boxes = [self.box(contour) for contour in contours]
@@ -35,7 +36,7 @@ class LargestContour(Sweep[Outlines]):
         self.answer(index, index + 1, iou, iou)
         return Outlines(contours, boxes, areas, best)
 
-    def between(self, low: int, below: Outlines, high: int, above: Outlines) -> Box | None:
+    def between(self, low: int, below: Outlines, high: int, above: Outlines) -> InclusiveBox | None:
         """The largest contour between two cuts has at least the area of the largest one above.
 
         So it lies in a contour below that has at least this area too.
@@ -58,6 +59,6 @@ class LargestContour(Sweep[Outlines]):
             return None
         return outer
 
-    def _one_region(self, low: int, high: int, outer: Box, above: list[Box]) -> bool:
+    def _one_region(self, low: int, high: int, outer: InclusiveBox, above: list[InclusiveBox]) -> bool:
         """Whether the contour of the box `outer` surely holds one region at each level between."""
         return sum(inside(box, outer) for box in above) == 1 and self.quiet(low, high, outer, self.births)

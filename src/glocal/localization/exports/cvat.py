@@ -6,7 +6,7 @@ from xml.etree import ElementTree as Xml
 
 import numpy as np
 
-from glocal.localization.boxes import Box
+from glocal.localization.boxes import ScoredBox
 from glocal.localization.found import Localized
 from glocal.localization.tubes import Tube
 
@@ -44,7 +44,7 @@ def cvat_xml(video: Localized) -> str:
     return Xml.tostring(root, "unicode", xml_declaration=True) + "\n"
 
 
-def key_frames(boxes: Sequence[Box]) -> list[int]:
+def key_frames(boxes: Sequence[ScoredBox]) -> list[int]:
     """Where a linear interpolation must be pinned to stay within `TOLERANCE` of every box (Ramer, 1972)."""
     corners = np.array([box[:4] for box in boxes], float)
     kept = {0, len(corners) - 1}
@@ -70,7 +70,7 @@ def _add_track(root: Xml.Element, number: int, name: str, tube: Tube, frames: in
         _add_box(track, tube.end, tube.boxes[-1], key=True, outside=True)
 
 
-def _add_box(track: Xml.Element, frame: int, box: Box, *, key: bool, outside: bool) -> None:
+def _add_box(track: Xml.Element, frame: int, box: ScoredBox, *, key: bool, outside: bool) -> None:
     corners = {name: f"{value:.2f}" for name, value in zip(("xtl", "ytl", "xbr", "ybr"), box, strict=False)}
     flags = {"keyframe": key, "outside": outside, "occluded": False, "z_order": False}
     flagged = {name: str(int(flag)) for name, flag in flags.items()}

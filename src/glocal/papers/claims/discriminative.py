@@ -9,19 +9,9 @@ from glocal.errors import GlocalError
 from glocal.evaluation.faithfulness import hit
 from glocal.evaluation.sanity import Explain
 from glocal.evaluation.statistics import spearman
-from glocal.papers.claims.scenes import (
-    Map,
-    Mask,
-    Scene,
-    by_method,
-    explained,
-    logits,
-    scenes,
-    setting,
-    table,
-    words,
-)
+from glocal.papers.claims.scenes import Scene, by_method, explained, logits, scenes, setting, table, words
 from glocal.papers.table import Context, Rows
+from glocal.types import AttributionMap, Mask
 
 COLUMNS = {
     "right": "of the maxima on one of the two figures, the share on the one whose action is explained",
@@ -84,7 +74,7 @@ def discriminate(network: nn.Module, scene: Scene, explain: Explain, against: Ex
     }
 
 
-def strongest(attention: Map) -> Mask:
+def strongest(attention: AttributionMap) -> Mask:
     """The tenth of all voxels with most attention, as far as it is positive."""
     return np.asarray((attention >= np.quantile(attention, 1 - STRONGEST)) & (attention > 0))
 

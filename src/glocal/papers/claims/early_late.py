@@ -11,19 +11,9 @@ from glocal.attribution import METHODS
 from glocal.benchmark import contenders
 from glocal.benchmark.explainers import CONTROLS
 from glocal.evaluation.sanity import Explain
-from glocal.papers.claims.scenes import (
-    Map,
-    Mask,
-    Scene,
-    by_method,
-    explained,
-    logits,
-    scenes,
-    setting,
-    table,
-    words,
-)
+from glocal.papers.claims.scenes import Scene, by_method, explained, logits, scenes, setting, table, words
 from glocal.papers.table import Context, Rows
+from glocal.types import AttributionMap, Mask
 
 PARTS = ("early", "late")
 COLUMNS = {
@@ -68,14 +58,14 @@ def both_ways(network: nn.Module, scene: Scene, explain: Explain) -> dict[str, f
     return {name: _mean([one[name] for one in found]) for name in COLUMNS}
 
 
-def change(frames: npt.NDArray[np.uint8]) -> Map:
+def change(frames: npt.NDArray[np.uint8]) -> AttributionMap:
     """`(T, H, W)`: how much each pixel differs from the frame before and after, over the channels."""
     steps = np.abs(np.diff(frames.astype(np.float32), axis=0)).sum(3)
-    change: Map = np.concatenate([steps[:1], (steps[1:] + steps[:-1]) / 2, steps[-1:]])
+    change: AttributionMap = np.concatenate([steps[:1], (steps[1:] + steps[:-1]) / 2, steps[-1:]])
     return change
 
 
-def early_late(attention: Map, figure: Mask, moving: Map) -> dict[str, float]:
+def early_late(attention: AttributionMap, figure: Mask, moving: AttributionMap) -> dict[str, float]:
     """`COLUMNS` for attention, figure and amount of motion, all `(T, H, W)`.
 
     Frames without attention, figure or motion are left out of the mean that they have no part in.
@@ -94,13 +84,13 @@ def early_late(attention: Map, figure: Mask, moving: Map) -> dict[str, float]:
     return found
 
 
-def _lift(attention: Map, weight: Map) -> float:
+def _lift(attention: AttributionMap, weight: AttributionMap) -> float:
     """Mean attention weighted by `weight`, in multiples of the mean attention of the frame."""
     mean, total = float(attention.mean()), float(weight.sum())
     return float((attention * weight).sum()) / total / mean if mean > 0 and total > 0 else float("nan")
 
 
-def _spread(attention: Map) -> float:
+def _spread(attention: AttributionMap) -> float:
     total = float(attention.sum())
     if total <= 0:
         return float("nan")

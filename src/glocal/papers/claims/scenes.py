@@ -21,12 +21,11 @@ from glocal.evaluation.sanity import Explain
 from glocal.evaluation.statistics import bootstrap
 from glocal.models import Model, load_model
 from glocal.papers.table import Context, Row, Rows
+from glocal.types import AttributionMap, Mask
 from glocal.video.clip_spec import rgb_clip
 
 CLIPS = 200
 DATA = {"puppets": "puppets/gated"}
-Mask = npt.NDArray[np.bool_]
-Map = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,9 +108,11 @@ def logits(network: nn.Module, clip: Tensor) -> Tensor:
         return find_logits(call(network, to_network(clip, network)))[0].float().cpu()
 
 
-def explained(network: nn.Module, clip: Tensor, explain: Explain, index: int) -> Map:
+def explained(network: nn.Module, clip: Tensor, explain: Explain, index: int) -> AttributionMap:
     """Attention `(T, H, W)` of one clip `(1, C, T, H, W)` for a class."""
-    found: Map = explain(network, clip, torch.tensor([index], device=clip.device))[0].float().cpu().numpy()
+    found: AttributionMap = (
+        explain(network, clip, torch.tensor([index], device=clip.device))[0].float().cpu().numpy()
+    )
     return found
 
 

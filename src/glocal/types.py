@@ -1,0 +1,48 @@
+"""Types of arrays and boxes that several subpackages share."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+AttributionMap = npt.NDArray[np.float32]
+"""Attribution of an image or frame, `(H, W)`, or of a clip, `(T, H, W)`; at least 0, most often in [0, 1]."""
+
+Box = tuple[float, float, float, float]
+"""`x0, y0, x1, y1` in pixels of the frame, half-open: `x1` and `y1` lie just outside."""
+
+BoxArray = npt.NDArray[np.float64]
+"""Boxes `(N, 4)`, one a row: `x0, y0, x1, y1` in pixels of the frame, half-open."""
+
+BoxTrack = Mapping[int, Box]
+"""Frame number, from 0 → box of one instance in that frame."""
+
+FloatArray = npt.NDArray[np.float64]
+"""Numbers in double precision, of any shape."""
+
+Flow = npt.NDArray[np.float32]
+"""Optical flow `(H, W, 2)`: motion to the right and downwards, in pixels from one frame to the next."""
+
+Frame = npt.NDArray[np.uint8]
+"""RGB image `(H, W, 3)`, 0 … 255."""
+
+FrameBoxes = Mapping[int, BoxArray]
+"""Frame number, from 0 → its boxes; frames without a box are left out."""
+
+FrameIndices = npt.NDArray[np.int64]
+"""Frame numbers `(N,)`, from 0."""
+
+FrameTimes = npt.NDArray[np.float64]
+"""Times at which frames are shown `(T,)`, in seconds."""
+
+InclusiveBox = tuple[int, int, int, int]
+"""`x0, y0, x1, y1` in whole pixels, all inclusive, as the reference evaluator of MaxBoxAcc counts."""
+
+IntBoxArray = npt.NDArray[np.int32]
+"""Boxes `(N, 4)` in whole pixels of the frame, half-open; zeros where nothing is visible."""
+
+Mask = npt.NDArray[np.bool_]
+"""True where an object is visible, `(H, W)` or `(T, H, W)`."""
+
+Pixels = npt.NDArray[np.uint8]
+"""8-bit values of any shape: part of an image, a texture, numbers of parts, the frames of a clip."""
