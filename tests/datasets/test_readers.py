@@ -291,13 +291,13 @@ def test_exported_untrimmed_puppets_have_a_record_for_each_action(tmp_path: Path
     videos = UntrimmedPuppets("val", 2, size=32, actions_per_video=(2, 2), cuts=1.0)
     export(videos, tmp_path, masks=False)
     records = DATASETS["puppets"].read(tmp_path, "val")
-    events = [(video, event) for video in videos for event in video.events]
-    for record, (video, event) in zip(records, events, strict=True):
-        assert record.label == event.action
-        assert record.span == (event.start / video.fps, event.end / video.fps)
-        for frame in range(event.start, event.end):
+    segments = [(video, segment) for video in videos for segment in video.segments]
+    for record, (video, segment) in zip(records, segments, strict=True):
+        assert record.label == segment.action
+        assert record.span == (segment.start / video.fps, segment.end / video.fps)
+        for frame in range(segment.start, segment.end):
             assert record.boxes.get(frame, ((0, 0, 0, 0),)) == (tuple(video.boxes[frame].tolist()),)
-        assert all(event.start <= frame < event.end for frame in record.boxes)
+        assert all(segment.start <= frame < segment.end for frame in record.boxes)
     put(tmp_path / "val.json", "{}")
     with pytest.raises(InputError, match=r"val\.json: expected the annotations that"):
         DATASETS["puppets"].read(tmp_path, "val")

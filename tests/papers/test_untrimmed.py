@@ -43,8 +43,8 @@ def test_actions_beside_cuts_are_seen_on_one_side_only():
     for video in UntrimmedPuppets("val", 6, size=32, cuts=1.0):
         for cut, action, before, (start, end) in beside_cuts(video):
             assert cut in video.cuts
-            inside = [event.action for event in video.events if start <= event.start < cut]
-            after = [event.action for event in video.events if cut <= event.start < end]
+            inside = [segment.action for segment in video.segments if start <= segment.start < cut]
+            after = [segment.action for segment in video.segments if cut <= segment.start < end]
             assert action == (inside[-1] if before else after[0])
             assert action not in (after if before else inside)
             count += 1
@@ -71,8 +71,8 @@ def test_the_attention_of_each_scene_is_that_of_the_scene_alone():
     share = measure(model, video, CASES[2])["shares"][0]
     index = ACTIONS.index(action)
     sides = []
-    for take in video.takes:
-        frames = video.frames[take.start : take.end]
+    for shot in video.shots:
+        frames = video.frames[shot.start : shot.end]
         sides.append(glocal.explain(model, frames, index, cuts="none"))
     relevance = np.concatenate([np.array(e.volume.means) for e in sides])
     assert share == pytest.approx(beyond(relevance, cut, before, 8, ends), abs=1e-4)

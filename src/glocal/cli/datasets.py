@@ -158,4 +158,4 @@ def puppets(
             split, count, frames=frames or 16, size=size, fps=fps, seed=seed, distractor=distractor
         )
     progress = not quiet and sys.stderr.isatty()
-    tell(quiet, f"{len(made)} videos, described in {export_files(made, out, masks, progress)}")
+    tell(quiet, f"{len(made)} videos, described in {export_files(made, out, masks=masks, progress=progress)}")

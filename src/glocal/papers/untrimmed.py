@@ -79,11 +79,11 @@ def reach_of(clip_spec: ClipSpec, fps: float) -> int:
 def beside_cuts(video: PuppetVideo) -> Iterator[tuple[int, str, bool, tuple[int, int]]]:
     """Cut, action, whether it is seen before the cut, and the ends of the scenes on both sides; for the last
     action before each cut and the first one after it, unless the other scene shows it too."""
-    for earlier, later in zip(video.takes[:-1], video.takes[1:], strict=True):
+    for earlier, later in zip(video.shots[:-1], video.shots[1:], strict=True):
         cut, ends = later.start, (earlier.start, later.end)
         seen = [
-            [event.action for event in video.events if take.start <= event.start < take.end]
-            for take in (earlier, later)
+            [segment.action for segment in video.segments if shot.start <= segment.start < shot.end]
+            for shot in (earlier, later)
         ]
         if seen[0] and seen[0][-1] not in seen[1]:
             yield cut, seen[0][-1], True, ends
@@ -122,10 +122,10 @@ def _trivial(
         for found in classify(model, video, best=BEST):
             yield 0.0, len(puppets.frames) / puppets.fps, found.score, found.label
         return
-    for take in puppets.takes:
-        scene = read_video(puppets.frames[take.start : take.end], fps=puppets.fps)
+    for shot in puppets.shots:
+        scene = read_video(puppets.frames[shot.start : shot.end], fps=puppets.fps)
         for found in classify(model, scene, best=BEST, cuts="none"):
-            yield take.start / puppets.fps, take.end / puppets.fps, found.score, found.label
+            yield shot.start / puppets.fps, shot.end / puppets.fps, found.score, found.label
 
 
 def _rows(model: Model, count: int, seed: int, keep: Keep, progress: bool) -> list[Row]:
@@ -139,9 +139,9 @@ def _rows(model: Model, count: int, seed: int, keep: Keep, progress: bool) -> li
     precision = {case: TemporalMAP() for case in cases}
     for video in tqdm(puppets, "videos", unit="video", disable=None if progress else True):
         truth = [
-            (event.start / video.fps, event.end / video.fps, event.action)
-            for event in video.events
-            if event.action in model.labels
+            (segment.start / video.fps, segment.end / video.fps, segment.action)
+            for segment in video.segments
+            if segment.action in model.labels
         ]
         for case in cases:
             found = keep({"video": video.name, "case": case}, partial(measure, model, video, case))

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from glocal.datasets import DATASETS
 from glocal.datasets.dataset import Record, fault
 from glocal.datasets.puppets import Puppets
-from glocal.datasets.puppets.reel import Reel
+from glocal.datasets.puppets.render_cache import RenderCache
 from glocal.errors import InputError, UsageError, nearest
 from glocal.models.download import cache_folder
 from glocal.training.recipe import first_process
@@ -56,7 +56,7 @@ class Rendered:
 
     def __init__(self, puppets: Puppets, kept: bool = False):
         self.puppets = puppets
-        self.reel = Reel(puppets, cache_folder() / "puppets") if kept else None
+        self.reel = RenderCache(puppets, cache_folder() / "puppets") if kept else None
         self.labels = tuple(puppets.actions)
         self._times = np.arange(puppets.frames) / puppets.fps
 

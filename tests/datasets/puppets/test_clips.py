@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from glocal.datasets.puppets import ACTIONS, DISTRACTORS, PAIRS, Puppets
-from glocal.datasets.puppets.clip import tight_boxes
-from glocal.datasets.puppets.numbered import generator
-from glocal.datasets.puppets.texture import textures
+from glocal.datasets.puppets.dataset import tight_boxes
+from glocal.datasets.puppets.materials import split_textures
+from glocal.datasets.puppets.seeded import random_generator
 from glocal.errors import UsageError
 
 RELEASED = "cfe6da0b6abe6947"
@@ -67,12 +67,12 @@ def test_splits_seeds_and_indices_share_no_random_numbers() -> None:
         for index in (0, 1, 11)
         for purpose in ("stage", "figure 0")
     ]
-    firsts = {tuple(generator(*place).integers(0, 2**63, 3).tolist()) for place in places}
+    firsts = {tuple(random_generator(*place).integers(0, 2**63, 3).tolist()) for place in places}
     assert len(firsts) == len(places)
 
 
 def test_splits_share_no_texture() -> None:
-    tiles = [textures(split).rough[0] for split in ("train", "val", "test")]
+    tiles = [split_textures(split).rough[0] for split in ("train", "val", "test")]
     assert not any((one == other).all() for one in tiles for other in tiles if one is not other)
 
 
@@ -95,8 +95,8 @@ def test_truth_fits_itself(distractor: str) -> None:
         for actor in clip.actors:
             assert actor.mask.shape == actor.acting.shape == clip.parts.shape == (16, 72, 96)
             np.testing.assert_array_equal(actor.boxes, tight_boxes(actor.mask))
-            assert not (actor.mask & actor.thing).any()
-            assert not (actor.acting & ~(actor.mask | actor.thing)).any()
+            assert not (actor.mask & actor.tool).any()
+            assert not (actor.acting & ~(actor.mask | actor.tool)).any()
             first, last = actor.span or (0, 0)
             assert not actor.acting[:first].any()
             assert not actor.acting[last:].any()
@@ -119,8 +119,8 @@ def test_the_span_is_when_the_acting_limbs_move() -> None:
     clips = Puppets("train", 40, frames=24, fps=12.0, occlusion=0.0, distractor="none", scale=(0.5, 0.7))
     for index in range(0, 40, 3):
         clip = clips[index]
-        (act,) = clip.actors[0].acts
-        limbs = np.isin(clip.parts, act.numbers)
+        (action,) = clip.actors[0].actions
+        limbs = np.isin(clip.parts, action.parts)
         centre = [
             np.argwhere(limb).mean(0) - np.argwhere(clip.parts[t] > 0).mean(0) for t, limb in enumerate(limbs)
         ]
@@ -201,7 +201,7 @@ def test_masks_lie_on_the_pixels_of_their_figure() -> None:
     for index in range(0, 60, 6):
         one, other = alone[index], joined[index]
         changed = np.abs(one.frames.astype(int) - other.frames).max(-1) > 24
-        figure = other.actors[1].mask | other.actors[1].thing
+        figure = other.actors[1].mask | other.actors[1].tool
 
         def overlap(
             shift: tuple[int, int], changed: np.ndarray = changed, figure: np.ndarray = figure

@@ -42,7 +42,9 @@ def test_exported_untrimmed_videos_list_their_segments(tmp_path: Path) -> None:
     annotations = json.loads(export(videos, tmp_path, masks=False).read_text())
     (record,) = annotations["videos"]
     video = videos[0]
-    assert [segment["action"] for segment in record["segments"]] == [event.action for event in video.events]
+    assert [segment["action"] for segment in record["segments"]] == [
+        segment.action for segment in video.segments
+    ]
     assert record["cuts"] == list(video.cuts)
     assert read_video(tmp_path / record["file"]).frames == record["frames"] == len(video.frames)
     assert not list(tmp_path.rglob("*.npz"))

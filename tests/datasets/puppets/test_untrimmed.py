@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glocal.datasets.puppets import ACTIONS, PuppetVideo, UntrimmedPuppets
-from glocal.datasets.puppets.actions import BY_NAME
+from glocal.datasets.puppets.actions import ACTIONS_BY_NAME
 from glocal.errors import UsageError
 
 
@@ -17,26 +17,30 @@ def videos() -> list[PuppetVideo]:
 
 def test_events_lie_apart_inside_the_video(videos: list[PuppetVideo]) -> None:
     for video in videos:
-        assert 1 <= len(video.events) <= 6
-        edges = [0, *(edge for event in video.events for edge in (event.start, event.end)), len(video.frames)]
+        assert 1 <= len(video.segments) <= 6
+        edges = [
+            0,
+            *(edge for segment in video.segments for edge in (segment.start, segment.end)),
+            len(video.frames),
+        ]
         assert all(start < end for start, end in pairwise(edges))
-        assert all(ACTIONS[event.label] == event.action for event in video.events)
+        assert all(ACTIONS[segment.label] == segment.action for segment in video.segments)
 
 
 def test_each_action_begins_in_the_pose_that_the_one_before_ends_in(videos: list[PuppetVideo]) -> None:
     for video in videos:
-        for take in video.takes:
-            acts = [BY_NAME[act.action] for act in take.actors[0].acts]
-            assert all(one.end == other.start for one, other in pairwise(acts))
+        for shot in video.shots:
+            acts = [ACTIONS_BY_NAME[action.action] for action in shot.actors[0].actions]
+            assert all(one.end_pose == other.start_pose for one, other in pairwise(acts))
 
 
 def test_shots_cover_the_video_and_cuts_lie_between_them(videos: list[PuppetVideo]) -> None:
     assert {len(video.cuts) > 0 for video in videos} == {True, False}
     for video in videos:
-        assert video.takes[0].start == 0
-        assert video.takes[-1].end == len(video.frames)
-        assert [take.end for take in video.takes[:-1]] == list(video.cuts)
-        assert not any(event.start < cut < event.end for event in video.events for cut in video.cuts)
+        assert video.shots[0].start == 0
+        assert video.shots[-1].end == len(video.frames)
+        assert [shot.end for shot in video.shots[:-1]] == list(video.cuts)
+        assert not any(segment.start < cut < segment.end for segment in video.segments for cut in video.cuts)
         for cut in video.cuts:
             change = np.abs(np.diff(video.frames.astype(int), axis=0)).mean((1, 2, 3))
             assert change[cut - 1] == change[max(cut - 4, 0) : cut + 3].max()
@@ -47,8 +51,8 @@ def test_truth_covers_all_frames(videos: list[PuppetVideo]) -> None:
         assert video.boxes.shape == (len(video.frames), 4)
         assert video.mask.shape == video.acting.shape == video.frames.shape[:3]
         busy = np.zeros(len(video.frames), bool)
-        for event in video.events:
-            busy[event.start : event.end] = True
+        for segment in video.segments:
+            busy[segment.start : segment.end] = True
         assert not video.acting[~busy].any()
 
 
@@ -56,7 +60,7 @@ def test_without_cuts_there_is_one_shot() -> None:
     videos = UntrimmedPuppets("train", 4, size=32, cuts=0.0, actions_per_video=(2, 2))
     for video in videos:
         assert video.cuts == ()
-        assert len(video.events) == 2
+        assert len(video.segments) == 2
 
 
 def test_a_video_is_the_same_twice(videos: list[PuppetVideo]) -> None:
@@ -67,7 +71,7 @@ def test_a_video_is_the_same_twice(videos: list[PuppetVideo]) -> None:
 def test_a_pair_alternates() -> None:
     videos = UntrimmedPuppets("train", 3, size=32, cuts=0.0, actions=("raise arm", "lower arm"))
     for video in videos:
-        names = [event.action for event in video.events]
+        names = [segment.action for segment in video.segments]
         assert len(names) >= 3
         assert all(one != other for one, other in pairwise(names))
 

@@ -1,25 +1,24 @@
-"""Puppets: short videos of drawn figures that act, for which every pixel, box, moment and limb is known."""
+"""Puppets: short rendered videos of drawn figures that act, with exact ground truth for every pixel."""
 
 from glocal.datasets.puppets.actions import ACTIONS, PAIRS
-from glocal.datasets.puppets.clip import Act, Actor, PuppetClip
-from glocal.datasets.puppets.dataset import DISTRACTORS, Puppets
-from glocal.datasets.puppets.export import export
-from glocal.datasets.puppets.numbered import SPLITS
-from glocal.datasets.puppets.sheet import contact_sheet
-from glocal.datasets.puppets.untrimmed import Event, PuppetVideo, Take, UntrimmedPuppets
+from glocal.datasets.puppets.contact_sheets import contact_sheet
+from glocal.datasets.puppets.dataset import DISTRACTORS, Actor, ActorAction, PuppetClip, Puppets
+from glocal.datasets.puppets.export_files import export
+from glocal.datasets.puppets.seeded import SPLITS
+from glocal.datasets.puppets.untrimmed import ActionSegment, PuppetVideo, Shot, UntrimmedPuppets
 
 __all__ = [
     "ACTIONS",
     "DISTRACTORS",
     "PAIRS",
     "SPLITS",
-    "Act",
+    "ActionSegment",
     "Actor",
-    "Event",
+    "ActorAction",
     "PuppetClip",
     "PuppetVideo",
     "Puppets",
-    "Take",
+    "Shot",
     "UntrimmedPuppets",
     "contact_sheet",
     "export",

@@ -1,4 +1,4 @@
-"""The camera: projection, lens and movement."""
+"""The camera: its movement and projection, and the flaws of its lens, sensor and codec."""
 
 from dataclasses import dataclass
 
@@ -6,20 +6,22 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glocal.datasets.puppets.texture import Textures, cut
+from glocal.datasets.puppets.materials import Textures, cut_texture
 from glocal.types import FloatArray, Pixels
 
 _TALLEST = 65_500  # pixels; the highest picture that JPEG can hold
 
 
-def record(rng: np.random.Generator, frames: Pixels, times: FloatArray, tiles: Textures) -> Pixels:
-    """Spoils `frames` (T, H, W, 3), partly in place, and returns them."""
+def add_camera_flaws(
+    rng: np.random.Generator, frames: Pixels, times: FloatArray, textures: Textures
+) -> Pixels:
+    """Add uneven light, exposure, blur, noise and JPEG artefacts to frames (T, H, W, 3), partly in place."""
     height, width = frames.shape[1:3]
-    field = _light(rng, height, width, tiles)
+    field = _light(rng, height, width, textures)
     tables = _exposure(rng, times)
     blur = float(rng.uniform(0.35, 0.8)) * height / 112 if rng.random() < 0.6 else 0.0
     strength = int(rng.integers(0, 11))
-    starts: list[int] = rng.integers(0, len(tiles.grain), len(frames)).tolist()
+    starts: list[int] = rng.integers(0, len(textures.grain), len(frames)).tolist()
     brighter, darker = _noise_tables(strength)
     for frame, table, start in zip(frames, tables, starts, strict=True):
         cv2.multiply(frame, field, dst=frame, scale=1 / 128)
@@ -27,28 +29,28 @@ def record(rng: np.random.Generator, frames: Pixels, times: FloatArray, tiles: T
             cv2.GaussianBlur(frame, (0, 0), blur, dst=frame)
         cv2.LUT(frame, table, dst=frame)
         if strength:
-            grain = _grain(tiles, start, frame.size).reshape(frame.shape)
+            grain = _grain(textures, start, frame.size).reshape(frame.shape)
             cv2.add(frame, cv2.LUT(grain, brighter), dst=frame)
             cv2.subtract(frame, cv2.LUT(grain, darker), dst=frame)
     quality = int(rng.integers(35, 96))
     return _compress(frames, quality)
 
 
-def _light(rng: np.random.Generator, height: int, width: int, tiles: Textures) -> Pixels:
-    """A fall of light to one side, pools of light and shade, and a vignette; 128 leaves a pixel alone."""
+def _light(rng: np.random.Generator, height: int, width: int, textures: Textures) -> Pixels:
+    """Light that falls off to one side, patches of light and shade, and a vignette; 128 changes nothing."""
     y = np.linspace(-1, 1, height)[:, None]
     x = np.linspace(-1, 1, width)
     angle, fall, corner, pools = (float(value) for value in rng.random(4))
     field = 1.0 + 0.22 * fall * (x * np.cos(6.2832 * angle) + y * np.sin(6.2832 * angle))
     field = field - 0.22 * corner**2 * (x * x + y * y)
-    noise = cut(rng, tiles.smooth[0], height, width, height, 0.5).astype(np.float64) - 128
+    noise = cut_texture(rng, textures.smooth[0], height, width, height, 0.5).astype(np.float64) - 128
     field = field + 0.3 * pools**2 * noise / 128
     flat = np.rint(np.clip(128 * field, 0, 255)).astype(np.uint8)
     return np.asarray(cv2.cvtColor(flat, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
 def _exposure(rng: np.random.Generator, times: FloatArray) -> Pixels:
-    """(T, 1, 256, 3): brightness that drifts, contrast, the colour of the light."""
+    """Look-up tables (T, 1, 256, 3) for drifting brightness, contrast and the colour of the light."""
     half = float(np.abs(times - times.mean()).max()) + 1e-9
     drift = float(rng.uniform(-0.12, 0.12)) if rng.random() < 0.5 else 0.0
     flicker = float(rng.uniform(0, 0.02)) * rng.uniform(-1, 1, len(times))
@@ -62,18 +64,18 @@ def _exposure(rng: np.random.Generator, times: FloatArray) -> Pixels:
 
 
 def _noise_tables(strength: int) -> tuple[Pixels, Pixels]:
-    """From grain to what is added and what is taken away, `strength` half levels a standard deviation."""
+    """Look-up tables from grain to the noise to add and to subtract, `strength` half levels per deviation."""
     level = (np.arange(256, dtype=np.int32) - 128) * strength // 16
     return np.clip(level, 0, 255).astype(np.uint8), np.clip(-level, 0, 255).astype(np.uint8)
 
 
-def _grain(tiles: Textures, start: int, size: int) -> Pixels:
-    run = tiles.grain[start : start + size]
-    return run if len(run) == size else tiles.grain[np.arange(start, start + size) % len(tiles.grain)]
+def _grain(textures: Textures, start: int, size: int) -> Pixels:
+    run = textures.grain[start : start + size]
+    return run if len(run) == size else textures.grain[np.arange(start, start + size) % len(textures.grain)]
 
 
 def _compress(frames: Pixels, quality: int) -> Pixels:
-    """A JPEG round trip. Red and blue are swapped in it, which changes nothing that the eye could tell.
+    """Compress frames as JPEG and decode them, with red and blue swapped, which is not visible.
 
     Frames whose height is a multiple of the codec's 16 pixel blocks share one picture, for speed.
     """
@@ -88,41 +90,41 @@ def _compress(frames: Pixels, quality: int) -> Pixels:
     return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
 
 
-SHIFT = 5  # drawn coordinates are integers, in 1/32 pixel
-FINE = 5  # and so are the positions at which the background is sampled
+SHIFT = 5  # coordinates are drawn as integers, in 1/32 pixel
+SAMPLE_SHIFT = 5  # and the background is sampled at such positions
 
 
-def fixed(pixels: FloatArray) -> npt.NDArray[np.int32]:
-    """Pixel coordinates as OpenCV's drawing functions take them with `shift=SHIFT`."""
+def to_fixed_point(pixels: FloatArray) -> npt.NDArray[np.int32]:
+    """Convert pixel coordinates to those of OpenCV's drawing functions with `shift=SHIFT`."""
     return np.rint(np.clip(pixels, -4000.0, 12000.0) * (1 << SHIFT)).astype(np.int32)
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a figure stands, and how it is turned."""
+    """Where a figure stands in the scene, and how it is turned."""
 
     x: float  # of its feet, in the scene
     y: float
     stature: float  # frame heights
     heading: float  # radians: 0 faces right, π/2 the viewer, π left
-    tilt: float  # how much a stature towards the viewer lowers a point on the screen
+    tilt: float  # statures on the screen by which a stature towards the viewer lowers a point
 
     def on_screen(self, points: FloatArray) -> FloatArray:
-        """(..., 3) forward, left, up in statures → (..., 2) in the scene."""
+        """Project points (..., 3), forward, left and up in statures, to (..., 2) in the scene."""
         cos, sin = np.cos(self.heading), np.sin(self.heading)
         x = points[..., 0] * cos + points[..., 1] * sin
         y = self.tilt * self.towards_viewer(points) - points[..., 2]
         return np.stack([self.x + self.stature * x, self.y + self.stature * y], -1)
 
     def towards_viewer(self, points: FloatArray) -> FloatArray:
-        """(...,) statures in front of the place where the figure started."""
+        """Statures (...,) of points in front of the place where the figure started."""
         out: FloatArray = points[..., 0] * np.sin(self.heading) - points[..., 1] * np.cos(self.heading)
         return out
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A path of the camera over T frames."""
+    """Position, zoom and roll of the camera over T frames."""
 
     size: tuple[int, int]  # height, width of the frame in pixels
     centre: FloatArray  # (T, 2) in the scene
@@ -136,11 +138,11 @@ class Camera:
 
     @property
     def scale(self) -> FloatArray:
-        """(T,) pixels a frame height of the scene."""
+        """Pixels (T,) per frame height of the scene."""
         return self.size[0] * self.zoom
 
     def project(self, points: FloatArray, parallax: float = 1.0) -> FloatArray:
-        """(T, ..., 2) in the scene → pixels; what is nearer than the scene moves more by `parallax`."""
+        """Project points (T, ..., 2) of the scene to pixels; nearer ones have a larger `parallax`."""
         lead = (len(self.zoom),) + (1,) * (points.ndim - 2)
         x = points[..., 0] - parallax * self.centre[:, 0].reshape(lead)
         y = points[..., 1] - parallax * self.centre[:, 1].reshape(lead)
@@ -148,38 +150,38 @@ class Camera:
         height, width = self.size
         return np.stack([cos * x - sin * y + (width - 1) / 2, sin * x + cos * y + (height - 1) / 2], -1)
 
-    def look(self, t: int, canvas: Pixels, out: Pixels) -> None:
-        """Samples the background; `canvas` has frame height × its pixels, its centre at the scene's origin.
+    def sample_background(self, t: int, background: Pixels, out: Pixels) -> None:
+        """Write frame `t` of the background, whose centre is the scene's origin, to `out`.
 
-        All of it is integer arithmetic, so that every machine gets the same pixels.
+        It is integer arithmetic throughout, so that every machine gets the same pixels.
         """
         height, width = self.size
         cos, sin = (f(self.roll[t]) / self.zoom[t] for f in (np.cos, np.sin))
         unit = 1 << 14
         a, b = round(float(cos) * unit), round(float(sin) * unit)
-        x0 = (canvas.shape[1] - 1) / 2 + self.centre[t, 0] * height
-        y0 = (canvas.shape[0] - 1) / 2 + self.centre[t, 1] * height
+        x0 = (background.shape[1] - 1) / 2 + self.centre[t, 0] * height
+        y0 = (background.shape[0] - 1) / 2 + self.centre[t, 1] * height
         columns = np.arange(width, dtype=np.int32) * 2 - (width - 1)
         rows = (np.arange(height, dtype=np.int32) * 2 - (height - 1))[:, None]
         x = a * columns + (b * rows + round(float(x0) * 2 * unit))
         y = (a * rows + round(float(y0) * 2 * unit)) - b * columns
         whole = np.empty((height, width, 2), np.int16)
         whole[..., 0], whole[..., 1] = x >> 15, y >> 15
-        mask = (1 << FINE) - 1
-        x >>= 15 - FINE
-        y >>= 15 - FINE
+        mask = (1 << SAMPLE_SHIFT) - 1
+        x >>= 15 - SAMPLE_SHIFT
+        y >>= 15 - SAMPLE_SHIFT
         x &= mask
         y &= mask
-        y <<= FINE
+        y <<= SAMPLE_SHIFT
         y |= x
         part = y.astype(np.uint16)
-        cv2.remap(canvas, whole, part, cv2.INTER_LINEAR, dst=out, borderMode=cv2.BORDER_REFLECT_101)
+        cv2.remap(background, whole, part, cv2.INTER_LINEAR, dst=out, borderMode=cv2.BORDER_REFLECT_101)
 
 
-def draw_camera(
+def random_camera(
     rng: np.random.Generator, size: tuple[int, int], times: FloatArray, track: FloatArray, slack: float
 ) -> Camera:
-    """Follows `track` (T, 2), and pans within `slack`, zooms, rolls and shakes by itself."""
+    """A camera that follows `track` (T, 2), pans within `slack`, zooms, rolls and shakes at random."""
     frames = len(times)
     span = times - times.mean()
     half = float(np.abs(span).max()) + 1e-9

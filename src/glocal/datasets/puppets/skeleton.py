@@ -1,7 +1,7 @@
-"""A body in statures: proportions, poses over time, and the joints that they put in space.
+"""A figure's skeleton: its proportions, its pose over time, and the positions of its joints.
 
-Points are (forward, left, up) of the figure, in units of its stature, with the ground at up = 0. A pose is an
-array over time, so one call moves a whole clip.
+Points are (forward, left, up) in units of the figure's stature, with the ground at up = 0. A pose is an array
+over time, so one call computes a whole clip.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ ANKLE = 0.045  # height of the ankle above the sole
 
 
 @dataclass(frozen=True)
-class Build:
-    """The proportions of one figure; lengths in statures, widths as factors of an average body's."""
+class Proportions:
+    """The proportions of one figure: lengths in statures, widths as factors of an average body's."""
 
     shin: float
     thigh: float
@@ -34,12 +34,12 @@ class Build:
 
     @property
     def hip_height(self) -> float:
-        """Of the standing figure, its knees just not locked."""
+        """Height of the standing figure's hips, in statures; its knees are not quite straight."""
         return ANKLE + 0.985 * (self.shin + self.thigh)
 
 
-def draw_build(rng: np.random.Generator) -> Build:
-    """An adult or, one time in five, a child; thin to stout."""
+def random_proportions(rng: np.random.Generator) -> Proportions:
+    """Proportions of an adult or, one time in five, of a child; thin to stout."""
     child = rng.random() < 0.2
     legs = rng.uniform(0.93, 1.05) * (0.93 if child else 1.0)
     arms = rng.uniform(0.93, 1.06)
@@ -47,8 +47,8 @@ def draw_build(rng: np.random.Generator) -> Build:
     girth = rng.uniform(0.85, 1.25)
     shin, thigh = 0.235 * legs, 0.245 * legs
     hip_height = ANKLE + 0.985 * (shin + thigh)
-    trunk = 1.0 - hip_height - 2.15 * head - 0.025  # what legs, head and neck leave of the stature
-    return Build(
+    trunk = 1.0 - hip_height - 2.15 * head - 0.025  # the stature without legs, head and neck
+    return Proportions(
         shin=shin,
         thigh=thigh,
         waist=0.26 * trunk,
@@ -65,9 +65,9 @@ def draw_build(rng: np.random.Generator) -> Build:
 
 @dataclass
 class Pose:
-    """Where a figure wants its limbs, over T frames; angles in radians, lengths in statures."""
+    """A pose over T frames; angles in radians, lengths in statures."""
 
-    travel: FloatArray  # (T,) forward path of the whole figure
+    travel: FloatArray  # (T,) distance that the whole figure has moved forward
     pelvis: FloatArray  # (T, 3) displacement from standing
     turn: FloatArray  # (T,) of the pelvis, positive to the left
     lean: FloatArray  # (T,) of the pelvis, positive forward
@@ -78,17 +78,18 @@ class Pose:
     arm: FloatArray  # (T, 2, 4) elevation and azimuth of the upper arm, then of the forearm
     foot: FloatArray  # (T, 2, 3) displacement of the ankle from standing
     toe: FloatArray  # (T, 2) pitch of the foot, positive up
-    reach: FloatArray  # (T, 2) in [0, 1], how far the hand has left its arm's angles for `goal`
-    goal: FloatArray  # (T, 2, 3) where a reaching hand goes
+    reach: FloatArray  # (T, 2) in [0, 1], weight of `goal` against the angles of the arm
+    goal: FloatArray  # (T, 2, 3) position that a reaching hand goes to
 
     @property
     def frames(self) -> int:
+        """Number of frames, T."""
         return len(self.travel)
 
 
 @dataclass
 class Joints:
-    """Points (T, 3), or (T, 2, 3) for what comes in a left and a right, and directions of the same shapes."""
+    """Joint positions and directions, each (T, 3), or (T, 2, 3) for left and right."""
 
     pelvis: FloatArray
     waist: FloatArray
@@ -97,50 +98,50 @@ class Joints:
     shoulder: FloatArray
     elbow: FloatArray
     wrist: FloatArray
-    hand: FloatArray  # centre of the palm, where things are held
+    hand: FloatArray  # centre of the palm, where a tool is held
     hip: FloatArray
     knee: FloatArray
     ankle: FloatArray
     heel: FloatArray
     toe: FloatArray
-    face: FloatArray  # unit vector out of the face
+    face: FloatArray  # unit vector that the face looks along
     crown: FloatArray  # unit vector out of the top of the head
-    fist: FloatArray  # unit vector from the wrist to the fingers
+    fingers: FloatArray  # unit vector from the wrist to the fingers
 
 
-def joints(build: Build, pose: Pose) -> Joints:
-    """Forward kinematics of spine and arms, inverse kinematics of legs and reaching arms."""
-    pelvis = pose.pelvis + np.array([0.0, 0.0, build.hip_height])
+def joint_positions(proportions: Proportions, pose: Pose) -> Joints:
+    """Joints by forward kinematics for spine and arms, inverse kinematics for legs and reaching arms."""
+    pelvis = pose.pelvis + np.array([0.0, 0.0, proportions.hip_height])
     pelvis[:, 0] += pose.travel
     front, side, up = _axes(pose.turn, pose.lean)
-    hip = pelvis[:, None] + SIDE[:, None] * build.hip * side[:, None]
-    waist = pelvis + build.waist * up
+    hip = pelvis[:, None] + SIDE[:, None] * proportions.hip * side[:, None]
+    waist = pelvis + proportions.waist * up
 
     front, side, up = _axes(pose.turn + pose.twist, pose.lean + pose.bend, pose.tilt)
-    neck = waist + build.chest * up
+    neck = waist + proportions.chest * up
     top = neck - 0.02 * up
-    shoulder = top[:, None] + SIDE[:, None] * build.shoulder * side[:, None]
+    shoulder = top[:, None] + SIDE[:, None] * proportions.shoulder * side[:, None]
     upper, fore = (_arm_direction(pose.arm[..., i : i + 2], front, side, up) for i in (0, 2))
-    elbow = shoulder + build.upper_arm * upper
-    wrist = elbow + build.forearm * fore
+    elbow = shoulder + proportions.upper_arm * upper
+    wrist = elbow + proportions.forearm * fore
     if pose.reach.any():
         goal = wrist + pose.reach[..., None] * (pose.goal - wrist)
         outward = SIDE[:, None] * side[:, None] - 0.5 * front[:, None]
-        bent, reached = _two_bones(shoulder, goal, build.upper_arm, build.forearm, outward)
+        bent, reached = _two_bones(shoulder, goal, proportions.upper_arm, proportions.forearm, outward)
         reaching = pose.reach[..., None] > 0
         elbow, wrist = np.where(reaching, bent, elbow), np.where(reaching, reached, wrist)
-        fore = (wrist - elbow) / build.forearm
+        fore = (wrist - elbow) / proportions.forearm
     hand = wrist + 0.03 * fore
 
     face, _, crown = _axes(pose.turn + 0.6 * pose.twist, 0.75 * (pose.lean + pose.bend) + pose.nod)
-    head = neck + 0.025 * up + 1.05 * build.head * crown
+    head = neck + 0.025 * up + 1.05 * proportions.head * crown
 
     standing = np.array([0.0, 0.0, ANKLE])
-    ankle = pose.foot + standing + SIDE[:, None] * np.array([0.0, build.hip + 0.012, 0.0])
+    ankle = pose.foot + standing + SIDE[:, None] * np.array([0.0, proportions.hip + 0.012, 0.0])
     ankle[..., 0] += pose.travel[:, None]
     ahead, aside, _ = _axes(pose.turn, np.zeros(pose.frames))
     forward = ahead[:, None] + 0.12 * SIDE[:, None] * aside[:, None]
-    knee, ankle = _two_bones(hip, ankle, build.thigh, build.shin, forward)
+    knee, ankle = _two_bones(hip, ankle, proportions.thigh, proportions.shin, forward)
     pitch = pose.toe[..., None]
     sole = np.cos(pitch) * forward + np.sin(pitch) * [0.0, 0.0, 1.0]
     down = np.sin(pitch) * forward - np.cos(pitch) * [0.0, 0.0, 1.0]
@@ -193,7 +194,7 @@ def _arm_direction(angles: FloatArray, front: FloatArray, side: FloatArray, up: 
 def _two_bones(
     root: FloatArray, goal: FloatArray, first: float, second: float, hint: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """The joint between two bones, bent towards `hint`, and their end, at `goal` or as near as it gets."""
+    """The joint between two bones, bent towards `hint`, and their end, at `goal` or as near as possible."""
     path = goal - root
     length = np.sqrt((path * path).sum(-1, keepdims=True)) + 1e-9
     direction = path / length

@@ -1,4 +1,4 @@
-"""Longer videos: several actions in a row, in one shot or with scene cuts."""
+"""Untrimmed videos: several actions in a row, in one shot or with scene cuts."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,18 +9,24 @@ from typing import ClassVar
 import numpy as np
 
 from glocal.datasets.puppets.actions import ACTIONS
-from glocal.datasets.puppets.clip import Actor, digest
-from glocal.datasets.puppets.dataset import actors_of, check_distractor, check_form, draw_setting
-from glocal.datasets.puppets.film import film
-from glocal.datasets.puppets.numbered import Numbered, generator
-from glocal.datasets.puppets.script import draw_long_script
-from glocal.datasets.puppets.texture import textures
+from glocal.datasets.puppets.animation import plan_actions
+from glocal.datasets.puppets.dataset import (
+    Actor,
+    actors_of_shot,
+    check_distractor,
+    check_options,
+    content_hash,
+    random_shot_config,
+)
+from glocal.datasets.puppets.materials import split_textures
+from glocal.datasets.puppets.renderer import render_shot
+from glocal.datasets.puppets.seeded import SeededDataset, random_generator
 from glocal.errors import UsageError
 from glocal.types import IntBoxArray, Mask, Pixels
 
 
 @dataclass(frozen=True)
-class Event:
+class ActionSegment:
     """An action in an untrimmed video: frames [start, end)."""
 
     action: str
@@ -30,22 +36,31 @@ class Event:
 
 
 @dataclass(frozen=True, eq=False)
-class Take:
-    """One shot of a video: frames [start, end), and the figures in it, whose frames count from `start`."""
+class Shot:
+    """One shot of a video: frames [start, end).
+
+    Attributes:
+        actors: the figures, of which the first acts; their frames count from `start`.
+        parts: `(end - start, H, W)` numbers of the visible parts.
+    """
 
     start: int
     end: int
-    actors: tuple[Actor, ...]  # the first one acts
-    parts: Pixels  # (end - start, H, W)
+    actors: tuple[Actor, ...]
+    parts: Pixels
 
 
 @dataclass(frozen=True, eq=False)
 class PuppetVideo:
-    """Several actions of one figure, or of one figure in each shot; it stands still between them."""
+    """Several actions of one figure, or of one figure in each shot; it stands still between them.
 
-    frames: Pixels  # (T, H, W, 3) RGB
-    events: tuple[Event, ...]
-    takes: tuple[Take, ...]
+    Attributes:
+        frames: `(T, H, W, 3)` RGB.
+    """
+
+    frames: Pixels
+    segments: tuple[ActionSegment, ...]
+    shots: tuple[Shot, ...]
     fps: float
     split: str
     index: int
@@ -53,42 +68,47 @@ class PuppetVideo:
 
     @property
     def cuts(self) -> tuple[int, ...]:
-        """The first frames of the shots, but for the first shot."""
-        return tuple(take.start for take in self.takes[1:])
+        """First frames of all shots but the first."""
+        return tuple(shot.start for shot in self.shots[1:])
 
     @cached_property
     def boxes(self) -> IntBoxArray:
-        """(T, 4) of the acting figure, as `Actor.boxes`."""
-        return np.concatenate([take.actors[0].boxes for take in self.takes])
+        """Boxes `(T, 4)` of the acting figure, as `Actor.boxes`."""
+        return np.concatenate([shot.actors[0].boxes for shot in self.shots])
 
     @cached_property
     def mask(self) -> Mask:
-        """(T, H, W) the acting figure."""
-        return np.concatenate([take.actors[0].mask for take in self.takes])
+        """Mask `(T, H, W)` of the acting figure."""
+        return np.concatenate([shot.actors[0].mask for shot in self.shots])
 
     @cached_property
     def acting(self) -> Mask:
-        """(T, H, W) the limbs and the thing that make the action, in the frames of an action."""
-        return np.concatenate([take.actors[0].acting for take in self.takes])
+        """Mask `(T, H, W)` of the limbs and the tool that make the action, in the frames of an action."""
+        return np.concatenate([shot.actors[0].acting for shot in self.shots])
+
+    @property
+    def parts(self) -> Pixels:
+        """Numbers `(T, H, W)` of the visible parts."""
+        return np.concatenate([shot.parts for shot in self.shots])
 
     @property
     def name(self) -> str:
+        """Split, seed and index, which identify the video among those of one data set."""
         return f"{self.split}-{self.seed}-{self.index:06d}"
 
     def hash(self) -> str:
-        """SHA-256 of pixels and truth."""
+        """SHA-256 of pixels and ground truth."""
         sha = hashlib.sha256()
-        for take in self.takes:
-            sha.update(digest(self.frames[take.start : take.end], take.parts, take.actors).encode())
+        for shot in self.shots:
+            sha.update(content_hash(self.frames[shot.start : shot.end], shot.parts, shot.actors).encode())
         return sha.hexdigest()
 
 
-class UntrimmedPuppets(Numbered[PuppetVideo]):
+class UntrimmedPuppets(SeededDataset[PuppetVideo]):
     """Videos of about `actions_per_video` actions; item i is a `PuppetVideo`.
 
-    `cuts` is the probability that a video has scene cuts: then figure, scene and camera change once or twice.
-    A video holds fewer actions than asked for when none of `actions` can follow the last one (after "raise
-    arm" comes "lower arm", after "crouch" comes "stand up"). The other arguments are those of `Puppets`.
+    A video holds fewer actions than requested when none of `actions` can follow the last one (after "raise
+    arm" comes "lower arm", after "crouch" comes "stand up").
     """
 
     LENGTHS: ClassVar[Mapping[str, int]] = {"train": 1_000, "val": 100, "test": 200}
@@ -109,9 +129,18 @@ class UntrimmedPuppets(Numbered[PuppetVideo]):
         scale: tuple[float, float] = (0.1, 1.0),
         actions: tuple[str, ...] = ACTIONS,
     ) -> None:
-        """`pause` is the range of the seconds between actions. Raises UsageError for what is not possible."""
+        """Define the videos; nothing is rendered yet. Other arguments are those of `Puppets`.
+
+        Args:
+            actions_per_video: fewest and most actions of a video.
+            cuts: probability that a video has scene cuts; figure, scene and camera then change once or twice.
+            pause: shortest and longest pause between actions in seconds.
+
+        Raises:
+            UsageError: a value is not allowed.
+        """
         super().__init__(split, length)
-        self.size = check_form(16, size, fps, seed, occlusion, scale, actions)
+        self.size = check_options(16, size, fps, seed, occlusion, scale, actions)
         check_distractor(distractor, acting=False)
         low, high = actions_per_video
         if not 1 <= low <= high:
@@ -127,31 +156,38 @@ class UntrimmedPuppets(Numbered[PuppetVideo]):
         self.distractor, self.occlusion, self.scale = distractor, occlusion, scale
         self.actions = tuple(actions)
 
-    def make(self, index: int) -> PuppetVideo:
-        rng = generator(self.split, self.seed, "untrimmed", index, "plan")
+    def render(self, index: int) -> PuppetVideo:
+        """Render the video of an index."""
+        rng = random_generator(self.split, self.seed, "untrimmed", index, "plan")
         count = int(rng.integers(self.actions_per_video[0], self.actions_per_video[1] + 1))
-        shots = min(int(rng.integers(2, 4)), count) if rng.random() < self.cuts else 1
-        shares = [count // shots + (shot < count % shots) for shot in range(shots)]
-        pictures: list[Pixels] = []
-        takes: list[Take] = []
-        events: list[Event] = []
+        shot_count = min(int(rng.integers(2, 4)), count) if rng.random() < self.cuts else 1
+        frames: list[Pixels] = []
+        shots: list[Shot] = []
+        segments: list[ActionSegment] = []
         start = 0
-        for shot, share in enumerate(shares):
+        for number in range(shot_count):
+            action_count = count // shot_count + (number < count % shot_count)
+            pixels, actors, parts = self._render_shot(index, number, action_count)
+            for action in actors[0].actions:
+                label = self.actions.index(action.action)
+                segments.append(ActionSegment(action.action, label, start + action.start, start + action.end))
+            shots.append(Shot(start, start + len(pixels), actors, parts))
+            frames.append(pixels)
+            start += len(pixels)
+        return PuppetVideo(
+            np.concatenate(frames), tuple(segments), tuple(shots), self.fps, self.split, index, self.seed
+        )
 
-            def draw(purpose: str, shot: int = shot) -> np.random.Generator:
-                return generator(self.split, self.seed, "untrimmed", index, shot, purpose)
+    def _render_shot(self, index: int, number: int, count: int) -> tuple[Pixels, tuple[Actor, ...], Pixels]:
+        """Frames, figures and parts of one shot with up to `count` actions."""
 
-            script, seconds = draw_long_script(draw("script"), self.actions, share, self.pause)
-            times = np.arange(max(round(seconds * self.fps), 2)) / self.fps
-            setting = draw_setting(draw("setting"), self.distractor, self.size, self.scale, self.occlusion)
-            result = film(draw, setting, times, [script], textures(self.split))
-            actors = actors_of(result, [script], times)
-            for act in actors[0].acts:
-                label = self.actions.index(act.action)
-                events.append(Event(act.action, label, start + act.start, start + act.end))
-            end = start + len(times)
-            takes.append(Take(start, end, actors, result.parts))
-            pictures.append(result.frames)
-            start = end
-        frames = np.concatenate(pictures)
-        return PuppetVideo(frames, tuple(events), tuple(takes), self.fps, self.split, index, self.seed)
+        def random_for(purpose: str) -> np.random.Generator:
+            return random_generator(self.split, self.seed, "untrimmed", index, number, purpose)
+
+        plan, seconds = plan_actions(random_for("script"), self.actions, count, self.pause)
+        times = np.arange(max(round(seconds * self.fps), 2)) / self.fps
+        config = random_shot_config(
+            random_for("setting"), self.distractor, self.size, self.scale, self.occlusion
+        )
+        shot = render_shot(random_for, config, times, [plan], split_textures(self.split))
+        return shot.frames, actors_of_shot(shot, [plan], times), shot.parts

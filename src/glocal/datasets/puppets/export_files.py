@@ -1,4 +1,4 @@
-"""Puppets as files: videos in folders, their annotations as JSON, their masks as NPZ."""
+"""Export puppets as files: videos in folders, their annotations as JSON, their part maps as NPZ."""
 
 import json
 import os
@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from glocal.datasets.puppets.body import GROUPS, PARTS_PER_FIGURE
-from glocal.datasets.puppets.clip import Actor, PuppetClip
-from glocal.datasets.puppets.dataset import Puppets
+from glocal.datasets.puppets.actions import PART_GROUPS, PARTS_PER_FIGURE
+from glocal.datasets.puppets.dataset import Actor, PuppetClip, Puppets
 from glocal.datasets.puppets.untrimmed import PuppetVideo, UntrimmedPuppets
 from glocal.errors import InputError
 from glocal.utils.files import atomic_path
@@ -19,10 +18,11 @@ from glocal.utils.files import atomic_path
 def export(
     dataset: Puppets | UntrimmedPuppets,
     out: "str | os.PathLike[str]",
+    *,
     masks: bool = True,
     progress: bool = False,
 ) -> Path:
-    """Writes all of `dataset` below `out` and returns the path of its annotations, `<out>/<split>.json`.
+    """Write all clips of `dataset` below `out` and return the path of the annotations, `<out>/<split>.json`.
 
     Clips go to `<out>/<split>/<action>/<name>.mp4`, untrimmed videos to `<out>/<split>/untrimmed/`. With
     `masks`, `<name>.npz` beside each video holds its map of parts, `parts` (T, H, W) uint8: 0 is no figure;
@@ -38,17 +38,17 @@ def export(
 
     out = Path(out)
     kind = "clips" if isinstance(dataset, Puppets) else "videos"
-    records = []
+    entries = []
     try:
         for item in tqdm(dataset, total=len(dataset), desc=dataset.split, unit="video", disable=not progress):
-            record = _clip(item) if isinstance(item, PuppetClip) else _video(item)
-            path = out / record["file"]
+            entry = _clip_entry(item) if isinstance(item, PuppetClip) else _video_entry(item)
+            path = out / entry["file"]
             path.parent.mkdir(parents=True, exist_ok=True)
             write_video(path, item.frames, item.fps)
             if masks:
                 with atomic_path(path.with_suffix(".npz")) as temporary:
-                    np.savez_compressed(temporary, parts=_parts(item))
-            records.append(record)
+                    np.savez_compressed(temporary, parts=item.parts)
+            entries.append(entry)
         annotations = {
             "dataset": "puppets",
             "split": dataset.split,
@@ -57,22 +57,22 @@ def export(
             "size": list(dataset.size),
             "distractor": dataset.distractor,
             "actions": list(dataset.actions),
-            "parts": {name: list(numbers) for name, numbers in GROUPS.items()},
+            "parts": {name: list(numbers) for name, numbers in PART_GROUPS.items()},
             "parts_per_figure": PARTS_PER_FIGURE,
-            kind: records,
+            kind: entries,
         }
         out.mkdir(parents=True, exist_ok=True)
-        target = out / f"{dataset.split}.json"
-        with atomic_path(target) as temporary:
+        annotation_file = out / f"{dataset.split}.json"
+        with atomic_path(annotation_file) as temporary:
             temporary.write_text(json.dumps(annotations, separators=(",", ":")))
     except OSError as error:
         raise InputError(
             f"{out}: puppets cannot be written there ({error}); choose another folder."
         ) from error
-    return target
+    return annotation_file
 
 
-def _clip(clip: PuppetClip) -> dict[str, Any]:
+def _clip_entry(clip: PuppetClip) -> dict[str, Any]:
     start, end = clip.span
     return {
         "file": f"{clip.split}/{clip.action.replace(' ', '_')}/{clip.name}.mp4",
@@ -81,33 +81,29 @@ def _clip(clip: PuppetClip) -> dict[str, Any]:
         "start": start,
         "end": end,
         "frames": len(clip.frames),
-        "actors": [_actor(actor) for actor in clip.actors],
+        "actors": [_actor_entry(actor) for actor in clip.actors],
     }
 
 
-def _video(video: PuppetVideo) -> dict[str, Any]:
+def _video_entry(video: PuppetVideo) -> dict[str, Any]:
     return {
         "file": f"{video.split}/untrimmed/{video.name}.mp4",
         "frames": len(video.frames),
         "segments": [
-            {"label": event.label, "action": event.action, "start": event.start, "end": event.end}
-            for event in video.events
+            {"label": segment.label, "action": segment.action, "start": segment.start, "end": segment.end}
+            for segment in video.segments
         ],
         "cuts": list(video.cuts),
         "shots": [
-            {"start": take.start, "end": take.end, "actors": [_actor(actor) for actor in take.actors]}
-            for take in video.takes
+            {"start": shot.start, "end": shot.end, "actors": [_actor_entry(actor) for actor in shot.actors]}
+            for shot in video.shots
         ],
     }
 
 
-def _actor(actor: Actor) -> dict[str, Any]:
+def _actor_entry(actor: Actor) -> dict[str, Any]:
     return {
-        "actions": [{"action": act.action, "start": act.start, "end": act.end} for act in actor.acts],
+        "actions": [{"action": a.action, "start": a.start, "end": a.end} for a in actor.actions],
         "boxes": actor.boxes.tolist(),
         "extents": actor.extents.tolist(),
     }
-
-
-def _parts(item: PuppetClip | PuppetVideo) -> np.ndarray:
-    return item.parts if isinstance(item, PuppetClip) else np.concatenate([take.parts for take in item.takes])

@@ -1,4 +1,4 @@
-"""Data sets whose clips follow from their number and a seed."""
+"""Data sets whose items follow from a split, a seed and an index."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -11,34 +11,38 @@ from glocal.errors import UsageError, nearest
 
 SPLITS = ("train", "val", "test")
 
+Item = TypeVar("Item")
+
 
 def check_split(split: str) -> None:
-    """Raises UsageError for anything that is not one of `SPLITS`."""
+    """Raise UsageError unless the split is one of `SPLITS`."""
     if split not in SPLITS:
         known = ", ".join(SPLITS)
         raise UsageError(f"puppets have no split {split!r}: use one of {known}.{nearest(split, SPLITS)}")
 
 
-def generator(split: str, seed: int, *place: int | str) -> np.random.Generator:
-    """A generator for one place, e.g. `generator("train", 0, 17, "camera")`.
+def random_generator(split: str, seed: int, *address: int | str) -> np.random.Generator:
+    """A random generator for one purpose, e.g. `random_generator("train", 0, 17, "camera")`.
 
-    The entropy is a SHA-256 digest of the whole address, so two splits never share a stream and no stream
+    It is seeded with a SHA-256 digest of the whole address, so two splits never share a stream and no stream
     depends on how often another one was read.
     """
-    address = "/".join(["glocal.puppets", split, str(seed), *map(str, place)])
+    text = "/".join(["glocal.puppets", split, str(seed), *map(str, address)])
     return np.random.Generator(
-        np.random.PCG64(int.from_bytes(hashlib.sha256(address.encode()).digest(), "little"))
+        np.random.PCG64(int.from_bytes(hashlib.sha256(text.encode()).digest(), "little"))
     )
 
 
-Item = TypeVar("Item")
+def random_choice(rng: np.random.Generator, options: tuple[Item, ...]) -> Item:
+    """One of the options, all equally likely."""
+    return options[int(rng.integers(len(options)))]
 
 
-class Numbered(ABC, Generic[Item]):
-    """A map-style data set of `length` items; by default as many as `LENGTHS` says of the split.
+class SeededDataset(ABC, Generic[Item]):
+    """A map-style data set of `length` items, by default the split's `LENGTHS`.
 
     Raises:
-        UsageError: no such split, or a negative length.
+        UsageError: the split is unknown, or the length negative.
     """
 
     LENGTHS: ClassVar[Mapping[str, int]]
@@ -51,8 +55,8 @@ class Numbered(ABC, Generic[Item]):
         self.length = self.LENGTHS[split] if length is None else length
 
     @abstractmethod
-    def make(self, index: int) -> Item:
-        """The item of an index from 0 to `length` − 1."""
+    def render(self, index: int) -> Item:
+        """Render the item of an index from 0 to `length` − 1."""
 
     def __len__(self) -> int:
         return self.length
@@ -61,7 +65,7 @@ class Numbered(ABC, Generic[Item]):
         return (self[index] for index in range(self.length))
 
     def __getitem__(self, index: int) -> Item:
-        """Raises IndexError outside of the data set."""
+        """Render an item; raises IndexError outside of the data set."""
         if not -self.length <= index < self.length:
             raise IndexError(f"item {index} of {self.length}")
-        return self.make(index % self.length)
+        return self.render(index % self.length)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glocal.datasets.puppets import Puppets
-from glocal.datasets.puppets.reel import Reel, bytes_of
+from glocal.datasets.puppets.render_cache import RenderCache, cache_bytes
 from glocal.errors import UsageError
 
 SMALL = {"length": 6, "size": 24, "frames": 6}
@@ -17,15 +17,15 @@ SMALL = {"length": 6, "size": 24, "frames": 6}
 def test_a_kept_clip_is_the_rendered_one_and_is_drawn_once(tmp_path: Path, monkeypatch):
     puppets = Puppets("train", **SMALL)
     expected = puppets[4].frames.copy()
-    reel = Reel(puppets, tmp_path)
-    assert np.array_equal(reel.frames(4), expected)
+    cache = RenderCache(puppets, tmp_path)
+    assert np.array_equal(cache.frames(4), expected)
     monkeypatch.setattr(Puppets, "__getitem__", lambda *_: pytest.fail("drawn again"))
-    assert np.array_equal(reel.frames(4), expected)
+    assert np.array_equal(cache.frames(4), expected)
 
 
 def test_another_process_finds_what_was_drawn(tmp_path: Path, monkeypatch):
-    Reel(Puppets("train", **SMALL), tmp_path).frames(2)
-    again = Reel(Puppets("train", **SMALL), tmp_path)
+    RenderCache(Puppets("train", **SMALL), tmp_path).frames(2)
+    again = RenderCache(Puppets("train", **SMALL), tmp_path)
     drawn = []
     draw = Puppets.__getitem__
     monkeypatch.setattr(Puppets, "__getitem__", lambda self, index: drawn.append(index) or draw(self, index))
@@ -36,14 +36,14 @@ def test_another_process_finds_what_was_drawn(tmp_path: Path, monkeypatch):
 
 def test_other_clips_have_another_file(tmp_path: Path):
     for options in (SMALL, {**SMALL, "fps": 9.0}, {**SMALL, "seed": 1}):
-        Reel(Puppets("train", **options), tmp_path)
+        RenderCache(Puppets("train", **options), tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch):
     puppets = Puppets("train", **SMALL)
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, bytes_of(puppets) - 1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, cache_bytes(puppets) - 1))
     with pytest.raises(UsageError, match="left"):
-        Reel(puppets, tmp_path)
+        RenderCache(puppets, tmp_path)
     assert not list(tmp_path.iterdir())
