@@ -108,6 +108,11 @@ class Registry(Mapping[str, T], Generic[T]):
         """
         return self[name] if default is _MISSING or name in self else default
 
+    def check(self, *names: str) -> None:
+        """Raise UsageError unless all the names are known."""
+        for name in names:
+            self[name]
+
     def unknown(self, name: object) -> UsageError:
         """Return the error for an unknown name, to be raised by those who look names up in another way."""
         return unknown(self.singular, name, list(self), plural=self.plural)

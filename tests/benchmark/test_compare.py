@@ -513,7 +513,7 @@ def test_the_command_compares_on_videos(puppets_model, tmp_path, capsys):
     ("arguments", "sentence"),
     [
         ([], "name some videos, or a data set"),
-        (["--data", "pupets"], "no data set 'pupets'"),
+        (["--data", "pupets"], "unknown data set 'pupets'"),
         (["--data", "jhmdb"], "give it as --root"),
         (["--data", "puppets", "--methods", "3dcm"], "Did you mean '3dcam'"),
         (["--data", "puppets", "--over", "spacetime"], "space-time"),

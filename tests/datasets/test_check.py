@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glocal.cli import main
-from glocal.datasets import DATASETS, find_dataset
+from glocal.datasets import DATASETS
 from glocal.datasets.check import check
 from glocal.datasets.puppets import Puppets, export
 from glocal.errors import InputError, UsageError
@@ -124,8 +124,8 @@ def test_annotations_that_do_not_fit_are_a_finding_and_a_wrong_root_an_error(tmp
         check(DATASETS["puppets"], tmp_path / "none")
     with pytest.raises(UsageError, match="'puppets' has no option 'fold'"):
         check(DATASETS["puppets"], tmp_path, fold=1)
-    with pytest.raises(UsageError, match=r"no data set 'ucf25'.*Did you mean 'ucf24'"):
-        find_dataset("ucf25")
+    with pytest.raises(UsageError, match=r"unknown data set 'ucf25'.*Did you mean 'ucf24'"):
+        DATASETS["ucf25"]
 
 
 def test_the_command_lists_checks_and_exports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

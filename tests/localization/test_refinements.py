@@ -149,7 +149,7 @@ def test_memory_does_not_grow_with_the_video():
 
 
 def test_an_unknown_refinement_is_refused():
-    with pytest.raises(UsageError, match=r"no refinement 'grabcutt'. Did you mean 'grabcut'"):
+    with pytest.raises(UsageError, match=r"unknown refinement 'grabcutt'. Did you mean 'grabcut'"):
         refine([], [], ["grabcutt"])
 
 

@@ -1,6 +1,5 @@
 """Why: from activations and gradients to an attention volume. Knows tensors and modules, nothing else."""
 
-from glocal.attribution import methods  # noqa: F401 (they register)
 from glocal.attribution.aggregation import AGGREGATES
 from glocal.attribution.core import Attribution, attribute
 from glocal.attribution.inputs.token_grid import TokenGrid

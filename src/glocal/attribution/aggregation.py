@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from glocal.attribution.inputs.network_inputs import Times
-from glocal.errors import UsageError, nearest
+from glocal.registry import Registry
 
 BLUR = 1 / 16
 """Standard deviation of the smoothing in space, as a share of the frame's short side."""
@@ -122,24 +122,14 @@ def positive(x: Tensor) -> Tensor:
     return (x.clamp(min=0) / maximum).where(maximum > 0, 0.0)
 
 
-def _sum(maps: Tensor) -> Tensor:
-    return maps.sum(0)
+Aggregate = Callable[[Tensor], Tensor]
 
-
-def _mean(maps: Tensor) -> Tensor:
-    return maps.mean(0)
-
-
-def _max(maps: Tensor) -> Tensor:
-    return maps.amax(0)
-
-
-AGGREGATES: dict[str, Callable[[Tensor], Tensor]] = {
-    "sum": _sum,
-    "mean": _mean,
-    "max": _max,
-    "auto": consensus,
-}
+AGGREGATES = Registry[Aggregate]("aggregate", entry_points="glocal.aggregates")
+"""Name → function of the layers' maps `(K, B, T, H, W)`, which returns one `(B, T, H, W)`."""
+AGGREGATES.register("sum", lambda maps: maps.sum(0))
+AGGREGATES.register("mean", lambda maps: maps.mean(0))
+AGGREGATES.register("max", lambda maps: maps.amax(0))
+AGGREGATES.register("auto", consensus)
 
 
 def aggregate(maps: Sequence[Tensor], how: str) -> Tensor:
@@ -152,12 +142,4 @@ def aggregate(maps: Sequence[Tensor], how: str) -> Tensor:
     Raises:
         UsageError: another aggregate.
     """
-    check_aggregate(how)
     return AGGREGATES[how](torch.stack(list(maps))).clamp(min=0)
-
-
-def check_aggregate(how: str) -> None:
-    """Raise UsageError unless `how` names an aggregate."""
-    if how not in AGGREGATES:
-        known = list(AGGREGATES)
-        raise UsageError(f"unknown aggregate '{how}'.{nearest(how, known)} Aggregates: {', '.join(known)}.")

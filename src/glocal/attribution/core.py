@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.aggregation import AGGREGATES, positive, upsampler
 from glocal.attribution.aggregation import aggregate as combine
-from glocal.attribution.aggregation import check_aggregate, positive, upsampler
 from glocal.attribution.inputs.axes import CANONICAL, check_layout, layout_of, rearrange, taking_canonical
 from glocal.attribution.inputs.network_inputs import Inputs, call, describe, frame_times, tensors, to_network
 from glocal.attribution.inputs.token_grid import Grid
 from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.layers import LayerNames, find_layers
-from glocal.attribution.method import InputMethod, LayerMethod, Upsample, find_method
+from glocal.attribution.method import METHODS, InputMethod, LayerMethod, Upsample
 from glocal.attribution.request import Call, Question, is_map
 from glocal.attribution.tape import find_logits, frozen, record
 from glocal.attribution.targets import Target, class_scores, target_classes
@@ -97,9 +97,9 @@ def attribute(
         UsageError: an argument is not among what is allowed; the message lists what is.
         InputError: the network's output cannot be used.
     """
-    chosen = find_method(method)
+    chosen = METHODS[method]
     settings = chosen.settings(options)
-    check_aggregate(aggregate)
+    AGGREGATES.check(aggregate)
     network = unwrap(network)
     layout = layout_of(network, clips) if layout is None else check_layout(layout)
     clips = rearrange(clips, layout, CANONICAL)

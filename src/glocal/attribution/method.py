@@ -9,6 +9,7 @@ from torch import Tensor
 
 from glocal.attribution.request import Call
 from glocal.errors import UsageError, nearest
+from glocal.registry import Registry
 
 Upsample: TypeAlias = Callable[[Tensor], Tensor]
 Formula: TypeAlias = Callable[[Tensor, Tensor, Upsample], Tensor]
@@ -67,7 +68,8 @@ class InputMethod(Method):
         return {parameter.name: parameter.default for parameter in parameters}
 
 
-METHODS: dict[str, Method] = {}
+METHODS = Registry[Method]("method", package="glocal.attribution.methods", entry_points="glocal.methods")
+"""Name → method."""
 
 
 def method(
@@ -81,7 +83,9 @@ def method(
     """Register the formula below, a layer method, under `name`."""
 
     def register(formula: Formula) -> Formula:
-        METHODS[name] = LayerMethod(name, title, paper, cost, needs, formula)
+        METHODS.register(
+            name, LayerMethod(name, title, paper, cost, needs, formula), origin=formula.__module__
+        )
         return formula
 
     return register
@@ -97,22 +101,12 @@ def input_method(name: str, *, title: str, paper: str, cost: str, needs: str) ->
     """
 
     def register(explain: Explain) -> Explain:
-        METHODS[name] = InputMethod(name, title, paper, cost, needs, explain)
+        METHODS.register(
+            name, InputMethod(name, title, paper, cost, needs, explain), origin=explain.__module__
+        )
         return explain
 
     return register
-
-
-def find_method(name: str) -> Method:
-    """The method registered under `name`.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if name not in METHODS:
-        known = ", ".join(METHODS)
-        raise UsageError(f"unknown method '{name}'.{nearest(name, list(METHODS))} Methods: {known}.")
-    return METHODS[name]
 
 
 def _cast(what: str, value: Any, default: Any) -> Any:

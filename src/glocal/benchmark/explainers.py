@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from glocal.attribution import attribute
-from glocal.attribution.method import METHODS, find_method
+from glocal.attribution.method import METHODS
 from glocal.errors import UsageError, nearest
 from glocal.evaluation.sanity import Explain
 
@@ -34,13 +34,13 @@ def contenders(
         UsageError: there is no such method, layer or option.
     """
     for method in options or {}:
-        find_method(method)
+        METHODS.check(method)
     found = {}
     for name in names or METHODS:
         method, _, chosen = name.partition("@")
         paths = [_path(layer, layers) for layer in chosen.split("+")] if chosen else list(layers.values())
         own = (options or {}).get(method, {})
-        find_method(method).settings(own)
+        METHODS[method].settings(own)
         found[name] = _explain(method, paths, aggregate, own, counterfactual)
     return found
 

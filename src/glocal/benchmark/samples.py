@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from glocal.datasets import DATASETS, find_dataset
+from glocal.datasets import DATASETS
 from glocal.datasets.dataset import Record
 from glocal.datasets.folder import VIDEOS
 from glocal.datasets.puppets import Puppets
@@ -194,10 +194,10 @@ def open_subjects(
     if data == "puppets":
         return puppet_subjects(model.clip, model.labels, split, clips)
     if data:
-        if data not in DATASETS or root is None:
-            find_dataset(data)
+        DATASETS.check(data)
+        if root is None:
             raise UsageError(f"{data} needs the folder of your copy; give it as --root.")
-        return record_subjects(find_dataset(data).read(root, split), model.clip, model.labels, crop, clips)  # type: ignore[arg-type]
+        return record_subjects(DATASETS[data].read(root, split), model.clip, model.labels, crop, clips)  # type: ignore[arg-type]
     return video_subjects([path for video in videos for path in _files(video)], model.clip, crop, clips)  # type: ignore[arg-type]
 
 

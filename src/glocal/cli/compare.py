@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from glocal.attribution import METHODS
-from glocal.attribution.aggregation import check_aggregate
+from glocal.attribution.aggregation import AGGREGATES
 from glocal.benchmark import Protocol, contenders
 from glocal.benchmark import compare as compare_methods
 from glocal.benchmark.cache import fingerprint
@@ -120,7 +120,7 @@ def compare(
     measured too. A comparison that was interrupted goes on where it stopped; what it has measured is kept
     under 'cells' in --out.
     """
-    check_aggregate(aggregate)
+    AGGREGATES.check(aggregate)
     if unknown := [word for word in over or () if word not in OVER]:
         raise UsageError(f"over is '{unknown[0]}'; use some of {', '.join(OVER)}.")
     if bool(videos) == bool(data):

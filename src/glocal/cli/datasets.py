@@ -11,7 +11,7 @@ import click
 from glocal.cli.listing import table
 from glocal.cli.options import common_options, json_option
 from glocal.cli.running import tell
-from glocal.datasets import DATASETS, find_dataset
+from glocal.datasets import DATASETS
 from glocal.datasets.check import Findings
 from glocal.datasets.check import check as check_copy
 from glocal.datasets.puppets import DISTRACTORS, SPLITS, Puppets, UntrimmedPuppets
@@ -79,7 +79,7 @@ def check(
     """
     given = {"fold": fold, "annotations": annotations}
     options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    findings = check_copy(find_dataset(name), root, decode=decode, progress=not quiet, **options)
+    findings = check_copy(DATASETS[name], root, decode=decode, progress=not quiet, **options)
     if as_json:
         facts = {"dataset": name, "root": shown(root), "items": findings.items, "files": findings.files}
         found = [asdict(finding) for finding in findings.found]

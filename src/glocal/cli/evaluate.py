@@ -11,7 +11,7 @@ from tqdm import tqdm
 from glocal.cli.options import common_options, json_option
 from glocal.cli.running import tell
 from glocal.datasets.dataset import Record
-from glocal.datasets.registry import find_dataset
+from glocal.datasets.registry import DATASETS
 from glocal.errors import InputError, UsageError, nearest
 from glocal.evaluation import Acc
 from glocal.evaluation.baselines import FULL_FRAME, FixedBox
@@ -117,15 +117,15 @@ def _jhmdb(annotations: Path, split: str, fold: int) -> list[Record]:
     files = [annotations] if annotations.is_file() else sorted(annotations.glob("*.json"))
     if len(files) != 1:
         raise InputError(f"{shown(annotations)} must hold one JSON file of boxes, not {len(files)}.")
-    return find_dataset("jhmdb").listing(annotations, split, fold, files[0])
+    return DATASETS["jhmdb"].listing(annotations, split, fold, files[0])
 
 
 def _ucf24(annotations: Path, split: str, fold: int) -> list[Record]:
-    return find_dataset("ucf24").listing(annotations, split, fold, annotations)
+    return DATASETS["ucf24"].listing(annotations, split, fold, annotations)
 
 
 def _ilsvrc(annotations: Path, split: str, fold: int) -> list[Record]:
-    return find_dataset("ilsvrc").listing(annotations, split, annotations)
+    return DATASETS["ilsvrc"].listing(annotations, split, annotations)
 
 
 READERS: dict[str, Callable[[Path, str, int], list[Record]]] = {

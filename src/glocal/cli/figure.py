@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glocal.attribution.method import find_method
+from glocal.attribution.method import METHODS
 from glocal.cli.options import common_options, crop_option, list_of_names, model_options, out_option
 from glocal.cli.running import load, tell
 from glocal.errors import UsageError
@@ -86,7 +86,7 @@ def figure(
         raise UsageError(f"a figure of kind '{kind}' shows one video; give one, not {len(videos)}.")
     style = Style(strength, colours, None)
     for method in methods:
-        find_method(method.partition("@")[0])
+        METHODS.check(method.partition("@")[0])
     model = load(name, weights, labels, device, quiet)
     resolve_target(target, model.labels)
     for method in methods:

@@ -11,16 +11,15 @@ from typing import Any
 import click
 
 from glocal import __version__
-from glocal.attribution.aggregation import check_aggregate
-from glocal.attribution.method import find_method
+from glocal.attribution.aggregation import AGGREGATES
+from glocal.attribution.method import METHODS
 from glocal.cli.explain import explain as explain_command
 from glocal.cli.options import common_options, list_of_names, out_option
 from glocal.cli.running import for_each, load, output_stems, tell
-from glocal.errors import UsageError, nearest
 from glocal.explanation.explanation import Explanation
 from glocal.explanation.runner import chosen_layers, resolve_target
 from glocal.explanation.runner import explain as explain_video
-from glocal.localization import REFINEMENTS, Threshold, check_refinements
+from glocal.localization import REFINEMENTS, Threshold
 from glocal.localization.exports import EXPORTS
 from glocal.localization.found import Found, Localized, as_dict
 from glocal.models import Model
@@ -82,13 +81,10 @@ def localize(
     Writes <name>.localization.json for each VIDEO, or for each EXPLANATION.json that 'glocal explain' has
     saved, which needs no model.
     """
-    check_refinements(refine or [])
-    for name in exports:
-        if name not in EXPORTS:
-            known = list(EXPORTS)
-            raise UsageError(f"no export '{name}'.{nearest(name, known)} Exports: {', '.join(known)}.")
-    find_method(options["method"]).settings(options["options"])
-    check_aggregate(options["aggregate"])
+    REFINEMENTS.check(*(refine or []))
+    EXPORTS.check(*exports)
+    METHODS[options["method"]].settings(options["options"])
+    AGGREGATES.check(options["aggregate"])
     stems = output_stems(videos, out)
     keys = {key: options.pop(key) for key in MODEL}
     done: list[Localized] = []

@@ -6,6 +6,7 @@ from typing import Any
 
 from glocal.datasets.annotations import below, check_split, fitting, json_file
 from glocal.datasets.dataset import Dataset, Record
+from glocal.datasets.registry import register
 from glocal.types import BoxTrack
 from glocal.utils.files import shown
 
@@ -58,4 +59,4 @@ def _tube(boxes: Sequence[Sequence[float]], start: int) -> BoxTrack:
     return {start + i: (x0, y0, x1, y1) for i, (x0, y0, x1, y1) in enumerate(boxes) if x1 > x0}
 
 
-DATASET = Dataset("puppets", "puppets, exported: drawn figures whose truth is known", listing, SPLITS)
+register(Dataset("puppets", "puppets, exported: drawn figures whose truth is known", listing, SPLITS))

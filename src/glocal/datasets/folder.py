@@ -8,6 +8,7 @@ from pathlib import Path
 
 from glocal.datasets.annotations import fitting, table_rows, text
 from glocal.datasets.dataset import Dataset, Record
+from glocal.datasets.registry import register
 from glocal.errors import InputError, UsageError, nearest
 from glocal.types import Box
 from glocal.utils.files import shown
@@ -121,5 +122,5 @@ def _with_boxes(records: list[Record], path: Path, root: Path) -> list[Record]:
     return [replace(record, tubes=tuple(tubes.get(record.path, {}).values())) for record in records]
 
 
-FOLDER = Dataset("folder", "your own clips, <root>/<split>/<class>/<clip>", read_folder, None)
-CSV = Dataset("csv", "your own clips, as a table of paths and labels", read_csv)
+register(Dataset("folder", "your own clips, <root>/<split>/<class>/<clip>", read_folder, None))
+register(Dataset("csv", "your own clips, as a table of paths and labels", read_csv))

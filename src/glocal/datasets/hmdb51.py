@@ -4,6 +4,7 @@ from pathlib import Path
 
 from glocal.datasets.annotations import AbsentError, below, check_split, fitting, lines
 from glocal.datasets.dataset import Dataset, Record
+from glocal.datasets.registry import register
 from glocal.utils.files import shown
 
 SPLITS = ("train", "test", "unused")
@@ -42,4 +43,4 @@ def listing(root: Path, split: str = "train", fold: int = 1, annotations: Path |
     return records
 
 
-DATASET = Dataset("hmdb51", "HMDB51: 51 actions, 6,766 clips", listing, SPLITS, FOLDS)
+register(Dataset("hmdb51", "HMDB51: 51 actions, 6,766 clips", listing, SPLITS, FOLDS))

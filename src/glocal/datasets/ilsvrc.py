@@ -19,6 +19,7 @@ from glocal.datasets.annotations import (
     unreadable,
 )
 from glocal.datasets.dataset import Dataset, Record
+from glocal.datasets.registry import register
 from glocal.errors import InputError
 from glocal.types import Box
 from glocal.utils.files import shown
@@ -118,4 +119,4 @@ def _table(path: Path) -> Mapping[str, list[list[int]]]:
     return dict(table)
 
 
-DATASET = Dataset("ilsvrc", "ILSVRC localization: images of 1,000 classes with boxes", listing, SPLITS)
+register(Dataset("ilsvrc", "ILSVRC localization: images of 1,000 classes with boxes", listing, SPLITS))

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from glocal.datasets.annotations import below, check_split, fitting, json_file, lines
 from glocal.datasets.dataset import Dataset, Record
+from glocal.datasets.registry import register
 from glocal.datasets.untrusted_files import read_matlab
 from glocal.errors import InputError
 from glocal.types import BoxTrack
@@ -146,4 +147,4 @@ def _tight(masks: npt.NDArray[Any]) -> BoxTrack:
     return tube
 
 
-DATASET = Dataset("jhmdb", TITLE, listing, SPLITS, FOLDS, CLASSES)
+register(Dataset("jhmdb", TITLE, listing, SPLITS, FOLDS, CLASSES))

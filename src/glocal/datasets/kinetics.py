@@ -7,6 +7,7 @@ from pathlib import Path
 
 from glocal.datasets.annotations import AbsentError, below, check_split, first_of, fitting, table_rows, text
 from glocal.datasets.dataset import Dataset, Record
+from glocal.datasets.registry import register
 from glocal.utils.files import shown
 
 SPLITS = ("train", "val", "test")
@@ -51,4 +52,4 @@ def _records(file: Path, folder: Path, split: str) -> Iterator[Record]:
             yield Record(below(folder, clip, where), label)
 
 
-DATASET = Dataset("kinetics", "Kinetics-400, -600 and -700: clips of ten seconds", listing, SPLITS)
+register(Dataset("kinetics", "Kinetics-400, -600 and -700: clips of ten seconds", listing, SPLITS))

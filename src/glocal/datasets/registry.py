@@ -1,46 +1,12 @@
 """The data sets by name."""
 
-from glocal.datasets import (
-    exported,
-    folder,
-    hmdb51,
-    ilsvrc,
-    jhmdb,
-    kinetics,
-    something,
-    surveillance_fight,
-    thumos,
-    ucf24,
-    ucf101,
-)
 from glocal.datasets.dataset import Dataset
-from glocal.errors import UsageError, nearest
+from glocal.registry import Registry
 
-_ALL = (
-    exported.DATASET,
-    folder.FOLDER,
-    folder.CSV,
-    jhmdb.DATASET,
-    ucf24.DATASET,
-    ucf101.DATASET,
-    hmdb51.DATASET,
-    ilsvrc.DATASET,
-    something.V1,
-    something.V2,
-    kinetics.DATASET,
-    thumos.THUMOS14,
-    thumos.MULTITHUMOS,
-    surveillance_fight.DATASET,
-)
-
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _ALL}
-"""Name → data set."""
+DATASETS = Registry[Dataset]("data set", package="glocal.datasets", entry_points="glocal.datasets")
+"""Name → data set; each reader in this package registers its own."""
 
 
-def find_dataset(name: str) -> Dataset:
-    """Raises UsageError for a name that there is not."""
-    if name not in DATASETS:
-        raise UsageError(
-            f"there is no data set '{name}', only {', '.join(DATASETS)}.{nearest(name, list(DATASETS))}"
-        )
-    return DATASETS[name]
+def register(dataset: Dataset) -> Dataset:
+    """Add a data set under its name."""
+    return DATASETS.register(dataset.name, dataset, origin=dataset.listing.__module__)

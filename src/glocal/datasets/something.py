@@ -8,6 +8,7 @@ from pathlib import Path
 
 from glocal.datasets.annotations import below, check_split, first_of, fitting, json_file, table_rows, text
 from glocal.datasets.dataset import Dataset, Record
+from glocal.datasets.registry import register
 from glocal.utils.files import shown
 
 SPLITS = ("train", "validation")
@@ -80,5 +81,9 @@ def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
             yield f"{shown(path)}, line {table.line_num}", row
 
 
-V1 = Dataset("something-something-v1", "Something-Something V1: 174 classes, as frames", listing_v1, SPLITS)
-V2 = Dataset("something-something-v2", "Something-Something V2: 174 classes, as videos", listing_v2, SPLITS)
+register(
+    Dataset("something-something-v1", "Something-Something V1: 174 classes, as frames", listing_v1, SPLITS)
+)
+register(
+    Dataset("something-something-v2", "Something-Something V2: 174 classes, as videos", listing_v2, SPLITS)
+)

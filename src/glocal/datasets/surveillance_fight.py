@@ -8,6 +8,7 @@ from typing import Any
 from glocal.datasets.annotations import check_split, fitting, json_file
 from glocal.datasets.dataset import Dataset, Record
 from glocal.datasets.folder import read_csv
+from glocal.datasets.registry import register
 from glocal.errors import InputError
 from glocal.types import BoxTrack
 from glocal.utils.files import shown
@@ -57,6 +58,8 @@ def _tube(clip: Mapping[str, Any], name: str, file: Path, doubtful: bool) -> Box
         return found
 
 
-DATASET = Dataset(
-    "surveillance-fight", "Surveillance Camera Fight: fights or none, five folds", listing, SPLITS, FOLDS
+register(
+    Dataset(
+        "surveillance-fight", "Surveillance Camera Fight: fights or none, five folds", listing, SPLITS, FOLDS
+    )
 )

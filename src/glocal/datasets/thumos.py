@@ -5,6 +5,7 @@ from pathlib import Path
 
 from glocal.datasets.annotations import AbsentError, below, check_split, first_of, fitting, lines
 from glocal.datasets.dataset import Dataset, Record
+from glocal.datasets.registry import register
 from glocal.utils.files import shown
 
 SPLITS = ("val", "test")
@@ -79,5 +80,5 @@ def _actions(root: Path, files: Mapping[str, Path], split: str) -> list[Record]:
     return sorted(records, key=lambda record: (record.path.name, record.span or ()))
 
 
-THUMOS14 = Dataset("thumos14", "THUMOS14: 20 actions in untrimmed videos", listing, SPLITS)
-MULTITHUMOS = Dataset("multithumos", "MultiTHUMOS: 65 actions that overlap", listing_multi, SPLITS)
+register(Dataset("thumos14", "THUMOS14: 20 actions in untrimmed videos", listing, SPLITS))
+register(Dataset("multithumos", "MultiTHUMOS: 65 actions that overlap", listing_multi, SPLITS))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from glocal.datasets.annotations import below, check_split, fitting, lines
 from glocal.datasets.dataset import Dataset, Record
+from glocal.datasets.registry import register
 
 SPLITS = ("train", "test")
 FOLDS = (1, 2, 3)
@@ -46,4 +47,4 @@ def _classes(path: Path) -> Mapping[str, int]:
     return classes
 
 
-DATASET = Dataset("ucf101", "UCF101: 101 actions, 13,320 clips", listing, SPLITS, FOLDS)
+register(Dataset("ucf101", "UCF101: 101 actions, 13,320 clips", listing, SPLITS, FOLDS))

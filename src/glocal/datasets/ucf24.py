@@ -8,6 +8,7 @@ import numpy as np
 
 from glocal.datasets.annotations import below, check_split, first_of, fitting, lines
 from glocal.datasets.dataset import Dataset, Record
+from glocal.datasets.registry import register
 from glocal.datasets.untrusted_files import read_matlab, read_pickle
 from glocal.errors import InputError
 from glocal.types import BoxTrack
@@ -147,4 +148,4 @@ def _names(path: Path) -> Iterator[str]:
         yield str(name.with_suffix("") if name.suffix == ".avi" else name)
 
 
-DATASET = Dataset("ucf24", TITLE, listing, SPLITS, FOLDS, CLASSES)
+register(Dataset("ucf24", TITLE, listing, SPLITS, FOLDS, CLASSES))

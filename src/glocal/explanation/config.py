@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from glocal.attribution.aggregation import check_aggregate
-from glocal.attribution.method import find_method
+from glocal.attribution.aggregation import AGGREGATES
+from glocal.attribution.method import METHODS
 from glocal.explanation.edit import Edit
 from glocal.explanation.explanation import Explanation
 from glocal.explanation.runner import chosen_layers, explain, resolve_target
@@ -55,10 +55,10 @@ class Explaining:
     style: Style = field(default_factory=Style)
 
     def __post_init__(self) -> None:
-        find_method(self.method).settings(self.options)
+        METHODS[self.method].settings(self.options)
         for other in self.also:
-            find_method(self.method if other == AGAINST else other)
-        check_aggregate(self.aggregate)
+            METHODS.check(self.method if other == AGAINST else other)
+        AGGREGATES.check(self.aggregate)
 
     def check(self, model: Model) -> None:
         """Raises UsageError where the model lacks a layer or the class."""

@@ -18,13 +18,13 @@ from glocal import __version__
 from glocal.errors import InputError
 from glocal.explanation.volume import Volume
 from glocal.localization import (
+    REFINEMENTS,
     ScoredBox,
     Segment,
     Threshold,
     Tube,
     auto_threshold,
     boxes,
-    check_refinements,
     refine,
     segments,
     tubes,
@@ -197,7 +197,7 @@ class Explanation:
             UsageError: no such refinement.
             InputError: the video has another size or number of frames.
         """
-        check_refinements(names)
+        REFINEMENTS.check(*names)
         if (video.width, video.height, video.frames) != (
             self.video.width,
             self.video.height,

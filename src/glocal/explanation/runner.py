@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from glocal.attribution import Attribution, attribute
 from glocal.attribution.inputs.network_inputs import call, to_network
-from glocal.attribution.method import find_method
+from glocal.attribution.method import METHODS
 from glocal.attribution.tape import find_logits, frozen
 from glocal.attribution.targets import check_index, top_count
 from glocal.errors import UsageError, nearest
@@ -108,7 +108,7 @@ def explain(
     """
     if weighting not in ("probability", "none"):
         raise UsageError(f"weighting '{weighting}' is neither 'probability' nor 'none'.")
-    settings = find_method(method).settings(options)
+    settings = METHODS[method].settings(options)
     chosen = chosen_layers(model, layers)
     classes = resolve_target(target, model.labels)
     video = open_video(video)

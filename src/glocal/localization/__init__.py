@@ -1,7 +1,7 @@
 """Where and when: boxes, tubes and segments from attention. Knows arrays, nothing else."""
 
 from glocal.localization.boxes import ScoredBox, Threshold, auto_threshold, boxes, iou, overlaps
-from glocal.localization.refinements import REFINEMENTS, check_refinements, refine
+from glocal.localization.refinements import REFINEMENTS, refine
 from glocal.localization.segments import Segment, segments
 from glocal.localization.tubes import Tube, tubes
 
@@ -13,7 +13,6 @@ __all__ = [
     "Tube",
     "auto_threshold",
     "boxes",
-    "check_refinements",
     "iou",
     "overlaps",
     "refine",

@@ -7,16 +7,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glocal.errors import UsageError, nearest
 from glocal.explanation.volume import Volume
 from glocal.localization.boxes import auto_threshold, boxes
 from glocal.localization.tubes import Tube, tubes
+from glocal.registry import Registry
 from glocal.types import AttributionMap, Frame
 from glocal.utils.optional_import import contrib
 from glocal.video.flow import agreement, dense_flow
 
 Refinement = Callable[[Iterable[AttributionMap], Iterable[Frame], Sequence[int]], Iterator[AttributionMap]]
 """Maps `(H, W)`, frames `(H, W, 3)` RGB of the same size, and cuts → the refined maps."""
+
+REFINEMENTS = Registry[Refinement]("refinement", entry_points="glocal.refinements")
+"""Name → refinement."""
 
 SMOOTHNESS = 1e-2
 """ε of the guided filter: the variance of colours in [0, 1] that counts as an edge."""
@@ -31,6 +34,26 @@ SURE_FIGURE, SURE_GROUND = 0.8, 0.8
 """GrabCut's seeds: this far from the threshold up to the maximum, and below this share of the threshold."""
 
 
+@REFINEMENTS.register("flow")
+def flow(
+    maps: Iterable[AttributionMap], frames: Iterable[Frame], cuts: Sequence[int] = ()
+) -> Iterator[AttributionMap]:
+    """Agreement with optical flow: attention counts where things move against the background, whose motion,
+    the camera's, is subtracted. The last frame of a scene takes the motion that leads to it."""
+    maps = iter(maps)
+    moving: AttributionMap | None = None
+    scene_starts = set(cuts)
+    for index, (frame, following) in enumerate(pairwise(_and_none(frames)), 1):
+        assert frame is not None
+        attention = next(maps)
+        if following is not None and index not in scene_starts:
+            moving = agreement(dense_flow(frame, following))
+        yield attention if moving is None else attention * (STILL + (1 - STILL) * moving)
+        if index in scene_starts:
+            moving = None
+
+
+@REFINEMENTS.register("guided")
 def guided(
     maps: Iterable[AttributionMap], frames: Iterable[Frame], cuts: Sequence[int] = ()
 ) -> Iterator[AttributionMap]:
@@ -45,6 +68,7 @@ def guided(
         yield attention * np.asarray(matte, np.float32).clip(0, 1)
 
 
+@REFINEMENTS.register("grabcut")
 def grabcut(
     maps: Iterable[AttributionMap], frames: Iterable[Frame], cuts: Sequence[int] = ()
 ) -> Iterator[AttributionMap]:
@@ -67,24 +91,7 @@ def grabcut(
         yield highlight(attention, figure) if trusted else attention
 
 
-def flow(
-    maps: Iterable[AttributionMap], frames: Iterable[Frame], cuts: Sequence[int] = ()
-) -> Iterator[AttributionMap]:
-    """Agreement with optical flow: attention counts where things move against the background, whose motion,
-    the camera's, is subtracted. The last frame of a scene takes the motion that leads to it."""
-    maps = iter(maps)
-    moving: AttributionMap | None = None
-    scene_starts = set(cuts)
-    for index, (frame, following) in enumerate(pairwise(_and_none(frames)), 1):
-        assert frame is not None
-        attention = next(maps)
-        if following is not None and index not in scene_starts:
-            moving = agreement(dense_flow(frame, following))
-        yield attention if moving is None else attention * (STILL + (1 - STILL) * moving)
-        if index in scene_starts:
-            moving = None
-
-
+@REFINEMENTS.register("link")
 def link(
     maps: Iterable[AttributionMap], frames: Iterable[Frame], cuts: Sequence[int] = ()
 ) -> Iterator[AttributionMap]:
@@ -109,10 +116,6 @@ def highlight(attention: AttributionMap, figure: npt.NDArray[np.bool_]) -> Attri
     return np.asarray(figure * (attention + attention.max()) / 2, np.float32)
 
 
-REFINEMENTS: dict[str, Refinement] = {"flow": flow, "guided": guided, "grabcut": grabcut, "link": link}
-"""Name → function."""
-
-
 def refine(
     maps: Iterable[AttributionMap], frames: Iterable[Frame], names: Sequence[str], cuts: Sequence[int] = ()
 ) -> Iterator[AttributionMap]:
@@ -126,21 +129,13 @@ def refine(
         cuts: first frame of every scene but the first.
 
     Raises:
-        UsageError: no such refinement.
+        UsageError: a refinement is unknown.
         InputError: OpenCV is installed without its contrib modules.
     """
-    check_refinements(names)
+    REFINEMENTS.check(*names)
     for name in names:
         maps = REFINEMENTS[name](maps, frames, cuts)
     return iter(maps)
-
-
-def check_refinements(names: Sequence[str]) -> None:
-    """Raises UsageError where a name is not among `REFINEMENTS`."""
-    for name in names:
-        if name not in REFINEMENTS:
-            known = list(REFINEMENTS)
-            raise UsageError(f"no refinement '{name}'.{nearest(name, known)} They are: {', '.join(known)}.")
 
 
 def _cut(frame: Frame, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from glocal.datasets.dataset import Record
 from glocal.datasets.puppets import Puppets
-from glocal.datasets.registry import find_dataset
+from glocal.datasets.registry import DATASETS
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.baselines import FixedBox
 from glocal.models import Model
@@ -115,7 +115,7 @@ def _draw(puppets: Puppets, index: int) -> tuple[Video, FrameBoxes]:
 
 
 def _records(context: Context, root: Path) -> Examples:
-    dataset = find_dataset(context.data)
+    dataset = DATASETS[context.data]
     options = {name: context.options[name] for name in ("fold",) if dataset.folds}
     split = "test" if "test" in (dataset.splits or ()) else (dataset.splits or ("test",))[-1]
     records = [record for record in dataset.read(root, split, **options) if record.boxes]

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from glocal.benchmark.cache import fingerprint
-from glocal.datasets import find_dataset
+from glocal.datasets import DATASETS
 from glocal.datasets.puppets import Puppets
 from glocal.errors import UsageError
 from glocal.evaluation import Accuracy
@@ -47,7 +47,7 @@ def source_of(context: Context, model: Model, name: str, split: str, **changes: 
     else:
         if context.root is None:
             raise UsageError(f"{context.data} is read from its folder; give it as --root.")
-        records = find_dataset(context.data).read(context.root, split)[: context.clips]
+        records = DATASETS[context.data].read(context.root, split)[: context.clips]
         source = Files(records, context.progress)
         facts = {"data": context.data, "root": str(context.root), "split": split, "clips": len(source)}
     if unknown := [label for label in source.labels if label not in model.labels]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from glocal.attribution.aggregation import aggregate, positive, upsampler
 from glocal.attribution.inputs.network_inputs import frame_times
-from glocal.attribution.method import LayerMethod, find_method
+from glocal.attribution.method import METHODS, LayerMethod
 from glocal.attribution.tape import record
 from glocal.errors import UsageError
 from glocal.localization import REFINEMENTS
@@ -113,7 +113,7 @@ def run_pass(model: Model, window: Window, methods: Sequence[str], target: int |
         gradients = tape.gradients(tape.logits[0, best if target is None else target])
         maps = {}
         for name in methods:
-            method = find_method(name)
+            method = METHODS[name]
             if not isinstance(method, LayerMethod):
                 raise UsageError(f"method '{name}' does not look at layers; the tables need one that does.")
             with torch.no_grad():

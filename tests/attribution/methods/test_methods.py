@@ -442,7 +442,15 @@ def test_every_method_says_what_it_is():
     assert next(iter(METHODS)) == "3dcam"
 
 
-def test_the_examples_of_the_documentation_run_and_its_table_is_complete(monkeypatch):
+@pytest.fixture
+def own_methods(monkeypatch):
+    """Methods that a test registers are forgotten afterwards."""
+    list(METHODS)
+    for names in ("_values", "_origins"):
+        monkeypatch.setattr(METHODS, names, dict(getattr(METHODS, names)))
+
+
+def test_the_examples_of_the_documentation_run_and_its_table_is_complete(own_methods):
     import re
     from pathlib import Path
 
@@ -450,11 +458,9 @@ def test_the_examples_of_the_documentation_run_and_its_table_is_complete(monkeyp
     assert set(re.findall(r"^\| `([\w+-]+)` \| .* \| .* \|$", text.split("## What to know")[0], re.M)) == set(
         METHODS
     )
-    monkeypatch.setattr("glocal.attribution.method.METHODS", dict(METHODS))
     network, clips, _ = make("3d")
     for block in text.split("## A method of one's own")[1].split("```python")[1:]:
-        exec(block.split("```")[0], {"torch": torch})
-    monkeypatch.setattr("glocal.attribution.core.find_method", glocal.attribution.method.METHODS.__getitem__)
+        exec(block.split("```")[0], {"torch": torch, "__name__": "__main__"})
     for method, given in (("sharp", {}), ("frame-drop", {"every": 2})):
         attention = glocal.attribute(network, clips, method=method, options=given).attention
         assert attention.shape == (2, 6, 20, 14)

@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from glocal.localization.exports.activitynet import activitynet
-from glocal.localization.exports.coco import coco
-from glocal.localization.exports.cvat import cvat
 from glocal.localization.found import Localized
+from glocal.registry import Registry
 
-EXPORTS: dict[str, Callable[[Sequence[Localized]], dict[str, str]]] = {
-    "coco": coco,
-    "cvat": cvat,
-    "activitynet": activitynet,
-}
-"""Name → function: localized videos in, file name → text out."""
+Export = Callable[[Sequence[Localized]], dict[str, str]]
+"""Localized videos → name and text of each file."""
 
-__all__ = ["EXPORTS", "activitynet", "coco", "cvat"]
+EXPORTS = Registry[Export]("export", package="glocal.localization.exports", entry_points="glocal.exports")
+"""Name → export."""
+
+__all__ = ["EXPORTS", "Export"]

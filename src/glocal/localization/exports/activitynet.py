@@ -3,9 +3,11 @@
 import json
 from collections.abc import Sequence
 
+from glocal.localization.exports import EXPORTS
 from glocal.localization.found import Localized
 
 
+@EXPORTS.register("activitynet")
 def activitynet(videos: Sequence[Localized]) -> dict[str, str]:
     """`activitynet.json`: all segments in the form that the ActivityNet detection task takes for results."""
     results = {

@@ -4,9 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from glocal.localization.exports import EXPORTS
 from glocal.localization.found import Localized
 
 
+@EXPORTS.register("coco")
 def coco(videos: Sequence[Localized]) -> dict[str, str]:
     """`coco.json`: all videos as one COCO data set (Lin et al., 2014), which `pycocotools` opens.
 

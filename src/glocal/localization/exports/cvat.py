@@ -7,6 +7,7 @@ from xml.etree import ElementTree as Xml
 import numpy as np
 
 from glocal.localization.boxes import ScoredBox
+from glocal.localization.exports import EXPORTS
 from glocal.localization.found import Localized
 from glocal.localization.tubes import Tube
 
@@ -14,6 +15,7 @@ TOLERANCE = 1.0
 """Pixels; CVAT interpolates between key frames, which are set so that no corner is off by more."""
 
 
+@EXPORTS.register("cvat")
 def cvat(videos: Sequence[Localized]) -> dict[str, str]:
     """`<name>.cvat.xml` for each video, to be uploaded to a CVAT task as "CVAT for video 1.1"."""
     return {f"{video.name}.cvat.xml": cvat_xml(video) for video in videos}
