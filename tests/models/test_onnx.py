@@ -179,5 +179,5 @@ def test_the_converter_works_without_torchvision(network, file, monkeypatch):
 
 def test_missing_packages_are_named(file, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx2torch", None)
-    with pytest.raises(UsageError, match=r"packages onnx and onnx2torch.*glocal\[onnx\]"):
+    with pytest.raises(InputError, match=r"ONNX file needs onnx2torch.*glocal\[onnx\]"):
         glocal.load_model(file)

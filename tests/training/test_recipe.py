@@ -1,6 +1,5 @@
 """Recipes: what they hold, what they refuse, and how that is said."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from glocal.training import Recipe, read_recipe
 from glocal.training.module import Plateau, factor
 from glocal.training.recipe import Augmentation, Run, Schedule, differences
 from glocal.training.run import clip_spec_of
-from glocal.utils.optional_import import needs
 from glocal.utils.structure import construct, plain
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -154,11 +152,3 @@ def test_the_documented_recipe_has_every_key_with_its_default(tmp_path: Path) ->
     least = Recipe(recipe.model, recipe.data, Run(recipe.run.epochs), Augmentation(ratio=(0.75, 1.333)))
     assert plain(recipe) == plain(least)
     assert all(documented[name].keys() == plain(recipe)[name].keys() for name in documented)
-
-
-def test_a_missing_extra_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
-    with pytest.raises(
-        InputError, match=r"training needs lightning\.pytorch, .* run pip install 'glocal\[train\]'"
-    ):
-        needs("lightning.pytorch")

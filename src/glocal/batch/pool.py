@@ -6,13 +6,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, NamedTuple
 
 from glocal.batch.ledger import Outcome
 from glocal.errors import GlocalError, InputError, UsageError
-
-INSTALL = "pip install 'glocal[batch]'"
+from glocal.utils.optional_import import optional_import
 
 
 class Job(NamedTuple):
@@ -60,7 +58,7 @@ class Pool:
         Raises:
             InputError: a process cannot start.
         """
-        ray = needed()
+        ray = import_ray()
         kind = ray.remote(num_cpus=1, num_gpus=self.gpus, max_restarts=0)(_Host)
         waiting, tried = deque(jobs), dict.fromkeys(jobs, 0)
         tasks: dict[Any, Task] = {}
@@ -176,7 +174,7 @@ def connected(address: str | None, workers: int | None = None) -> Iterator[Machi
     Raises:
         InputError: Ray is not installed, or there is no cluster at the address.
     """
-    ray = needed()
+    ray = import_ray()
     try:
         if address is None:
             cores = max(os.cpu_count() or 1, workers or 1)
@@ -194,15 +192,10 @@ def connected(address: str | None, workers: int | None = None) -> Iterator[Machi
         ray.shutdown()
 
 
-def needed() -> ModuleType:
-    """Ray. Raises InputError where it is not installed."""
-    try:
-        import ray
-        import ray.exceptions
-    except ImportError as problem:
-        raise InputError(f"a batch needs Ray, which cannot be imported ({problem}); run {INSTALL}.") from None
-    module: ModuleType = ray
-    return module
+def import_ray() -> Any:
+    """The package `ray`. Raises InputError if it is not installed."""
+    optional_import("ray.exceptions", extra="batch", purpose="a batch")
+    return optional_import("ray", extra="batch", purpose="a batch")
 
 
 def _died(attempts: int) -> str:

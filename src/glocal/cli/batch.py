@@ -12,7 +12,7 @@ from tqdm import tqdm
 from glocal.batch.inputs import find_videos
 from glocal.batch.ledger import Ledger, Outcome, file_state, key_of
 from glocal.batch.overview import write_overview
-from glocal.batch.pool import Job, Pool, connected, needed
+from glocal.batch.pool import Job, Pool, connected, import_ray
 from glocal.batch.worker import Loading, Worker
 from glocal.cli.app import say
 from glocal.cli.explain import explain as explain_command
@@ -74,7 +74,7 @@ def batch(
     in batch.csv. A video that is broken, hangs, or kills its process is reported, and the rest are done. The
     same command goes on where a batch was stopped, and tries what failed again.
     """
-    needed()
+    import_ray()
     asked = {key: _absolute(options.pop(key)) for key in MODEL}
     explaining = explaining_of({**options, "edit": _absolute(options["edit"])})
     ledger = Ledger(out / LEDGER)

@@ -3,16 +3,16 @@
 import ipaddress
 import os
 import socket
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from glocal.cli.app import say
 from glocal.cli.options import common_options
-from glocal.errors import InputError, UsageError
+from glocal.errors import UsageError
 from glocal.server.job import Offer
 from glocal.server.limits import Limits
+from glocal.utils.optional_import import optional_import
 
 NEEDED = ("fastapi", "uvicorn", "python_multipart")
 CONNECTIONS = 512
@@ -76,8 +76,8 @@ def serve(
     debug: bool,
 ) -> int:
     """Open a web page where clips are uploaded and explained, and a JSON API for the same."""
-    if missing := [module for module in NEEDED if find_spec(module) is None]:
-        raise InputError(f"'glocal serve' needs {', '.join(missing)}; run pip install 'glocal[serve]'.")
+    for module in NEEDED:
+        optional_import(module, extra="serve", purpose="'glocal serve'")
     import uvicorn
 
     from glocal.server.app import create_app

@@ -1,6 +1,5 @@
 """Read pickles and MATLAB files without running what they name."""
 
-import importlib
 import io
 import math
 import pickle
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from glocal.datasets.annotations import unreadable
 from glocal.errors import InputError
 from glocal.utils.files import shown
+from glocal.utils.optional_import import optional_import
 
 CODE = re.compile("[<>|=]?([iu][1248]|f[248]|b1|[SU][0-9]{1,6})")
 """Types of numbers and texts, as NumPy names them; objects are not among them."""
@@ -144,12 +144,7 @@ def read_matlab(path: Path, name: str) -> npt.NDArray[Any]:
     Raises:
         InputError: SciPy is not installed, or the file cannot be read or has no such array.
     """
-    try:
-        scipy_io: Any = importlib.import_module("scipy.io")
-    except ImportError:
-        raise InputError(
-            f"{shown(path)} is a MATLAB file, which needs SciPy; run pip install 'glocal[datasets]'."
-        ) from None
+    scipy_io = optional_import("scipy.io", extra="datasets", purpose=f"the MATLAB file {shown(path)}")
     try:
         return np.asarray(scipy_io.loadmat(path, variable_names=[name])[name])
     except OSError as problem:

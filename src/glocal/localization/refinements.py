@@ -12,7 +12,7 @@ from glocal.localization.boxes import auto_threshold, boxes
 from glocal.localization.tubes import Tube, tubes
 from glocal.registry import Registry
 from glocal.types import AttributionMap, Frame
-from glocal.utils.optional_import import contrib
+from glocal.utils.optional_import import optional_import
 from glocal.video.flow import agreement, dense_flow
 
 Refinement = Callable[[Iterable[AttributionMap], Iterable[Frame], Sequence[int]], Iterator[AttributionMap]]
@@ -60,11 +60,12 @@ def guided(
     """Guided feathering (He, Sun and Tang, 2013, section 4): what the attention's threshold takes for the
     figure is filtered with the frame as the guide, so that its border lies on edges of the frame, and masks
     the attention."""
+    ximgproc = optional_import("cv2.ximgproc", purpose="the refinement 'guided'")
     for attention, frame in zip(maps, frames, strict=True):
         figure = (attention >= auto_threshold([attention]) * attention.max()).astype(np.float32)
         guide = frame.astype(np.float32) / 255
         radius = max(2, min(frame.shape[:2]) // 14)
-        matte = contrib("ximgproc").guidedFilter(guide, figure, radius, SMOOTHNESS)
+        matte = ximgproc.guidedFilter(guide, figure, radius, SMOOTHNESS)
         yield attention * np.asarray(matte, np.float32).clip(0, 1)
 
 

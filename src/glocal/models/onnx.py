@@ -12,6 +12,7 @@ from glocal.errors import InputError, UsageError
 from glocal.models.adapter import as_model
 from glocal.models.model import Model
 from glocal.utils.files import shown
+from glocal.utils.optional_import import optional_import
 from glocal.video.clip_spec import ClipSpec
 
 NEWEST = 17
@@ -84,16 +85,9 @@ def _clip_spec(shape: tuple[int, ...], layout: str, path: Path) -> ClipSpec:
 
 
 def _packages() -> tuple[Any, Any]:
-    try:
-        import onnx
-
-        with _without_torchvision():
-            from onnx2torch import convert
-    except ImportError:
-        raise UsageError(
-            "an ONNX file needs the packages onnx and onnx2torch; run pip install 'glocal[onnx]'."
-        ) from None
-    return onnx, convert
+    onnx = optional_import("onnx", extra="onnx", purpose="an ONNX file")
+    with _without_torchvision():
+        return onnx, optional_import("onnx2torch", extra="onnx", purpose="an ONNX file").convert
 
 
 @contextmanager

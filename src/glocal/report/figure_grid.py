@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glocal.errors import InputError
 from glocal.types import Frame
 from glocal.utils.files import atomic_path, writing
+from glocal.utils.optional_import import optional_import
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -134,14 +134,6 @@ def _key(figure: Any, matplotlib: Any, colours: str, name: str, total: float) ->
 
 
 def _matplotlib() -> Any:
-    try:
-        import matplotlib
-        import matplotlib.cm
-        import matplotlib.colors
-        import matplotlib.figure
-        import matplotlib.patches
-    except ModuleNotFoundError:
-        raise InputError(
-            "figures need matplotlib, which is not installed; run pip install 'glocal[figures]'."
-        ) from None
-    return matplotlib
+    for module in ("cm", "colors", "figure", "patches"):
+        optional_import(f"matplotlib.{module}", extra="figures", purpose="a figure")
+    return optional_import("matplotlib", extra="figures", purpose="a figure")

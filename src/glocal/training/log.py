@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from glocal.utils.files import atomic_path
-from glocal.utils.optional_import import needs
+from glocal.utils.optional_import import optional_import
 
 HEADER = ["step", "epoch", "measure", "value"]
 
@@ -25,7 +25,7 @@ class Log:
             csv.writer(file).writerows([HEADER, *kept])
         self._file = path.open("a", encoding="utf-8", newline="", buffering=1)
         self._rows = csv.writer(self._file)
-        writer = needs("torch.utils.tensorboard").SummaryWriter
+        writer = optional_import("torch.utils.tensorboard", extra="train", purpose="training").SummaryWriter
         self._board = writer(str(folder / "tensorboard"), purge_step=step + 1)
 
     def write(self, step: int, epoch: int, measures: Mapping[str, float]) -> None:

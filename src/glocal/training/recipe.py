@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from glocal.errors import InputError, UsageError
 from glocal.utils.files import atomic_path, shown
-from glocal.utils.optional_import import needs
+from glocal.utils.optional_import import optional_import
 from glocal.utils.structure import construct, plain
 
 
@@ -184,7 +184,7 @@ class Recipe:
 
     def write(self, path: Path) -> None:
         """Write the recipe as YAML, with every default spelled out."""
-        yaml = needs("yaml")
+        yaml = optional_import("yaml", extra="train", purpose="a recipe")
         with atomic_path(path) as temporary:
             temporary.write_text(yaml.safe_dump(plain(self), sort_keys=False, allow_unicode=True), "utf-8")
 
@@ -201,7 +201,7 @@ def read_recipe(path: "str | os.PathLike[str]", changes: Iterable[str] = ()) -> 
         InputError: the file cannot be read, or is not YAML.
         UsageError: a key or a value that a recipe cannot have.
     """
-    yaml = needs("yaml")
+    yaml = optional_import("yaml", extra="train", purpose="a recipe")
     path = Path(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from glocal.training.clips import EvaluationClips, TrainingClips
 from glocal.training.recipe import Recipe, differences, first_process, read_recipe
 from glocal.training.sources import open_source
 from glocal.utils.files import shown, writing
-from glocal.utils.optional_import import needs
+from glocal.utils.optional_import import optional_import
 from glocal.utils.structure import construct, plain
 from glocal.video.clip_spec import ClipSpec
 
@@ -43,7 +43,7 @@ def train(
         UsageError: the recipe asks for what is not possible, or `out` holds another run.
         InputError: the data or the weights cannot be read, or the loss is no longer finite.
     """
-    needs("lightning.pytorch")
+    optional_import("lightning.pytorch", extra="train", purpose="training")
     from glocal.training.trainer import fit
 
     out, clip_spec = Path(out), clip_spec_of(recipe)

@@ -1,42 +1,37 @@
-"""Packages that only some of glocal needs, imported where they are used."""
+"""Import a package that only part of the library needs, or say in one sentence how to install it."""
 
 import importlib
 from typing import Any
 
-import cv2
-
 from glocal.errors import InputError
 
-
-def contrib(module: str) -> Any:
-    """`cv2.<module>`.
-
-    Raises:
-        InputError: OpenCV is installed without its contrib modules.
-    """
-    found = getattr(cv2, module, None)
-    if found is None:
-        raise InputError(
-            f"cv2.{module} is not part of the installed OpenCV; run "
-            "pip uninstall opencv-python opencv-python-headless && pip install --force-reinstall "
-            "opencv-contrib-python-headless"
-        )
-    return found
+_OPENCV_CONTRIB = (
+    "pip uninstall opencv-python opencv-python-headless && "
+    "pip install --force-reinstall opencv-contrib-python-headless"
+)
 
 
-INSTALL = "pip install 'glocal[train]'"
+def optional_import(module: str, *, extra: str | None = None, purpose: str) -> Any:
+    """Import a module that need not be installed.
 
-
-def needs(module: str) -> Any:
-    """Import a module of the extra `train`.
+    Args:
+        module: its name, such as `"scipy.io"` or `"cv2.ximgproc"`.
+        extra: the extra of `glocal` that brings it; None for OpenCV's contrib modules, which `glocal` itself
+            requires, but which another OpenCV package hides.
+        purpose: what needs it, as the subject of a sentence: `"training"`, `"the method 'occlusion'"`.
 
     Raises:
-        InputError: it is not installed, or does not work here.
+        InputError: it, or a module that it needs, is not installed or cannot be imported.
     """
+    install = _OPENCV_CONTRIB if extra is None else f"pip install 'glocal[{extra}]'"
     try:
         return importlib.import_module(module)
-    except ModuleNotFoundError as problem:
-        raise InputError(f"training needs {problem.name}, which is not installed; run {INSTALL}.") from None
-    except (ImportError, RuntimeError) as problem:
-        reason = str(problem).splitlines()[0]
-        raise InputError(f"{module} is installed but cannot be imported ({reason}); run {INSTALL}.") from None
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{purpose} needs {error.name or module}, which is not installed; run {install}."
+        ) from None
+    except (ImportError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{purpose} needs {module}, which is installed but cannot be imported ({reason}); run {install}."
+        ) from None

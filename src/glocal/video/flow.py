@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.types import Flow, Frame
-from glocal.utils.optional_import import contrib
+from glocal.utils.optional_import import optional_import
 
 
 def flow(previous: Frame, following: Frame) -> npt.NDArray[np.float32]:
@@ -16,7 +16,7 @@ def flow(previous: Frame, following: Frame) -> npt.NDArray[np.float32]:
     Raises:
         InputError: OpenCV is installed without its contrib modules.
     """
-    optflow = contrib("optflow")
+    optflow = optional_import("cv2.optflow", purpose="TV-L1 optical flow")
     if previous is following:
         return np.zeros((*previous.shape[:2], 2), np.float32)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (previous, following)]

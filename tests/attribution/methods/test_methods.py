@@ -422,7 +422,9 @@ def test_a_missing_captum_is_said_in_one_sentence(monkeypatch):
 
     network, clips, _ = make("3d")
     monkeypatch.setitem(sys.modules, "captum.attr", None)
-    with pytest.raises(InputError, match=r"method 'occlusion' needs captum; install it with: pip install"):
+    with pytest.raises(
+        InputError, match=r"the method 'occlusion' needs captum.*; run pip install 'glocal\[captum\]'"
+    ):
         glocal.attribute(network, clips, method="occlusion")
 
 

@@ -12,7 +12,8 @@ from torch.overrides import TorchFunctionMode
 from glocal.attribution.method import input_method
 from glocal.attribution.methods.excitation_rules import Relu
 from glocal.attribution.request import Call
-from glocal.errors import InputError, UsageError
+from glocal.errors import UsageError
+from glocal.utils.optional_import import optional_import
 
 CAPTUM = "captum"
 
@@ -141,13 +142,7 @@ def _captum(call: Call) -> Any:
     Raises:
         InputError: it is not installed.
     """
-    try:
-        import captum.attr
-    except ImportError as error:
-        raise InputError(
-            f"method '{call.name}' needs captum; install it with: pip install 'glocal[captum]'."
-        ) from error
-    return captum.attr
+    return optional_import("captum.attr", extra="captum", purpose=f"the method '{call.name}'")
 
 
 def _attributed(call: Call, algorithm: Callable[[Any], Any], **options: Any) -> tuple[Tensor, ...]:

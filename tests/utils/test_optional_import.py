@@ -1,0 +1,37 @@
+"""Packages that need not be installed."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from glocal.errors import InputError
+from glocal.utils.optional_import import optional_import
+
+
+def test_an_installed_module_is_returned() -> None:
+    assert optional_import("json", extra="train", purpose="training") is json
+
+
+def test_a_missing_extra_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
+    with pytest.raises(
+        InputError, match=r"training needs lightning\.pytorch, .* run pip install 'glocal\[train\]'"
+    ):
+        optional_import("lightning.pytorch", extra="train", purpose="training")
+
+
+def test_missing_contrib_modules_of_opencv_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2.ximgproc", None)
+    with pytest.raises(InputError, match=r"needs cv2\.ximgproc, .* opencv-contrib-python-headless\.$"):
+        optional_import("cv2.ximgproc", purpose="the refinement 'guided'")
+
+
+def test_a_module_that_breaks_on_import_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_extra.py").write_text("raise RuntimeError('wrong CUDA\\nmore')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"a figure needs broken_extra, .* \(wrong CUDA\); run pip"):
+        optional_import("broken_extra", extra="figures", purpose="a figure")
