@@ -44,7 +44,7 @@ def report_of(folder: Path) -> tuple[Path, str, float]:
     explanation = glocal.explain(glocal.load_model(name), video)
     page, media, *_ = write_report(explanation, video, folder, "report")
     start = time.process_time()
-    write_page(explanation, video, media, page)
+    write_page(explanation, video, page, overlay_path=media)
     return page, name, time.process_time() - start
 
 

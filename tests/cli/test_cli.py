@@ -261,7 +261,7 @@ def test_a_truncated_video_gives_what_it_has_and_says_so(capsys, clip, tmp_path)
         (["--layers", "fc"], 2, "layer 'fc' returns a tensor of shape"),
         (["--method", "3dcm"], 2, "Did you mean '3dcam'"),
         (["--aggregate", "median"], 2, "Aggregates: sum, mean, max"),
-        (["--colours", "jet"], 2, "Colour maps: inferno"),
+        (["--colours", "jet"], 2, "Colormaps: inferno"),
         (["--crop", "left"], 2, "full"),
         (["--threshold", "0"], 2, "threshold"),
         (["--speed", "fast"], 2, "No such option"),

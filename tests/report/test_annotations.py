@@ -5,12 +5,12 @@ import numpy as np
 import glocal
 from glocal.explanation.explanation import ExplainedClass, Explanation, VideoFacts
 from glocal.explanation.volume import Volume
-from glocal.report import Style, overlay_frames
+from glocal.report import OverlayStyle, overlay_frames
 from glocal.report.annotations import time_bar
-from glocal.report.overlay import colour_table
+from glocal.report.overlay import colormap_table
 from glocal.video import Geometry
 
-COLOURS = colour_table("viridis")
+COLOURS = colormap_table("viridis")
 
 
 def test_each_frame_has_the_colour_of_its_weight() -> None:
@@ -60,10 +60,10 @@ def test_overlays_have_the_bar_where_there_is_temporal_attention() -> None:
     explanation = Explanation(
         facts, video.times, "m", "w", "st-abn", "sum", (), ExplainedClass("walk", 0), volume, {}, geometry
     )
-    plain = list(overlay_frames(explanation, video, Style(threshold=None)))
+    plain = list(overlay_frames(explanation, video, style=OverlayStyle(threshold=None)))
     explanation.temporal = np.arange(6) / 5
-    barred = list(overlay_frames(explanation, video, Style(threshold=None)))
+    barred = list(overlay_frames(explanation, video, style=OverlayStyle(threshold=None)))
     for index, (a, b) in enumerate(zip(plain, barred, strict=True)):
         assert np.array_equal(a[:34], b[:34])
         assert not np.array_equal(a[35:], b[35:])
-        assert (b[37, 10 * index + 5] == colour_table("inferno")[round(255 * index / 5)]).all()
+        assert (b[37, 10 * index + 5] == colormap_table("inferno")[round(255 * index / 5)]).all()

@@ -12,8 +12,8 @@ import pytest
 
 import glocal
 from glocal.localization import ScoredBox, boxes
-from glocal.report import Span, overlay, write_report
-from glocal.report.overlay import Style
+from glocal.report import TimeSpan, overlay, write_report
+from glocal.report.overlay import OverlayStyle
 from glocal.video import write_video
 from helpers.browser import chromium, embedded, open_report, screen, settle, shown_box, shown_frame, unpacked
 from helpers.networks import Small3d, seeded
@@ -64,9 +64,9 @@ def report(tmp_path_factory):
         video,
         folder,
         "clip",
-        truth=truth,
-        more=all_of_them[1:],
-        spans=[Span(0.5, 1.0, HOSTILE)],
+        true_boxes=truth,
+        others=all_of_them[1:],
+        spans=[TimeSpan(0.5, 1.0, HOSTILE)],
     )
     return page, all_of_them, frames
 
@@ -94,7 +94,7 @@ def page(opened):
           document.activeElement.blur();
           for (const [input, value, checked] of start.controls) Object.assign(input, { value, checked });
           Object.assign(view, start.view);
-          layOut();
+          updateLayout();
           choose(0);
           player.seek(0);
         }"""
@@ -225,13 +225,15 @@ def plain(page):
     page.uncheck("#truth")
 
 
-@pytest.mark.parametrize("colours", ["inferno", "cividis"])
-def test_the_picture_is_the_overlay_that_python_draws(page, report, colours):
+@pytest.mark.parametrize("colormap", ["inferno", "cividis"])
+def test_the_picture_is_the_overlay_that_python_draws(page, report, colormap):
     plain(page)
-    choose(page, "colours", colours)
+    choose(page, "colormap", colormap)
     for index in (3, 17):
         seek(page, index)
-        assert_shows(page, expected_picture(report, index, report[1][0].frame(index), Style(0.75, colours)))
+        assert_shows(
+            page, expected_picture(report, index, report[1][0].frame(index), OverlayStyle(0.75, colormap))
+        )
 
 
 def test_a_layer_is_shown_relative_to_its_own_maximum(page, report):
@@ -242,7 +244,7 @@ def test_a_layer_is_shown_relative_to_its_own_maximum(page, report):
     assert not np.array_equal(screen(page), before)
     layer = report[1][0].layers["layer1"]
     volume = report[1][0].layer_volumes["layer1"]
-    assert_shows(page, expected_picture(report, 9, layer[9] / volume.peak, Style()))
+    assert_shows(page, expected_picture(report, 9, layer[9] / volume.peak, OverlayStyle()))
     assert page.locator("#aggregate").is_disabled()
 
 
@@ -251,11 +253,11 @@ def test_another_class_and_another_method_show_their_own_attention(page, report)
     seek(page, 9)
     for index, explanation in enumerate(report[1][1:4], 1):
         choose(page, "class", str(index))
-        assert_shows(page, expected_picture(report, 9, explanation.frame(9), Style()))
+        assert_shows(page, expected_picture(report, 9, explanation.frame(9), OverlayStyle()))
         assert explanation.target.label in page.inner_text("h1")
     assert page.inner_text("h1").startswith("What speaks against")
     choose(page, "method", "gradcam")
-    assert_shows(page, expected_picture(report, 9, report[1][4].frame(9), Style()))
+    assert_shows(page, expected_picture(report, 9, report[1][4].frame(9), OverlayStyle()))
     assert page.evaluate("facts().boxes[9]") == pytest.approx([*boxes(report[1][4].frame(9))[0]], abs=1e-5)
 
 
@@ -294,7 +296,7 @@ def test_of_an_attending_network_its_spatial_attention_is_shown_alone(page, repo
     spatial = product / temporal[:, None, None]
     for weigh, expected in ((True, product), (False, spatial)):
         seen = page.evaluate(
-            """weigh => new Attention({ ...facts(), method: "st-abn" }, [], data.temporal)
+            """weigh => new ExplanationMaps({ ...facts(), method: "st-abn" }, [], data.temporal)
               .source({ ...view, weigh }).then(source => [...source.at(3)])""",
             weigh,
         )
@@ -505,7 +507,7 @@ def test_without_its_video_the_attention_plays_on_black(browser, report, tmp_pat
 def test_a_video_too_long_for_a_page_is_played_from_the_file_beside_it(
     browser, report, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("glocal.report.page.EMBEDDED_BYTES", 100)
+    monkeypatch.setattr("glocal.report.page.MAX_EMBEDDED_BYTES", 100)
     video = glocal.read_video(report[0].with_name("in.mp4"))
     path, *_ = write_report(report[1][0], video, tmp_path, "50% #1")
     page = open_report(browser, path)

@@ -11,10 +11,10 @@ import pytest
 import glocal
 from glocal.cli import main
 from glocal.errors import InputError, UsageError
-from glocal.report.figure_grid import Bar, Row, plate, save_plate
+from glocal.report.figure_grid import PictureRow, ValueRow, figure_grid, save_figure
 from glocal.report.figures import (
-    chosen_frames,
     classes_figure,
+    evenly_spaced_frames,
     images_figure,
     methods_figure,
     sanity_figure,
@@ -50,7 +50,7 @@ def explained():
 
 def cells(figure, path, columns, rows):
     """The pictures of a saved figure, by the places of its axes."""
-    picture = cv2.imread(str(save_plate(figure, path)[0]))[:, :, ::-1]
+    picture = cv2.imread(str(save_figure(figure, path)[0]))[:, :, ::-1]
     height, width = picture.shape[:2]
     found = []
     for axes in figure.axes[: columns * rows]:
@@ -64,10 +64,10 @@ def cells(figure, path, columns, rows):
 def test_rows_hold_their_pictures_in_order(tmp_path):
     colours = [[(200, 30, 40), (20, 180, 60)], [(10, 20, 220), (250, 240, 10)]]
     rows = [
-        Row(f"row {i}", [np.full((30, 40, 3), colour, np.uint8) for colour in row])
+        PictureRow(f"row {i}", [np.full((30, 40, 3), colour, np.uint8) for colour in row])
         for i, row in enumerate(colours)
     ]
-    found = cells(plate(rows, ["a", "b"]), tmp_path / "f", 2, 2)
+    found = cells(figure_grid(rows, ["a", "b"]), tmp_path / "f", 2, 2)
     for row, expected in zip(found, colours, strict=True):
         for picture, colour in zip(row, expected, strict=True):
             assert picture[5:-5, 5:-5].reshape(-1, 3).mean(0) == pytest.approx(colour, abs=2)
@@ -77,8 +77,8 @@ def test_rows_hold_their_pictures_in_order(tmp_path):
 def test_a_bar_has_the_colour_of_its_value(tmp_path):
     from matplotlib import colormaps
 
-    rows = [Row("frames", [np.zeros((30, 40, 3), np.uint8)] * 3), Bar("M_t", [0.0, 0.5, 1.0])]
-    found = cells(plate(rows), tmp_path / "f", 3, 2)[1]
+    rows = [PictureRow("frames", [np.zeros((30, 40, 3), np.uint8)] * 3), ValueRow("M_t", [0.0, 0.5, 1.0])]
+    found = cells(figure_grid(rows), tmp_path / "f", 3, 2)[1]
     for patch, value in zip(found, (0.0, 0.5, 1.0), strict=True):
         expected = 255 * np.array(colormaps["inferno"](value)[:3])
         assert patch[:, 3:15].reshape(-1, 3).mean(0) == pytest.approx(expected, abs=4)
@@ -87,7 +87,7 @@ def test_a_bar_has_the_colour_of_its_value(tmp_path):
 def test_a_figure_is_a_page_wide_and_its_pdf_has_text(explained, tmp_path):
     video, explanations = explained
     figure = methods_figure(video, {"3dcam": explanations[0], "other": explanations[1]}, [0, 5, 10])
-    png, pdf = save_plate(figure, tmp_path / "sub" / "fig")
+    png, pdf = save_figure(figure, tmp_path / "sub" / "fig")
     assert cv2.imread(str(png)).shape[1] == 7 * DOTS
     content = pdf.read_bytes()
     assert b"/FontFile2" in content, "fonts are embedded as TrueType, not drawn"
@@ -97,7 +97,7 @@ def test_a_figure_is_a_page_wide_and_its_pdf_has_text(explained, tmp_path):
 
 def test_every_row_shows_its_explanation(explained, tmp_path):
     video, explanations = explained
-    from glocal.report import Style, overlay
+    from glocal.report import OverlayStyle, overlay
 
     frames = [2, 9, 17]
     figure = methods_figure(video, {"a": explanations[0], "b": explanations[1]}, frames)
@@ -106,7 +106,7 @@ def test_every_row_shows_its_explanation(explained, tmp_path):
         for picture, frame in zip(row, frames, strict=True):
             expected = FRAMES[frame]
             if explanation is not None:
-                expected = overlay(FRAMES[frame], explanation.frame(frame), Style())
+                expected = overlay(FRAMES[frame], explanation.frame(frame), OverlayStyle())
             small = cv2.resize(picture, (80, 60), interpolation=cv2.INTER_AREA)
             blurred = [cv2.GaussianBlur(image, (0, 0), 3).astype(int) for image in (small, expected)]
             assert np.abs(blurred[0] - blurred[1]).mean() < 4
@@ -115,7 +115,7 @@ def test_every_row_shows_its_explanation(explained, tmp_path):
 def test_classes_are_named_with_their_scores_and_dollars_are_no_formula(explained, tmp_path):
     video, explanations = explained
     figure = classes_figure(video, explanations, [0, 10])
-    save_plate(figure, tmp_path / "f")
+    save_figure(figure, tmp_path / "f")
     words = [text.get_text().replace("\n", " ") for text in figure.texts]
     for explanation in explanations[:3]:
         assert any(explanation.target.label[:8] in text for text in words)
@@ -150,17 +150,17 @@ def test_a_sanity_strip_scales_each_row_by_itself(tmp_path):
 
 def test_frames_are_taken_evenly_from_a_stretch_of_time():
     video = glocal.read_video(FRAMES)
-    assert chosen_frames(video, 5) == [0, 5, 10, 14, 19]
-    assert chosen_frames(video, 3, 0.2, 0.44) == [5, 8, 11]
-    assert chosen_frames(video, 50, 0.7) == [18, 19]
+    assert evenly_spaced_frames(video, 5) == [0, 5, 10, 14, 19]
+    assert evenly_spaced_frames(video, 3, start=0.2, end=0.44) == [5, 8, 11]
+    assert evenly_spaced_frames(video, 50, start=0.7) == [18, 19]
     with pytest.raises(UsageError, match=r"no frame between 5 and its end seconds; it lasts 0\.76"):
-        chosen_frames(video, 3, 5)
+        evenly_spaced_frames(video, 3, start=5)
 
 
 def test_without_matplotlib_one_sentence_says_so(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     with pytest.raises(InputError, match=r"pip install 'glocal\[figures\]'"):
-        plate([Row("a", [FRAMES[0]])])
+        figure_grid([PictureRow("a", [FRAMES[0]])])
 
 
 @pytest.mark.parametrize("kind", ["methods", "classes", "sanity"])

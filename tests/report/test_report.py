@@ -13,10 +13,10 @@ import pytest
 import glocal
 from glocal.errors import InputError, UsageError
 from glocal.localization import ScoredBox
-from glocal.report import Span, Style, overlay, overlay_frames, page_html, write_report
+from glocal.report import OverlayStyle, TimeSpan, overlay, overlay_frames, page_html, write_report
 from glocal.report.annotations import caption
-from glocal.report.overlay import colour_table, draw_boxes
-from glocal.report.page_media import key_frames, write_small
+from glocal.report.overlay import colormap_table, draw_boxes
+from glocal.report.page_media import key_frames, write_small_video
 from helpers.browser import embedded
 from helpers.networks import Small3d, seeded
 
@@ -38,32 +38,32 @@ def explained():
 def test_what_gets_no_attention_stays_as_it_is():
     frame = FRAMES[0]
     assert np.array_equal(overlay(frame, np.zeros((60, 84), np.float32)), frame)
-    assert np.array_equal(overlay(frame, np.ones((60, 84), np.float32), Style(strength=0)), frame)
+    assert np.array_equal(overlay(frame, np.ones((60, 84), np.float32), OverlayStyle(strength=0)), frame)
 
 
 def test_full_attention_at_full_strength_is_the_top_of_the_colour_map():
-    drawn = overlay(FRAMES[0], np.ones((60, 84), np.float32), Style(strength=1, colours="viridis"))
-    assert np.abs(drawn.astype(int) - colour_table("viridis")[255]).max() <= 1
+    drawn = overlay(FRAMES[0], np.ones((60, 84), np.float32), OverlayStyle(strength=1, colormap="viridis"))
+    assert np.abs(drawn.astype(int) - colormap_table("viridis")[255]).max() <= 1
 
 
 def test_the_overlay_equals_the_blend_in_floats():
     attention = np.random.default_rng(1).random((60, 84), np.float32)
     level = np.floor(attention * 255)[..., None]
     alpha = 0.75 * level / 255
-    expected = FRAMES[0] * (1 - alpha) + alpha * colour_table("inferno")[level[..., 0].astype(int)]
+    expected = FRAMES[0] * (1 - alpha) + alpha * colormap_table("inferno")[level[..., 0].astype(int)]
     assert np.abs(overlay(FRAMES[0], attention) - expected).max() <= 1.6
 
 
 @pytest.mark.parametrize("name", ["inferno", "magma", "viridis", "cividis"])
 def test_colour_maps_grow_lighter_steadily(name):
-    lightness = colour_table(name).astype(float) @ [0.2126, 0.7152, 0.0722]
+    lightness = colormap_table(name).astype(float) @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(lightness) >= -1.01).all()
     assert lightness[-1] - lightness[0] > 150
 
 
 def test_an_unknown_colour_map_is_named_with_what_there_is():
     with pytest.raises(UsageError, match="Did you mean 'inferno'"):
-        colour_table("infrno")
+        colormap_table("infrno")
 
 
 def test_boxes_are_drawn_inside_their_pixels():
@@ -86,7 +86,7 @@ def test_captions_fit_every_frame(size, text):
 
 def test_frames_side_by_side_show_the_plain_one_on_the_left(explained):
     explanation, video = explained
-    frames = list(overlay_frames(explanation, video, Style(side_by_side=True)))
+    frames = list(overlay_frames(explanation, video, style=OverlayStyle(side_by_side=True)))
     assert len(frames) == 20
     assert np.array_equal(frames[3][:, :84], FRAMES[3])
     assert frames[3].shape == (60, 168, 3)
@@ -107,7 +107,7 @@ def test_a_report_is_written_whole(explained, tmp_path):
 
 
 def test_a_video_too_large_for_a_page_is_referred_to(explained, tmp_path, monkeypatch):
-    monkeypatch.setattr("glocal.report.page.EMBEDDED_BYTES", 100)
+    monkeypatch.setattr("glocal.report.page.MAX_EMBEDDED_BYTES", 100)
     page, *_ = write_report(*explained, tmp_path, "clip")
     assert 'src="clip.mp4"' in page.read_text("utf-8")
 
@@ -147,7 +147,7 @@ def test_the_small_video_has_every_frame_at_its_time(tmp_path):
     times = np.cumsum([0, *([0.04, 0.08, 0.12] * 7)])[:20]
     write_video(tmp_path / "in.mp4", FRAMES, Fraction(25), times.tolist())
     video = glocal.read_video(tmp_path / "in.mp4")
-    small = glocal.read_video(write_small(video, tmp_path / "small.mp4", 40, 26))
+    small = glocal.read_video(write_small_video(video, tmp_path / "small.mp4", 40, 26))
     assert (small.width, small.height, small.frames) == (40, 30, 20), "29 rows, made even"
     assert small.times == pytest.approx(video.times, abs=1e-3)
 
@@ -172,7 +172,7 @@ def test_other_explanations_of_the_clip_are_in_the_page(explained, tmp_path):
     model = glocal.Model("small", network, {"conv": network.relu1}, tuple("abcde"), clip_spec)
     best = glocal.explain(model, video, target="top2")
     against = glocal.explain(model, video, counterfactual=True, method="gradcam")
-    page, *_ = write_report(best, video, tmp_path, "clip", more=[against], spans=[Span(0.1, 0.3, "it")])
+    page, *_ = write_report(best, video, tmp_path, "clip", others=[against], spans=[TimeSpan(0.1, 0.3, "it")])
     data = embedded(page.read_text("utf-8"))
     assert [(e["method"], e["index"], e["counterfactual"]) for e in data["explanations"]] == [
         ("3dcam", best.predictions[0].index, False),

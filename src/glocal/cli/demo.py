@@ -18,7 +18,7 @@ from glocal.papers import Cells, Context, Rows
 from glocal.papers.localization import OPTIONS, localize
 from glocal.papers.scores import MaxBox
 from glocal.papers.writer import as_text
-from glocal.report import Span, Truth, write_report
+from glocal.report import TimeSpan, VideoBoxes, write_report
 from glocal.video import read_video, write_video
 
 MODEL = "puppets/gated"
@@ -65,9 +65,11 @@ def show(clip: PuppetClip, model: Model, folder: Path, quiet: bool) -> None:
     video = read_video(path)
     explanation = explain(model, video, target="top3", aggregate="auto", progress=not quiet)
     start, end = clip.span
-    known = [Span(start / clip.fps, end / clip.fps, clip.action)]
+    known = [TimeSpan(start / clip.fps, end / clip.fps, clip.action)]
     truth = truth_of(clip)
-    page, *_ = write_report(explanation, video, folder, f"{path.stem}-explained", truth=truth, spans=known)
+    page, *_ = write_report(
+        explanation, video, folder, f"{path.stem}-explained", true_boxes=truth, spans=known
+    )
     if quiet:
         return
     best = explanation.predictions[0]
@@ -87,7 +89,7 @@ def stem_of(clip: PuppetClip) -> str:
     return clip.action.replace(" ", "-")
 
 
-def truth_of(clip: PuppetClip) -> Truth:
+def truth_of(clip: PuppetClip) -> VideoBoxes:
     """The acting figure's box in every frame where it is seen."""
     return [
         [ScoredBox(x0, y0, x1, y1, 1.0)] if x1 > x0 else []
@@ -95,7 +97,7 @@ def truth_of(clip: PuppetClip) -> Truth:
     ]
 
 
-def where_and_when(clip: PuppetClip, explanation: Explanation, truth: Truth) -> str:
+def where_and_when(clip: PuppetClip, explanation: Explanation, truth: VideoBoxes) -> str:
     """How often the attention's maximum is on the figure, and how much of the attention is in the action."""
     peaks = [np.unravel_index(frame.argmax(), frame.shape) for frame in explanation.frames()]
     seen = [t for t, boxes in enumerate(truth) if boxes]

@@ -19,9 +19,9 @@ from glocal.cli.options import (
 from glocal.cli.running import for_each, load, output_stems, tell
 from glocal.explanation.config import Explaining
 from glocal.explanation.explanation import Explanation
-from glocal.report import COLOUR_MAPS, Style
+from glocal.report import COLORMAPS, OverlayStyle
 
-STYLE = ("strength", "colours", "threshold", "side_by_side")
+STYLE = ("strength", "colormap", "threshold", "side_by_side")
 
 
 @click.command()
@@ -72,7 +72,7 @@ STYLE = ("strength", "colours", "threshold", "side_by_side")
 @click.option(
     "--strength", type=click.FloatRange(0, 1), default=0.75, show_default=True, help="Of the overlay."
 )
-@click.option("--colours", default="inferno", show_default=True, help=f"{', '.join(COLOUR_MAPS)}.")
+@click.option("--colours", "colormap", default="inferno", show_default=True, help=f"{', '.join(COLORMAPS)}.")
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True),
@@ -113,7 +113,7 @@ def explain(
 
 def explaining_of(values: Mapping[str, Any]) -> Explaining:
     """From the values of the command's options."""
-    style = Style(**{name: values[name] for name in STYLE})
+    style = OverlayStyle(**{name: values[name] for name in STYLE})
     rest = {name: value for name, value in values.items() if name not in STYLE}
     return Explaining(**{**rest, "also": rest["also"] or ()}, style=style)
 

@@ -15,11 +15,11 @@ from glocal.evaluation.sanity import randomised
 from glocal.explanation.explanation import Explanation
 from glocal.explanation.runner import chosen_layers, explain, resolve_target
 from glocal.models import Model
-from glocal.report import COLOUR_MAPS, Style
-from glocal.report.figure_grid import save_plate
+from glocal.report import COLORMAPS, OverlayStyle
+from glocal.report.figure_grid import save_figure
 from glocal.report.figures import (
-    chosen_frames,
     classes_figure,
+    evenly_spaced_frames,
     images_figure,
     methods_figure,
     sanity_figure,
@@ -58,7 +58,7 @@ KINDS = {
 @click.option(
     "--strength", type=click.FloatRange(0, 1), default=0.75, show_default=True, help="Of the overlay."
 )
-@click.option("--colours", default="inferno", show_default=True, help=f"{', '.join(COLOUR_MAPS)}.")
+@click.option("--colours", "colormap", default="inferno", show_default=True, help=f"{', '.join(COLORMAPS)}.")
 @out_option
 @common_options
 def figure(
@@ -76,7 +76,7 @@ def figure(
     end: float | None,
     crop: str | None,
     strength: float,
-    colours: str,
+    colormap: str,
     out: Path,
     quiet: bool,
     debug: bool,
@@ -84,7 +84,7 @@ def figure(
     """Make a figure for a paper, as PNG and PDF: methods, classes, temporal or sanity."""
     if len(videos) > 1 and kind != "methods":
         raise UsageError(f"a figure of kind '{kind}' shows one video; give one, not {len(videos)}.")
-    style = Style(strength, colours, None)
+    style = OverlayStyle(strength, colormap, None)
     for method in methods:
         METHODS.check(method.partition("@")[0])
     model = load(name, weights, labels, device, quiet)
@@ -101,20 +101,20 @@ def figure(
     def drawn() -> "Figure":
         if len(clips) > 1:
             rows = {method: [explained(clip, method) for clip in clips] for method in methods}
-            return images_figure(clips, rows, style)
+            return images_figure(clips, rows, style=style)
         video = clips[0]
-        shown = chosen_frames(video, frames, start, end)
+        shown = evenly_spaced_frames(video, frames, start=start, end=end)
         if kind == "methods":
             return methods_figure(
-                video, {method: explained(video, method) for method in methods}, shown, style
+                video, {method: explained(video, method) for method in methods}, shown, style=style
             )
         if kind == "classes":
             count = min(classes, len(model.labels))
             best = explained(video, methods[0], target=f"top{count}").classes
             against = explained(video, methods[0], target=best[0].target.index, counterfactual=True)
-            return classes_figure(video, [*best, against], shown, style)
+            return classes_figure(video, [*best, against], shown, style=style)
         if kind == "temporal":
-            return temporal_figure(video, explained(video, "st-abn"), shown, style)
+            return temporal_figure(video, explained(video, "st-abn"), shown, style=style)
         first = explained(video, methods[0])
         maps = {"trained": [first.frame(frame) for frame in shown]}
         for part, copy in randomised_models(model):
@@ -122,9 +122,9 @@ def figure(
                 copy, video, first.target.index, methods[0].partition("@")[0], layers_of(methods[0]), **common
             )
             maps[part] = [step.frame(frame) for frame in shown]
-        return sanity_figure(list(video.frames_at(shown)), maps, style)
+        return sanity_figure(list(video.frames_at(shown)), maps, style=style)
 
-    for path in save_plate(drawn(), out / f"{clips[0].name}-{kind}"):
+    for path in save_figure(drawn(), out / f"{clips[0].name}-{kind}"):
         tell(quiet, str(path))
 
 

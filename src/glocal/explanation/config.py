@@ -11,7 +11,7 @@ from glocal.explanation.edit import Edit
 from glocal.explanation.explanation import Explanation
 from glocal.explanation.runner import chosen_layers, explain, resolve_target
 from glocal.models import Model
-from glocal.report import Style, write_report
+from glocal.report import OverlayStyle, write_report
 from glocal.video import read_video
 
 AGAINST = "counterfactual"
@@ -52,7 +52,7 @@ class Explaining:
     overlap: float = 0.5
     weighting: str = "probability"
     edit: Path | None = None
-    style: Style = field(default_factory=Style)
+    style: OverlayStyle = field(default_factory=OverlayStyle)
 
     def __post_init__(self) -> None:
         METHODS[self.method].settings(self.options)
@@ -96,6 +96,6 @@ class Explaining:
         written = []
         for rank, one in enumerate(explanation.classes, 1):
             name = stem if rank == 1 else f"{stem}-top{rank}"
-            files = write_report(one, video, out, name, self.style, more=more if rank == 1 else ())
+            files = write_report(one, video, out, name, style=self.style, others=more if rank == 1 else ())
             written.append(Written(one, tuple(files)))
         return written

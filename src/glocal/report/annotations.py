@@ -1,4 +1,4 @@
-"""Text and a colour bar drawn on frames."""
+"""A caption and a bar over time, drawn on frames."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,18 @@ from PIL import Image, ImageDraw, ImageFont
 from glocal.types import Frame
 
 MARGIN = 0.3
+"""Around a caption, in font sizes."""
 
 
 @dataclass(frozen=True)
 class Caption:
-    """A rendered line of text on a dark bar, pasted at the top left of frames."""
+    """A rendered line of text on a dark background, pasted at the top left of frames."""
 
     text: npt.NDArray[np.uint16]
-    """`(h, w, 1)` opacity of the white text, 0 to 255."""
+    """Opacity of the white text `(h, w, 1)`, 0 to 255."""
 
-    def paste(self, frame: npt.NDArray[np.uint8]) -> None:
-        """Write onto `frame` `(H, W, 3)` in place."""
+    def paste(self, frame: Frame) -> None:
+        """Draw the text onto a frame `(H, W, 3)`, in place."""
         height, width = self.text.shape[:2]
         region = frame[:height, :width]
         dark = region.astype(np.uint16) // 3
@@ -27,7 +28,7 @@ class Caption:
 
 
 def caption(text: str, frame_size: tuple[int, int]) -> Caption:
-    """`text` for frames of `(H, W)` pixels: a fifteenth of the height, smaller where it would not fit."""
+    """Render `text` for frames of `(H, W)` pixels: a fifteenth of the height, smaller if it does not fit."""
     height, width = frame_size
     size = max(9, round(height / 15))
     font = _font(size)
@@ -52,18 +53,18 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 @dataclass(frozen=True)
 class TimeBar:
-    """A bar along the bottom of frames, from the video's first frame to its last.
+    """A bar along the bottom of frames that shows a value of each frame of the video as a colour.
 
     Attributes:
-        strip: `(h, W, 3)` uint8, below a dark line.
-        frames: of the video.
+        strip: the bar `(h, W, 3)` uint8, with a dark line at its top.
+        frames: number of frames of the video.
     """
 
     strip: Frame
     frames: int
 
     def paste(self, frame: Frame, index: int) -> None:
-        """Draw the bar onto frame number `index` `(H, W, 3)`, in place."""
+        """Draw the bar onto a frame `(H, W, 3)`, in place, with a mark at its position `index`."""
         height, width = self.strip.shape[:2]
         frame[-height:] = self.strip
         edge = max(1, height // 6)
@@ -71,25 +72,27 @@ class TimeBar:
         half = max(2 * edge, width / self.frames / 2)
         left, right = max(0, round(centre - half)), min(width, round(centre + half))
         mark = frame[-height - edge :, left:right]
-        colours = mark.copy()
+        unmarked = mark.copy()
         for inset, grey in ((0, 255), (edge, 0)):
             mark[inset : len(mark) - inset, inset : right - left - inset] = grey
         inside = slice(2 * edge, len(mark) - 2 * edge), slice(2 * edge, right - left - 2 * edge)
-        mark[inside] = colours[inside]
+        mark[inside] = unmarked[inside]
 
 
-def time_bar(temporal: npt.NDArray[np.float64], colours: Frame, frame_size: tuple[int, int]) -> TimeBar:
-    """The bar of a video: a twentieth of the frame's height.
+def time_bar(
+    temporal: npt.NDArray[np.float64], colormap_table: Frame, frame_size: tuple[int, int]
+) -> TimeBar:
+    """Render the bar of a video, a twentieth of the frame's height.
 
     Args:
-        temporal: `(T,)` not negative; the highest of them gets the last colour.
-        colours: `(256, 3)`.
+        temporal: a value of each frame, `(T,)`, not negative; the highest gets the last colour.
+        colormap_table: 256 colours, `(256, 3)`.
         frame_size: (H, W), pixels.
     """
     height, width = frame_size
     levels = temporal / (temporal.max() or 1.0)
     frames = (np.arange(width) * len(temporal) // width).clip(max=len(temporal) - 1)
-    row = colours[np.rint(255 * levels[frames]).astype(int)]
+    row = colormap_table[np.rint(255 * levels[frames]).astype(int)]
     strip = np.repeat(row[None], max(5, height // 20), 0)
     strip[0] = 0
     return TimeBar(np.ascontiguousarray(strip, np.uint8), len(temporal))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from glocal import __version__
 from glocal.localization import ScoredBox
-from glocal.report.overlay import Style, draw
+from glocal.report.overlay import OverlayStyle, draw_frame
 from glocal.report.page_media import data_uri
 from glocal.types import Frame
 from glocal.utils.files import atomic_path, writing
@@ -45,7 +45,9 @@ def pictures(
         corners = [[round(scale * x) for x in box] for box in (truth[index] if truth else ())]
         boxes = [ScoredBox(x0, y0, x1, y1, 1.0) for x0, y0, x1, y1 in corners]
         drawn.append(
-            data_uri(draw(np.asarray(large, np.uint8), warm.clip(0, 1), Style(threshold=None), boxes))
+            data_uri(
+                draw_frame(np.asarray(large, np.uint8), warm.clip(0, 1), OverlayStyle(threshold=None), boxes)
+            )
         )
     return drawn
 

@@ -1,4 +1,4 @@
-"""A figure as rows of pictures: PNG and PDF, with text as text. Needs matplotlib."""
+"""A figure of pictures in rows and columns, as PNG and as PDF with text as text. Needs matplotlib."""
 
 import os
 import textwrap
@@ -15,125 +15,130 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 7.0
-"""Inches: a page's width."""
-LABEL, HEAD, GAP, KEY, BAR = 0.76, 0.2, 0.03, 0.42, 0.16
-"""Inches: columns of row names, line of column names, between pictures, column of the colour key, a bar."""
-TEXT = 8
-LETTERS = 12
-"""In a line of a row's name."""
+"""Width of a figure in inches: that of a page."""
+
+LABEL_WIDTH, COLORBAR_WIDTH, TITLE_HEIGHT, BAR_HEIGHT, GAP = 0.76, 0.42, 0.2, 0.16, 0.03
+"""Inches."""
+
+FONT_SIZE = 8
+LABEL_CHARACTERS = 12
+"""Characters in a line of a row's label."""
+
 DPI = 300
 
 
 @dataclass(frozen=True)
-class Row:
-    """Pictures `(H, W, 3)` uint8 of one size, one a column."""
+class PictureRow:
+    """A row of pictures `(H, W, 3)` uint8 of one size, one for each column."""
 
     label: str
     pictures: Sequence[Frame]
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A value in [0, 1] a column, as a colour with its number."""
+class ValueRow:
+    """A row of values in [0, 1], one for each column, drawn as a colour with its number."""
 
     label: str
     values: Sequence[float]
 
 
-def plate(
-    rows: Sequence[Row | Bar], heads: Sequence[str] = (), *, colours: str = "inferno", key: str = "attention"
+def figure_grid(
+    rows: Sequence[PictureRow | ValueRow],
+    column_titles: Sequence[str] = (),
+    *,
+    colormap: str = "inferno",
+    colorbar_label: str = "attribution",
 ) -> "Figure":
-    """A matplotlib figure of `rows`, as wide as a page.
+    """Return a matplotlib figure of the rows, as wide as a page.
 
     Args:
-        heads: over the columns.
-        colours: a matplotlib colour map, of the key and of bars.
-        key: what the colours stand for.
+        rows: from the top; at least one of them has pictures.
+        column_titles: above the columns.
+        colormap: a matplotlib colormap, for the colour bar and the values.
+        colorbar_label: what the colours stand for.
 
     Raises:
         InputError: matplotlib is not installed.
     """
-    matplotlib = _matplotlib()
-    pictures = [row for row in rows if isinstance(row, Row)]
-    columns = len(pictures[0].pictures)
-    height, width = pictures[0].pictures[0].shape[:2]
-    cell = (WIDTH - LABEL - KEY - GAP * (columns - 1)) / columns
-    heights = [cell * height / width if isinstance(row, Row) else BAR for row in rows]
-    head = HEAD if heads else GAP
-    total = head + sum(heights) + GAP * (len(rows) - 1)
+    matplotlib = _import_matplotlib()
+    pictures = next(row.pictures for row in rows if isinstance(row, PictureRow))
+    columns = len(pictures)
+    height, width = pictures[0].shape[:2]
+    cell = (WIDTH - LABEL_WIDTH - COLORBAR_WIDTH - GAP * (columns - 1)) / columns
+    lefts = [LABEL_WIDTH + column * (cell + GAP) for column in range(columns)]
+    row_heights = [cell * height / width if isinstance(row, PictureRow) else BAR_HEIGHT for row in rows]
+    title_height = TITLE_HEIGHT if column_titles else GAP
+    total = title_height + sum(row_heights) + GAP * (len(rows) - 1)
     figure = matplotlib.figure.Figure(figsize=(WIDTH, total))
-    top = total - head
-    for row, tall in zip(rows, heights, strict=True):
-        figure.text(
-            (LABEL - 0.06) / WIDTH,
-            (top - tall / 2) / total,
-            _wrapped(row.label),
-            size=TEXT,
-            parse_math=False,
-            ha="right",
-            va="center",
-        )
-        for column in range(columns):
-            left = LABEL + column * (cell + GAP)
-            axes = figure.add_axes((left / WIDTH, (top - tall) / total, cell / WIDTH, tall / total))
+    top = total - title_height
+    for row, row_height in zip(rows, row_heights, strict=True):
+        _add_label(figure, row.label, (top - row_height / 2) / total)
+        for column, left in enumerate(lefts):
+            box = (left / WIDTH, (top - row_height) / total, cell / WIDTH, row_height / total)
+            axes = figure.add_axes(box)
             axes.set_axis_off()
-            if isinstance(row, Row):
+            if isinstance(row, PictureRow):
                 axes.imshow(row.pictures[column], aspect="auto", interpolation="lanczos")
             else:
-                _patch(axes, row.values[column], matplotlib.colormaps[colours])
-        top -= tall + GAP
-    for column, text in enumerate(heads):
-        middle = LABEL + column * (cell + GAP) + cell / 2
-        figure.text(
-            middle / WIDTH, 1 - 0.06 / total, text, size=TEXT, ha="center", va="top", parse_math=False
-        )
-    _key(figure, matplotlib, colours, key, total)
+                _draw_value(axes, row.values[column], matplotlib.colormaps[colormap])
+        top -= row_height + GAP
+    for left, title in zip(lefts, column_titles, strict=False):
+        x, y = (left + cell / 2) / WIDTH, 1 - 0.06 / total
+        figure.text(x, y, title, size=FONT_SIZE, ha="center", va="top", parse_math=False)
+    _add_colorbar(figure, colormap, colorbar_label, total)
     return figure  # type: ignore[no-any-return]
 
 
-def save_plate(figure: "Figure", path: "str | os.PathLike[str]") -> list[Path]:
-    """Write `<path>.png` and `<path>.pdf`; returns their paths.
+def save_figure(figure: "Figure", path: "str | os.PathLike[str]") -> list[Path]:
+    """Write `<path>.png` and `<path>.pdf`.
+
+    Returns:
+        Their paths.
 
     Raises:
-        InputError: they cannot be written.
+        InputError: a file cannot be written.
     """
-    matplotlib = _matplotlib()
-    written = []
-    for suffix in (".png", ".pdf"):
-        file = Path(f"{os.fspath(path)}{suffix}")
+    matplotlib = _import_matplotlib()
+    paths = [Path(f"{os.fspath(path)}{suffix}") for suffix in (".png", ".pdf")]
+    for file in paths:
         with writing(file), atomic_path(file) as temporary, matplotlib.rc_context({"pdf.fonttype": 42}):
             figure.savefig(temporary, dpi=DPI)
-        written.append(file)
-    return written
+    return paths
 
 
-def _wrapped(label: str) -> str:
-    """Each line of a label in lines short enough for their column, three at most."""
-    lines = [part for line in label.splitlines() for part in textwrap.wrap(line, LETTERS)]
-    return "\n".join(lines if len(lines) <= 3 else [*lines[:2], lines[2][: LETTERS - 1] + "…"])
+def _add_label(figure: Any, label: str, y: float) -> None:
+    x = (LABEL_WIDTH - 0.06) / WIDTH
+    figure.text(x, y, _wrap(label), size=FONT_SIZE, parse_math=False, ha="right", va="center")
 
 
-def _patch(axes: Any, value: float, colours: Any) -> None:
-    axes.add_patch(_matplotlib().patches.Rectangle((0, 0), 1, 1, color=colours(value), lw=0))
-    lightness = sum(
-        weight * part for weight, part in zip((0.299, 0.587, 0.114), colours(value), strict=False)
-    )
-    ink = "black" if lightness > 0.5 else "white"
-    axes.text(0.5, 0.46, f"{value:.2f}", size=TEXT - 1, ha="center", va="center", color=ink)
+def _wrap(label: str) -> str:
+    """Break a label into lines that fit its column, three at most."""
+    lines = [part for line in label.splitlines() for part in textwrap.wrap(line, LABEL_CHARACTERS)]
+    return "\n".join(lines if len(lines) <= 3 else [*lines[:2], lines[2][: LABEL_CHARACTERS - 1] + "…"])
 
 
-def _key(figure: Any, matplotlib: Any, colours: str, name: str, total: float) -> None:
-    tall = min(1.2, total - HEAD)
-    bottom = (total - HEAD - tall) / 2
-    axes = figure.add_axes(((WIDTH - KEY + 0.1) / WIDTH, bottom / total, 0.09 / WIDTH, tall / total))
-    scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(0, 1), colours)
+def _draw_value(axes: Any, value: float, colormap: Any) -> None:
+    axes.add_patch(_import_matplotlib().patches.Rectangle((0, 0), 1, 1, color=colormap(value), lw=0))
+    lightness = sum(w * part for w, part in zip((0.299, 0.587, 0.114), colormap(value), strict=False))
+    text_colour = "black" if lightness > 0.5 else "white"
+    axes.text(0.5, 0.46, f"{value:.2f}", size=FONT_SIZE - 1, ha="center", va="center", color=text_colour)
+
+
+def _add_colorbar(figure: Any, colormap: str, label: str, total: float) -> None:
+    matplotlib = _import_matplotlib()
+    height = min(1.2, total - TITLE_HEIGHT)
+    bottom = (total - TITLE_HEIGHT - height) / 2
+    left = (WIDTH - COLORBAR_WIDTH + 0.1) / WIDTH
+    axes = figure.add_axes((left, bottom / total, 0.09 / WIDTH, height / total))
+    scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(0, 1), colormap)
     bar = figure.colorbar(scale, cax=axes, ticks=[0, 1])
     bar.outline.set_linewidth(0.4)
-    bar.ax.tick_params(labelsize=TEXT - 1, length=2, width=0.4, pad=1)
-    bar.set_label(name, size=TEXT - 1, labelpad=-2)
+    bar.ax.tick_params(labelsize=FONT_SIZE - 1, length=2, width=0.4, pad=1)
+    bar.set_label(label, size=FONT_SIZE - 1, labelpad=-2)
 
 
-def _matplotlib() -> Any:
+def _import_matplotlib() -> Any:
     for module in ("cm", "colors", "figure", "patches"):
         optional_import(f"matplotlib.{module}", extra="figures", purpose="a figure")
     return optional_import("matplotlib", extra="figures", purpose="a figure")

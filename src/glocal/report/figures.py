@@ -1,29 +1,32 @@
-"""The papers' figures, of one's own clips."""
+"""The figures of the papers, for any video: rows of methods, classes, images or checks."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from glocal.errors import UsageError
 from glocal.explanation.explanation import Explanation
-from glocal.report.figure_grid import Bar, Row, plate
-from glocal.report.overlay import Style, overlay, title
+from glocal.report.figure_grid import PictureRow, ValueRow, figure_grid
+from glocal.report.overlay import OverlayStyle, overlay, overlay_title
 from glocal.types import AttributionMap, Frame
 from glocal.video import Video
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STYLE = Style(threshold=None)
+FIGURE_STYLE = OverlayStyle(threshold=None)
 
 
-def chosen_frames(video: Video, count: int, start: float = 0.0, end: float | None = None) -> list[int]:
-    """`count` frames, or as many as there are, evenly between `start` and `end` seconds.
+def evenly_spaced_frames(
+    video: Video, count: int, *, start: float = 0.0, end: float | None = None
+) -> list[int]:
+    """Return the indices of `count` evenly spaced frames between `start` and `end` seconds.
+
+    Where the video has fewer frames there, all of them are returned.
 
     Raises:
-        UsageError: no frame lies there.
+        UsageError: the video has no frame between `start` and `end`.
     """
     inside = np.flatnonzero((video.times >= start) & (video.times <= (np.inf if end is None else end)))
     if not len(inside):
@@ -31,58 +34,74 @@ def chosen_frames(video: Video, count: int, start: float = 0.0, end: float | Non
             f"{video.name} has no frame between {start:g} and {'its end' if end is None else f'{end:g}'} "
             f"seconds; it lasts {video.times[-1]:.2f}."
         )
-    places = np.linspace(0, len(inside) - 1, min(count, len(inside)))
-    return [int(inside[place]) for place in places.round().astype(int)]
+    positions = np.linspace(0, len(inside) - 1, min(count, len(inside)))
+    return [int(inside[position]) for position in positions.round().astype(int)]
 
 
 def methods_figure(
-    video: Video, explanations: Mapping[str, Explanation], frames: Sequence[int], style: Style = STYLE
+    video: Video,
+    explanations: Mapping[str, Explanation],
+    frames: Sequence[int],
+    *,
+    style: OverlayStyle = FIGURE_STYLE,
 ) -> "Figure":
-    """Frames over time, and below them what each method highlights (Yudistira et al., fig. 4 and 7).
+    """Draw frames over time, and below them what each method highlights (Yudistira et al., fig. 4 and 7).
 
     Args:
-        explanations: name of a row → explanation of `video`.
+        video: the explained video.
+        explanations: row label → explanation of `video`.
         frames: indices, ascending.
+        style: of the overlays.
     """
     plain = list(video.frames_at(frames))
-    rows = [Row("frames", plain)]
-    rows += [Row(name, _drawn(plain, e, frames, style)) for name, e in explanations.items()]
-    return plate(rows, _heads(video, frames), colours=style.colours)
+    rows = [PictureRow("frames", plain)]
+    rows += [PictureRow(name, _overlays(plain, e, frames, style)) for name, e in explanations.items()]
+    return figure_grid(rows, _frame_times(video, frames), colormap=style.colormap)
 
 
 def images_figure(
-    images: Sequence[Video], explanations: Mapping[str, Sequence[Explanation]], style: Style = STYLE
+    images: Sequence[Video],
+    explanations: Mapping[str, Sequence[Explanation]],
+    *,
+    style: OverlayStyle = FIGURE_STYLE,
 ) -> "Figure":
-    """Pictures side by side, and below them what each method highlights (Yudistira et al., fig. 8).
+    """Draw images side by side, and below them what each method highlights (Yudistira et al., fig. 8).
 
     Args:
-        images: a video stands for its most relevant frame.
-        explanations: name of a row → one explanation an image.
+        images: of a video, its most relevant frame is drawn.
+        explanations: row label → one explanation for each image.
+        style: of the overlays.
     """
     first = next(iter(explanations.values()))
     frames = [int(e.relevance.argmax()) for e in first]
     plain = [video[frame] for video, frame in zip(images, frames, strict=True)]
-    rows = [Row("image", _alike(plain))]
-    for name, found in explanations.items():
-        drawn = [overlay(p, e.frame(f), style) for p, e, f in zip(plain, found, frames, strict=True)]
-        rows.append(Row(name, _alike(drawn)))
-    return plate(rows, [e.target.label for e in first], colours=style.colours)
+    rows = [PictureRow("image", _same_shape(plain))]
+    for name, row in explanations.items():
+        overlays = [overlay(p, e.frame(f), style) for p, e, f in zip(plain, row, frames, strict=True)]
+        rows.append(PictureRow(name, _same_shape(overlays)))
+    return figure_grid(rows, [e.target.label for e in first], colormap=style.colormap)
 
 
 def classes_figure(
-    video: Video, explanations: Sequence[Explanation], frames: Sequence[int], style: Style = STYLE
+    video: Video,
+    explanations: Sequence[Explanation],
+    frames: Sequence[int],
+    *,
+    style: OverlayStyle = FIGURE_STYLE,
 ) -> "Figure":
-    """What speaks for the best classes, and against one (Yudistira et al., fig. 6): a row an explanation."""
+    """Draw the evidence for and against several classes, a row each (Yudistira et al., fig. 6)."""
     plain = list(video.frames_at(frames))
-    rows = [Row("frames", plain)]
-    rows += [Row(title(e).replace("  ", "\n"), _drawn(plain, e, frames, style)) for e in explanations]
-    return plate(rows, _heads(video, frames), colours=style.colours)
+    rows = [PictureRow("frames", plain)]
+    for explanation in explanations:
+        label = overlay_title(explanation).replace("  ", "\n")
+        rows.append(PictureRow(label, _overlays(plain, explanation, frames, style)))
+    return figure_grid(rows, _frame_times(video, frames), colormap=style.colormap)
 
 
 def temporal_figure(
-    video: Video, explanation: Explanation, frames: Sequence[int], style: Style = STYLE
+    video: Video, explanation: Explanation, frames: Sequence[int], *, style: OverlayStyle = FIGURE_STYLE
 ) -> "Figure":
-    """Frames, temporal attention and spatial attention of an ST-ABN (Mitsuhara et al., fig. 3).
+    """Draw frames with the temporal and spatial attention of an ST-ABN (Mitsuhara et al., fig. 3).
 
     Raises:
         UsageError: the explanation has no temporal attention.
@@ -94,47 +113,54 @@ def temporal_figure(
     plain = list(video.frames_at(frames))
     highest = float(explanation.temporal.max()) or 1.0
     weights = [float(explanation.temporal[frame]) / highest for frame in frames]
-    rows: list[Row | Bar] = [
-        Row("frames", plain),
-        Bar("temporal\nattention", weights),
-        Row("spatial\nattention", _drawn(plain, explanation, frames, style, own_scale=True)),
+    spatial = [_scaled(explanation.frame(frame)) for frame in frames]
+    overlays = [overlay(frame, attention, style) for frame, attention in zip(plain, spatial, strict=True)]
+    rows: list[PictureRow | ValueRow] = [
+        PictureRow("frames", plain),
+        ValueRow("temporal\nattention", weights),
+        PictureRow("spatial\nattention", overlays),
     ]
-    return plate(rows, _heads(video, frames), colours=style.colours)
+    return figure_grid(rows, _frame_times(video, frames), colormap=style.colormap, colorbar_label="attention")
 
 
 def sanity_figure(
-    frames: Sequence[Frame], maps: Mapping[str, Sequence[AttributionMap]], style: Style = STYLE
+    frames: Sequence[Frame],
+    attribution_maps: Mapping[str, Sequence[AttributionMap]],
+    *,
+    style: OverlayStyle = FIGURE_STYLE,
 ) -> "Figure":
-    """What happens to a method as the weights are made random: a row a step (Adebayo et al., fig. 1).
+    """Draw how a method's maps change as weights are randomised, a row a step (Adebayo et al., fig. 1).
 
     Args:
         frames: `(H, W, 3)`.
-        maps: name of a row → maps `(H, W)`, one a frame; each row is divided by its maximum.
+        attribution_maps: row label → maps `(H, W)`, one for each frame; each row is divided by its maximum.
+        style: of the overlays.
     """
-    rows = [Row("frames", frames)]
-    for name, row in maps.items():
-        peak = max(float(attention.max(initial=0)) for attention in row) or 1.0
-        rows.append(
-            Row(name, [overlay(f, a / np.float32(peak), style) for f, a in zip(frames, row, strict=True)])
-        )
-    return plate(rows, colours=style.colours)
+    rows = [PictureRow("frames", frames)]
+    for name, row in attribution_maps.items():
+        peak = np.float32(max(float(values.max(initial=0)) for values in row) or 1.0)
+        overlays = [overlay(frame, values / peak, style) for frame, values in zip(frames, row, strict=True)]
+        rows.append(PictureRow(name, overlays))
+    return figure_grid(rows, colormap=style.colormap)
 
 
-def _drawn(
-    plain: Sequence[Frame], e: Explanation, frames: Sequence[int], style: Style, own_scale: bool = False
+def _overlays(
+    plain: Sequence[Frame], explanation: Explanation, frames: Sequence[int], style: OverlayStyle
 ) -> list[Frame]:
-    maps: list[npt.NDArray[np.float32]] = [e.frame(frame) for frame in frames]
-    if own_scale:
-        maps = [attention / (attention.max(initial=0) or np.float32(1)) for attention in maps]
-    return [overlay(frame, attention, style) for frame, attention in zip(plain, maps, strict=True)]
+    attribution_maps = [explanation.frame(frame) for frame in frames]
+    return [overlay(frame, values, style) for frame, values in zip(plain, attribution_maps, strict=True)]
 
 
-def _heads(video: Video, frames: Sequence[int]) -> list[str]:
+def _scaled(attention: AttributionMap) -> AttributionMap:
+    return np.asarray(attention / (attention.max(initial=0) or 1), np.float32)
+
+
+def _frame_times(video: Video, frames: Sequence[int]) -> list[str]:
     return [] if video.is_image else [f"{video.times[frame]:.2f} s" for frame in frames]
 
 
-def _alike(pictures: Sequence[Frame]) -> list[Frame]:
-    """Pictures of different sizes as squares, cut from their middles."""
+def _same_shape(pictures: Sequence[Frame]) -> list[Frame]:
+    """Crop pictures of different sizes to the squares in their centres."""
     if len({picture.shape for picture in pictures}) == 1:
         return list(pictures)
     squares = []

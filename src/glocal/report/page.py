@@ -18,13 +18,23 @@ import numpy as np
 from glocal import __version__
 from glocal.errors import InputError
 from glocal.explanation.explanation import Explanation
-from glocal.report.overlay import Style, Truth, draw, overlay
-from glocal.report.page_data import FULL, LIGHT, Detail, Span, video_end, view
-from glocal.report.page_media import data_uri, key_frames, write_small
+from glocal.report.overlay import DEFAULT_STYLE, OverlayStyle, VideoBoxes, draw_frame, overlay
+from glocal.report.page_data import (
+    FULL_DETAIL,
+    NOTEBOOK_DETAIL,
+    PageDetail,
+    TimeSpan,
+    collect_page_data,
+    end_time,
+)
+from glocal.report.page_media import data_uri, key_frames, write_small_video
 from glocal.utils.files import atomic_path, shown, writing
 from glocal.video import Video, read_video
 
-EMBEDDED_BYTES = 24 * 2**20
+MAX_EMBEDDED_BYTES = 24 * 2**20
+NOTEBOOK_HEIGHT = 860
+"""Pixels of the page in a notebook."""
+
 SCRIPTS = tuple(
     f"{name}.js"
     for name in ("maps", "boxes", "volume", "player", "painter", "timeline", "saving", "choices", "page")
@@ -34,23 +44,32 @@ SCRIPTS = tuple(
 def write_page(
     explanation: Explanation,
     video: Video,
-    media: Path,
     path: "str | os.PathLike[str]",
-    style: Style = Style(),  # noqa: B008 (immutable)
-    truth: Truth | None = None,
     *,
-    more: Sequence[Explanation] = (),
-    spans: Sequence[Span] = (),
+    overlay_path: Path,
+    style: OverlayStyle = DEFAULT_STYLE,
+    true_boxes: VideoBoxes | None = None,
+    others: Sequence[Explanation] = (),
+    spans: Sequence[TimeSpan] = (),
 ) -> Path:
-    """Write the report of `explanation` to `path`; see `page_html`.
+    """Write the report of `explanation` to `path`; see `page_html` for the arguments.
 
-    Args:
-        media: the overlay video. A video that is too long for a page is not put into it: the page then
-            shows the file beside it, and says so.
+    Returns:
+        `path`.
+
+    Raises:
+        InputError: the file cannot be written.
     """
     path = Path(path)
     page = page_html(
-        explanation, video, style, truth, more=more, spans=spans, stem=shown(path.stem), media=media
+        explanation,
+        video,
+        overlay_path=overlay_path,
+        style=style,
+        true_boxes=true_boxes,
+        others=others,
+        spans=spans,
+        stem=shown(path.stem),
     )
     with writing(path), atomic_path(path) as temporary:
         temporary.write_text(page, "utf-8")
@@ -60,79 +79,114 @@ def write_page(
 def page_html(
     explanation: Explanation,
     video: Video | None,
-    style: Style = Style(),  # noqa: B008 (immutable)
-    truth: Truth | None = None,
     *,
-    more: Sequence[Explanation] = (),
-    spans: Sequence[Span] = (),
+    overlay_path: Path | None = None,
+    style: OverlayStyle = DEFAULT_STYLE,
+    true_boxes: VideoBoxes | None = None,
+    others: Sequence[Explanation] = (),
+    spans: Sequence[TimeSpan] = (),
     stem: str = "report",
-    media: Path | None = None,
-    detail: Detail = FULL,
+    detail: PageDetail = FULL_DETAIL,
 ) -> str:
-    """The report of an explanation, of its other classes, and of `more` explanations of the same clip.
+    """Return the report of an explanation as HTML that loads nothing from elsewhere.
 
-    The page draws the attention over the video, and nothing in it comes from anywhere else.
+    The page holds the explanation, its other classes and `others`; its script draws their attribution maps
+    over the video.
 
     Args:
-        video: where its pictures are taken from; without it the attention is shown on black.
-        truth: the true boxes of each frame.
-        more: by other methods, of other classes, or counterfactual.
-        spans: when something is known to happen.
-        stem: of the files that the page saves.
-        media: the overlay video, for a video that is too long for a page.
+        explanation: the page opens with it.
+        video: source of the pictures; without it the attribution is shown on black.
+        overlay_path: overlay video in the folder of the page. A video of more than `MAX_EMBEDDED_BYTES` is
+            not embedded: the page plays this file instead, and says so.
+        style: the page's first settings.
+        true_boxes: ground truth boxes of each frame.
+        others: explanations of the same video by other methods, of other classes, or counterfactual.
+        spans: ground truth time spans.
+        stem: name of the files that the page saves, without suffix.
+        detail: resolution of the maps and of the video.
     """
-    source = "" if video is None else _source(video, explanation, detail)
-    beside = media is not None and not source and video is not None
-    listed = (*explanation.classes, *more)
-    data = view(listed, stem, style, truth, spans, None if beside else detail)
+    source = "" if video is None else _source(video, detail)
+    overlay_name = "" if overlay_path is None or source or video is None else overlay_path.name
+    explanations = (*explanation.classes, *others)
+    data = collect_page_data(
+        explanations,
+        stem,
+        style=style,
+        true_boxes=true_boxes,
+        spans=spans,
+        detail=None if overlay_name else detail,
+    )
     css, script = _package_text("page.css"), "\n".join(_package_text(name) for name in SCRIPTS)
+    pictures = _pictures(explanation, video, style, true_boxes) if video and detail.pictures else {}
     return _template().render(
         explanation=explanation,
         version=__version__,
         source=source,
-        beside=shown(media.name) if beside and media is not None else "",
-        beside_address=quote(os.fsencode(media.name)) if media is not None else "",
-        too_large=video is not None and not source and not beside,
+        overlay_name=shown(overlay_name),
+        overlay_address=quote(os.fsencode(overlay_name)),
+        too_large=video is not None and not source and not overlay_name,
         is_image=video is not None and video.is_image,
-        aspect=float(explanation.video.width / explanation.video.height)
-        * float(video.sample_aspect_ratio if video else 1),
-        duration=video_end(explanation),
-        methods=list(dict.fromkeys(e.method for e in listed)),
-        truth=truth is not None or bool(spans),
-        **(_pictures(explanation, video, style, truth) if video and detail.pictures else {}),
+        duration=end_time(explanation),
+        methods=list(dict.fromkeys(e.method for e in explanations)),
+        **pictures,
         data=_json(data),
         css=css,
-        css_hash=_hash(css),
+        css_hash=_policy_hash(css),
         script=f'"use strict";\n{script}',
-        script_hash=_hash(f'"use strict";\n{script}'),
+        script_hash=_policy_hash(f'"use strict";\n{script}'),
     )
 
 
-def _source(video: Video, explanation: Explanation, detail: Detail) -> str:
-    """The picture or the video as an address; empty where it is too large for a page."""
+def notebook_html(explanation: Explanation) -> str:
+    """Return the page of an explanation inside an iframe, with smaller maps and a smaller video."""
+    stem = Path(explanation.video.path).stem
+    page = page_html(explanation, _find_video(explanation), stem=stem, detail=NOTEBOOK_DETAIL)
+    return (
+        f'<iframe srcdoc="{html.escape(page)}" sandbox="allow-scripts allow-downloads" '
+        f'title="Attribution" width="100%" height="{NOTEBOOK_HEIGHT}" frameborder="0"></iframe>'
+    )
+
+
+def _find_video(explanation: Explanation) -> Video | None:
+    """The explained video, or None if its file is gone or holds another video."""
+    if explanation.source is not None:
+        return explanation.source
+    facts = explanation.video
+    try:
+        video = read_video(facts.path)
+    except InputError:
+        return None
+    same = (video.width, video.height, video.frames) == (facts.width, facts.height, facts.frames)
+    return video if same else None
+
+
+def _source(video: Video, detail: PageDetail) -> str:
+    """The image or video as a data address; empty if it is too large for a page."""
     if video.is_image:
         return data_uri(video[0], detail.width, quality=92)
     with tempfile.TemporaryDirectory() as folder:
-        path = write_small(video, Path(folder) / "plain.mp4", detail.width, detail.crf)
-        if path.stat().st_size > EMBEDDED_BYTES:
+        path = write_small_video(video, Path(folder) / "plain.mp4", detail.width, detail.crf)
+        if path.stat().st_size > MAX_EMBEDDED_BYTES:
             return ""
         return "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def _pictures(explanation: Explanation, video: Video, style: Style, truth: Truth | None) -> dict[str, Any]:
-    """Key frames, and each layer's attention at the most relevant frame."""
+def _pictures(
+    explanation: Explanation, video: Video, style: OverlayStyle, true_boxes: VideoBoxes | None
+) -> dict[str, Any]:
+    """Key frames, and the attribution of each layer at the most relevant frame."""
     keys = key_frames(explanation.relevance)
     peak = int(np.argmax(explanation.relevance))
     indices = sorted({*keys, peak})
     frames = dict(zip(indices, video.frames_at(indices), strict=True))
 
     def picture(index: int) -> str:
-        found = truth[index] if truth else ()
-        return data_uri(draw(frames[index], explanation.frame(index), style, found))
+        boxes = true_boxes[index] if true_boxes else ()
+        return data_uri(draw_frame(frames[index], explanation.frame(index), style, boxes))
 
     def layer_picture(layer: str) -> str:
-        attention = explanation.frame(peak, layer)
-        return data_uri(overlay(frames[peak], attention / (attention.max() or 1), style))
+        attribution_map = explanation.frame(peak, layer)
+        return data_uri(overlay(frames[peak], attribution_map / (attribution_map.max() or 1), style))
 
     times, relevance = explanation.times.tolist(), explanation.relevance.tolist()
     return {
@@ -146,12 +200,12 @@ def _pictures(explanation: Explanation, video: Video, style: Style, truth: Truth
 
 
 def _json(data: dict[str, Any]) -> str:
-    """JSON that may stand inside a script element, whatever the labels in it say."""
+    """JSON that is safe inside a script element, whatever its labels contain."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _hash(text: str) -> str:
-    """The name under which a page's security policy lets `text` run."""
+def _policy_hash(text: str) -> str:
+    """The source expression by which a Content Security Policy allows `text`."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
@@ -162,29 +216,3 @@ def _package_text(name: str) -> str:
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_package_text("page.html"))
-
-
-HEIGHT = 860
-
-
-def notebook_html(explanation: Explanation) -> str:
-    """The page of an explanation in a frame of its own, with smaller maps and a smaller video."""
-    stem = Path(explanation.video.path).stem
-    page = page_html(explanation, _video(explanation), stem=stem, detail=LIGHT)
-    return (
-        f'<iframe srcdoc="{html.escape(page)}" sandbox="allow-scripts allow-downloads" '
-        f'title="Attention" width="100%" height="{HEIGHT}" frameborder="0"></iframe>'
-    )
-
-
-def _video(explanation: Explanation) -> Video | None:
-    """The video that was explained, as far as it is still there."""
-    if explanation.source is not None:
-        return explanation.source
-    facts = explanation.video
-    try:
-        video = read_video(facts.path)
-    except InputError:
-        return None
-    same = (video.width, video.height, video.frames) == (facts.width, facts.height, facts.frames)
-    return video if same else None

@@ -1,19 +1,19 @@
-"""What the page knows: the explanations of a clip as data for its script."""
+"""The data embedded in the HTML page: the explanations of a video, for the page's script."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from glocal.explanation.explanation import Explanation, Prediction
-from glocal.report.overlay import COLOUR_MAPS, Style, Truth, colour_table
-from glocal.report.page_media import pack, shrunk_size
+from glocal.report.overlay import COLORMAPS, OverlayStyle, VideoBoxes, colormap_table
+from glocal.report.page_media import fit_width, pack_maps
 
 LAYER_LEVELS = 63
 
 
 @dataclass(frozen=True)
-class Span:
-    """Seconds [start, end) in which something is known to happen."""
+class TimeSpan:
+    """Ground truth on the timeline: seconds [start, end) in which something is known to happen."""
 
     start: float
     end: float
@@ -21,69 +21,74 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Detail:
-    """How much of the maps and the video goes into a page.
+class PageDetail:
+    """Resolution of the attribution maps and of the video in a page, which decides its size.
 
     Attributes:
-        cells: at most so many a frame in the map of all layers; a quarter in a layer's.
-        steps: at most so many cells in all frames of a map together.
-        width: pixels; wider videos are made smaller.
-        crf: the video's quality, lower is better.
-        pictures: key frames, and one of each layer.
+        cells: maximum number of cells in a frame's map of all layers; a layer's map has a quarter of it.
+        total_cells: maximum number of cells in all frames of a map together.
+        width: maximum width of the video, in pixels.
+        crf: quality of the video (constant rate factor); lower is better.
+        pictures: include key frames and one picture of each layer.
     """
 
     cells: int = 24_000
-    steps: int = 12_000_000
+    total_cells: int = 12_000_000
     width: int = 640
     crf: int = 26
     pictures: bool = True
 
 
-FULL = Detail()
-LIGHT = Detail(cells=6_000, steps=1_500_000, width=320, crf=30, pictures=False)
+FULL_DETAIL = PageDetail()
+NOTEBOOK_DETAIL = PageDetail(cells=6_000, total_cells=1_500_000, width=320, crf=30, pictures=False)
 
 
-def view(
+def collect_page_data(
     explanations: Sequence[Explanation],
     stem: str,
-    style: Style,
-    truth: Truth | None,
-    spans: Sequence[Span],
-    detail: Detail | None,
+    *,
+    style: OverlayStyle,
+    true_boxes: VideoBoxes | None,
+    spans: Sequence[TimeSpan],
+    detail: PageDetail | None,
 ) -> dict[str, Any]:
-    """The page's data, ready for JSON; without maps where `detail` is None.
+    """Return the page's data, ready for JSON.
 
     Args:
-        explanations: of one clip, each a class by a method; the first is shown first.
-        stem: of the files that the page saves.
+        explanations: of one video, each for one class and method; the page opens with the first.
+        stem: name of the files that the page saves, without suffix.
+        style: the page's first settings.
+        true_boxes: ground truth boxes of each frame.
+        spans: ground truth time spans.
+        detail: resolution of the maps; None leaves the maps out.
     """
     first = explanations[0]
-    stored = shrunk_size(first.video.width, first.video.height, (detail or FULL).width)
+    stored_size = fit_width(first.video.width, first.video.height, (detail or FULL_DETAIL).width)
     return {
         "stem": stem,
         "size": [first.video.width, first.video.height],
-        "added": [side % 2 / (side + side % 2) for side in stored],
+        "added": [side % 2 / (side + side % 2) for side in stored_size],
         "times": first.times.round(6).tolist(),
-        "end": video_end(first),
+        "end": end_time(first),
         "geometry": asdict(first.geometry),
         "cuts": list(first.cuts),
         "temporal": None if first.temporal is None else first.temporal.round(6).tolist(),
         "spans": [asdict(span) for span in spans],
-        "truth": None if truth is None else [[list(box[:4]) for box in found] for found in truth],
-        "votes": {"": _shares(first.predictions)} | {gate: _shares(v) for gate, v in first.votes.items()},
+        "truth": None if true_boxes is None else [[list(b[:4]) for b in frame] for frame in true_boxes],
+        "votes": {"": _scores(first.predictions)} | {gate: _scores(p) for gate, p in first.votes.items()},
         "style": asdict(style) | {"threshold": style.threshold or 0.5, "boxes": style.threshold is not None},
-        "colours": {name: colour_table(name).ravel().tolist() for name in COLOUR_MAPS},
-        "explanations": [_explanation(explanation, style, detail) for explanation in explanations],
+        "colormaps": {name: colormap_table(name).ravel().tolist() for name in COLORMAPS},
+        "explanations": [_explanation_data(explanation, style, detail) for explanation in explanations],
     }
 
 
-def video_end(explanation: Explanation) -> float:
-    """Seconds at which the last frame ends."""
+def end_time(explanation: Explanation) -> float:
+    """Return the time at which the last frame ends, in seconds."""
     return round(float(explanation.times[-1]) + 1 / explanation.video.fps, 6)
 
 
-def _explanation(e: Explanation, style: Style, detail: Detail | None) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+def _explanation_data(e: Explanation, style: OverlayStyle, detail: PageDetail | None) -> dict[str, Any]:
+    data: dict[str, Any] = {
         **asdict(e.target),
         "method": e.method,
         "aggregate": e.aggregate,
@@ -92,15 +97,15 @@ def _explanation(e: Explanation, style: Style, detail: Detail | None) -> dict[st
         "segments": [[s.start, s.end] for s in e.segments()] if e.video.frames > 1 else [],
     }
     if detail is None:
-        return facts | {"maps": None, "layers": {}, "boxes": []}
-    cells = min(detail.cells, detail.steps // e.video.frames)
-    found = e.boxes(style.threshold or 0.5)
-    return facts | {
-        "maps": pack(e.volume, cells, 255),
-        "layers": {name: pack(maps, cells // 4, LAYER_LEVELS) for name, maps in e.layer_volumes.items()},
-        "boxes": [[*boxes[0][:4], round(boxes[0].score, 6)] if boxes else None for boxes in found],
+        return data | {"maps": None, "layers": {}, "boxes": []}
+    cells = min(detail.cells, detail.total_cells // e.video.frames)
+    frame_boxes = e.boxes(style.threshold or 0.5)
+    return data | {
+        "maps": pack_maps(e.volume, cells, 255),
+        "layers": {name: pack_maps(maps, cells // 4, LAYER_LEVELS) for name, maps in e.layer_volumes.items()},
+        "boxes": [[*boxes[0][:4], round(boxes[0].score, 6)] if boxes else None for boxes in frame_boxes],
     }
 
 
-def _shares(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+def _scores(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
     return [asdict(prediction) for prediction in predictions]

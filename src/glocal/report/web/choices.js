@@ -1,13 +1,13 @@
-// The controls: what can be chosen, and what follows from a choice.
+// The controls of the page: class, method, layer, and how the maps are drawn.
 
-function options(select, entries, chosen) {
+function fillSelect(select, entries, chosen) {
   select.replaceChildren(...entries.map(([value, text]) => new Option(text, value, false, value === chosen)));
   select.closest("label").hidden = entries.length < 2;
 }
 
 function sameClass(a, b) { return a.index === b.index && a.counterfactual === b.counterfactual; }
 
-// The explanations by the shown method, one a class.
+// The explanations by a method, one for each class, with their indices.
 function ofMethod(method) { return data.explanations.map((e, i) => [e, i]).filter(([e]) => e.method === method); }
 
 function choose(index) {
@@ -16,29 +16,29 @@ function choose(index) {
   if (!(view.layer in facts().layers)) view.layer = "";
   if (facts().method !== before.method) {
     view.aggregate = facts().aggregate;
-    view.weigh = attentions[index].weighed;
+    view.weigh = explanationMaps[index].weighted;
   }
-  fill();
+  updateControls();
 }
 
-function fill() {
+function updateControls() {
   const shown = facts(), classes = ofMethod(shown.method), layers = Object.keys(shown.layers);
   const methods = [...new Set(data.explanations.map(e => e.method))];
-  options(at("method"), methods.map(m => [m, m]), shown.method);
-  options(at("class"), classes.map(([e, i]) => [String(i), name(e)]), String(view.shown));
-  options(at("layer"), [["", "all layers"], ...layers.map(l => [l, l])], view.layer);
+  fillSelect(at("method"), methods.map(m => [m, m]), shown.method);
+  fillSelect(at("class"), classes.map(([e, i]) => [String(i), name(e)]), String(view.shown));
+  fillSelect(at("layer"), [["", "all layers"], ...layers.map(l => [l, l])], view.layer);
   const aggregates = [...new Set(["sum", "mean", "max", shown.aggregate])];
-  options(at("aggregate"), layers.length > 1 ? aggregates.map(a => [a, a]) : [], view.aggregate);
+  fillSelect(at("aggregate"), layers.length > 1 ? aggregates.map(a => [a, a]) : [], view.aggregate);
   at("aggregate").disabled = view.layer !== "";
   at("weigh").checked = view.weigh;
-  at("weigh-name").textContent = attentions[view.shown].weighed ? "M_s weighed by M_t" : "weigh by M_t";
+  at("weigh-name").textContent = explanationMaps[view.shown].weighted ? "M_s weighted by M_t" : "weight by M_t";
   at("title").textContent = `${shown.counterfactual ? "What speaks against" : "Why"} “${shown.label}”?`;
-  at("about").textContent = shown.counterfactual
-    ? `Bright is what speaks against “${shown.label}”.` : `Bright is what speaks for “${shown.label}”.`;
+  at("legend").textContent = shown.counterfactual
+    ? `Bright regions speak against “${shown.label}”.` : `Bright regions speak for “${shown.label}”.`;
   const others = classes.filter(([e]) => e !== shown);
   timeline?.draw(shown, others.map(([e]) => e));
   at("curves")?.replaceChildren(...[[shown, view.shown], ...others].map(curveName));
-  tally();
+  showPredictions();
   refresh();
 }
 
@@ -53,8 +53,8 @@ function curveName([explained, index], place) {
   return button;
 }
 
-// The predictions of the network, or of one of its gates.
-function tally() {
+// Show the predictions of the network, or of one of its gates.
+function showPredictions() {
   const rows = data.votes[at("gate").value] ?? data.votes[""];
   at("votes").replaceChildren(...rows.map(({ label, index, score }) => {
     const row = document.createElement("li"), share = `${(100 * score).toFixed(1)} %`;
@@ -68,7 +68,7 @@ function tally() {
   }));
 }
 
-function next(id) {
+function selectNext(id) {
   const select = at(id);
   if (select.closest("label").hidden || select.disabled) return;
   select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
@@ -82,36 +82,36 @@ function setThreshold(value) {
   refresh();
 }
 
-function slider(id, key, words) {
+function connectSlider(id, key, words) {
   const input = at(id), tell = () => { at(`${id}-value`).textContent = words(view[key]); };
   input.value = view[key];
   tell();
   input.addEventListener("input", () => { view[key] = Number(input.value); tell(); refresh(); });
 }
 
-function tick(id, key) {
+function connectCheckbox(id, key) {
   at(id).checked = view[key];
-  at(id).addEventListener("change", () => { view[key] = at(id).checked; layOut(); refresh(); });
+  at(id).addEventListener("change", () => { view[key] = at(id).checked; updateLayout(); refresh(); });
 }
 
-function layOut() { at("stage").classList.toggle("wide", view.sideBySide); }
+function updateLayout() { at("stage").classList.toggle("wide", view.sideBySide); }
 
-function connect() {
+function connectControls() {
   at("method").addEventListener("change", () => {
     const same = ofMethod(at("method").value);
     choose((same.find(([e]) => sameClass(e, facts())) ?? same[0])[1]);
   });
   at("class").addEventListener("change", () => choose(Number(at("class").value)));
-  at("layer").addEventListener("change", () => { view.layer = at("layer").value; fill(); });
+  at("layer").addEventListener("change", () => { view.layer = at("layer").value; updateControls(); });
   at("aggregate").addEventListener("change", () => { view.aggregate = at("aggregate").value; refresh(); });
-  at("gate").addEventListener("change", tally);
-  options(at("gate"), Object.keys(data.votes).map(gate => [gate, gate || "the network"]), "");
-  options(at("colours"), Object.keys(data.colours).map(c => [c, c]), view.colours);
-  at("colours").addEventListener("change", () => { view.colours = at("colours").value; refresh(); });
-  slider("strength", "strength", value => `${Math.round(100 * value)} %`);
-  slider("threshold", "threshold", value => `${Math.round(100 * value)} %`);
-  slider("smoothing", "smoothing", value => value ? `σ = ${value}` : "off");
-  tick("boxes", "boxes"); tick("truth", "truth"); tick("weigh", "weigh"); tick("side", "sideBySide");
+  at("gate").addEventListener("change", showPredictions);
+  fillSelect(at("gate"), Object.keys(data.votes).map(gate => [gate, gate || "the network"]), "");
+  fillSelect(at("colormap"), Object.keys(data.colormaps).map(c => [c, c]), view.colormap);
+  at("colormap").addEventListener("change", () => { view.colormap = at("colormap").value; refresh(); });
+  connectSlider("strength", "strength", value => `${Math.round(100 * value)} %`);
+  connectSlider("threshold", "threshold", value => `${Math.round(100 * value)} %`);
+  connectSlider("smoothing", "smoothing", value => value ? `σ = ${value}` : "off");
+  connectCheckbox("boxes", "boxes"); connectCheckbox("truth", "truth"); connectCheckbox("weigh", "weigh"); connectCheckbox("side", "sideBySide");
   at("truth").closest("label").hidden = !data.truth;
   at("weigh").closest("label").hidden = !data.temporal;
   at("save-picture").addEventListener("click", () =>
@@ -125,7 +125,7 @@ function connect() {
     key.addEventListener("click", () => {
       if (!(key.dataset.layerOf in facts().layers)) return;
       view.layer = key.dataset.layerOf;
-      fill();
+      updateControls();
       at("stage").scrollIntoView();
     });
   }

@@ -1,4 +1,4 @@
-// Attention maps on the clip's grid, and their way to the frame's pixels.
+// Attribution maps on the grid of the model's clip, and their upsampling to the frame's pixels.
 
 async function unpackMaps(packed) {
   const [frames, rows, columns] = packed.shape;
@@ -19,7 +19,7 @@ async function inflate(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// Each step was stored as its difference to left + above - above left, modulo 256.
+// Each level is stored as its difference from left + above - above left, modulo 256.
 function undoPrediction(steps, rows, columns) {
   for (let row = 0; row < steps.length; row += columns) {
     for (let x = 1; x < columns; x++) steps[row + x] += steps[row + x - 1];
@@ -27,7 +27,7 @@ function undoPrediction(steps, rows, columns) {
   }
 }
 
-// One frame's map (rows × columns), the attention's values.
+// The attribution map of a frame, rows × columns.
 function mapAt(maps, frame, into) {
   const cells = maps.rows * maps.columns, start = frame * cells, scale = maps.peaks[frame] / maps.levels;
   const map = into ?? new Float32Array(cells);

@@ -1,21 +1,21 @@
-// The page: what is chosen, and what follows from it.
+// The state of the page, and drawing it.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = id => document.getElementById(id);
 const view = {
   shown: 0, layer: "", aggregate: data.explanations[0].aggregate, smoothing: 0, weigh: false,
   threshold: data.style.threshold, boxes: data.style.boxes, truth: true,
-  strength: data.style.strength, colours: data.style.colours, sideBySide: data.style.side_by_side,
+  strength: data.style.strength, colormap: data.style.colormap, sideBySide: data.style.side_by_side,
 };
-const attentions = data.explanations.map(facts => new Attention(facts, data.cuts, data.temporal));
-view.weigh = attentions[0].weighed;
+const explanationMaps = data.explanations.map(facts => new ExplanationMaps(facts, data.cuts, data.temporal));
+view.weigh = explanationMaps[0].weighted;
 const facts = () => data.explanations[view.shown];
 const withMaps = facts().maps !== null;
-const painter = withMaps && new Painter(at("screen"), data.size, data.geometry, data.colours);
+const painter = withMaps && new Painter(at("screen"), data.size, data.geometry, data.colormaps);
 let source = null, player = null, timeline = null, picture = null;
 
 function boxAt(frame, map) {
-  if (attentions[view.shown].isSaved(view) && view.threshold === data.style.threshold) return facts().boxes[frame];
+  if (explanationMaps[view.shown].isSaved(view) && view.threshold === data.style.threshold) return facts().boxes[frame];
   return painter.box(source, map ?? source.at(frame), view.threshold);
 }
 
@@ -33,22 +33,22 @@ function paint(frame) {
   at("now").textContent = words.join(" · ");
   const screen = at("screen");
   Object.assign(screen.dataset, { frame, box: JSON.stringify(box?.slice(0, 4) ?? null), threshold: view.threshold });
-  if (!player?.playing) screen.setAttribute("aria-label", `Attention for ${name(facts())}. ${words.join(", ")}`);
+  if (!player?.playing) screen.setAttribute("aria-label", `Attribution for ${name(facts())}. ${words.join(", ")}`);
   timeline?.move(frame, words.join(", "));
 }
 
 async function refresh() {
   const wanted = JSON.stringify(view);
-  const made = withMaps ? await attentions[view.shown].source(view) : null;
+  const updated = withMaps ? await explanationMaps[view.shown].source(view) : null;
   if (JSON.stringify(view) !== wanted) return;
-  source = made;
+  source = updated;
   paint(player ? player.frame : 0);
   at("screen").dataset.view = wanted;
 }
 
 function name(explained) { return `${explained.counterfactual ? "against " : ""}${explained.label}`; }
 
-// The keys, wherever the focus is, unless the element there has a use for them.
+// Keyboard shortcuts, unless the focused element uses the key itself.
 const KEYS = {
   " ": () => player?.toggle(),
   ArrowLeft: event => player?.seek(player.frame - (event.shiftKey ? 10 : 1)),
@@ -57,7 +57,7 @@ const KEYS = {
   End: () => player?.seek(data.times.length - 1),
   "[": () => withMaps && setThreshold(Math.round(100 * view.threshold - 5) / 100),
   "]": () => withMaps && setThreshold(Math.round(100 * view.threshold + 5) / 100),
-  c: () => next("class"), l: () => next("layer"), m: () => next("method"),
+  c: () => selectNext("class"), l: () => selectNext("layer"), m: () => selectNext("method"),
   b: () => at("boxes").click(),
 };
 
@@ -88,8 +88,8 @@ async function openPicture(image) {
 
 async function start() {
   const clip = at("clip"), still = at("still"), beside = at("beside");
-  connect();
-  layOut();
+  connectControls();
+  updateLayout();
   let failed = false;
   try {
     if (clip) await openVideo(clip);
@@ -109,7 +109,7 @@ async function start() {
     at("back").addEventListener("click", () => player.seek(player.frame - 1));
     at("forward").addEventListener("click", () => player.seek(player.frame + 1));
   }
-  fill();
+  updateControls();
   document.documentElement.dataset.ready = "";
 }
 

@@ -1,11 +1,11 @@
-// A frame with its attention and boxes on the canvas, in one go, so that they always belong together.
+// Draws a frame with its attribution and boxes on the canvas at once, so that they always belong together.
 
 const BOX = "#40f0ff", TRUTH = "#ffffff";
 
 class Painter {
-  constructor(canvas, size, geometry, colours) {
+  constructor(canvas, size, geometry, colormaps) {
     const [width, height] = size, scale = Math.min(1, 960 / width), enlarged = Math.max(scale, Math.round(640 / width));
-    Object.assign(this, { canvas, geometry, colours, frameSize: size, tables: new Map(), upsamplers: new Map() });
+    Object.assign(this, { canvas, geometry, colormaps, frameSize: size, tables: new Map(), upsamplers: new Map() });
     this.width = Math.round(width * enlarged);
     this.height = Math.round(height * enlarged);
     this.layer = document.createElement("canvas");
@@ -15,11 +15,11 @@ class Painter {
     this.words = new Uint32Array(this.pixels.data.buffer);
   }
 
-  // Level → colour with the opacity that the attention has there.
+  // For each attribution level, its colour and opacity.
   table(name, strength) {
     const key = `${name} ${strength}`;
     if (!this.tables.has(key)) {
-      const colours = this.colours[name], bytes = new Uint8ClampedArray(4 * 256);
+      const colours = this.colormaps[name], bytes = new Uint8ClampedArray(4 * 256);
       for (let level = 0; level < 256; level++) {
         for (let c = 0; c < 3; c++) bytes[4 * level + c] = colours[3 * level + c];
         bytes[4 * level + 3] = strength * level;
@@ -53,10 +53,10 @@ class Painter {
     if (!picture) context.clearRect(0, 0, canvas.width, height);
     for (let column = 0; picture && column < columns; column++) this.drawPicture(context, picture, column * width);
     const left = (columns - 1) * width;
-    const { words, layer } = this, table = this.table(style.colours, style.strength);
-    const attention = this.upsampler(source, layer.height, layer.width).run(map);
+    const { words, layer } = this, table = this.table(style.colormap, style.strength);
+    const attribution = this.upsampler(source, layer.height, layer.width).run(map);
     for (let i = 0; i < words.length; i++) {
-      const level = attention[i] * 255;
+      const level = attribution[i] * 255;
       words[i] = table[level > 255 ? 255 : level | 0];
     }
     layer.getContext("2d").putImageData(this.pixels, 0, 0);

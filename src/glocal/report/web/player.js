@@ -1,4 +1,4 @@
-// The clip's clock: which frame is on, from the video where there is one, else from the times alone.
+// The current frame: taken from the video if there is one, otherwise from the frames' times.
 
 class Player {
   constructor(video, times, end, onFrame, onState) {

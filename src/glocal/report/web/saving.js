@@ -1,4 +1,4 @@
-// Files made of what is shown.
+// Saving the view as a picture and a table.
 
 function save(blob, name) {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });

@@ -1,4 +1,4 @@
-// When: the relevance of each class over time, segments, truth, scene cuts; to click, drag and step through.
+// The timeline: relevance of each class, segments, truth and scene cuts; it is clicked and dragged to seek.
 
 const DASHES = ["", "7 4", "2 3", "9 3 2 3", "1 4"];
 

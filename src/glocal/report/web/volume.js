@@ -1,6 +1,6 @@
-// The attention that is shown: one explanation's maps, of a layer or of all of them, weighed and smoothed.
+// The maps of one explanation: of a layer or of all layers combined, weighted and smoothed.
 
-class Attention {
+class ExplanationMaps {
   constructor(facts, cuts, temporal) {
     Object.assign(this, { facts, cuts, temporal, unpacked: new Map() });
   }
@@ -13,7 +13,7 @@ class Attention {
     return this.unpacked.get(layer);
   }
 
-  // What a frame's map is made of: { rows, columns, at(frame) }, divided by the maximum over all frames.
+  // The maps of a view: { rows, columns, at(frame) }, divided by the maximum over all frames.
   async source({ layer, aggregate, weigh, smoothing }) {
     const names = Object.keys(this.facts.layers);
     const again = !layer && aggregate !== this.facts.aggregate && names.length > 1;
@@ -22,15 +22,15 @@ class Attention {
     return smoothed(normalised(plain, this.weights(weigh)), smoothing, this.cuts);
   }
 
-  // M_t, or its inverse: an attending network's own maps are M_t · M_s already.
+  // M_t, or its inverse: the maps of an ST-ABN are M_t · M_s already.
   weights(weigh) {
-    if (!this.temporal || weigh === this.weighed) return null;
+    if (!this.temporal || weigh === this.weighted) return null;
     return weigh ? this.temporal : this.temporal.map(weight => weight > 0 ? 1 / weight : 0);
   }
 
-  get weighed() { return this.facts.method === "st-abn"; }
+  get weighted() { return this.facts.method === "st-abn"; }
 
-  // Whether the boxes of the saved explanation are those of this view.
+  // Whether the boxes stored with the explanation hold for this view.
   isSaved({ layer, aggregate, smoothing }) {
     return !layer && aggregate === this.facts.aggregate && !smoothing;
   }
@@ -67,7 +67,7 @@ function normalised(source, weights) {
   return { ...source, at };
 }
 
-// Gaussian means of `sigma` frames and `sigma` cells of the map, which do not reach across a scene cut.
+// Gaussian means over `sigma` frames and `sigma` cells of the map, which end at scene cuts.
 function smoothed(source, sigma, cuts) {
   if (!sigma) return source;
   const { rows, columns, frames } = source;
