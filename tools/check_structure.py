@@ -116,11 +116,15 @@ def _room(module: str) -> str:
 
 def unclear_help_texts(trees: Mapping[str, ast.Module]) -> Iterator[str]:
     """Yield a problem for each help text that is not a sentence: a capital, a subject, a full stop."""
-    keywords = ((name, node) for name, tree in trees.items() for node in ast.walk(tree))
-    for module, node in keywords:
-        if isinstance(node, ast.keyword) and node.arg == "help" and isinstance(node.value, ast.Constant):
-            if not SENTENCE.fullmatch(str(node.value.value)):
-                yield f"{module}:{node.value.lineno}: help text {node.value.value!r} is not a sentence"
+    helps = (
+        (module, node.value)
+        for module, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg == "help" and isinstance(node.value, ast.Constant)
+    )
+    for module, text in helps:
+        if not SENTENCE.fullmatch(str(text.value)):
+            yield f"{module}:{text.lineno}: help text {text.value!r} is not a sentence"
 
 
 def problems() -> Iterator[str]:
