@@ -21,6 +21,7 @@ PUBLIC_NAMES = {
     "MODELS",
     "Model",
     "REFINEMENTS",
+    "Registry",
     "TokenGrid",
     "UsageError",
     "Video",
@@ -44,7 +45,7 @@ def subpackages() -> set[str]:
 
 
 def test_the_public_names_are_these() -> None:
-    assert set(glocal.__all__) - subpackages() - {"errors"} == PUBLIC_NAMES
+    assert set(glocal.__all__) - subpackages() - {"errors", "registry", "types"} == PUBLIC_NAMES
 
 
 def test_every_subpackage_is_reachable_without_a_further_import() -> None:

@@ -12,9 +12,11 @@ from glocal import explanation as explanation
 from glocal import localization as localization
 from glocal import models as models
 from glocal import papers as papers
+from glocal import registry as registry
 from glocal import report as report
 from glocal import server as server
 from glocal import training as training
+from glocal import types as types
 from glocal import utils as utils
 from glocal import video as video
 
@@ -39,6 +41,7 @@ from glocal.models import Model as Model
 from glocal.models import as_model as as_model
 from glocal.models import load_model as load_model
 from glocal.models import model_names as model_names
+from glocal.registry import Registry as Registry
 from glocal.report import write_page as write_page
 from glocal.report import write_report as write_report
 from glocal.video import ClipSpec as ClipSpec
