@@ -1,4 +1,4 @@
-"""The contact sheets in docs/pictures: `python docs/make_pictures.py`."""
+"""Draw the contact sheets in docs/pictures: `python docs/make_pictures.py`."""
 
 from pathlib import Path
 
@@ -10,12 +10,14 @@ PICTURES = Path(__file__).with_name("pictures")
 
 
 def save(name: str, clips: list[PuppetClip], *, truth: bool) -> None:
+    """Write a contact sheet of clips to docs/pictures."""
     sheet = contact_sheet(clips, 8, truth=truth)
     cv2.imwrite(str(PICTURES / f"{name}.jpg"), sheet[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
-def some(indices: tuple[int, ...], **form: object) -> list[PuppetClip]:
-    clips = Puppets("test", 100, size=144, seed=2, **form)
+def render(indices: tuple[int, ...], **options: object) -> list[PuppetClip]:
+    """Render test clips with the given options of `Puppets`."""
+    clips = Puppets("test", 100, size=144, seed=2, **options)
     return [clips[index] for index in indices]
 
 
@@ -23,9 +25,9 @@ plain = Puppets("test", 20, size=144, scale=(0.55, 0.85), distractor="none", occ
 save("puppets-actions", list(plain), truth=False)
 save(
     "puppets-hard",
-    some((6, 15, 17), scale=(0.1, 0.2))
-    + some((25, 31, 49), scale=(0.4, 0.8), distractor="idle")
-    + some((3, 12, 28), scale=(0.5, 1.0), distractor="motion", occlusion=1.0)
-    + some((4, 10, 13), distractor="acting"),
+    render((6, 15, 17), scale=(0.1, 0.2))
+    + render((25, 31, 49), scale=(0.4, 0.8), distractor="idle")
+    + render((3, 12, 28), scale=(0.5, 1.0), distractor="motion", occlusion=1.0)
+    + render((4, 10, 13), distractor="acting"),
     truth=True,
 )

@@ -40,9 +40,9 @@ def test_both_files_of_ucf24_say_the_same(shared: Path) -> None:
 
 def test_the_full_frame_scores_on_ucf24_what_is_known(shared: Path) -> None:
     folder = shared / "annotations" / "ucf24"
-    records = DATASETS["ucf24"].listing(folder, "test", fold=1)
+    records = DATASETS["ucf24"].list_records(folder, "test", fold=1)
     assert len(records) == 910
-    assert len(DATASETS["ucf24"].listing(folder, "train", fold=1)) == 3194 - 910
+    assert len(DATASETS["ucf24"].list_records(folder, "train", fold=1)) == 3194 - 910
     area = np.array(
         [
             max((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in boxes)
@@ -57,7 +57,7 @@ def test_the_full_frame_scores_on_ucf24_what_is_known(shared: Path) -> None:
 
 def test_the_boxes_of_jhmdb_give_what_is_known(shared: Path) -> None:
     file = shared / "annotations" / "jhmdb" / "boxes-split1-test.json"
-    records = DATASETS["jhmdb"].listing(shared, "test", annotations=file)
+    records = DATASETS["jhmdb"].list_records(shared, "test", annotations=file)
     assert len(records) == 268
     assert all(record.label in record.path.name for record in records)
     assert {record.label for record in records} == set(jhmdb.CLASSES)
@@ -110,7 +110,7 @@ def test_annotations_of_ucf24_that_do_not_fit_are_named(
     (tmp_path / "pyannot.pkl").write_bytes(pickle.dumps(content, 3))
     (tmp_path / "testlist01.txt").write_text("")
     with pytest.raises(InputError, match=message):
-        DATASETS["ucf24"].listing(tmp_path, "train")
+        DATASETS["ucf24"].list_records(tmp_path, "train")
 
 
 def test_boxes_of_jhmdb_are_tight_around_the_mask(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_lists_and_boxes_of_jhmdb_that_do_not_fit_are_named(tmp_path: Path) -> N
         with pytest.raises(
             InputError, match=r"jump_test_split1\.txt, line 2|must be the name of a file below"
         ):
-            DATASETS["jhmdb"].listing(tmp_path, "train", boxes=False)
+            DATASETS["jhmdb"].list_records(tmp_path, "train", boxes=False)
     boxes = tmp_path / "boxes.json"
     for text, message in (
         ('{"a": {"label": 0, "boxes": {}}}', "key 'a': expected a label from 1 to 21"),
@@ -171,10 +171,10 @@ def test_lists_and_boxes_of_jhmdb_that_do_not_fit_are_named(tmp_path: Path) -> N
     ):
         boxes.write_text(text)
         with pytest.raises(InputError, match=message):
-            DATASETS["jhmdb"].listing(tmp_path, "test", annotations=boxes)
+            DATASETS["jhmdb"].list_records(tmp_path, "test", annotations=boxes)
     with pytest.raises(UsageError, match=r"fold must be one of 1, 2, 3, not 4"):
-        DATASETS["jhmdb"].listing(tmp_path, "test", fold=4)
+        DATASETS["jhmdb"].list_records(tmp_path, "test", fold=4)
     with pytest.raises(
         UsageError, match=r"split must be one of train, test, not 'tests'\. Did you mean 'test'"
     ):
-        DATASETS["jhmdb"].listing(tmp_path, "tests")
+        DATASETS["jhmdb"].list_records(tmp_path, "tests")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from glocal.datasets.dataset import present
+from glocal.datasets.dataset import usable_records
 from glocal.datasets.folder import read_csv, read_folder
 from glocal.errors import InputError, UsageError
 
@@ -98,7 +98,7 @@ def test_a_hostile_table_is_named_or_its_clips_are_missing(tmp_path: Path) -> No
             read_csv(table)
     table.write_bytes(b"path,label\nno\x00ne.mp4,a\n")
     with pytest.raises(InputError, match=r"1 of 1 items cannot be used"):
-        present(read_csv(table))
+        usable_records(read_csv(table))
 
 
 def test_boxes_lie_in_a_table_beside_the_clips(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_hmdb51_has_names_with_signs_and_clips_without_use(tmp_path: Path) -> No
 
 def test_the_plain_metadata_of_ilsvrc_is_read_whole(shared: Path) -> None:
     folder = shared / "annotations" / "ilsvrc"
-    records = DATASETS["ilsvrc"].listing(shared, annotations=folder)
+    records = DATASETS["ilsvrc"].list_records(shared, annotations=folder)
     assert len(records) == 10_000
     assert len({record.label for record in records}) == 1000
     assert sum(len(record.boxes[0]) for record in records) == 18_532
@@ -124,7 +124,7 @@ def test_plain_metadata_that_does_not_fit_is_named(tmp_path: Path) -> None:
     def read(**changed: str) -> list[object]:
         for name, text in (good | changed).items():
             put(tmp_path / "meta" / f"{name}.txt", text)
-        return list(DATASETS["ilsvrc"].listing(tmp_path, annotations=tmp_path / "meta"))
+        return list(DATASETS["ilsvrc"].list_records(tmp_path, annotations=tmp_path / "meta"))
 
     assert len(read()) == 1
     for changed, message in (
@@ -178,7 +178,7 @@ def test_something_v2_is_webm(tmp_path: Path, codec: str) -> None:
     (record,) = dataset.read(tmp_path, "train")
     assert record.label == "Moving something up"
     assert read_video(record.path).frames == 10
-    assert dataset.listing(
+    assert dataset.list_records(
         tmp_path / "20bn-something-something-v2", "train", annotations=tmp_path / "labels"
     ) == [record]
     for change, message in (
@@ -188,7 +188,7 @@ def test_something_v2_is_webm(tmp_path: Path, codec: str) -> None:
     ):
         file.write_text(json.dumps([clip, {**clip, **change}]))
         with pytest.raises(InputError, match=f"entry 2: .*{message}"):
-            dataset.listing(tmp_path, "train")
+            dataset.list_records(tmp_path, "train")
 
 
 def test_the_real_sample_of_something_v2_fits_the_real_labels(shared: Path, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_the_real_sample_of_something_v2_fits_the_real_labels(shared: Path, tmp_
     put(tmp_path / "labels.json", json.dumps({label: str(index) for index, label in enumerate(labels)}))
     sample = (shared / "annotations" / "something-v2-validation-first200.json").read_text()
     put(tmp_path / "something-something-v2-validation.json", sample)
-    records = DATASETS["something-something-v2"].listing(tmp_path, "validation")
+    records = DATASETS["something-something-v2"].list_records(tmp_path, "validation")
     assert len(labels) == 174
     assert len(records) == 200
     assert (records[0].label, records[0].path.name) == (
@@ -215,7 +215,9 @@ def test_kinetics_skips_and_counts_what_is_missing(tmp_path: Path, caplog: pytes
     assert (record.label, record.span) == ("arm wrestling", None)
     assert "1 of 2 items cannot be used and are left out" in caplog.text
     assert "gone_000000_000010.mp4 is missing" in caplog.text
-    assert dataset.listing(tmp_path, "train")[0].path == tmp_path / "train" / "a, b" / "x_000000_000010.mp4"
+    assert (
+        dataset.list_records(tmp_path, "train")[0].path == tmp_path / "train" / "a, b" / "x_000000_000010.mp4"
+    )
     with pytest.raises(InputError, match="lists no clips of 'test'"):
         dataset.read(tmp_path, "test")
     for text, message in (
@@ -244,7 +246,7 @@ def test_thumos14_has_a_record_for_each_action(tmp_path: Path) -> None:
     (passage,) = dataset.read(tmp_path, "val", ambiguous=True)
     assert passage.span == (0.3, 0.4)
     put(tmp_path / "annotation" / "Diving_val.txt", "video_validation_0000007 3 2")
-    assert "cannot last from 3 to 2" in str(dataset.listing(tmp_path, "val")[0].problem)
+    assert "cannot last from 3 to 2" in str(dataset.list_records(tmp_path, "val")[0].problem)
     for line in ("video_validation_0000007 3", "video_validation_0000007 a 2", "../x 1 2"):
         put(tmp_path / "annotation" / "Diving_val.txt", line)
         with pytest.raises(InputError, match=r"Diving_val\.txt, line 1: expected a video and the seconds"):
@@ -256,7 +258,7 @@ def test_multithumos_has_both_splits_in_one_file(tmp_path: Path) -> None:
     film(tmp_path / "video_test_0000004.mp4")
     (record,) = DATASETS["multithumos"].read(tmp_path, "test")
     assert (record.label, record.span, record.path.name) == ("Jump", (0.1, 0.2), "video_test_0000004.mp4")
-    assert len(DATASETS["multithumos"].listing(tmp_path, "val")) == 1
+    assert len(DATASETS["multithumos"].list_records(tmp_path, "val")) == 1
 
 
 def test_the_folds_of_the_fights_never_split_a_video(shared: Path) -> None:

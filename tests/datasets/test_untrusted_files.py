@@ -56,7 +56,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_nothing_runs(tmp_path: Path
         {"annotations": [Runs(os.system, f"touch {mark}")]},
     ):
         with pytest.raises(
-            InputError, match=r"pyannot\.pkl is not a pickle of arrays alone.*was not read"
+            InputError, match=r"pyannot\.pkl is not a pickle of arrays and plain values only.*was not read"
         ) as caught:
             read_pickle(write(tmp_path / "pyannot.pkl", attack, protocol))
         assert "\n" not in str(caught.value)
@@ -65,7 +65,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_nothing_runs(tmp_path: Path
 
 def test_arrays_of_objects_are_refused(tmp_path: Path) -> None:
     for content in (np.array([{}], object), np.zeros(2, "i4,f8"), np.datetime64("2020-01-01")):
-        with pytest.raises(InputError, match="not a pickle of arrays alone"):
+        with pytest.raises(InputError, match="not a pickle of arrays and plain values only"):
             read_pickle(write(tmp_path / "a.pkl", content))
 
 

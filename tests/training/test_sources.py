@@ -70,8 +70,8 @@ def test_missing_clips_are_named_up_to_a_point_and_counted(
 
 def test_the_folds_of_the_fights_are_rows_of_their_table(shared: Path) -> None:
     root = shared / "datasets" / "surveillance-fight"
-    listing = SOURCES["csv"]
-    rows = listing(root / "clips.csv", only={"fold": [0, 2, 3, 4]})
+    list_records = SOURCES["csv"]
+    rows = list_records(root / "clips.csv", only={"fold": [0, 2, 3, 4]})
     assert {r.path for r in rows} == {
-        r.path for r in DATASETS["surveillance-fight"].listing(root, "train", fold=1)
+        r.path for r in DATASETS["surveillance-fight"].list_records(root, "train", fold=1)
     }

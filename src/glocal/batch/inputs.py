@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from glocal.datasets.folder import VIDEOS
+from glocal.datasets.folder import VIDEO_SUFFIXES
 from glocal.errors import InputError
 from glocal.utils.files import shown
 
@@ -47,7 +47,7 @@ def _expanded(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEOS and path.name[0] != "." and not path.is_dir()
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.name[0] != "." and not path.is_dir()
 
 
 def _lines(path: Path) -> list[str]:

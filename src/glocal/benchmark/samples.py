@@ -13,7 +13,7 @@ from torch import Tensor
 
 from glocal.datasets import DATASETS
 from glocal.datasets.dataset import Record
-from glocal.datasets.folder import VIDEOS
+from glocal.datasets.folder import VIDEO_SUFFIXES
 from glocal.datasets.puppets import Puppets
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.faithfulness.pointing import Figure
@@ -203,5 +203,5 @@ def open_subjects(
 
 def _files(path: str) -> list[str]:
     """The videos in a folder and below it; `path` itself if there are none, as for a folder of images."""
-    found = sorted(str(file) for file in Path(path).rglob("*") if file.suffix.lower() in VIDEOS)
+    found = sorted(str(file) for file in Path(path).rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES)
     return found or [path]

@@ -1,8 +1,7 @@
-"""`glocal datasets`: what can be read, whether a copy is sound, and puppets as files."""
+"""`glocal datasets`: list the data sets, check a copy of one, and export puppets."""
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,14 @@ from glocal.cli.listing import table
 from glocal.cli.options import common_options, json_option
 from glocal.cli.running import tell
 from glocal.datasets import DATASETS
-from glocal.datasets.check import Findings
-from glocal.datasets.check import check as check_copy
+from glocal.datasets.check import CheckReport, check_dataset
 from glocal.datasets.puppets import DISTRACTORS, SPLITS, Puppets, UntrimmedPuppets
-from glocal.datasets.puppets import export as export_files
+from glocal.datasets.puppets import export as export_puppets
 from glocal.errors import UsageError
 from glocal.utils.files import shown
 
-SHOWN = 10
-"""Findings of a kind that are printed; --json gives all."""
+PRINTED = 10
+"""Problems of a kind that are printed; --json gives all."""
 
 
 @click.group(invoke_without_command=True)
@@ -28,7 +26,7 @@ SHOWN = 10
 @click.option("--debug", is_flag=True, hidden=True)
 @click.pass_context
 def datasets(context: click.Context, as_json: bool, debug: bool) -> None:
-    """List the data sets that can be read; check a copy of one; export puppets."""
+    """List the data sets that glocal reads, check a copy of one, or export puppets."""
     if context.invoked_subcommand:
         return
     rows = [
@@ -54,12 +52,12 @@ def datasets(context: click.Context, as_json: bool, debug: bool) -> None:
 @datasets.command()
 @click.argument("name")
 @click.argument("root", type=click.Path(path_type=Path))
-@click.option("--decode", is_flag=True, help="Decode every frame: finds damage, and boxes beyond the end.")
-@click.option("--fold", type=int, help="Only this fold.  [default: all]")
+@click.option("--decode", is_flag=True, help="Decode every frame, to find damage and boxes beyond the end.")
+@click.option("--fold", type=int, help="Check only this fold.  [default: all]")
 @click.option(
     "--annotations",
     type=click.Path(path_type=Path),
-    help="Where the annotations lie, if not in ROOT (see the documentation of the data set).",
+    help="Folder or file of the annotations, if they are not in ROOT (see docs/datasets.md).",
 )
 @json_option
 @common_options
@@ -73,44 +71,44 @@ def check(
     quiet: bool,
     debug: bool,
 ) -> int:
-    """Compare the copy of the data set NAME in ROOT with its annotations.
+    """Compare the copy of the data set NAME in the folder ROOT with its annotations.
 
-    Exit code 1 if something is missing, broken or mislabelled, or if annotations cannot be read.
+    The exit code is 1 if files are missing, broken or mislabelled, or if annotations cannot be read.
     """
-    given = {"fold": fold, "annotations": annotations}
-    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    findings = check_copy(DATASETS[name], root, decode=decode, progress=not quiet, **options)
+    options: dict[str, Any] = {"fold": fold, "annotations": annotations}
+    options = {name: value for name, value in options.items() if value is not None}
+    report = check_dataset(DATASETS[name], root, decode=decode, progress=not quiet, **options)
     if as_json:
-        facts = {"dataset": name, "root": shown(root), "items": findings.items, "files": findings.files}
-        found = [asdict(finding) for finding in findings.found]
-        click.echo(json.dumps({**facts, "counts": findings.counts, "findings": found}, indent=1))
+        facts = {"dataset": name, "root": shown(root), "items": report.items, "files": report.files}
+        problems = [{"kind": p.kind, "path": p.path, "sentence": p.message} for p in report.problems]
+        click.echo(json.dumps({**facts, "counts": report.counts, "findings": problems}, indent=1))
     else:
-        _print(findings, quiet)
-    return 0 if findings.sound else 1
+        _print_report(report, quiet)
+    return 0 if report.passed else 1
 
 
-def _print(findings: Findings, quiet: bool) -> None:
-    for kind, count in findings.counts.items():
-        of_kind = [finding for finding in findings.found if finding.kind == kind]
-        for finding in of_kind[:SHOWN]:
-            beside = "" if finding.path in finding.sentence else f"{finding.path}: "
-            tell(quiet, f"{kind}: {beside}{finding.sentence}")
-        if count > SHOWN:
-            tell(quiet, f"{kind}: … and {count - SHOWN} more (--json lists them)")
-    counts = ", ".join(f"{count} {kind}" for kind, count in findings.counts.items())
-    tell(quiet, f"{findings.items} items in {findings.files} files: {counts}")
+def _print_report(report: CheckReport, quiet: bool) -> None:
+    for kind, count in report.counts.items():
+        problems = [problem for problem in report.problems if problem.kind == kind]
+        for problem in problems[:PRINTED]:
+            path = "" if problem.path in problem.message else f"{problem.path}: "
+            tell(quiet, f"{kind}: {path}{problem.message}")
+        if count > PRINTED:
+            tell(quiet, f"{kind}: … and {count - PRINTED} more (--json lists them)")
+    counts = ", ".join(f"{count} {kind}" for kind, count in report.counts.items())
+    tell(quiet, f"{report.items} items in {report.files} files: {counts}")
 
 
 @datasets.group()
 def export() -> None:
-    """Write a data set that glocal makes by itself."""
+    """Write a data set that glocal renders to files."""
 
 
 def _size(context: click.Context, parameter: click.Parameter, value: str) -> int | tuple[int, int]:
-    """`112`, or `320x240`, as what `Puppets` takes: a side, or (height, width)."""
+    """Parse `112` or `320x240` as the `size` of `Puppets`: a side, or (height, width)."""
     sides = value.lower().split("x")
     if len(sides) > 2 or not all(side.isdecimal() for side in sides):
-        raise click.BadParameter(f"'{value}' is no size; write a side such as 112, or 320x240.")
+        raise click.BadParameter(f"'{value}' is not a size; write a side such as 112, or 320x240.")
     return int(sides[0]) if len(sides) == 1 else (int(sides[1]), int(sides[0]))
 
 
@@ -119,17 +117,30 @@ def _size(context: click.Context, parameter: click.Parameter, value: str) -> int
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
-    help="Folder for the videos; made if need be.",
+    help="Folder for the videos; created if missing.",
 )
-@click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
-@click.option("--count", type=click.IntRange(1), help="How many videos.  [default: the whole split]")
-@click.option("--frames", type=int, help="Of a clip.  [default: 16]")
-@click.option("--size", callback=_size, default="112", show_default=True, help="Pixels: 112, or 320x240.")
-@click.option("--fps", type=float, default=8.0, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--distractor", default="mixed", show_default=True, help=f"{', '.join(DISTRACTORS)}.")
-@click.option("--untrimmed", is_flag=True, help="Videos of several actions, with and without scene cuts.")
-@click.option("--masks/--no-masks", default=True, show_default=True, help="Write who is where, by limbs.")
+@click.option(
+    "--split", type=click.Choice(SPLITS), default="test", show_default=True, help="Split to render."
+)
+@click.option("--count", type=click.IntRange(1), help="Number of videos.  [default: the whole split]")
+@click.option("--frames", type=int, help="Number of frames of a clip.  [default: 16]")
+@click.option(
+    "--size", callback=_size, default="112", show_default=True, help="Size in pixels, such as 112 or 320x240."
+)
+@click.option("--fps", type=float, default=8.0, show_default=True, help="Frames per second.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other videos.")
+@click.option(
+    "--distractor",
+    default="mixed",
+    show_default=True,
+    help=f"What else moves or stands in a video: {', '.join(DISTRACTORS)}.",
+)
+@click.option(
+    "--untrimmed", is_flag=True, help="Render videos of several actions, with and without scene cuts."
+)
+@click.option(
+    "--masks/--no-masks", default=True, show_default=True, help="Write masks of the figures' limbs as NPZ."
+)
 @common_options
 def puppets(
     out: Path,
@@ -145,17 +156,18 @@ def puppets(
     quiet: bool,
     debug: bool,
 ) -> None:
-    """Write puppets as mp4 files, with annotations in <out>/<split>.json."""
+    """Write puppets as MP4 files, with annotations in <out>/<split>.json."""
     if untrimmed and frames is not None:
         raise UsageError("untrimmed videos are as long as their actions take; leave out --frames.")
     if (out / f"{split}.json").exists():
         raise UsageError(f"{shown(out)} holds an export of '{split}' already; choose another --out.")
-    made: Puppets | UntrimmedPuppets
+    dataset: Puppets | UntrimmedPuppets
     if untrimmed:
-        made = UntrimmedPuppets(split, count, size=size, fps=fps, seed=seed, distractor=distractor)
+        dataset = UntrimmedPuppets(split, count, size=size, fps=fps, seed=seed, distractor=distractor)
     else:
-        made = Puppets(
+        dataset = Puppets(
             split, count, frames=frames or 16, size=size, fps=fps, seed=seed, distractor=distractor
         )
     progress = not quiet and sys.stderr.isatty()
-    tell(quiet, f"{len(made)} videos, described in {export_files(made, out, masks=masks, progress=progress)}")
+    annotations = export_puppets(dataset, out, masks=masks, progress=progress)
+    tell(quiet, f"{len(dataset)} videos, described in {annotations}")

@@ -117,15 +117,15 @@ def _jhmdb(annotations: Path, split: str, fold: int) -> list[Record]:
     files = [annotations] if annotations.is_file() else sorted(annotations.glob("*.json"))
     if len(files) != 1:
         raise InputError(f"{shown(annotations)} must hold one JSON file of boxes, not {len(files)}.")
-    return DATASETS["jhmdb"].listing(annotations, split, fold, files[0])
+    return DATASETS["jhmdb"].list_records(annotations, split, fold, files[0])
 
 
 def _ucf24(annotations: Path, split: str, fold: int) -> list[Record]:
-    return DATASETS["ucf24"].listing(annotations, split, fold, annotations)
+    return DATASETS["ucf24"].list_records(annotations, split, fold, annotations)
 
 
 def _ilsvrc(annotations: Path, split: str, fold: int) -> list[Record]:
-    return DATASETS["ilsvrc"].listing(annotations, split, annotations)
+    return DATASETS["ilsvrc"].list_records(annotations, split, annotations)
 
 
 READERS: dict[str, Callable[[Path, str, int], list[Record]]] = {

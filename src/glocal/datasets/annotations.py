@@ -1,4 +1,4 @@
-"""What readers of annotation files have in common: every error names the file and the line."""
+"""Reading annotation files: helpers of the data set readers, whose errors name the file and the line."""
 
 import csv
 import json
@@ -11,45 +11,46 @@ from typing import Any, TypeVar
 from glocal.errors import InputError, UsageError, nearest
 from glocal.utils.files import shown
 
-Row = TypeVar("Row")
+RowT = TypeVar("RowT")
 
 
-class AbsentError(InputError):
-    """There are no such annotations, whereas others may be there."""
+class MissingAnnotationsError(InputError):
+    """The annotations of this split or fold do not exist; those of another may."""
 
 
-def unreadable(path: Path, problem: OSError) -> InputError:
+def unreadable_error(path: Path, problem: OSError) -> InputError:
     """The error for annotations that cannot be read."""
-    kind = AbsentError if isinstance(problem, FileNotFoundError | NotADirectoryError) else InputError
+    missing = isinstance(problem, FileNotFoundError | NotADirectoryError)
+    error = MissingAnnotationsError if missing else InputError
     reason = problem.strerror or str(problem)
-    return kind(f"the annotations {shown(path)} cannot be read ({reason}); check the data set's folder.")
+    return error(f"the annotations {shown(path)} cannot be read ({reason}); check the data set's folder.")
 
 
-def text(path: Path) -> str:
-    """The text of an annotation file in UTF-8.
+def read_text(path: Path) -> str:
+    """Read an annotation file in UTF-8.
 
     Raises:
-        InputError: it cannot be read, or is not text.
+        InputError: the file cannot be read, or is not text.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as problem:
-        raise unreadable(path, problem) from None
+        raise unreadable_error(path, problem) from None
     except UnicodeDecodeError as problem:
         raise InputError(f"{shown(path)} is not text in UTF-8 ({problem.reason}).") from None
 
 
-def lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Each line that is not blank, after where it stands: `trainlist01.txt, line 3`."""
-    for number, line in enumerate(text(path).splitlines(), 1):
+def read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Read the lines that are not blank, each with its location, as in `trainlist01.txt, line 3`."""
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if line.strip():
             yield f"{shown(path)}, line {number}", line.strip()
 
 
-def table_rows(table: Iterator[Row], where: str, wanted: str) -> Iterator[Row]:
-    """The rows of a reader of the module `csv`; one that it cannot take is an error of `fitting`."""
+def parse_rows(table: Iterator[RowT], where: str, expected: str) -> Iterator[RowT]:
+    """Yield the rows of a reader of the module `csv`; one that cannot be parsed is an error of `parsing`."""
     while True:
-        with fitting(where, wanted):
+        with parsing(where, expected):
             try:
                 row = next(table)
             except StopIteration:
@@ -59,14 +60,14 @@ def table_rows(table: Iterator[Row], where: str, wanted: str) -> Iterator[Row]:
         yield row
 
 
-def json_file(path: Path, kind: type) -> Any:
-    """The content of a JSON file, a `dict` or a `list` as `kind` says.
+def read_json(path: Path, kind: type) -> Any:
+    """Read a JSON file whose content is a `dict` or a `list`, as `kind` says.
 
     Raises:
-        InputError: it cannot be read, is not JSON, or holds something else.
+        InputError: the file cannot be read, is not JSON, or has other content.
     """
     try:
-        content = json.loads(text(path))
+        content = json.loads(read_text(path))
     except (ValueError, RecursionError) as problem:
         raise InputError(f"{shown(path)} is not JSON ({problem}).") from None
     if not isinstance(content, kind):
@@ -74,8 +75,8 @@ def json_file(path: Path, kind: type) -> Any:
     return content
 
 
-def below(root: Path, name: str, where: str) -> Path:
-    """The file `name` of a data set.
+def path_below(root: Path, name: str, where: str) -> Path:
+    """The path of the file `name` of a data set.
 
     Raises:
         InputError: the name is empty, or leads out of `root`.
@@ -86,13 +87,13 @@ def below(root: Path, name: str, where: str) -> Path:
     return root / path
 
 
-def first_of(*paths: Path) -> Path:
-    """The first path that exists, or else the first one."""
+def first_existing(*paths: Path) -> Path:
+    """The first path that exists, or the first path if none does."""
     return next((path for path in paths if os.path.exists(path)), paths[0])
 
 
 def check_split(split: str, splits: tuple[str, ...], fold: int = 1, folds: tuple[int, ...] = (1,)) -> None:
-    """Raises UsageError for a split or a fold that a data set does not have."""
+    """Raise UsageError for a split or fold that a data set does not have."""
     if split not in splits:
         raise UsageError(f"split must be one of {', '.join(splits)}, not {split!r}.{nearest(split, splits)}")
     if fold not in folds:
@@ -100,11 +101,11 @@ def check_split(split: str, splits: tuple[str, ...], fold: int = 1, folds: tuple
 
 
 @contextmanager
-def fitting(where: str, expected: str) -> Iterator[None]:
-    """Turns what goes wrong in taking a piece of an annotation apart into one sentence.
+def parsing(where: str, expected: str) -> Iterator[None]:
+    """Turn what fails while a piece of an annotation is parsed into one sentence.
 
     Raises:
-        InputError: it is not what was expected.
+        InputError: the annotation is not as expected.
     """
     try:
         yield

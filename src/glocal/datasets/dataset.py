@@ -1,4 +1,4 @@
-"""A data set and its records in one form."""
+"""Data sets on a user's disk, and the records that all of them are read as."""
 
 import inspect
 import logging
@@ -13,6 +13,8 @@ from glocal.errors import InputError
 from glocal.types import Box, BoxTrack
 from glocal.utils.files import shown
 
+log = logging.getLogger("glocal.datasets")
+
 
 @dataclass(frozen=True)
 class Record:
@@ -21,12 +23,12 @@ class Record:
     Attributes:
         path: a video file, an image, or a folder of images.
         label: class name.
-        span: seconds (start, end) of the clip in its video; None for all of it.
-        tubes: the actors that make the class, and empty where they are unknown; frames are those of the file.
-        size: (width, height) in pixels, where the annotations tell.
-        frames: number of frames in the file, where the annotations tell.
-        fps: frames a second of a folder of images.
-        problem: what is wrong with the annotations of this one item, as a sentence.
+        span: start and end of the clip in its video in seconds; None for the whole video.
+        tubes: boxes of each actor of the class, by frame of the file; empty where they are unknown.
+        size: width and height in pixels, if the annotations have them.
+        frames: number of frames in the file, if the annotations have it.
+        fps: frames per second of a folder of images.
+        problem: what is wrong with the annotations of this record, as a sentence.
     """
 
     path: Path
@@ -45,73 +47,74 @@ class Record:
         return {frame: tuple(tube[frame] for tube in self.tubes if frame in tube) for frame in frames}
 
 
-log = logging.getLogger("glocal.datasets")
-
-
 @dataclass(frozen=True)
 class Dataset:
     """A data set that a user has a copy of.
 
     Attributes:
-        listing: `(root, split, …)` → every item that the annotations name, present or not.
-        splits: which there are; none for a table, None where any folder in the root is one.
-        folds: numbers of the divisions into splits, if there are several.
-        classes: names, where the data set fixes them.
+        list_records: `(root, split, …)` → all records that the annotations name, whether their files exist
+            or not.
+        splits: names of the splits; empty for a table, None where any folder in the root is a split.
+        folds: numbers of the folds, if there are several.
+        classes: class names, if the data set has a fixed list.
     """
 
     name: str
     title: str
-    listing: Callable[..., list[Record]]
+    list_records: Callable[..., list[Record]]
     splits: tuple[str, ...] | None = ()
     folds: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()
 
-    def takes(self, option: str) -> bool:
-        """Whether `listing` has this option."""
-        return option in inspect.signature(self.listing).parameters
+    def has_option(self, option: str) -> bool:
+        """Whether `list_records` takes this option."""
+        return option in inspect.signature(self.list_records).parameters
 
     def read(
         self, root: "str | os.PathLike[str]", split: str = "train", *, strict: bool = False, **options: Any
     ) -> list[Record]:
-        """The items of a split that are there.
+        """Read the records of a split whose files exist.
 
         Args:
             root: folder of the data set, laid out as it is published.
-            strict: a missing item, or one with broken annotations, is an error; by default such items are
+            split: name of the split.
+            strict: treat a missing file or broken annotations as an error; by default such records are
                 counted in a warning and left out.
-            options: `fold`, `annotations` and others, as `listing` takes them.
+            options: `fold`, `annotations` and others, as `list_records` takes them.
 
         Raises:
             InputError: the annotations cannot be read, or do not fit their format.
-            UsageError: there is no such split or fold.
+            UsageError: the split or fold is unknown.
         """
-        given = {"split": split, **options} if self.takes("split") else options
-        return present(self.listing(Path(root), **given), strict)
+        arguments = {"split": split, **options} if self.has_option("split") else options
+        return usable_records(self.list_records(Path(root), **arguments), strict=strict)
 
 
-def present(records: Sequence[Record], strict: bool = False) -> list[Record]:
-    """The records whose files are there and whose annotations can be used.
+def usable_records(records: Sequence[Record], *, strict: bool = False) -> list[Record]:
+    """Return the records whose files exist and whose annotations can be used.
 
     Raises:
-        InputError: none is left, or with `strict`, one is not.
+        InputError: there is none, or with `strict`, any record is unusable.
     """
-    kept, lost = [], []
+    usable, problems = [], []
     for record in records:
-        if problem := fault(record):
-            lost.append(problem)
+        if problem := record_problem(record):
+            problems.append(problem)
             log.info("%s", problem)
         else:
-            kept.append(record)
-    if lost and (strict or not kept):
-        count = f"{len(lost)} of {len(records)} items cannot be used"
-        raise InputError(f"{lost[0].rstrip('.')}; {count}: run 'glocal datasets check' for all of them.")
-    if lost:
-        log.warning("%d of %d items cannot be used and are left out: %s", len(lost), len(records), lost[0])
-    return kept
+            usable.append(record)
+    if problems and (strict or not usable):
+        count = f"{len(problems)} of {len(records)} items cannot be used"
+        raise InputError(f"{problems[0].rstrip('.')}; {count}: run 'glocal datasets check' for all of them.")
+    if problems:
+        log.warning(
+            "%d of %d items cannot be used and are left out: %s", len(problems), len(records), problems[0]
+        )
+    return usable
 
 
-def fault(record: Record) -> str | None:
-    """Why an item cannot be used, as far as can be told without decoding it."""
+def record_problem(record: Record) -> str | None:
+    """Why a record cannot be used, as far as can be told without decoding its file; None if it can."""
     if record.problem:
         return record.problem
     return None if os.path.exists(record.path) else f"{shown(record.path)} is missing."

@@ -1,4 +1,4 @@
-"""A user's own clips: a folder a class, or a table of paths and labels."""
+"""A user's own clips, as one folder per class or as a table of paths and labels."""
 
 import csv
 import math
@@ -6,21 +6,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from glocal.datasets.annotations import fitting, table_rows, text
+from glocal.datasets.annotations import parse_rows, parsing, read_text
 from glocal.datasets.dataset import Dataset, Record
 from glocal.datasets.registry import register
 from glocal.errors import InputError, UsageError, nearest
 from glocal.types import Box
 from glocal.utils.files import shown
 
-VIDEOS = (".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+VIDEO_SUFFIXES = (
+    ".avi",
+    ".flv",
+    ".gif",
+    ".m4v",
+    ".mkv",
+    ".mov",
+    ".mp4",
+    ".mpeg",
+    ".mpg",
+    ".ts",
+    ".webm",
+    ".wmv",
+)
 
 
 def read_folder(root: Path, split: str = "train") -> list[Record]:
-    """The clips `<root>/<split>/<class>/<clip>`: videos, and folders of images. Other files are passed over.
+    """List the clips `<root>/<split>/<class>/<clip>`: videos and folders of images; other files are ignored.
 
     Raises:
-        InputError: there is no such folder, or no clip in it.
+        InputError: the folder does not exist, or holds no clips.
     """
     folder = Path(root) / split
     try:
@@ -29,7 +42,7 @@ def read_folder(root: Path, split: str = "train") -> list[Record]:
             Record(path, label.name)
             for label in classes
             for path in sorted(label.iterdir())
-            if path.name[0] != "." and (path.is_dir() or path.suffix.lower() in VIDEOS)
+            if path.name[0] != "." and (path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES)
         ]
     except OSError as problem:
         raise InputError(f"the data set {shown(folder)} cannot be read ({problem.strerror}).") from None
@@ -41,51 +54,53 @@ def read_folder(root: Path, split: str = "train") -> list[Record]:
 def read_csv(
     path: Path, root: Path | None = None, only: Mapping[str, Sequence[int | str]] | None = None
 ) -> list[Record]:
-    """The clips that a table lists: columns `path` and `label`, perhaps `start` and `end` in seconds.
+    """List the clips of a table with columns `path` and `label`, and optionally `start` and `end` in seconds.
 
-    Boxes are read from a table beside it, `clips.boxes.csv` for `clips.csv`, if there is one: columns `path`
-    as in the table of clips, `frame` from 0, and `x0`, `y0`, `x1`, `y1` in pixels of the original frame,
-    half-open. With a column `actor`, an actor's boxes are a tube.
+    Boxes are read from a table beside it, `clips.boxes.csv` for `clips.csv`, if it exists: columns `path` as
+    in the table of clips, `frame` from 0, and `x0`, `y0`, `x1`, `y1` in pixels of the original frame,
+    half-open. With a column `actor`, the boxes of each actor are a tube.
 
     Args:
-        root: folder that the paths start from; by default the table's own.
-        only: column → values; rows with another value there are left out, as for folds:
-            `{"fold": [1, 2, 3]}`.
+        path: the table, a CSV file.
+        root: folder that the paths are relative to; by default that of the table.
+        only: column → allowed values; rows with other values are left out, e.g. `{"fold": [1, 2, 3]}`.
 
     Raises:
         InputError: the table cannot be read, or a row does not fit; the message gives its line.
-        UsageError: `only` names a column that there is not, or leaves no rows.
+        UsageError: `only` names an unknown column, or leaves no rows.
     """
     path = Path(path)
     root = path.parent if root is None else Path(root)
-    chosen = {column: {str(value) for value in values} for column, values in (only or {}).items()}
+    allowed = {column: {str(value) for value in values} for column, values in (only or {}).items()}
     records = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.DictReader(file)
-            columns = list(table.fieldnames or ())
-            for column in ("path", "label"):
-                if column not in columns:
-                    raise InputError(f"{shown(path)}, line 1: there is no column '{column}'; add a header.")
-            for column in chosen:
-                if column not in columns:
-                    hint = nearest(column, columns)
-                    raise UsageError(
-                        f"{shown(path)} has no column '{column}', only {', '.join(columns)}.{hint}"
-                    )
+            _check_columns(path, list(table.fieldnames or ()), list(allowed))
             for row in table:
-                if all(row[column] in values for column, values in chosen.items()):
+                if all(row[column] in values for column, values in allowed.items()):
                     records.append(_record(row, root, f"{shown(path)}, line {table.line_num}"))
     except OSError as problem:
         raise InputError(f"the table {shown(path)} cannot be read ({problem.strerror}).") from None
     except (UnicodeDecodeError, csv.Error) as problem:
         raise InputError(f"{shown(path)} is not a table in UTF-8 ({problem}).") from None
     records = _with_boxes(records, path.with_suffix(".boxes.csv"), root)
-    if not records and chosen:
-        raise UsageError(f"{shown(path)} has no rows where {chosen}; choose other values.")
+    if not records and allowed:
+        raise UsageError(f"{shown(path)} has no rows where {allowed}; choose other values.")
     if not records:
         raise InputError(f"{shown(path)} lists no clips; write one a line.")
     return records
+
+
+def _check_columns(path: Path, columns: list[str], selected: list[str]) -> None:
+    """Refuse a table without the columns that it must have, and a selection by an unknown column."""
+    for column in ("path", "label"):
+        if column not in columns:
+            raise InputError(f"{shown(path)}, line 1: there is no column '{column}'; add a header.")
+    for column in selected:
+        if column not in columns:
+            hint = nearest(column, columns)
+            raise UsageError(f"{shown(path)} has no column '{column}', only {', '.join(columns)}.{hint}")
 
 
 def _record(row: Mapping[str, str | None], root: Path, where: str) -> Record:
@@ -107,10 +122,10 @@ def _with_boxes(records: list[Record], path: Path, root: Path) -> list[Record]:
     if not path.exists():
         return records
     tubes: dict[Path, dict[str, dict[int, Box]]] = {}
-    table = csv.DictReader(text(path).splitlines())
-    for row in table_rows(table, shown(path), "a table"):
+    table = csv.DictReader(read_text(path).splitlines())
+    for row in parse_rows(table, shown(path), "a table"):
         where = f"{shown(path)}, line {table.line_num}"
-        with fitting(where, "a path, a frame and numbers x0 < x1, y0 < y1"):
+        with parsing(where, "a path, a frame and numbers x0 < x1, y0 < y1"):
             frame = int(row["frame"])
             box = x0, y0, x1, y1 = (float(row["x0"]), float(row["y0"]), float(row["x1"]), float(row["y1"]))
             if frame < 0 or not (0 <= x0 < x1 < math.inf and 0 <= y0 < y1 < math.inf):

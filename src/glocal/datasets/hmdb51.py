@@ -1,27 +1,29 @@
-"""HMDB51: 51 classes of actions, mostly from films."""
+"""HMDB51: 51 action classes, mostly from films."""
 
 from pathlib import Path
 
-from glocal.datasets.annotations import AbsentError, below, check_split, fitting, lines
+from glocal.datasets.annotations import MissingAnnotationsError, check_split, parsing, path_below, read_lines
 from glocal.datasets.dataset import Dataset, Record
 from glocal.datasets.registry import register
 from glocal.utils.files import shown
 
 SPLITS = ("train", "test", "unused")
 FOLDS = (1, 2, 3)
-PARTS = {"train": "1", "test": "2", "unused": "0"}
+SPLIT_CODES = {"train": "1", "test": "2", "unused": "0"}
 
 
-def listing(root: Path, split: str = "train", fold: int = 1, annotations: Path | None = None) -> list[Record]:
-    """The clips of a split, `<root>/<class>/<name>.avi`.
+def list_records(
+    root: Path, split: str = "train", fold: int = 1, annotations: Path | None = None
+) -> list[Record]:
+    """List the clips of a split, `<root>/<class>/<name>.avi`.
 
     Args:
         fold: 1 to 3, of `<class>_test_splitN.txt`.
         annotations: folder of these lists; by default `<root>/testTrainMulti_7030_splits`.
 
     Raises:
-        InputError: there are no lists, or one does not fit its format.
-        UsageError: there is no such split or fold.
+        InputError: there are no lists, or one of them does not fit its format.
+        UsageError: the split or fold is unknown.
     """
     check_split(split, SPLITS, fold, FOLDS)
     root = Path(root)
@@ -29,18 +31,20 @@ def listing(root: Path, split: str = "train", fold: int = 1, annotations: Path |
     ending = f"_test_split{fold}.txt"
     files = sorted(folder.glob(f"*{ending}"))
     if not files:
-        raise AbsentError(f"{shown(folder)} holds no lists <class>{ending}; put HMDB51's split files there.")
+        raise MissingAnnotationsError(
+            f"{shown(folder)} holds no lists <class>{ending}; put HMDB51's split files there."
+        )
     records = []
     for file in files:
         label = file.name.removesuffix(ending)
-        for where, line in lines(file):
-            with fitting(where, "<name>.avi and 0, 1 or 2"):
+        for where, line in read_lines(file):
+            with parsing(where, "<name>.avi and 0, 1 or 2"):
                 name, part = line.rsplit(None, 1)
-                if part not in PARTS.values():
+                if part not in SPLIT_CODES.values():
                     raise ValueError(f"it is '{line}'")
-            if part == PARTS[split]:
-                records.append(Record(below(root / label, name, where), label))
+            if part == SPLIT_CODES[split]:
+                records.append(Record(path_below(root / label, name, where), label))
     return records
 
 
-register(Dataset("hmdb51", "HMDB51: 51 actions, 6,766 clips", listing, SPLITS, FOLDS))
+register(Dataset("hmdb51", "HMDB51: 51 actions, 6,766 clips", list_records, SPLITS, FOLDS))

@@ -1,4 +1,4 @@
-"""JHMDB: 21 classes of HMDB51 with the actor's outline in every frame."""
+"""JHMDB: 21 classes of HMDB51 with a mask of the actor in every frame."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from glocal.datasets.annotations import below, check_split, fitting, json_file, lines
+from glocal.datasets.annotations import check_split, parsing, path_below, read_json, read_lines
 from glocal.datasets.dataset import Dataset, Record
 from glocal.datasets.registry import register
 from glocal.datasets.untrusted_files import read_matlab
@@ -47,43 +47,43 @@ CLASSES = (
 )
 
 
-def listing(
+def list_records(
     root: Path,
     split: str = "train",
     fold: int = 1,
     annotations: Path | None = None,
     boxes: bool = True,
 ) -> list[Record]:
-    """The clips of a split, `<root>/Rename_Images/<class>/<video>/00001.png …`.
+    """List the clips of a split, `<root>/Rename_Images/<class>/<video>/00001.png …`.
 
     Args:
         fold: 1 to 3, of `splits/<class>_test_splitN.txt`.
-        annotations: a JSON file of the boxes of some clips; then these clips are the listing. By default the
-            box of a frame is the tight box of `puppet_mask/<class>/<video>/puppet_mask.mat`.
-        boxes: False leaves the masks unread, which takes a while.
+        annotations: a JSON file with the boxes of some clips, of which only these are listed then. By default
+            the box of a frame is the tight box of `puppet_mask/<class>/<video>/puppet_mask.mat`.
+        boxes: read the masks, which takes a while.
 
     Raises:
         InputError: the annotations cannot be read, or do not fit their format.
-        UsageError: there is no such split or fold.
+        UsageError: the split or fold is unknown.
     """
     check_split(split, SPLITS, fold, FOLDS)
     root = Path(root)
     if annotations:
-        found = read_boxes(Path(annotations))
-        return [_record(root, name, label, (tube,)) for name, (label, tube) in found.items()]
-    listed = list(_listed(root / "splits", split, fold))
+        tubes = read_boxes(Path(annotations))
+        return [_record(root, name, label, (tube,)) for name, (label, tube) in tubes.items()]
+    names = list(_read_split(root / "splits", split, fold))
     if not boxes:
-        return [_record(root, name, label) for name, label in listed]
-    bar = tqdm(listed, desc="read the masks", unit="clip", leave=False, disable=None)
-    return [_masked(root, name, label) for name, label in bar]
+        return [_record(root, name, label) for name, label in names]
+    bar = tqdm(names, desc="read the masks", unit="clip", leave=False, disable=None)
+    return [_record_with_mask(root, name, label) for name, label in bar]
 
 
 def _record(root: Path, name: str, label: str, tubes: tuple[BoxTrack, ...] = ()) -> Record:
-    path = below(root / "Rename_Images" / label, name, f"the clips of {shown(root)}")
+    path = path_below(root / "Rename_Images" / label, name, f"the clips of {shown(root)}")
     return Record(path, label, None, tubes, SIZE, fps=FPS)
 
 
-def _masked(root: Path, name: str, label: str) -> Record:
+def _record_with_mask(root: Path, name: str, label: str) -> Record:
     record = _record(root, name, label)
     try:
         masks = read_matlab(root / "puppet_mask" / label / name / "puppet_mask.mat", "part_mask")
@@ -94,26 +94,26 @@ def _masked(root: Path, name: str, label: str) -> Record:
     if masks.ndim != 3:
         return replace(record, problem=f"the mask of {shown(record.path)} must be height × width × frames.")
     height, width, frames = masks.shape
-    return replace(record, tubes=(_tight(masks),), size=(width, height), frames=frames)
+    return replace(record, tubes=(_tight_boxes(masks),), size=(width, height), frames=frames)
 
 
 def read_boxes(path: Path) -> dict[str, tuple[str, BoxTrack]]:
-    """Video → its class and boxes, from JSON: `{video: {"label": 1, "boxes": {"1": [[x0, y0, x1, y1]]}}}`.
+    """Read class and boxes of videos from JSON: `{video: {"label": 1, "boxes": {"1": [[x0, y0, x1, y1]]}}}`.
 
-    Labels and frames count from 1 there, and from 0 in a tube.
+    Labels and frames count from 1 in the file, and from 0 in a tube.
 
     Raises:
         InputError: the file cannot be read, or does not fit its format.
     """
-    found: dict[str, tuple[str, BoxTrack]] = {}
-    for name, clip in json_file(path, dict).items():
-        with fitting(f"{shown(path)}, key {name!r}", "a label from 1 to 21 and a box for each frame from 1"):
+    tubes: dict[str, tuple[str, BoxTrack]] = {}
+    for name, clip in read_json(path, dict).items():
+        with parsing(f"{shown(path)}, key {name!r}", "a label from 1 to 21 and a box for each frame from 1"):
             label = CLASSES[range(1, len(CLASSES) + 1).index(clip["label"])]
             tube = {_frame(key): _box(*boxes) for key, boxes in clip["boxes"].items()}
-        found[name] = (label, tube)
-    if not found:
+        tubes[name] = (label, tube)
+    if not tubes:
         raise InputError(f"{shown(path)} lists no clips.")
-    return found
+    return tubes
 
 
 def _frame(key: str) -> int:
@@ -127,18 +127,18 @@ def _box(box: Any) -> tuple[float, float, float, float]:
     return x0, y0, x1, y1
 
 
-def _listed(folder: Path, split: str, fold: int) -> Iterator[tuple[str, str]]:
-    """The videos of a split with their classes."""
+def _read_split(folder: Path, split: str, fold: int) -> Iterator[tuple[str, str]]:
+    """Names of the videos of a split, with their classes."""
     for label in CLASSES:
-        for where, line in lines(folder / f"{label}_test_split{fold}.txt"):
-            with fitting(where, "<video>.avi and 1 or 2"):
+        for where, line in read_lines(folder / f"{label}_test_split{fold}.txt"):
+            with parsing(where, "<video>.avi and 1 or 2"):
                 name, part = line.rsplit(None, 1)
                 if SPLITS[("1", "2").index(part)] == split:
                     yield name.removesuffix(".avi"), label
 
 
-def _tight(masks: npt.NDArray[Any]) -> BoxTrack:
-    """Tight boxes of masks `(H, W, T)`, in the frames in which they show something."""
+def _tight_boxes(masks: npt.NDArray[Any]) -> BoxTrack:
+    """Tight boxes of masks `(H, W, T)`, for the frames whose mask is not empty."""
     tube = {}
     for frame in range(masks.shape[2]):
         rows, columns = (np.flatnonzero(masks[:, :, frame].any(axis)) for axis in (1, 0))
@@ -147,4 +147,4 @@ def _tight(masks: npt.NDArray[Any]) -> BoxTrack:
     return tube
 
 
-register(Dataset("jhmdb", TITLE, listing, SPLITS, FOLDS, CLASSES))
+register(Dataset("jhmdb", TITLE, list_records, SPLITS, FOLDS, CLASSES))

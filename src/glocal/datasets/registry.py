@@ -9,4 +9,4 @@ DATASETS = Registry[Dataset]("data set", package="glocal.datasets", entry_points
 
 def register(dataset: Dataset) -> Dataset:
     """Add a data set under its name."""
-    return DATASETS.register(dataset.name, dataset, origin=dataset.listing.__module__)
+    return DATASETS.register(dataset.name, dataset, origin=dataset.list_records.__module__)

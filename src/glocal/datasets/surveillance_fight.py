@@ -1,11 +1,11 @@
-"""Surveillance camera fights (Aktı et al., 2019): two classes, with boxes of the fight in some frames."""
+"""Surveillance Camera Fight (Aktı et al., 2019): two classes, with boxes of the fight in some frames."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from glocal.datasets.annotations import check_split, fitting, json_file
+from glocal.datasets.annotations import check_split, parsing, read_json
 from glocal.datasets.dataset import Dataset, Record
 from glocal.datasets.folder import read_csv
 from glocal.datasets.registry import register
@@ -17,21 +17,21 @@ SPLITS = ("train", "test")
 FOLDS = (0, 1, 2, 3, 4)
 
 
-def listing(
+def list_records(
     root: Path, split: str = "train", fold: int = 0, boxes: bool = True, doubtful: bool = False
 ) -> list[Record]:
-    """The clips of `clips.csv`; those of one fold are for testing, all others for training.
+    """List the clips of `clips.csv`: those of one fold are for testing, all others for training.
 
     Clips that were cut from one video share a fold.
 
     Args:
         fold: 0 to 4.
-        boxes: with those of `boxes.json`, three frames a clip.
-        doubtful: also with boxes of clips in which it is unclear who takes part.
+        boxes: read the boxes of `boxes.json`, of three frames per clip.
+        doubtful: include the boxes of clips in which it is unclear who takes part.
 
     Raises:
         InputError: the annotations cannot be read, or do not fit their format.
-        UsageError: there is no such split or fold.
+        UsageError: the split or fold is unknown.
     """
     check_split(split, SPLITS, fold, FOLDS)
     root = Path(root)
@@ -40,7 +40,7 @@ def listing(
     if not boxes:
         return records
     file = root / "boxes.json"
-    clips = json_file(file, dict).get("clips")
+    clips = read_json(file, dict).get("clips")
     if not isinstance(clips, Mapping):
         raise InputError(f"{shown(file)} must hold a table 'clips'.")
     tubes = {root / name: _tube(clip, name, file, doubtful) for name, clip in clips.items()}
@@ -48,18 +48,22 @@ def listing(
 
 
 def _tube(clip: Mapping[str, Any], name: str, file: Path, doubtful: bool) -> BoxTrack:
-    with fitting(f"{shown(file)}, clip '{name}'", "doubtful and frames, each with a frame and a box"):
+    with parsing(f"{shown(file)}, clip '{name}'", "doubtful and frames, each with a frame and a box"):
         if clip["doubtful"] and not doubtful:
             return {}
-        found = {}
+        tube = {}
         for frame in clip["frames"]:
             x0, y0, x1, y1 = (float(side) for side in frame["box"])
-            found[int(frame["frame"])] = (x0, y0, x1, y1)
-        return found
+            tube[int(frame["frame"])] = (x0, y0, x1, y1)
+        return tube
 
 
 register(
     Dataset(
-        "surveillance-fight", "Surveillance Camera Fight: fights or none, five folds", listing, SPLITS, FOLDS
+        "surveillance-fight",
+        "Surveillance Camera Fight: fights or none, five folds",
+        list_records,
+        SPLITS,
+        FOLDS,
     )
 )

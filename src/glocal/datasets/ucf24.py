@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from glocal.datasets.annotations import below, check_split, first_of, fitting, lines
+from glocal.datasets.annotations import check_split, first_existing, parsing, path_below, read_lines
 from glocal.datasets.dataset import Dataset, Record
 from glocal.datasets.registry import register
 from glocal.datasets.untrusted_files import read_matlab, read_pickle
@@ -46,7 +46,7 @@ CLASSES = (
 )
 
 
-class Clip(NamedTuple):
+class ClipAnnotation(NamedTuple):
     """A clip's annotations: one tube for each actor."""
 
     label: str
@@ -54,8 +54,10 @@ class Clip(NamedTuple):
     tubes: tuple[BoxTrack, ...]
 
 
-def listing(root: Path, split: str = "train", fold: int = 1, annotations: Path | None = None) -> list[Record]:
-    """The clips of a split, `<root>/<Class>/v_<Class>_gXX_cYY.avi`.
+def list_records(
+    root: Path, split: str = "train", fold: int = 1, annotations: Path | None = None
+) -> list[Record]:
+    """List the clips of a split, `<root>/<Class>/v_<Class>_gXX_cYY.avi`.
 
     Args:
         fold: 1 to 3: clips in `testlist0N.txt` are for testing, all others for training.
@@ -64,28 +66,32 @@ def listing(root: Path, split: str = "train", fold: int = 1, annotations: Path |
 
     Raises:
         InputError: the annotations cannot be read, or do not fit their format.
-        UsageError: there is no such split or fold.
+        UsageError: the split or fold is unknown.
     """
     check_split(split, SPLITS, fold, FOLDS)
     root = Path(root)
     folder = Path(annotations) if annotations else root
-    named = None if folder.is_dir() or not annotations else folder
-    folder = folder.parent if named else folder
+    given_file = None if folder.is_dir() or not annotations else folder
+    folder = folder.parent if given_file else folder
     places = (folder, folder / "splitfiles")
-    file = named or first_of(*(p / name for name in ("pyannot.pkl", "finalAnnots.mat") for p in places))
+    file = given_file or first_existing(
+        *(p / name for name in ("pyannot.pkl", "finalAnnots.mat") for p in places)
+    )
     clips = read_annotations(file)
-    tested = set(
-        _names(first_of(*(p / f"testlist{fold:02d}.txt" for p in (*places, root / "ucfTrainTestlist"))))
+    test_names = set(
+        _read_names(
+            first_existing(*(p / f"testlist{fold:02d}.txt" for p in (*places, root / "ucfTrainTestlist")))
+        )
     )
     return [
-        Record(below(root, f"{name}.avi", shown(file)), clip.label, None, clip.tubes, SIZE, clip.frames)
+        Record(path_below(root, f"{name}.avi", shown(file)), clip.label, None, clip.tubes, SIZE, clip.frames)
         for name, clip in sorted(clips.items())
-        if (name in tested) == (split == "test")
+        if (name in test_names) == (split == "test")
     ]
 
 
-def read_annotations(path: Path) -> dict[str, Clip]:
-    """`Class/v_Class_gXX_cYY` → its annotations, from `pyannot.pkl` or `finalAnnots.mat`.
+def read_annotations(path: Path) -> dict[str, ClipAnnotation]:
+    """Read each clip's annotations, by `Class/v_Class_gXX_cYY`, from `pyannot.pkl` or `finalAnnots.mat`.
 
     Boxes are converted from `x, y, w, h`; frames count from 0.
 
@@ -99,30 +105,30 @@ def read_annotations(path: Path) -> dict[str, Clip]:
     return clips
 
 
-def _from_pickle(path: Path) -> Iterator[tuple[str, Clip]]:
+def _from_pickle(path: Path) -> Iterator[tuple[str, ClipAnnotation]]:
     content = read_pickle(path)
     if not isinstance(content, dict):
         raise InputError(f"{shown(path)} must hold a dict, not a {type(content).__name__}.")
     for name, clip in content.items():
-        with fitting(f"{shown(path)}, key {name!r}", "label, numf and annotations with sf, ef and boxes"):
+        with parsing(f"{shown(path)}, key {name!r}", "label, numf and annotations with sf, ef and boxes"):
             tubes = tuple(_tube(tube["sf"], tube["ef"], tube["boxes"]) for tube in clip["annotations"])
             frames = clip["numf"] if isinstance(clip["numf"], int) else None
-            yield name, Clip(_class(name), frames, tubes)
+            yield name, ClipAnnotation(_class_of(name), frames, tubes)
 
 
-def _from_matlab(path: Path) -> Iterator[tuple[str, Clip]]:
+def _from_matlab(path: Path) -> Iterator[tuple[str, ClipAnnotation]]:
     for number, clip in enumerate(read_matlab(path, "annot").ravel(), 1):
-        with fitting(f"{shown(path)}, entry {number}", "name, num_imgs and tubes with sf, ef and boxes"):
+        with parsing(f"{shown(path)}, entry {number}", "name, num_imgs and tubes with sf, ef and boxes"):
             tubes = tuple(
                 _tube(tube["sf"].item() - 1, tube["ef"].item(), tube["boxes"])
                 for tube in clip["tubes"].ravel()
             )
             name = str(clip["name"].item())
-            yield name, Clip(_class(name), int(clip["num_imgs"].item()), tubes)
+            yield name, ClipAnnotation(_class_of(name), int(clip["num_imgs"].item()), tubes)
 
 
-def _class(name: str) -> str:
-    """The folder of a clip is its class."""
+def _class_of(name: str) -> str:
+    """The class of a clip, which is its folder."""
     label, file = name.split("/")
     if not file.startswith(f"v_{label}_"):
         raise ValueError("a name Class/v_Class_gXX_cYY")
@@ -130,7 +136,7 @@ def _class(name: str) -> str:
 
 
 def _tube(start: int, end: int, boxes: Any) -> BoxTrack:
-    """Frames from `start` up to `end`, without it."""
+    """Boxes of the frames in [start, end)."""
     corners = np.asarray(boxes).astype(np.int64)  # of a byte, x + w would overflow
     if corners.shape != (end - start, 4) or start < 0:
         raise ValueError(f"frames {start} to {end} with boxes of shape {corners.shape}")
@@ -139,13 +145,13 @@ def _tube(start: int, end: int, boxes: Any) -> BoxTrack:
     return tube
 
 
-def _names(path: Path) -> Iterator[str]:
-    """The clips in a list of UCF24 or UCF101, which adds suffixes and perhaps a label."""
-    for where, line in lines(path):
+def _read_names(path: Path) -> Iterator[str]:
+    """Names of the clips in a list of UCF24, or of UCF101, which has suffixes and may have labels."""
+    for where, line in read_lines(path):
         name = PurePosixPath(line.split()[0])
         if len(name.parts) != 2:
             raise InputError(f"{where}: expected Class/v_Class_gXX_cYY, not '{line}'.")
         yield str(name.with_suffix("") if name.suffix == ".avi" else name)
 
 
-register(Dataset("ucf24", TITLE, listing, SPLITS, FOLDS, CLASSES))
+register(Dataset("ucf24", TITLE, list_records, SPLITS, FOLDS, CLASSES))

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glocal.datasets.annotations import unreadable
+from glocal.datasets.annotations import unreadable_error
 from glocal.errors import InputError
 from glocal.utils.files import shown
 from glocal.utils.optional_import import optional_import
 
-CODE = re.compile("[<>|=]?([iu][1248]|f[248]|b1|[SU][0-9]{1,6})")
-"""Types of numbers and texts, as NumPy names them; objects are not among them."""
+DTYPE_CODE = re.compile("[<>|=]?([iu][1248]|f[248]|b1|[SU][0-9]{1,6})")
+"""NumPy's names of number and text types; object types are not among them."""
 
 
-class _Fixed:
-    """What a pickle may make but not change."""
+class _ImmutableStub:
+    """Stands in for an object whose state a pickle must not set."""
 
     __slots__ = ()
 
@@ -28,13 +28,13 @@ class _Fixed:
         raise ValueError("a number with a state")
 
 
-class _Type:
+class _DtypeStub:
     """Stands in for `numpy.dtype`, whose byte order comes as its state."""
 
     __slots__ = ("code", "order")
 
     def __init__(self, code: Any, align: Any = False, copy: Any = False) -> None:
-        if not isinstance(code, str) or not CODE.fullmatch(code):
+        if not isinstance(code, str) or not DTYPE_CODE.fullmatch(code):
             raise ValueError(f"arrays of the type {code!r}")
         self.code, self.order = code.lstrip("<>|="), "<"
 
@@ -42,24 +42,24 @@ class _Type:
         self.order = state[1] if state[1] in ("<", ">") else "<"
 
     def numbers(self, raw: Any) -> npt.NDArray[Any]:
-        """The numbers, or texts, that bytes are; Python 2 wrote bytes as text."""
+        """Decode bytes to numbers or texts; Python 2 wrote bytes as text."""
         raw = raw.encode("latin-1") if isinstance(raw, str) else raw
         return np.frombuffer(raw, np.dtype(self.order + self.code))
 
 
-class _Scalar(_Fixed):
+class _ScalarStub(_ImmutableStub):
     """Stands in for `numpy.core.multiarray.scalar`."""
 
     __slots__ = ("raw", "type")
 
-    def __init__(self, kind: _Type, raw: Any) -> None:
+    def __init__(self, kind: _DtypeStub, raw: Any) -> None:
         self.type, self.raw = kind, raw
 
     def value(self) -> Any:
         return self.type.numbers(self.raw)[0].item()
 
 
-class _Array:
+class _ArrayStub:
     """Stands in for `numpy.core.multiarray._reconstruct`, whose content comes as its state."""
 
     __slots__ = ("state",)
@@ -78,30 +78,32 @@ class _Array:
         return np.reshape(numbers, shape, order="F" if columns_first else "C")
 
 
-class _Name(_Fixed):
+class _NdarrayStub(_ImmutableStub):
     """Stands in for `numpy.ndarray`, which is named but never called."""
 
 
-ADMITTED = {
-    ("numpy", "dtype"): _Type,
-    ("numpy", "ndarray"): _Name,
-    **{(f"numpy.{core}.multiarray", "scalar"): _Scalar for core in ("core", "_core")},
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
+ALLOWED = {
+    ("numpy", "dtype"): _DtypeStub,
+    ("numpy", "ndarray"): _NdarrayStub,
+    **{(f"numpy.{core}.multiarray", "scalar"): _ScalarStub for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _ArrayStub for core in ("core", "_core")},
 }
-"""Module and name in a pickle → what is called for it. NumPy itself is not: it trusts what it is given."""
+"""Module and name in a pickle → stub that is called for it; NumPy itself would trust its arguments."""
 
 
 class _Unpickler(pickle.Unpickler):
+    """Calls stubs in place of what a pickle names, and refuses everything else."""
+
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ADMITTED:
+        if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f"it names {module}.{name}")
-        return ADMITTED[module, name]
+        return ALLOWED[module, name]
 
 
 def read_pickle(path: Path) -> Any:
-    """What a pickle of dicts, lists, tuples, numbers, texts and NumPy arrays holds.
+    """Read a pickle of dicts, lists, tuples, numbers, texts and NumPy arrays, without running any code.
 
-    A pickle is a program. This one can build nothing but these, whatever it says.
+    A pickle is a program; nothing but objects of these types can be built by it here.
 
     Raises:
         InputError: the file cannot be read, is cut short, or names anything else.
@@ -109,37 +111,38 @@ def read_pickle(path: Path) -> Any:
     try:
         content = path.read_bytes()
     except OSError as problem:
-        raise unreadable(path, problem) from None
+        raise unreadable_error(path, problem) from None
     try:
-        return _plain(_Unpickler(io.BytesIO(content), encoding="latin-1").load(), {})
+        return _resolve(_Unpickler(io.BytesIO(content), encoding="latin-1").load(), {})
     except Exception as problem:
         reason = " ".join(str(problem).split())[:200] or type(problem).__name__
         raise InputError(
-            f"{shown(path)} is not a pickle of arrays alone ({reason}) and was not read; download it again."
+            f"{shown(path)} is not a pickle of arrays and plain values only ({reason}) and was not read; "
+            "download it again."
         ) from None
 
 
-def _plain(value: Any, done: dict[int, Any]) -> Any:
-    """`value` with arrays in place of what stood in for them; what is shared is converted once."""
+def _resolve(value: Any, done: dict[int, Any]) -> Any:
+    """Replace stubs in `value` by arrays and numbers; shared objects are converted once."""
     if id(value) in done:
         return done[id(value)]
     plain: Any
     if isinstance(value, dict):
-        plain = {_plain(key, done): _plain(part, done) for key, part in value.items()}
+        plain = {_resolve(key, done): _resolve(part, done) for key, part in value.items()}
     elif isinstance(value, list | tuple):
-        plain = type(value)(_plain(part, done) for part in value)
-    elif isinstance(value, _Array | _Scalar):
+        plain = type(value)(_resolve(part, done) for part in value)
+    elif isinstance(value, _ArrayStub | _ScalarStub):
         plain = value.value()
     elif value is None or isinstance(value, bool | int | float | str | bytes):
         return value
     else:
-        raise ValueError(f"a {type(value).__name__.strip('_').lower()}")
+        raise ValueError(f"a {type(value).__name__.strip('_').removesuffix('Stub').lower()}")
     done[id(value)] = plain
     return plain
 
 
 def read_matlab(path: Path, name: str) -> npt.NDArray[Any]:
-    """The array `name` of a MATLAB file; structures are arrays with fields.
+    """Read the array `name` of a MATLAB file; structures are arrays with fields.
 
     Raises:
         InputError: SciPy is not installed, or the file cannot be read or has no such array.
@@ -149,6 +152,6 @@ def read_matlab(path: Path, name: str) -> npt.NDArray[Any]:
         return np.asarray(scipy_io.loadmat(path, variable_names=[name])[name])
     except OSError as problem:
         raise InputError(f"{shown(path)} cannot be read ({problem.strerror or problem}).") from None
-    except Exception as problem:  # SciPy lets through whatever its parser stumbles over
+    except Exception as problem:  # SciPy's parser raises errors of any type
         reason = " ".join(str(problem).split()) or type(problem).__name__
         raise InputError(f"{shown(path)} is not a MATLAB file that holds '{name}' ({reason}).") from None

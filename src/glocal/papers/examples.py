@@ -127,7 +127,7 @@ def _records(context: Context, root: Path) -> Examples:
         records = spread(records, context.clips)
 
     def fitting() -> list[npt.NDArray[np.float64]]:
-        train = dataset.listing(root, "train", **options) if "train" in (dataset.splits or ()) else []
+        train = dataset.list_records(root, "train", **options) if "train" in (dataset.splits or ()) else []
         frames = list(_shares([r for r in train if r.boxes] or records))
         return frames[:: -(-len(frames) // ENOUGH)]
 

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from glocal.datasets import DATASETS
-from glocal.datasets.dataset import Record, fault
+from glocal.datasets.dataset import Record, record_problem
 from glocal.datasets.puppets import Puppets
 from glocal.datasets.puppets.render_cache import RenderCache
 from glocal.errors import InputError, UsageError, nearest
@@ -130,7 +130,7 @@ def _frames(record: Record) -> tuple[Video, int, FrameTimes] | str:
 
     The video is kept because it knows by now where its frames lie, so that they are found by seeking.
     """
-    if problem := fault(record):
+    if problem := record_problem(record):
         return problem
     try:
         video = read_video(record.path, record.fps)
@@ -145,7 +145,7 @@ def _frames(record: Record) -> tuple[Video, int, FrameTimes] | str:
 
 
 SOURCES: dict[str, Callable[..., Any]] = {
-    **{name: dataset.listing for name, dataset in DATASETS.items()},
+    **{name: dataset.list_records for name, dataset in DATASETS.items()},
     "puppets": Puppets,
 }
 """Name in a recipe → what its options are given to. Puppets are drawn; exported ones are a `folder`."""
@@ -174,7 +174,7 @@ def open_source(
     if kind == "puppets":
         source: Source = Rendered(construct(Puppets, rest, where), kept)
     else:
-        needless = {"boxes": False} if DATASETS[kind].takes("boxes") else {}
+        needless = {"boxes": False} if DATASETS[kind].has_option("boxes") else {}
         records = construct(SOURCES[kind], rest, where, **needless)
         source = Files(records, progress, kept)
     if unknown := [label for label in source.labels if labels and label not in labels]:

@@ -1,10 +1,10 @@
-"""Puppets as files, as `glocal datasets export puppets` writes them."""
+"""Exported puppets: the files that `glocal datasets export puppets` writes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from glocal.datasets.annotations import below, check_split, fitting, json_file
+from glocal.datasets.annotations import check_split, parsing, path_below, read_json
 from glocal.datasets.dataset import Dataset, Record
 from glocal.datasets.registry import register
 from glocal.types import BoxTrack
@@ -13,22 +13,22 @@ from glocal.utils.files import shown
 SPLITS = ("train", "val", "test")
 
 
-def listing(root: Path, split: str = "train") -> list[Record]:
-    """The clips of `<root>/<split>.json`, or of untrimmed videos the actions, with the acting figure's boxes.
+def list_records(root: Path, split: str = "train") -> list[Record]:
+    """List the clips of `<root>/<split>.json`, or the actions of untrimmed videos, with boxes of the actor.
 
     Raises:
         InputError: the annotations cannot be read, or do not fit their format.
-        UsageError: there is no such split.
+        UsageError: the split is unknown.
     """
     check_split(split, SPLITS)
     root = Path(root)
     file = root / f"{split}.json"
-    content = json_file(file, dict)
-    with fitting(shown(file), "the annotations that 'glocal datasets export puppets' writes"):
-        size = (int(content["size"][1]), int(content["size"][0]))
-        clips = [_clip(root, clip, size, shown(file)) for clip in content.get("clips", [])]
-        fps = float(content["fps"])
-        videos = content.get("videos", [])
+    annotations = read_json(file, dict)
+    with parsing(shown(file), "the annotations that 'glocal datasets export puppets' writes"):
+        size = (int(annotations["size"][1]), int(annotations["size"][0]))
+        clips = [_clip(root, clip, size, shown(file)) for clip in annotations.get("clips", [])]
+        fps = float(annotations["fps"])
+        videos = annotations.get("videos", [])
         return clips + [
             action for video in videos for action in _actions(root, video, size, fps, shown(file))
         ]
@@ -36,14 +36,14 @@ def listing(root: Path, split: str = "train") -> list[Record]:
 
 def _clip(root: Path, clip: Mapping[str, Any], size: tuple[int, int], where: str) -> Record:
     tube = _tube(clip["actors"][0]["boxes"], 0)
-    path = below(root, clip["file"], where)
+    path = path_below(root, clip["file"], where)
     return Record(path, clip["action"], tubes=(tube,), size=size, frames=clip["frames"])
 
 
 def _actions(
     root: Path, video: Mapping[str, Any], size: tuple[int, int], fps: float, where: str
 ) -> Iterator[Record]:
-    path = below(root, video["file"], where)
+    path = path_below(root, video["file"], where)
     tube: dict[int, Any] = {}
     for shot in video["shots"]:
         tube.update(_tube(shot["actors"][0]["boxes"], shot["start"]))
@@ -55,8 +55,8 @@ def _actions(
 
 
 def _tube(boxes: Sequence[Sequence[float]], start: int) -> BoxTrack:
-    """Boxes of the frames from `start` on; where nothing is visible there are zeros."""
+    """Boxes of the frames from `start` on, without the zeros of frames in which nothing is visible."""
     return {start + i: (x0, y0, x1, y1) for i, (x0, y0, x1, y1) in enumerate(boxes) if x1 > x0}
 
 
-register(Dataset("puppets", "puppets, exported: drawn figures whose truth is known", listing, SPLITS))
+register(Dataset("puppets", "exported puppets: drawn figures with exact ground truth", list_records, SPLITS))
