@@ -10,8 +10,7 @@ from tqdm import tqdm
 
 from glocal.cli.options import common_options, json_option
 from glocal.cli.running import tell
-from glocal.datasets.dataset import Record
-from glocal.datasets.registry import DATASETS
+from glocal.datasets.dataset import DATASETS, Record
 from glocal.errors import InputError, UsageError, nearest
 from glocal.evaluation import Acc
 from glocal.evaluation.baselines import FULL_FRAME, FixedBox

@@ -1,6 +1,5 @@
-"""Data sets: what a user's copy holds, as records of one form."""
+"""Data sets: readers of a user's copy, a check of it, and rendered puppets."""
 
-from glocal.datasets.dataset import Dataset, Record
-from glocal.datasets.registry import DATASETS, register
+from glocal.datasets.dataset import DATASETS, Dataset, Record, register
 
 __all__ = ["DATASETS", "Dataset", "Record", "register"]

@@ -1,4 +1,4 @@
-"""Data sets on a user's disk, and the records that all of them are read as."""
+"""Data sets on a user's disk, their registry, and the records that all of them are read as."""
 
 import inspect
 import logging
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from glocal.errors import InputError
+from glocal.registry import Registry
 from glocal.types import Box, BoxTrack
 from glocal.utils.files import shown
 
@@ -88,6 +89,15 @@ class Dataset:
         """
         arguments = {"split": split, **options} if self.has_option("split") else options
         return usable_records(self.list_records(Path(root), **arguments), strict=strict)
+
+
+DATASETS = Registry[Dataset]("data set", package="glocal.datasets", entry_points="glocal.datasets")
+"""Name → data set; each reader in this package registers its own."""
+
+
+def register(dataset: Dataset) -> Dataset:
+    """Add a data set under its name."""
+    return DATASETS.register(dataset.name, dataset, origin=dataset.list_records.__module__)
 
 
 def usable_records(records: Sequence[Record], *, strict: bool = False) -> list[Record]:

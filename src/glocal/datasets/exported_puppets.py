@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from glocal.datasets.annotations import check_split, parsing, path_below, read_json
-from glocal.datasets.dataset import Dataset, Record
-from glocal.datasets.registry import register
+from glocal.datasets.dataset import Dataset, Record, register
 from glocal.types import BoxTrack
 from glocal.utils.files import shown
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from glocal.datasets.annotations import parse_rows, parsing, read_text
-from glocal.datasets.dataset import Dataset, Record
-from glocal.datasets.registry import register
+from glocal.datasets.dataset import Dataset, Record, register
 from glocal.errors import InputError, UsageError, nearest
 from glocal.types import Box
 from glocal.utils.files import shown

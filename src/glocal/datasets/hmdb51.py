@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from glocal.datasets.annotations import MissingAnnotationsError, check_split, parsing, path_below, read_lines
-from glocal.datasets.dataset import Dataset, Record
-from glocal.datasets.registry import register
+from glocal.datasets.dataset import Dataset, Record, register
 from glocal.utils.files import shown
 
 SPLITS = ("train", "test", "unused")

@@ -18,8 +18,7 @@ from glocal.datasets.annotations import (
     read_text,
     unreadable_error,
 )
-from glocal.datasets.dataset import Dataset, Record
-from glocal.datasets.registry import register
+from glocal.datasets.dataset import Dataset, Record, register
 from glocal.errors import InputError
 from glocal.types import Box
 from glocal.utils.files import shown

@@ -10,8 +10,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from glocal.datasets.annotations import check_split, parsing, path_below, read_json, read_lines
-from glocal.datasets.dataset import Dataset, Record
-from glocal.datasets.registry import register
+from glocal.datasets.dataset import Dataset, Record, register
 from glocal.datasets.untrusted_files import read_matlab
 from glocal.errors import InputError
 from glocal.types import BoxTrack

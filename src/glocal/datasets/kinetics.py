@@ -14,8 +14,7 @@ from glocal.datasets.annotations import (
     path_below,
     read_text,
 )
-from glocal.datasets.dataset import Dataset, Record
-from glocal.datasets.registry import register
+from glocal.datasets.dataset import Dataset, Record, register
 from glocal.utils.files import shown
 
 SPLITS = ("train", "val", "test")

@@ -15,8 +15,7 @@ from glocal.datasets.annotations import (
     read_json,
     read_text,
 )
-from glocal.datasets.dataset import Dataset, Record
-from glocal.datasets.registry import register
+from glocal.datasets.dataset import Dataset, Record, register
 from glocal.utils.files import shown
 
 SPLITS = ("train", "validation")

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from glocal.datasets.annotations import check_split, parsing, read_json
-from glocal.datasets.dataset import Dataset, Record
+from glocal.datasets.dataset import Dataset, Record, register
 from glocal.datasets.folder import read_csv
-from glocal.datasets.registry import register
 from glocal.errors import InputError
 from glocal.types import BoxTrack
 from glocal.utils.files import shown

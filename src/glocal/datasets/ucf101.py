@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from glocal.datasets.annotations import check_split, parsing, path_below, read_lines
-from glocal.datasets.dataset import Dataset, Record
-from glocal.datasets.registry import register
+from glocal.datasets.dataset import Dataset, Record, register
 
 SPLITS = ("train", "test")
 FOLDS = (1, 2, 3)
@@ -30,7 +29,7 @@ def list_records(
     classes = _classes(folder / "classInd.txt")
     records = []
     for where, line in read_lines(folder / f"{split}list{fold:02d}.txt"):
-        with parsing(where, "Class/v_Class_gXX_cYY.avi, a class of classInd.txt, and perhaps its number"):
+        with parsing(where, "Class/v_Class_gXX_cYY.avi, a class of classInd.txt, and optionally its number"):
             name, *number = line.split()
             label, _ = name.split("/")
             if classes[label] != (int(number[0]) if number else classes[label]):

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glocal.datasets.annotations import check_split, first_existing, parsing, path_below, read_lines
-from glocal.datasets.dataset import Dataset, Record
-from glocal.datasets.registry import register
+from glocal.datasets.dataset import Dataset, Record, register
 from glocal.datasets.untrusted_files import read_matlab, read_pickle
 from glocal.errors import InputError
 from glocal.types import BoxTrack

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glocal.datasets.dataset import Record
+from glocal.datasets.dataset import DATASETS, Record
 from glocal.datasets.puppets import Puppets
-from glocal.datasets.registry import DATASETS
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.baselines import FixedBox
 from glocal.models import Model

@@ -11,7 +11,7 @@ from glocal.datasets.puppets.seeded import random_choice
 from glocal.datasets.puppets.skeleton import Joints, Pose, Proportions, joint_positions
 from glocal.types import FloatArray
 
-RESTING_POSITION = np.array([0.24, 0.0, 0.05])  # of a tool that nobody touches
+RESTING_POSITION = np.array([0.24, 0.0, 0.05])  # of a tool that was not moved
 RESTING_DIRECTION = np.array([0.6, 0.8, 0.0])
 LOW_HEIGHT = 0.1  # height up to which a tool looks as if it lay on the ground
 THROW_RELEASE = 0.57  # progress of a throw at which the ball leaves the hand
@@ -157,8 +157,8 @@ def _throw(
 def random_tool(rng: np.random.Generator, action: Action | None) -> tuple[str | None, int]:
     """A tool for a figure, and its state.
 
-    Only throwing needs a ball and only swinging a racket; everybody else has one of the tools as often as
-    not, so that a tool says little about the action.
+    Only throwing needs a ball and only swinging a racket; for other actions a tool is as likely as
+    none, so that a tool says little about the action.
     """
     needed = action.tool if action else None
     tool = needed if needed not in (None, "any") else random_choice(rng, TOOLS)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from glocal.datasets.puppets.drawing import DISTANCE, Canvas, GroundPlane, Points
+from glocal.datasets.puppets.drawing import DISTANCE, BackgroundCanvas, GroundPlane, Points
 from glocal.datasets.puppets.materials import (
     TILE,
     Colour,
@@ -24,7 +24,9 @@ CONTRAST = {"grass": 70, "gravel": 50, "sand": 28, "planks": 34, "tiles": 12, "c
 _TEXELS = 100  # texture pixels per stature
 
 
-def paint_floor(canvas: Canvas, ground: GroundPlane, kind: str, colour: Colour, haze: Colour) -> None:
+def paint_floor(
+    canvas: BackgroundCanvas, ground: GroundPlane, kind: str, colour: Colour, haze: Colour
+) -> None:
     """Paint the floor below `ground.back`; with distance it turns to `haze` and loses contrast."""
     rng = canvas.rng
     area = canvas.region(-9, ground.back, 9, 9)
@@ -62,7 +64,9 @@ def paint_floor(canvas: Canvas, ground: GroundPlane, kind: str, colour: Colour, 
     np.clip(base + (level * near >> 8)[..., None], 0, 255, out=area, casting="unsafe")
 
 
-def paint_line(canvas: Canvas, ground: GroundPlane, across: float, colour: Colour, width: float) -> None:
+def paint_line(
+    canvas: BackgroundCanvas, ground: GroundPlane, across: float, colour: Colour, width: float
+) -> None:
     """Paint a stripe that runs to the vanishing point, `across` statures beside the main figure's place."""
     far, close = max(ground.back, ground.horizon + 0.02), canvas.bottom
     corners = ((far, 0.0), (far, width), (close, width), (close, 0.0))
@@ -72,7 +76,7 @@ def paint_line(canvas: Canvas, ground: GroundPlane, across: float, colour: Colou
     )
 
 
-def _paint_furniture(canvas: Canvas, ground: GroundPlane, x: float, stature: float) -> None:
+def _paint_furniture(canvas: BackgroundCanvas, ground: GroundPlane, x: float, stature: float) -> None:
     """Paint a picture, a window, a door, a bookshelf or a cupboard at the wall."""
     rng, foot = canvas.rng, ground.back
     kind = random_choice(rng, ("picture", "picture", "window", "door", "shelf", "cupboard"))
@@ -128,7 +132,7 @@ def _paint_furniture(canvas: Canvas, ground: GroundPlane, x: float, stature: flo
         canvas.box(x, foot - tall, x + 1.4 * width, foot - tall + 0.02 * stature, shade(wood, 1.3))
 
 
-def paint_room(canvas: Canvas, ground: GroundPlane) -> None:
+def paint_room(canvas: BackgroundCanvas, ground: GroundPlane) -> None:
     """Paint a furnished room."""
     rng = canvas.rng
     wall = tone(rng, (0.0, 1.0), 0.35, (0.4, 0.95))
@@ -160,7 +164,7 @@ def paint_room(canvas: Canvas, ground: GroundPlane) -> None:
     paint_floor(canvas, ground, kind, colour, wall)
 
 
-def paint_hall(canvas: Canvas, ground: GroundPlane) -> None:
+def paint_hall(canvas: BackgroundCanvas, ground: GroundPlane) -> None:
     """Paint a sports hall with lines on the floor."""
     rng = canvas.rng
     wall = tone(rng, (0.0, 1.0), 0.15, (0.5, 0.9))
@@ -194,7 +198,7 @@ def paint_hall(canvas: Canvas, ground: GroundPlane) -> None:
         paint_line(canvas, ground, float(across), random_colour(rng, 0.9, 0.9), float(rng.uniform(0.04, 0.1)))
 
 
-def _paint_sky(canvas: Canvas, ground: GroundPlane, foot: float) -> None:
+def _paint_sky(canvas: BackgroundCanvas, ground: GroundPlane, foot: float) -> None:
     """Paint the sky down to `foot`, the y where the ground or the houses start."""
     rng = canvas.rng
     deep = tone(rng, (0.54, 0.64), 0.7, (0.55, 0.95))
@@ -214,7 +218,7 @@ def _paint_sky(canvas: Canvas, ground: GroundPlane, foot: float) -> None:
         area[:] = area + ((np.array(mix(pale, (250, 250, 250), 0.7)) - area) * share >> 8)
 
 
-def _paint_hills(canvas: Canvas, ground: GroundPlane, colour: Colour, height: float) -> None:
+def _paint_hills(canvas: BackgroundCanvas, ground: GroundPlane, colour: Colour, height: float) -> None:
     rng = canvas.rng
     x = np.linspace(-canvas.right, canvas.right, 24)
     y = np.zeros(24)
@@ -227,7 +231,7 @@ def _paint_hills(canvas: Canvas, ground: GroundPlane, colour: Colour, height: fl
     )
 
 
-def _paint_foliage(canvas: Canvas, x: float, y: float, radius: float, colour: Colour) -> None:
+def _paint_foliage(canvas: BackgroundCanvas, x: float, y: float, radius: float, colour: Colour) -> None:
     """Paint the crown of a tree, dark below and light above."""
     rng = canvas.rng
     for layer, factor in enumerate((0.6, 0.85, 1.1)):
@@ -241,7 +245,7 @@ def _paint_foliage(canvas: Canvas, x: float, y: float, radius: float, colour: Co
             )
 
 
-def _paint_tree(canvas: Canvas, ground: GroundPlane, x: float, y: float) -> None:
+def _paint_tree(canvas: BackgroundCanvas, ground: GroundPlane, x: float, y: float) -> None:
     rng = canvas.rng
     height = ground.stature * ground.scale(y) * float(rng.uniform(1.6, 3.2))
     trunk = tone(rng, (0.05, 0.1), 0.5, (0.2, 0.4))
@@ -258,7 +262,9 @@ def _paint_tree(canvas: Canvas, ground: GroundPlane, x: float, y: float) -> None
     _paint_foliage(canvas, x, y - 0.72 * height, 0.36 * height, tone(rng, (0.2, 0.36), 0.7, (0.25, 0.6)))
 
 
-def _paint_house(canvas: Canvas, x0: float, x1: float, y: float, height: float, stature: float) -> None:
+def _paint_house(
+    canvas: BackgroundCanvas, x0: float, x1: float, y: float, height: float, stature: float
+) -> None:
     """Paint a house front with windows; `stature` is that of a person at its foot."""
     rng = canvas.rng
     wall = tone(rng, (0.0, 0.14), 0.4, (0.35, 0.85))
@@ -281,7 +287,7 @@ def _paint_house(canvas: Canvas, x0: float, x1: float, y: float, height: float, 
     area[pane] = glass[kind[pane]]
 
 
-def paint_street(canvas: Canvas, ground: GroundPlane) -> None:
+def paint_street(canvas: BackgroundCanvas, ground: GroundPlane) -> None:
     """Paint a street with houses and trees."""
     rng = canvas.rng
     y = ground.horizon + 0.25 * (ground.feet - ground.horizon) * float(rng.uniform(0.4, 1.4))
@@ -307,7 +313,7 @@ def paint_street(canvas: Canvas, ground: GroundPlane) -> None:
         _paint_tree(canvas, ground, float(rng.uniform(-1, 1)) * canvas.right, y + 0.01)
 
 
-def paint_field(canvas: Canvas, ground: GroundPlane) -> None:
+def paint_field(canvas: BackgroundCanvas, ground: GroundPlane) -> None:
     """Paint a field with hills and trees."""
     rng = canvas.rng
     _paint_sky(canvas, ground, ground.horizon)
@@ -328,7 +334,7 @@ def paint_field(canvas: Canvas, ground: GroundPlane) -> None:
         )
 
 
-def paint_shore(canvas: Canvas, ground: GroundPlane) -> None:
+def paint_shore(canvas: BackgroundCanvas, ground: GroundPlane) -> None:
     """Paint a shore with the sea behind."""
     rng = canvas.rng
     _paint_sky(canvas, ground, ground.horizon)
@@ -356,15 +362,15 @@ def paint_background(
     rng: np.random.Generator, size: tuple[int, int], textures: Textures, ground: GroundPlane, indoors: bool
 ) -> Pixels:
     """The background of a scene: a room or a hall indoors; a street, a field or a shore outdoors."""
-    canvas = Canvas(size, textures, rng)
-    painters: tuple[Callable[[Canvas, GroundPlane], None], ...] = (
+    canvas = BackgroundCanvas(size, textures, rng)
+    painters: tuple[Callable[[BackgroundCanvas, GroundPlane], None], ...] = (
         (paint_room, paint_hall) if indoors else (paint_street, paint_field, paint_shore)
     )
     random_choice(rng, painters)(canvas, ground)
     return _finish(canvas, ground)
 
 
-def _finish(canvas: Canvas, ground: GroundPlane) -> Pixels:
+def _finish(canvas: BackgroundCanvas, ground: GroundPlane) -> Pixels:
     """Blur the background behind the figures and stain all of it."""
     rng, image = canvas.rng, canvas.image
     blur = float(rng.uniform(0.0, 0.012)) * canvas.frame_height

@@ -30,7 +30,7 @@ class GroundPlane:
         return max(y - self.horizon, 0.0) / (self.feet - self.horizon)
 
 
-class Canvas:
+class BackgroundCanvas:
     """An image in the coordinates of the scene, larger than the frame so that the camera can move."""
 
     def __init__(self, size: tuple[int, int], textures: Textures, rng: np.random.Generator) -> None:
@@ -39,9 +39,8 @@ class Canvas:
             (round(1.3 * self.frame_height), width + round(0.6 * self.frame_height), 3), np.uint8
         )
         self.textures, self.rng = textures, rng
-        self.right = (
-            self.image.shape[1] / 2 / self.frame_height
-        )  # x of the right edge; the left one is at -right
+        # x of the right edge and y of the bottom; the others are at -right and -bottom
+        self.right = self.image.shape[1] / 2 / self.frame_height
         self.bottom = self.image.shape[0] / 2 / self.frame_height
 
     def pixels(self, points: Points) -> FloatArray:
