@@ -26,7 +26,7 @@ RESULTS = Path(__file__).with_name("results.json")
 def main() -> None:
     chosen = sys.argv[1:] or DEFAULT
     if unknown := set(chosen) - set(SECTIONS):
-        sys.exit(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}.")
+        sys.exit(f"unknown section {', '.join(unknown)}; the sections are {', '.join(SECTIONS)}.")
     machine = {
         "processor": platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),

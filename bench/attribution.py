@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 import glocal
-from bench.contenders import CONTENDERS, as_array, declare_torchvision_operators
 from bench.measure import in_fresh_process, interleaved, peak_above
+from bench.workloads import WORKLOADS, as_array, declare_torchvision_operators
 
 CASES = {
     "resnext3d-101, 1 × 16×112×112": ("resnext3d-101", (1, 3, 16, 112, 112), 9),
@@ -26,15 +26,15 @@ def prepare(name: str, shape: tuple[int, ...]) -> tuple[torch.nn.Module, torch.T
     return model.network, torch.randn(shape), [paths[module] for module in model.layers.values()]
 
 
-def memory(name: str, shape: tuple[int, ...], contender: str) -> float:
-    """Peak MiB of a contender above the loaded network, in this process; the median of three runs."""
+def memory(name: str, shape: tuple[int, ...], workload: str) -> float:
+    """Peak MiB of a workload above the loaded network, in this process; the median of three runs."""
     declare_torchvision_operators()
     network, clips, layers = prepare(name, shape)
-    CONTENDERS["forward"](network, clips, layers)
-    if contender != "forward":
-        CONTENDERS[contender](network, clips[:, :, :8, :32, :32].contiguous(), layers)
+    WORKLOADS["forward"](network, clips, layers)
+    if workload != "forward":
+        WORKLOADS[workload](network, clips[:, :, :8, :32, :32].contiguous(), layers)
     return statistics.median(
-        peak_above(lambda: CONTENDERS[contender](network, clips, layers)) for _ in range(3)
+        peak_above(lambda: WORKLOADS[workload](network, clips, layers)) for _ in range(3)
     )
 
 
@@ -43,9 +43,9 @@ def run() -> dict[str, Any]:
     results: dict[str, Any] = {}
     for title, (name, shape, rounds) in CASES.items():
         network, clips, layers = prepare(name, shape)
-        work = {who: partial(function, network, clips, layers) for who, function in CONTENDERS.items()}
+        work = {who: partial(function, network, clips, layers) for who, function in WORKLOADS.items()}
         seconds = interleaved(work, rounds)
-        peaks = {who: in_fresh_process(memory, name, shape, who) for who in CONTENDERS}
+        peaks = {who: in_fresh_process(memory, name, shape, who) for who in WORKLOADS}
         print(f"\n{title}, {len(layers)} layers")
         print(f"{'':18}{'seconds':>9}{'× forward':>11}{'÷ glocal':>10}{'peak MiB':>10}")
         for who, value in seconds.items():
@@ -66,10 +66,10 @@ def autocast(
 
     def low() -> object:
         with torch.autocast("cpu", torch.bfloat16):
-            return CONTENDERS["glocal 3DCAM"](network, clips, layers)
+            return WORKLOADS["glocal 3DCAM"](network, clips, layers)
 
     def high() -> object:
-        return CONTENDERS["glocal 3DCAM"](network, clips, layers)
+        return WORKLOADS["glocal 3DCAM"](network, clips, layers)
 
     seconds = interleaved({"bfloat16": low, "float32": high}, max(3, rounds // 2))
     target = glocal.attribute(network, clips, layers=layers).target

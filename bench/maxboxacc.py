@@ -11,7 +11,7 @@ from bench.measure import interleaved
 from glocal.evaluation import MaxBoxAcc
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from reference_maxbox import max_box_acc
+from helpers.reference_maxbox import max_box_acc
 
 SIDE, MAPS, ROUNDS = 224, 4, 3
 DELTAS = (0.3, 0.5, 0.7)

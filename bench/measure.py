@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 
-def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each contender over `rounds` rounds in which they take turns, after one to warm up."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+def interleaved(workloads: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each workload over `rounds` rounds in which they take turns, after a warm-up round."""
+    seconds: dict[str, list[float]] = {name: [] for name in workloads}
     for run in range(rounds + 1):
-        for name, work in contenders.items():
+        for name, work in workloads.items():
             gc.collect()
             start = time.perf_counter()
             work()
@@ -25,7 +25,7 @@ def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int) -> 
 
 
 def status(field: str) -> float:
-    """A memory figure of this process in MiB: `VmRSS`, or `VmHWM`, its peak since `reset_peak`."""
+    """Read a memory figure of this process in MiB: `VmRSS`, or `VmHWM`, its peak since `reset_peak`."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field):
             return int(line.split()[1]) / 1024
@@ -33,7 +33,7 @@ def status(field: str) -> float:
 
 
 def reset_peak() -> None:
-    """Make the peak resident memory the present one."""
+    """Reset the peak of resident memory to its present value."""
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
@@ -48,7 +48,7 @@ def peak_above(work: Callable[[], object]) -> float:
 
 
 def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """`function(*arguments)` in a process of its own, so that nobody's leftovers count."""
+    """Call `function(*arguments)` in a fresh process, so that memory of other workloads does not count."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(function, arguments)
 

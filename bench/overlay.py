@@ -15,7 +15,7 @@ FRAMES, HEIGHT, WIDTH = 150, 256, 340
 
 
 def moving_texture(frames: int, height: int, width: int) -> np.ndarray:
-    """Smooth noise that drifts: a picture neither flat nor random, `(T, H, W, 3)` uint8."""
+    """Return smooth noise that drifts, `(T, H, W, 3)` uint8."""
     import cv2
 
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Clips of 16 × 112 × 112 that the renderer of puppets makes a second, on one core."""
+"""Clips of 16 × 112 × 112 per second of the puppet renderer, on one core."""
 
 import time
 
@@ -16,7 +16,7 @@ def run() -> dict[str, float]:
     print(f"\n{'distractor':12}{'clips/s':>8}")
     for distractor in DISTRACTORS:
         clips = Puppets("train", CLIPS + 1, distractor=distractor)
-        clips[CLIPS]  # makes the textures
+        clips[CLIPS]  # renders the textures
         start = time.process_time()
         for index in range(CLIPS):
             clips[index]

@@ -65,7 +65,7 @@ def grad_cam():
     except ImportError:
         pytest.skip("pytorch-grad-cam needs torchvision, which is not here: make test-peers")
     except RuntimeError:
-        from bench.contenders import declare_torchvision_operators
+        from bench.workloads import declare_torchvision_operators
 
         declare_torchvision_operators()
     return pytest.importorskip("pytorch_grad_cam", reason="it is not here: make test-peers")

@@ -1,19 +1,21 @@
-"""The same work by glocal and by its peers: a five-layer attribution at the clip's size.
+"""A five-layer attribution at the clip's size, by glocal and by other libraries.
 
-Every contender is a function `(network, clips, layers) -> array (B, T, H, W)`; `layers` are module names.
+Each workload is a function `(network, clips, layers) -> array (B, T, H, W)`; `layers` are module paths.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
 import glocal
 
 
 def declare_torchvision_operators() -> None:
-    """Let torchvision import where its compiled operators are missing; no contender runs them."""
+    """Let torchvision import without its compiled operators, which no workload runs."""
     from torch.library import Library
 
     library = Library("torchvision", "DEF")
@@ -22,33 +24,37 @@ def declare_torchvision_operators() -> None:
     globals()["_library"] = library
 
 
-def forward(network, clips, layers):
+def forward(network: nn.Module, clips: Tensor, layers: Sequence[str]) -> object:
+    """One forward pass without gradients: the unit of time."""
     with torch.no_grad():
         return network(clips)
 
 
-def ours(network, clips, layers):
+def glocal_3dcam(network: nn.Module, clips: Tensor, layers: Sequence[str]) -> object:
+    """Sum 3DCAM by glocal."""
     return glocal.attribute(network, clips, layers=layers).attention
 
 
-def ours_grad_cam(network, clips, layers):
+def glocal_grad_cam(network: nn.Module, clips: Tensor, layers: Sequence[str]) -> object:
+    """Sum Grad-CAM by glocal."""
     return glocal.attribute(network, clips, layers=layers, method="gradcam").attention
 
 
-def pytorch_grad_cam(network, clips, layers):
+def pytorch_grad_cam(network: nn.Module, clips: Tensor, layers: Sequence[str]) -> object:
+    """Grad-CAM by pytorch-grad-cam, which combines the layers itself."""
     from pytorch_grad_cam import GradCAM
 
     with GradCAM(model=network, target_layers=[network.get_submodule(name) for name in layers]) as cam:
         return cam(input_tensor=clips, targets=None)
 
 
-def captum(network, clips, layers):
-    """LayerGradCam takes one layer; its maps are upsampled and added up as its documentation shows."""
+def captum(network: nn.Module, clips: Tensor, layers: Sequence[str]) -> object:
+    """LayerGradCam by captum, layer by layer, upsampled and summed as its documentation shows."""
     from captum.attr import LayerAttribution, LayerGradCam
 
     with torch.no_grad():
         target = network(clips).argmax(1)
-    total = 0
+    total: Any = 0
     for name in layers:
         cam = LayerGradCam(network, network.get_submodule(name)).attribute(
             clips, target=target, relu_attributions=True
@@ -58,7 +64,8 @@ def captum(network, clips, layers):
     return total[:, 0]
 
 
-def torch_cam(network, clips, layers):
+def torch_cam(network: nn.Module, clips: Tensor, layers: Sequence[str]) -> object:
+    """Grad-CAM by torch-cam, upsampled and summed."""
     from torchcam.methods import GradCAM
 
     with GradCAM(network, target_layer=list(layers)) as extractor:
@@ -68,10 +75,10 @@ def torch_cam(network, clips, layers):
     return torch.stack(maps).sum(0)
 
 
-CONTENDERS: dict[str, Callable[..., object]] = {
+WORKLOADS: dict[str, Callable[..., object]] = {
     "forward": forward,
-    "glocal 3DCAM": ours,
-    "glocal Grad-CAM": ours_grad_cam,
+    "glocal 3DCAM": glocal_3dcam,
+    "glocal Grad-CAM": glocal_grad_cam,
     "torch-cam": torch_cam,
     "pytorch-grad-cam": pytorch_grad_cam,
     "captum": captum,
@@ -79,4 +86,5 @@ CONTENDERS: dict[str, Callable[..., object]] = {
 
 
 def as_array(result: object) -> np.ndarray:
+    """A tensor or array as a NumPy array of floats."""
     return result.detach().float().numpy() if isinstance(result, torch.Tensor) else np.asarray(result)
