@@ -11,7 +11,7 @@ from glocal.cli import demo, main
 from glocal.datasets.puppets import Puppets
 from glocal.models.card import packaged
 from glocal.training.clips import EvaluationClips
-from glocal.training.sources import Rendered
+from glocal.training.sources import PuppetSource
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_packaged_network_names_actions_that_it_has_not_seen(name):
     """Chance is 1 in 20."""
     model = glocal.load_model(name)
     clips = EvaluationClips(
-        Rendered(Puppets("test", 60, size=72, scale=(0.3, 1.0), seed=9)), model.clip, model.labels
+        PuppetSource(Puppets("test", 60, size=72, scale=(0.3, 1.0), seed=9)), model.clip, model.labels
     )
     with torch.no_grad():
         logits = torch.cat([model.network(clips[number].clips[None]) for number in range(60)])

@@ -9,17 +9,17 @@ import torch
 
 from glocal.datasets.puppets import Puppets
 from glocal.errors import InputError, UsageError
-from glocal.training.augmentation import mirrored, random_box, reversed_in_time, vary
-from glocal.training.clips import EvaluationClips, Place, Shuffled, TrainingClips, to_clip
-from glocal.training.recipe import Augmentation
-from glocal.training.sampling import all_starts, any_start, grid, window
+from glocal.training.augmentation import augment_frames, mirrored_labels, random_box, reversed_labels
+from glocal.training.clips import ClipKey, EvaluationClips, ShuffledClips, TrainingClips, clip_from_frames
+from glocal.training.recipe import AugmentationConfig
+from glocal.training.sampling import clip_frames, evaluation_starts, random_start, sampling_points
 from glocal.training.sources import open_source
 from glocal.video import ClipSpec, read_video
 from glocal.video.windows import windows
 from helpers.moving_squares import CLASSES, square, write_squares
 
 CLIP_SPEC = ClipSpec(frames=8, size=24, short_side=24)
-NONE = Augmentation(area=(1, 1), ratio=(1, 1), flip=0, brightness=0, contrast=0)
+NONE = AugmentationConfig(area=(1, 1), ratio=(1, 1), flip=0, brightness=0, contrast=0)
 
 
 @pytest.fixture(scope="module")
@@ -60,55 +60,63 @@ def test_flow_clips_are_those_of_explanation(
     for number, expected in enumerate(windows(read_video(path), clip_spec, crop="center", overlap=0.0)):
         step = 1 / 127  # of the bytes in which flow is kept
         assert torch.allclose(clips[number].clips, expected.clip[0], rtol=0, atol=step / 2 + 1e-6)
-    right = to_clip([square("move right", 0)[0]] * 2, clip_spec)
+    right = clip_from_frames([square("move right", 0)[0]] * 2, clip_spec)
     assert right.shape == (2, 6, 32, 32)
 
 
 def test_images_and_short_videos_are_filled_up() -> None:
     frames = list(square("move up", 0, frames=3))
-    clip = to_clip(frames, CLIP_SPEC)
+    clip = clip_from_frames(frames, CLIP_SPEC)
     assert clip.shape == (3, 8, 32, 32)
     assert torch.equal(clip[:, 2], clip[:, 7])
     image = ClipSpec(frames=1, size=24, short_side=24, image=True)
-    assert to_clip(frames[:1], image).shape == (3, 32, 32)
+    assert clip_from_frames(frames[:1], image).shape == (3, 32, 32)
 
 
 def test_random_starts_reach_both_ends_and_no_further() -> None:
-    points = grid(np.arange(20) / 25, CLIP_SPEC)
+    points = sampling_points(np.arange(20) / 25, CLIP_SPEC)
     rng = np.random.default_rng(0)
-    starts = {any_start(points, CLIP_SPEC, rng) for _ in range(500)}
+    starts = {random_start(points, CLIP_SPEC, rng) for _ in range(500)}
     assert starts == set(range(13))
-    assert window(points, 12, CLIP_SPEC).tolist() == list(range(12, 20))
-    assert all_starts(points, CLIP_SPEC) == [0, 8, 12]
-    assert all_starts(points[:5], CLIP_SPEC) == [0]
-    assert any_start(points[:5], CLIP_SPEC, rng) == 0
+    assert clip_frames(points, 12, CLIP_SPEC).tolist() == list(range(12, 20))
+    assert evaluation_starts(points, CLIP_SPEC) == [0, 8, 12]
+    assert evaluation_starts(points[:5], CLIP_SPEC) == [0]
+    assert random_start(points[:5], CLIP_SPEC, rng) == 0
 
 
 def test_a_training_clip_follows_from_seed_epoch_and_place_alone(root: Path) -> None:
     source = open_source({"source": "folder", "root": str(root)}, "data.train")
-    one, other = (TrainingClips(source, CLIP_SPEC, Augmentation(), CLASSES, seed) for seed in (1, 2))
-    first = one[Place(0, 3, 5)]
+    one, other = (TrainingClips(source, CLIP_SPEC, AugmentationConfig(), CLASSES, seed) for seed in (1, 2))
+    first = one[ClipKey(0, 3, 5)]
     assert first.clips.shape == (3, 8, 24, 24)
     torch.randn(3)
-    assert torch.equal(one[Place(0, 3, 5)].clips, first.clips)
-    for different in (one[Place(1, 3, 5)], one[Place(0, 4, 5)], other[Place(0, 3, 5)]):
+    assert torch.equal(one[ClipKey(0, 3, 5)].clips, first.clips)
+    for different in (one[ClipKey(1, 3, 5)], one[ClipKey(0, 4, 5)], other[ClipKey(0, 3, 5)]):
         assert not torch.equal(different.clips, first.clips)
 
 
 def test_without_variation_the_clip_is_the_frames() -> None:
     frames = list(square("move left", 1))
-    assert np.array_equal(vary(frames, 32, NONE, False, np.random.default_rng(0)), frames)
-    flipped = vary(frames, 32, NONE, True, np.random.default_rng(0))
+    assert np.array_equal(augment_frames(frames, 32, NONE, flip=False, rng=np.random.default_rng(0)), frames)
+    flipped = augment_frames(frames, 32, NONE, flip=True, rng=np.random.default_rng(0))
     assert np.array_equal(flipped, [frame[:, ::-1] for frame in frames])
 
 
 def test_all_frames_of_a_clip_vary_alike() -> None:
     frames = [square("move up", 2)[0]] * 4
-    varied = vary(frames, 24, Augmentation(), True, np.random.default_rng(3))
+    varied = augment_frames(frames, 24, AugmentationConfig(), flip=True, rng=np.random.default_rng(3))
     assert all(np.array_equal(frame, varied[0]) for frame in varied)
     assert varied[0].shape == (24, 24, 3)
     brighter = [
-        np.mean(vary(frames, 32, Augmentation((1, 1), (1, 1), 0, 0.5, 0), False, np.random.default_rng(s)))
+        np.mean(
+            augment_frames(
+                frames,
+                32,
+                AugmentationConfig((1, 1), (1, 1), 0, 0.5, 0),
+                flip=False,
+                rng=np.random.default_rng(s),
+            )
+        )
         for s in range(20)
     ]
     assert max(brighter) > 1.2 * np.mean(frames)
@@ -116,7 +124,7 @@ def test_all_frames_of_a_clip_vary_alike() -> None:
 
 
 def test_boxes_stay_inside_and_have_the_area_asked_for() -> None:
-    how = Augmentation(area=(0.25, 0.5), ratio=(0.5, 2.0))
+    how = AugmentationConfig(area=(0.25, 0.5), ratio=(0.5, 2.0))
     for seed in range(200):
         top, left, height, width = random_box((60, 100), how, np.random.default_rng(seed))
         assert 0 <= top <= 60 - height
@@ -127,15 +135,15 @@ def test_boxes_stay_inside_and_have_the_area_asked_for() -> None:
 
 
 def test_mirroring_exchanges_labels_that_tell_left_from_right() -> None:
-    assert mirrored(["walk", "Swing left", "swing right", "turn left", "bright"]) == (0, 2, 1, None, 4)
+    assert mirrored_labels(["walk", "Swing left", "swing right", "turn left", "bright"]) == (0, 2, 1, None, 4)
 
 
 def test_a_mirrored_clip_gets_the_label_of_what_it_shows(root: Path) -> None:
     source = open_source({"source": "folder", "root": str(root)}, "data.train")
-    clips = TrainingClips(source, CLIP_SPEC, Augmentation((1, 1), (1, 1), 1.0, 0, 0), CLASSES, 0)
+    clips = TrainingClips(source, CLIP_SPEC, AugmentationConfig((1, 1), (1, 1), 1.0, 0, 0), CLASSES, 0)
     labels = [source.label(item) for item in range(8)]
     for item, label in enumerate(labels):
-        shown = CLASSES[clips[Place(0, 0, item)].labels]
+        shown = CLASSES[clips[ClipKey(0, 0, item)].labels]
         assert shown == {"move left": "move right", "move right": "move left"}.get(label, label)
 
 
@@ -146,7 +154,7 @@ def test_a_clip_shown_backwards_gets_the_label_of_what_it_shows(root: Path) -> N
     seen: dict[str, set[tuple[str, bool]]] = {label: set() for label in CLASSES}
     for item in range(8):
         for place in range(8):
-            shown, straight = clips[Place(0, place, item)], plain[Place(0, place, item)]
+            shown, straight = clips[ClipKey(0, place, item)], plain[ClipKey(0, place, item)]
             turned = not torch.equal(shown.clips, straight.clips)
             assert torch.equal(shown.clips, straight.clips.flip(1) if turned else straight.clips)
             seen[source.label(item)].add((CLASSES[shown.labels], turned))
@@ -158,27 +166,27 @@ def test_a_clip_shown_backwards_gets_the_label_of_what_it_shows(root: Path) -> N
 
 def test_backwards_names_labels_there_are() -> None:
     with pytest.raises(UsageError, match=r"'shut', which is no label\. Did you mean 'shutt'"):
-        reversed_in_time(["open", "shutt"], {"open": "shut"})
+        reversed_labels(["open", "shutt"], {"open": "shut"})
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_processes_share_an_epoch_and_a_resumed_one_goes_on(world: int) -> None:
-    shares = [list(Shuffled(20, 18, 7, rank, world, epoch=2)) for rank in range(world)]
+    shares = [list(ShuffledClips(20, 18, 7, rank=rank, world_size=world, epoch=2)) for rank in range(world)]
     assert {len(share) for share in shares} == {18 // world}
-    alone = list(Shuffled(20, 18, 7, epoch=2))
-    assert sorted(place for share in shares for place in share) == alone
-    assert len({place.item for place in alone}) == 18
-    resumed = Shuffled(20, 18, 7, 0, world, epoch=2, done=4)
+    alone = list(ShuffledClips(20, 18, 7, epoch=2))
+    assert sorted(key for share in shares for key in share) == alone
+    assert len({key.video_index for key in alone}) == 18
+    resumed = ShuffledClips(20, 18, 7, world_size=world, epoch=2, skip=4)
     assert list(resumed) == shares[0][4:]
     assert len(resumed) == 18 // world
     resumed.set_epoch(2)
     assert list(resumed) == shares[0][4:]
     resumed.set_epoch(3)
     assert len(list(resumed)) == 18 // world
-    assert [place.item for place in resumed] != [place.item for place in shares[0]]
-    many = list(Shuffled(4, 10, 7))
-    assert len({place.place for place in many}) == 10
-    assert {place.item for place in many} == set(range(4))
+    assert [key.video_index for key in resumed] != [key.video_index for key in shares[0]]
+    many = list(ShuffledClips(4, 10, 7))
+    assert len({key.position for key in many}) == 10
+    assert {key.video_index for key in many} == set(range(4))
 
 
 def test_evaluation_is_shared_evenly_and_completely(root: Path) -> None:

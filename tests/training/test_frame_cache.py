@@ -12,9 +12,10 @@ import torch
 
 from glocal.errors import InputError
 from glocal.training import frame_cache
-from glocal.training.clips import EvaluationClips, Place, TrainingClips
-from glocal.training.frame_cache import from_bytes, stored, to_bytes, vary_flow
-from glocal.training.recipe import Augmentation
+from glocal.training.augmentation import augment_flow
+from glocal.training.clips import ClipKey, EvaluationClips, TrainingClips
+from glocal.training.frame_cache import cached_array, decode_flow, encode_flow
+from glocal.training.recipe import AugmentationConfig
 from glocal.training.sources import open_source
 from glocal.video import ClipSpec, read_video
 from glocal.video.flow import flow
@@ -23,7 +24,7 @@ from helpers.moving_squares import CLASSES, write_squares
 
 FLOW = ClipSpec(frames=4, size=24, short_side=24, modality="flow")
 RGB = ClipSpec(frames=4, size=24, short_side=24)
-NONE = Augmentation(area=(1, 1), ratio=(1, 1), flip=0, brightness=0, contrast=0)
+NONE = AugmentationConfig(area=(1, 1), ratio=(1, 1), flip=0, brightness=0, contrast=0)
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,8 @@ def files(root: Path, **options: object) -> object:
 
 def test_bytes_hold_flow_to_half_a_step() -> None:
     motion = np.linspace(-20, 20, 999, dtype=np.float32)
-    assert np.abs(from_bytes(to_bytes(motion)) - motion).max() <= 10 / 127 + 1e-5
-    ends = from_bytes(to_bytes(np.array([-50, 0, 50], np.float32)))
+    assert np.abs(decode_flow(encode_flow(motion)) - motion).max() <= 10 / 127 + 1e-5
+    ends = decode_flow(encode_flow(np.array([-50, 0, 50], np.float32)))
     assert ends.tolist() == pytest.approx([-20, 0, 20])
     assert ends[1] == 0
 
@@ -55,7 +56,7 @@ def test_kept_flow_is_the_flow_between_the_points_of_the_grid(root: Path, cache:
     clips = EvaluationClips(source, clip_spec, CLASSES)
     item, start = clips.clips[-1]
     assert start == 1
-    video = read_video(source.items[item][0].path)
+    video = read_video(source.videos[item].record.path)
     frames = [np.asarray(video[i]) for i in (2, 4, 6, 8)]
 
     resize = Geometry.fit((32, 32), clip_spec, "center").forward
@@ -78,18 +79,18 @@ def test_flow_is_computed_once_for_all_epochs_and_runs(
 
     monkeypatch.setattr(frame_cache, "flow", counted)
     first = TrainingClips(files(root), FLOW, NONE, CLASSES, 0)
-    clips = [first[Place(0, place, place)].clips for place in range(4)]
+    clips = [first[ClipKey(0, place, place)].clips for place in range(4)]
     assert len(calls) == 4 * 9
     again = TrainingClips(files(root), FLOW, NONE, CLASSES, 0)
-    assert all(torch.equal(again[Place(0, p, p)].clips, clip) for p, clip in enumerate(clips))
-    first[Place(1, 0, 0)]
+    assert all(torch.equal(again[ClipKey(0, p, p)].clips, clip) for p, clip in enumerate(clips))
+    first[ClipKey(1, 0, 0)]
     assert len(calls) == 4 * 9
 
 
 def _read(root: str, cache: str, results: "multiprocessing.Queue[float]") -> None:
     os.environ["GLOCAL_CACHE"] = cache
     clips = TrainingClips(files(Path(root)), FLOW, NONE, CLASSES, 0)
-    results.put(float(clips[Place(0, 0, 0)].clips.abs().sum()))
+    results.put(float(clips[ClipKey(0, 0, 0)].clips.abs().sum()))
 
 
 def test_processes_that_start_at_once_get_the_same_flow(root: Path, cache: Path) -> None:
@@ -111,20 +112,20 @@ def test_processes_that_start_at_once_get_the_same_flow(root: Path, cache: Path)
 @pytest.mark.parametrize("damage", [b"", b"nonsense", None])
 def test_a_damaged_file_is_made_again(root: Path, cache: Path, damage: bytes | None) -> None:
     clips = TrainingClips(files(root), FLOW, NONE, CLASSES, 0)
-    before = clips[Place(0, 0, 0)].clips
+    before = clips[ClipKey(0, 0, 0)].clips
     (file,) = cache.iterdir()
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
-    assert torch.equal(clips[Place(0, 0, 0)].clips, before)
+    assert torch.equal(clips[ClipKey(0, 0, 0)].clips, before)
     assert file.read_bytes() == whole
 
 
 def test_a_video_that_changed_is_read_anew(tmp_path: Path, cache: Path) -> None:
     root = write_squares(tmp_path / "squares", "train", 1)
     down, up = (root / "train" / label / "0.mp4" for label in ("move down", "move up"))
-    before = TrainingClips(files(root), FLOW, NONE, CLASSES, 0)[Place(0, 0, 0)].clips
+    before = TrainingClips(files(root), FLOW, NONE, CLASSES, 0)[ClipKey(0, 0, 0)].clips
     down.write_bytes(up.read_bytes())
-    after = TrainingClips(files(root), FLOW, NONE, CLASSES, 0)[Place(0, 0, 0)].clips
+    after = TrainingClips(files(root), FLOW, NONE, CLASSES, 0)[ClipKey(0, 0, 0)].clips
     assert before[1].sum() > 0 > after[1].sum()
 
 
@@ -139,11 +140,11 @@ def test_kept_frames_give_the_evaluation_clips_of_frames_that_are_not(root: Path
 
 def test_kept_frames_are_decoded_once(root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = files(root, kept=True)
-    clips = TrainingClips(source, RGB, Augmentation(), CLASSES, 0)
-    first = clips[Place(0, 0, 2)].clips
+    clips = TrainingClips(source, RGB, AugmentationConfig(), CLASSES, 0)
+    first = clips[ClipKey(0, 0, 2)].clips
     monkeypatch.setattr(source, "read", None)
-    assert torch.equal(clips[Place(0, 0, 2)].clips, first)
-    assert not torch.equal(clips[Place(1, 0, 2)].clips, first)
+    assert torch.equal(clips[ClipKey(0, 0, 2)].clips, first)
+    assert not torch.equal(clips[ClipKey(1, 0, 2)].clips, first)
 
 
 def test_kept_puppets_have_kept_flow_and_others_have_not(cache: Path) -> None:
@@ -161,7 +162,7 @@ def test_flow_of_a_clip_shown_backwards_is_opposite_and_in_the_opposite_order(
     clips, plain = (TrainingClips(files(root), FLOW, one, CLASSES, 0) for one in (how, NONE))
     labels = set()
     for place in range(8):
-        shown, straight = clips[Place(0, place, 0)], plain[Place(0, place, 0)]
+        shown, straight = clips[ClipKey(0, place, 0)], plain[ClipKey(0, place, 0)]
         if torch.equal(straight.clips[:, -1], straight.clips[:, -2]):
             continue  # the video ends before the clip, and its last flow is repeated
         label = CLASSES[shown.labels]
@@ -172,16 +173,16 @@ def test_flow_of_a_clip_shown_backwards_is_opposite_and_in_the_opposite_order(
 
 
 def test_a_varied_field_of_flow_moves_as_its_varied_pixels_do() -> None:
-    how = Augmentation(area=(0.25, 0.25), ratio=(1, 1), flip=0, brightness=0, contrast=0)
+    how = AugmentationConfig(area=(0.25, 0.25), ratio=(1, 1), flip=0, brightness=0, contrast=0)
     field = np.broadcast_to(np.array([3.0, -2.0], np.float32), (2, 32, 32, 2))
-    (zoomed, _) = vary_flow(field, 32, how, False, np.random.default_rng(0))
+    (zoomed, _) = augment_flow(field, 32, how, flip=False, rng=np.random.default_rng(0))
     assert zoomed.shape == (32, 32, 2)
     np.testing.assert_allclose(zoomed, np.broadcast_to([6.0, -4.0], (32, 32, 2)), rtol=1e-6)  # twice as large
-    (mirrored, _) = vary_flow(field, 32, how, True, np.random.default_rng(0))
+    (mirrored, _) = augment_flow(field, 32, how, flip=True, rng=np.random.default_rng(0))
     np.testing.assert_allclose(mirrored, np.broadcast_to([-6.0, -4.0], (32, 32, 2)), rtol=1e-6)
     ramp = np.zeros((1, 16, 16, 2), np.float32)
     ramp[0, :, :, 0] = np.arange(16)
-    (turned,) = vary_flow(ramp, 16, NONE, True, np.random.default_rng(0))
+    (turned,) = augment_flow(ramp, 16, NONE, flip=True, rng=np.random.default_rng(0))
     np.testing.assert_array_equal(turned[3, :, 0], -np.arange(16)[::-1])
 
 
@@ -198,4 +199,4 @@ def test_a_cache_that_cannot_be_written_is_named(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GLOCAL_CACHE", str(tmp_path / "file"))
     with pytest.raises(InputError, match=r"file/clips/.*cannot be written"):
-        stored("key", 1, lambda: [np.zeros(3)])
+        cached_array("key", 1, lambda: [np.zeros(3)])

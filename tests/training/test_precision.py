@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from glocal.attribution.inputs.network_inputs import channels_last
 from glocal.models import load_model
-from glocal.training.module import lay_out
-from glocal.training.precision import in_float32, wrong_in_bfloat16
+from glocal.training.module import to_channels_last
+from glocal.training.precision import find_bfloat16_errors, in_float32
 
 
 class Unwritten(torch.autograd.Function):
@@ -57,7 +57,7 @@ def gradients(network: nn.Module, clips: Tensor) -> list[Tensor]:
 def test_a_wrong_gradient_is_found_and_float32_rights_it() -> None:
     network, clips = Small(), torch.randn(2, 3, 4, 8, 8)
     before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
-    assert wrong_in_bfloat16(network, clips) == ["wrong"]
+    assert find_bfloat16_errors(network, clips) == ["wrong"]
     assert network.training
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
@@ -72,18 +72,19 @@ def test_a_wrong_gradient_is_found_and_float32_rights_it() -> None:
 def _check_small_resnext() -> None:
     """In a process whose oneDNN takes the kernels of an older processor."""
     torch.set_num_threads(1)
-    network = lay_out(load_model("resnext3d-small", None, labels=["a", "b"]).network.train())
+    network = to_channels_last(load_model("resnext3d-small", None, labels=["a", "b"]).network.train())
     clips = channels_last(torch.randn(4, 3, 8, 32, 32))
-    wrong = wrong_in_bfloat16(network, clips)
+    wrong = find_bfloat16_errors(network, clips)
     with in_float32(network, wrong):
-        assert wrong_in_bfloat16(network, clips) == [], "in_float32 rights all that is wrong"
+        assert find_bfloat16_errors(network, clips) == [], "in_float32 rights all that is wrong"
     print("wrong:", *wrong)
 
 
 @pytest.mark.parametrize("instructions", ["AVX2", "AVX512_CORE", "DEFAULT"])
 def test_whatever_the_processor_the_gradients_are_right(instructions: str) -> None:
-    code = "import test_training_precision as tests; tests._check_small_resnext()"
-    env = {**os.environ, "ONEDNN_MAX_CPU_ISA": instructions, "PYTHONPATH": os.path.dirname(__file__)}
+    code = "import test_precision as tests; tests._check_small_resnext()"
+    paths = os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "ONEDNN_MAX_CPU_ISA": instructions, "PYTHONPATH": paths}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     print(instructions, done.stdout)

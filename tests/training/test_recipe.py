@@ -8,9 +8,9 @@ import yaml
 from glocal.errors import InputError, UsageError
 from glocal.models.card import cards, packaged
 from glocal.training import Recipe, read_recipe
-from glocal.training.module import Plateau, factor
-from glocal.training.recipe import Augmentation, Run, Schedule, differences
+from glocal.training.recipe import AugmentationConfig, RunConfig, ScheduleConfig, changed_keys
 from glocal.training.run import clip_spec_of
+from glocal.training.schedules import PlateauRule, learning_rate_factor
 from glocal.utils.structure import construct, plain
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -47,7 +47,7 @@ def test_the_recipes_of_the_project_are_valid(path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(packaged()))
 def test_a_packaged_network_was_trained_by_the_recipe_of_its_name(name: str) -> None:
     card = construct(Recipe, cards()[name].recipe, "card")
-    assert differences(plain(card), plain(read_recipe(RECIPES / f"{name.replace('/', '-')}.yaml"))) == []
+    assert changed_keys(plain(card), plain(read_recipe(RECIPES / f"{name.replace('/', '-')}.yaml"))) == []
 
 
 def test_a_written_recipe_is_the_same_recipe(file: Path, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_written_recipe_is_the_same_recipe(file: Path, tmp_path: Path) -> None
     recipe.write(tmp_path / "copy.yaml")
     copy = read_recipe(tmp_path / "copy.yaml")
     assert copy == recipe
-    assert differences(plain(copy), plain(recipe)) == []
+    assert changed_keys(plain(copy), plain(recipe)) == []
 
 
 @pytest.mark.parametrize(
@@ -115,24 +115,26 @@ def test_a_missing_key_and_a_broken_file_are_named(file: Path, tmp_path: Path) -
 
 
 def test_learning_rates_follow_the_schedules() -> None:
-    step = Schedule("step", every=50, factor=0.1)
-    assert [factor(step, epoch, 150) for epoch in (0, 49.9, 50, 99.9, 100)] == pytest.approx(
+    step = ScheduleConfig("step", every=50, factor=0.1)
+    assert [learning_rate_factor(step, epoch, 150) for epoch in (0, 49.9, 50, 99.9, 100)] == pytest.approx(
         [1, 1, 0.1, 0.1, 0.01]
     )
-    cosine = Schedule("cosine", warmup=2)
-    assert [factor(cosine, epoch, 8) for epoch in (0, 1, 4, 8)] == pytest.approx([0, 0.4809699, 0.5, 0])
-    assert factor(Schedule("constant"), 3.5, 4) == 1
-    assert factor(Schedule("plateau"), 3.5, 4) == 1
+    cosine = ScheduleConfig("cosine", warmup=2)
+    assert [learning_rate_factor(cosine, epoch, 8) for epoch in (0, 1, 4, 8)] == pytest.approx(
+        [0, 0.4809699, 0.5, 0]
+    )
+    assert learning_rate_factor(ScheduleConfig("constant"), 3.5, 4) == 1
+    assert learning_rate_factor(ScheduleConfig("plateau"), 3.5, 4) == 1
 
 
 def test_a_plateau_shrinks_the_rate_when_the_loss_stays() -> None:
-    plateau = Plateau(Schedule("plateau", patience=2, factor=0.5))
+    plateau = PlateauRule(ScheduleConfig("plateau", patience=2, factor=0.5))
     seen = []
     for loss in (3.0, 2.0, 2.0, 2.5, 2.1, 1.0, 1.0, 1.0, 1.0):
         plateau.update(loss)
         seen.append(plateau.factor)
     assert seen == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25]
-    again = Plateau(plateau.schedule)
+    again = PlateauRule(plateau.config)
     again.restore(plateau.state())
     assert vars(again) == vars(plateau)
 
@@ -140,7 +142,7 @@ def test_a_plateau_shrinks_the_rate_when_the_loss_stays() -> None:
 def test_recipes_are_told_apart_by_their_keys(file: Path) -> None:
     one, other = read_recipe(file), read_recipe(file, ["run.epochs=5", "data.val.source=puppets"])
     assert isinstance(one, Recipe)
-    assert differences(plain(one), plain(other)) == ["data.val", "run.epochs"]
+    assert changed_keys(plain(one), plain(other)) == ["data.val", "run.epochs"]
 
 
 def test_the_documented_recipe_has_every_key_with_its_default(tmp_path: Path) -> None:
@@ -149,6 +151,8 @@ def test_the_documented_recipe_has_every_key_with_its_default(tmp_path: Path) ->
     path.write_text(text.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
     documented = yaml.safe_load(path.read_text())
     recipe = read_recipe(path)
-    least = Recipe(recipe.model, recipe.data, Run(recipe.run.epochs), Augmentation(ratio=(0.75, 1.333)))
+    least = Recipe(
+        recipe.model, recipe.data, RunConfig(recipe.run.epochs), AugmentationConfig(ratio=(0.75, 1.333))
+    )
     assert plain(recipe) == plain(least)
     assert all(documented[name].keys() == plain(recipe)[name].keys() for name in documented)

@@ -18,10 +18,10 @@ from glocal.cli import main
 from glocal.errors import InputError, UsageError
 from glocal.evaluation import Accuracy
 from glocal.training import read_recipe, train
-from glocal.training.checkpointing import merit
+from glocal.training.checkpointing import epoch_score
 from glocal.training.clips import EvaluationClips
-from glocal.training.log import Log, read_rows
-from glocal.training.module import Training
+from glocal.training.metrics_log import MetricsLog, read_metrics
+from glocal.training.module import TrainingModule
 from glocal.training.sources import open_source
 from helpers.moving_squares import CLASSES, write_squares
 
@@ -63,20 +63,22 @@ def run(recipe: Path) -> Path:
 
 def test_the_best_epoch_has_the_highest_accuracy_and_of_several_the_lowest_loss(run: Path) -> None:
     epochs: dict[int, dict[str, float]] = {}
-    for _, epoch, measure, value in read_rows(run / "metrics.csv"):
+    for _, epoch, measure, value in read_metrics(run / "metrics.csv"):
         if measure.startswith("val/"):
             epochs.setdefault(int(epoch), {})[measure] = float(value)
     found = json.loads((run / "best.json").read_text())["measures"]["epoch"]
-    assert found == 1 + max(epochs, key=lambda epoch: merit(epochs[epoch]) or (0, 0))
+    assert found == 1 + max(epochs, key=lambda epoch: epoch_score(epochs[epoch]) or (0, 0))
     same = [{"val/video_top1": 0.94, "val/loss": loss} for loss in (0.19, 0.17)]
-    assert merit(same[1]) > merit(same[0]) > merit({"val/video_top1": 0.93, "val/loss": 0.1})
-    assert merit({"train/loss": 0.1}) is None
+    assert (
+        epoch_score(same[1]) > epoch_score(same[0]) > epoch_score({"val/video_top1": 0.93, "val/loss": 0.1})
+    )
+    assert epoch_score({"train/loss": 0.1}) is None
 
 
 def losses(run: Path) -> dict[int, float]:
     return {
         int(s): float(v)
-        for s, _, measure, v in read_rows(run / "metrics.csv")
+        for s, _, measure, v in read_metrics(run / "metrics.csv")
         if measure == "train/batch_loss"
     }
 
@@ -102,7 +104,7 @@ def test_a_run_leaves_weights_cards_logs_and_its_recipe(run: Path, recipe: Path)
         "tensorboard",
     }
     assert list(losses(run)) == list(range(1, 16))
-    rows = read_rows(run / "metrics.csv")
+    rows = read_metrics(run / "metrics.csv")
     assert {measure for _, _, measure, _ in rows} == {
         "train/batch_loss",
         "train/lr",
@@ -136,7 +138,7 @@ def val_loss(run: Path, recipe: Path) -> float:
     accuracy = Accuracy(len(model.labels))
     for batch in torch.utils.data.DataLoader(clips, 3):
         with torch.no_grad():
-            accuracy.update(model.network(batch.clips), batch.labels, batch.numbers, batch.videos)
+            accuracy.update(model.network(batch.clips), batch.labels, batch.clip_indices, batch.video_indices)
     return accuracy.compute()["loss"]
 
 
@@ -175,7 +177,7 @@ def test_a_killed_run_resumes_as_if_it_had_never_stopped(run: Path, recipe: Path
     )
     train(read_recipe(recipe, ["run.workers=1"]), out, resume=True)
     assert losses(out) == losses(run)
-    assert read_rows(out / "metrics.csv") == read_rows(run / "metrics.csv")
+    assert read_metrics(out / "metrics.csv") == read_metrics(run / "metrics.csv")
     for name in ("best.safetensors", "last.safetensors", "best.json", "confusion-val.csv"):
         mine, other = (out / name).read_bytes(), (run / name).read_bytes()
         assert mine == other or name == "best.json"
@@ -186,15 +188,15 @@ def test_a_run_stopped_after_any_batch_resumes(
     steps: int, run: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = recipe.parent / f"stopped-{steps}"
-    write = Log.write
+    write = MetricsLog.write
 
-    def stop(self: Log, step: int, epoch: int, measures: dict[str, float]) -> None:
+    def stop(self: MetricsLog, step: int, epoch: int, measures: dict[str, float]) -> None:
         if step > steps:
             raise RuntimeError("power cut")
         write(self, step, epoch, measures)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Log, "write", stop)
+        patch.setattr(MetricsLog, "write", stop)
         with pytest.raises(RuntimeError, match="power cut"):
             train(read_recipe(recipe), out)
     assert len(losses(out)) == steps
@@ -211,20 +213,20 @@ def test_plateau_accumulation_dropout_and_clipping_resume_too(
     changes += ["run.epochs=2", "run.batch=2", "run.clips_per_epoch=11", "optimizer.lr=0.3"]
     whole, stopped = recipe.parent / "plateau", recipe.parent / "plateau-stopped"
     train(read_recipe(recipe, changes), whole)
-    write = Log.write
+    write = MetricsLog.write
 
-    def stop(self: Log, step: int, epoch: int, measures: dict[str, float]) -> None:
+    def stop(self: MetricsLog, step: int, epoch: int, measures: dict[str, float]) -> None:
         if step == 8:
             raise RuntimeError("power cut")
         write(self, step, epoch, measures)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Log, "write", stop)
+        patch.setattr(MetricsLog, "write", stop)
         with pytest.raises(RuntimeError):
             train(read_recipe(recipe, changes), stopped)
     train(read_recipe(recipe, changes), stopped, resume=True)
     assert list(losses(whole)) == list(range(1, 11))
-    assert read_rows(stopped / "metrics.csv") == read_rows(whole / "metrics.csv")
+    assert read_metrics(stopped / "metrics.csv") == read_metrics(whole / "metrics.csv")
 
 
 def test_two_processes_share_the_batches_and_the_evaluation(recipe: Path, run: Path) -> None:
@@ -232,7 +234,7 @@ def test_two_processes_share_the_batches_and_the_evaluation(recipe: Path, run: P
     process = start(recipe, out, "run.devices=2", "run.strategy=ddp", "run.accelerator=cpu", "run.epochs=2")
     printed, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
-    steps = [int(row[0]) for row in read_rows(out / "metrics.csv") if row[2] == "train/batch_loss"]
+    steps = [int(row[0]) for row in read_metrics(out / "metrics.csv") if row[2] == "train/batch_loss"]
     assert steps == list(range(1, 11)), "as many steps as one process"
     assert losses(out)[1] == pytest.approx(losses(run)[1], rel=0.5)
     measures = json.loads((out / "last.json").read_text())["measures"]
@@ -257,7 +259,7 @@ def test_a_backbone_that_was_trained_starts_a_gated_network(recipe: Path) -> Non
 
 
 def test_a_folder_holds_one_run(run: Path, recipe: Path) -> None:
-    with pytest.raises(UsageError, match=r"holds a run already; go on with it \(--resume\)"):
+    with pytest.raises(UsageError, match=r"holds a run already; resume it \(--resume\)"):
         train(read_recipe(recipe), run)
     with pytest.raises(UsageError, match=r"another recipe, which differs in optimizer\.lr"):
         train(read_recipe(recipe, ["optimizer.lr=1"]), run, resume=True)
@@ -275,11 +277,11 @@ def test_a_loss_that_explodes_is_named(recipe: Path, tmp_path: Path) -> None:
 def test_weights_that_are_not_finite_are_named_and_not_kept(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoil(self: Training, *batch: Any) -> None:
+    def spoil(self: TrainingModule, *batch: Any) -> None:
         with torch.no_grad():
             next(self.network.parameters()).fill_(torch.inf)
 
-    monkeypatch.setattr(Training, "on_train_batch_end", spoil)
+    monkeypatch.setattr(TrainingModule, "on_train_batch_end", spoil)
     one_batch = ["run.clips_per_epoch=4", "schedule.name=constant"]
     with pytest.raises(InputError, match="the loss on the val clips is not finite; lower"):
         train(read_recipe(recipe, one_batch), tmp_path / "measured")

@@ -1,4 +1,4 @@
-"""Training with two losses, with gradient accumulation, and evaluation by evenly placed samples."""
+"""TrainingModule with two losses, with gradient accumulation, and evaluation by evenly placed samples."""
 
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from glocal.models import Model
 from glocal.models.stabn import STABN
 from glocal.training import read_recipe, train
 from glocal.training.clips import EvaluationClips
-from glocal.training.log import Log, read_rows
+from glocal.training.metrics_log import MetricsLog, read_metrics
 from glocal.training.module import total_loss
 from glocal.training.run import clip_spec_of
-from glocal.training.sampling import all_starts
-from glocal.training.sources import Rendered
+from glocal.training.sampling import evaluation_starts
+from glocal.training.sources import PuppetSource
 from glocal.video import ClipSpec
 from helpers.networks import Small3d, seeded
 
@@ -52,7 +52,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def rows(run: Path) -> list[list[str]]:
-    return read_rows(run / "metrics.csv")
+    return read_metrics(run / "metrics.csv")
 
 
 def test_the_loss_is_the_sum_of_both_branches() -> None:
@@ -73,15 +73,15 @@ def test_a_run_trains_resumes_exactly_and_is_loaded(file: Path, tmp_path: Path, 
     """Six batches of two clips an epoch make three steps; the run stops in the middle of a step."""
     recipe = read_recipe(file)
     best = train(recipe, tmp_path / "whole")
-    write = Log.write
+    write = MetricsLog.write
 
-    def stop(self: Log, step: int, epoch: int, measures: dict[str, float]) -> None:
+    def stop(self: MetricsLog, step: int, epoch: int, measures: dict[str, float]) -> None:
         if step == 9:
             raise RuntimeError("power cut")
         write(self, step, epoch, measures)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Log, "write", stop)
+        patch.setattr(MetricsLog, "write", stop)
         with pytest.raises(RuntimeError, match="power cut"):
             train(recipe, tmp_path / "stopped")
     train(recipe, tmp_path / "stopped", resume=True)
@@ -140,7 +140,7 @@ def test_accumulated_batches_make_the_step_of_a_large_one(
 def test_dropout_is_what_the_recipe_says(file: Path, tmp_path: Path, monkeypatch: Any) -> None:
     seen: list[set[float]] = []
 
-    def fit(recipe: Any, model: Model, *rest: Any) -> Path:
+    def fit(recipe: Any, model: Model, *rest: Any, progress: bool) -> Path:
         seen.append({m.p for m in model.network.modules() if isinstance(m, nn.Dropout)})
         return tmp_path
 
@@ -156,7 +156,7 @@ def test_dropout_is_what_the_recipe_says(file: Path, tmp_path: Path, monkeypatch
     [(100, None, [0, 32, 64, 68]), (100, 1, [34]), (100, 2, [0, 68]), (100, 3, [0, 34, 68]), (20, 2, [0, 0])],
 )
 def test_samples_are_evenly_placed(points: int, samples: int | None, starts: list[int]) -> None:
-    assert all_starts(np.arange(points), ClipSpec(frames=32), samples) == starts
+    assert evaluation_starts(np.arange(points), ClipSpec(frames=32), samples) == starts
 
 
 def test_the_probabilities_of_a_videos_samples_are_averaged() -> None:
@@ -164,7 +164,7 @@ def test_the_probabilities_of_a_videos_samples_are_averaged() -> None:
     seeded(model.network)
     puppets = Puppets("test", 2, frames=20, size=32)
     labels = list(puppets.actions)
-    clips = EvaluationClips(Rendered(puppets), model.clip, labels, samples=2)
+    clips = EvaluationClips(PuppetSource(puppets), model.clip, labels, samples=2)
     assert clips.clips == [(0, 0), (0, 12), (1, 0), (1, 12)]
     accuracy = Accuracy(4)
     probabilities = []
@@ -173,7 +173,7 @@ def test_the_probabilities_of_a_videos_samples_are_averaged() -> None:
         with torch.no_grad():
             logits = model.network(batch.clips[None])
         probabilities.append(logits.softmax(1)[0])
-        accuracy.update(logits, batch.labels[None] % 4, batch.numbers[None], batch.videos[None])
+        accuracy.update(logits, batch.labels[None] % 4, batch.clip_indices[None], batch.video_indices[None])
     pairs = [(probabilities[0] + probabilities[1]) / 2, (probabilities[2] + probabilities[3]) / 2]
     right = [int(p.argmax()) == labels.index(puppets[i].action) % 4 for i, p in enumerate(pairs)]
     assert accuracy.compute()["video_top1"] == sum(right) / 2

@@ -1,4 +1,4 @@
-"""`glocal train`: a recipe in, weights with their card out."""
+"""`glocal train`: train a network by a recipe."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ from glocal.cli.options import common_options
 from glocal.cli.running import tell
 from glocal.training import read_recipe
 from glocal.training import train as train_network
-from glocal.training.recipe import first_process
+from glocal.training.recipe import is_main_process
 
 
 @click.command()
@@ -19,34 +19,36 @@ from glocal.training.recipe import first_process
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the run.  [default: runs/ and the recipe's name]",
+    help="Folder of the run.  [default: runs/ and the name of the recipe]",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one.")
+@click.option("--resume", is_flag=True, help="Resume the run in --out if there is one.")
 @common_options
 def train(
     recipe: Path, changes: tuple[str, ...], out: Path | None, resume: bool, quiet: bool, debug: bool
 ) -> None:
-    """Train a network as RECIPE, a YAML file, says, with some of its values changed: optimizer.lr=0.1.
+    """Train a network by RECIPE, a YAML file.
 
-    A run that was stopped goes on with --resume, as if it had never been.
+    KEY=VALUE changes a value of the recipe, such as optimizer.lr=0.1. With --resume, a run that was stopped
+    continues with the same losses as an uninterrupted one.
     """
-    _report(quiet)
-    read = read_recipe(recipe, changes)
-    best = train_network(read, out or Path("runs") / recipe.stem, resume=resume, progress=not quiet)
-    if first_process():
+    _configure_log(quiet)
+    best = train_network(
+        read_recipe(recipe, changes), out or Path("runs") / recipe.stem, resume=resume, progress=not quiet
+    )
+    if is_main_process():
         tell(quiet, f"the best weights are in {best}; use them as --model {best}")
 
 
-def _report(quiet: bool) -> None:
-    """Lines of the run on stdout, warnings on stderr; from the first process alone."""
+def _configure_log(quiet: bool) -> None:
+    """Print messages on stdout and warnings on stderr, from the main process only."""
     log = logging.getLogger("glocal.training")
-    log.setLevel(logging.ERROR if not first_process() else logging.WARNING if quiet else logging.INFO)
+    log.setLevel(logging.ERROR if not is_main_process() else logging.WARNING if quiet else logging.INFO)
     log.propagate = False
     log.handlers.clear()
-    for stream, fits in (
+    for stream, accepts in (
         (sys.stdout, lambda record: record.levelno < logging.WARNING),
         (sys.stderr, lambda record: record.levelno >= logging.WARNING),
     ):
         handler = logging.StreamHandler(stream)
-        handler.addFilter(fits)
+        handler.addFilter(accepts)
         log.addHandler(handler)

@@ -19,7 +19,7 @@ from glocal.models import Model
 from glocal.models.card import packaged, paths_of, read_card
 from glocal.papers.table import Context
 from glocal.training.clips import EvaluationClips
-from glocal.training.sources import Files, Rendered, Source
+from glocal.training.sources import FileSource, PuppetSource, VideoSource
 from glocal.utils.structure import construct, plain
 
 COLUMNS = {"top-1": "video_top1", "top-5": "video_top5"}
@@ -31,7 +31,9 @@ Answers = Callable[[Tensor], Mapping[str, Tensor]]
 """Clips to the logits `(B, classes)` of each case."""
 
 
-def source_of(context: Context, model: Model, name: str, split: str, **changes: Any) -> tuple[Source, Any]:
+def source_of(
+    context: Context, model: Model, name: str, split: str, **changes: Any
+) -> tuple[VideoSource, Any]:
     """A table's videos, and what they follow from, as plain data.
 
     Puppets are drawn as those that the network called `name` was tested on, with `changes`.
@@ -42,13 +44,13 @@ def source_of(context: Context, model: Model, name: str, split: str, **changes: 
     """
     if context.data == "puppets":
         puppets = puppets_like(name, model, context.clips, **changes)
-        source: Source = Rendered(puppets)
+        source: VideoSource = PuppetSource(puppets)
         facts = plain({key: value for key, value in vars(puppets).items() if key != "length"})
     else:
         if context.root is None:
             raise UsageError(f"{context.data} is read from its folder; give it as --root.")
         records = DATASETS[context.data].read(context.root, split)[: context.clips]
-        source = Files(records, context.progress)
+        source = FileSource(records, context.progress)
         facts = {"data": context.data, "root": str(context.root), "split": split, "clips": len(source)}
     if unknown := [label for label in source.labels if label not in model.labels]:
         raise UsageError(
@@ -73,7 +75,7 @@ def puppets_like(name: str, model: Model, clips: int | None, **changes: Any) -> 
 def accuracy(
     context: Context,
     model: Model,
-    source: Source,
+    source: VideoSource,
     facts: Any,
     answers: Answers,
     samples: int | None = None,
@@ -109,11 +111,11 @@ def _correct(
     measures: dict[str, Accuracy] = {}
     videos: set[int] = set()
     for batch in DataLoader(clips, BATCH):
-        videos.update(batch.videos.tolist())
+        videos.update(batch.video_indices.tolist())
         with torch.inference_mode():
             for case, logits in answers(batch.clips.to(device)).items():
                 measure = measures.setdefault(case, Accuracy(len(model.labels)))
-                measure.update(logits, batch.labels, batch.numbers, batch.videos)
+                measure.update(logits, batch.labels, batch.clip_indices, batch.video_indices)
     found = {case: measure.compute() for case, measure in measures.items()}
     return {
         case: {column: len(videos) * values[name] for column, name in COLUMNS.items() if name in values}

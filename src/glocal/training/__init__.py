@@ -1,4 +1,4 @@
-"""Training networks as recipes say."""
+"""Training networks from YAML recipes."""
 
 from glocal.training.recipe import Recipe, read_recipe
 from glocal.training.run import train

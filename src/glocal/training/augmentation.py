@@ -1,4 +1,4 @@
-"""How training clips vary: pure functions of frames and random numbers, the same for all frames of a clip."""
+"""Augmentation of training clips, the same for all frames of a clip."""
 
 import math
 import re
@@ -10,30 +10,40 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError, nearest
-from glocal.training.recipe import Augmentation
-from glocal.types import Frame
+from glocal.training.recipe import AugmentationConfig
+from glocal.types import Flow, Frame
 
-OTHER = {"left": "right", "right": "left", "leftwards": "rightwards", "rightwards": "leftwards"}
+OPPOSITE_WORDS = {
+    "left": "right",
+    "right": "left",
+    "leftwards": "rightwards",
+    "rightwards": "leftwards",
+}
 
 
-def mirrored(labels: Sequence[str]) -> tuple[int | None, ...]:
-    """For each label, the index of the label of the mirrored clip: itself, unless it tells left from right.
+def mirrored_labels(labels: Sequence[str]) -> tuple[int | None, ...]:
+    """Return, for each label, the index of the label of the mirrored clip.
 
-    None where it does so and there is no counterpart: such clips must not be mirrored.
+    This is the label itself, unless it contains a word for left or right. It is None if the label with the
+    opposite word is not among the labels; clips of this class must not be mirrored.
     """
     indices = {label.casefold(): index for index, label in enumerate(labels)}
 
     def swap(word: re.Match[str]) -> str:
-        return OTHER.get(word[0], word[0])
+        return OPPOSITE_WORDS.get(word[0], word[0])
 
     return tuple(indices.get(re.sub("[a-z]+", swap, label.casefold())) for label in labels)
 
 
-def reversed_in_time(labels: Sequence[str], backwards: Mapping[str, str]) -> dict[int, int]:
-    """Index of a label → that of the label of the clip shown backwards, both ways; see `Augmentation`.
+def reversed_labels(labels: Sequence[str], backwards: Mapping[str, str]) -> dict[int, int]:
+    """Map the index of a label to that of the label of the clip shown backwards, in both directions.
+
+    Args:
+        labels: of the training clips.
+        backwards: as in `AugmentationConfig`.
 
     Raises:
-        UsageError: a label that there is not.
+        UsageError: a label is unknown.
     """
     indices: dict[int, int] = {}
     for pair in backwards.items():
@@ -41,43 +51,81 @@ def reversed_in_time(labels: Sequence[str], backwards: Mapping[str, str]) -> dic
             if label not in labels:
                 hint = nearest(label, list(labels))
                 raise UsageError(f"augmentation.backwards names '{label}', which is no label.{hint}")
-        one, other = map(list(labels).index, pair)
-        indices |= {one: other, other: one}
+        forward, backward = map(list(labels).index, pair)
+        indices |= {forward: backward, backward: forward}
     return indices
 
 
-def vary(
-    frames: Sequence[Frame], size: int, how: Augmentation, flip: bool, rng: np.random.Generator
+def augment_frames(
+    frames: Sequence[Frame], size: int, config: AugmentationConfig, *, flip: bool, rng: np.random.Generator
 ) -> list[Frame]:
-    """A box of frames `(H, W, 3)` uint8 in other light, `(size, size, 3)`, mirrored if `flip`."""
-    top, left, height, width = random_box(frames[0].shape[:2], how, rng)
-    light = random_light(how, rng)
-    method = cv2.INTER_AREA if height > size else cv2.INTER_LINEAR
-    varied = []
+    """Cut the same random box out of all frames and change their lighting.
+
+    Args:
+        frames: `(H, W, 3)` uint8.
+        size: side of the resulting frames `(size, size, 3)`, in pixels.
+        config: range of the changes.
+        flip: mirror the frames.
+        rng: source of the random numbers.
+    """
+    top, left, height, width = random_box(frames[0].shape[:2], config, rng)
+    lighting = random_lighting(config, rng)
+    interpolation = cv2.INTER_AREA if height > size else cv2.INTER_LINEAR
+    augmented = []
     for frame in frames:
         cut: npt.NDArray[Any] = frame[top : top + height, left : left + width]
-        cut = cv2.resize(cut, (size, size), interpolation=method)
+        cut = cv2.resize(cut, (size, size), interpolation=interpolation)
         if flip:
             cut = cut[:, ::-1]
-        varied.append(np.asarray(cv2.LUT(np.ascontiguousarray(cut), light), np.uint8))
-    return varied
+        augmented.append(np.asarray(cv2.LUT(np.ascontiguousarray(cut), lighting), np.uint8))
+    return augmented
+
+
+def augment_flow(
+    flows: npt.NDArray[np.float32],
+    size: int,
+    config: AugmentationConfig,
+    *,
+    flip: bool,
+    rng: np.random.Generator,
+) -> list[Flow]:
+    """Cut the same random box out of all flow fields.
+
+    Args:
+        flows: `(n, h, w, 2)`, in pixels.
+        size: side of the resulting fields `(size, size, 2)`; their motion is in pixels of the new size.
+        config: range of the changes.
+        flip: mirror the fields.
+        rng: source of the random numbers.
+    """
+    top, left, height, width = random_box(flows.shape[1:3], config, rng)
+    interpolation = cv2.INTER_AREA if height > size else cv2.INTER_LINEAR
+    scale = np.array([size / width, size / height], np.float32)
+    augmented = []
+    for field in flows[:, top : top + height, left : left + width]:
+        resized: npt.NDArray[Any] = cv2.resize(
+            np.ascontiguousarray(field), (size, size), interpolation=interpolation
+        )
+        resized = resized * scale
+        augmented.append(resized[:, ::-1] * np.array([-1, 1], np.float32) if flip else resized)
+    return augmented
 
 
 def random_box(
-    frame: tuple[int, ...], how: Augmentation, rng: np.random.Generator
+    frame_size: tuple[int, ...], config: AugmentationConfig, rng: np.random.Generator
 ) -> tuple[int, int, int, int]:
-    """`(top, left, height, width)` within a frame `(H, W)`, of random area and shape where it fits."""
-    height, width = frame[:2]
-    area = height * width * rng.uniform(*how.area)
-    ratio = math.exp(rng.uniform(math.log(how.ratio[0]), math.log(how.ratio[1])))
+    """Draw a box `(top, left, height, width)` of random area and aspect ratio inside a frame `(H, W)`."""
+    height, width = frame_size[:2]
+    area = height * width * rng.uniform(*config.area)
+    ratio = math.exp(rng.uniform(math.log(config.ratio[0]), math.log(config.ratio[1])))
     h = min(height, max(1, round(math.sqrt(area / ratio))))
     w = min(width, max(1, round(math.sqrt(area * ratio))))
     return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
 
 
-def random_light(how: Augmentation, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """`(256,)`: the new value of each value of a pixel."""
-    brightness = 1 + rng.uniform(-how.brightness, how.brightness)
-    contrast = 1 + rng.uniform(-how.contrast, how.contrast)
+def random_lighting(config: AugmentationConfig, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Draw a look-up table `(256,)` of pixel values that changes brightness and contrast."""
+    brightness = 1 + rng.uniform(-config.brightness, config.brightness)
+    contrast = 1 + rng.uniform(-config.contrast, config.contrast)
     values = (np.arange(256) * brightness - 127.5) * contrast + 127.5
     return np.asarray(values.round().clip(0, 255), np.uint8)

@@ -1,4 +1,4 @@
-"""What a run leaves behind: its state, to be resumed; its weights with their cards; its confusion matrix."""
+"""Files of a training run: its state, weights with their cards, and confusion matrices."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -13,53 +13,61 @@ from torch import Tensor
 from glocal import __version__
 from glocal.models import Model
 from glocal.models.card import Card, read_card, save_network
-from glocal.training.module import Training
+from glocal.training.module import TrainingModule
 from glocal.utils.files import atomic_path
 from glocal.utils.structure import plain
 
-STATE = "last.ckpt"
+STATE_FILE = "last.ckpt"
 
 
-class Keeper(Checkpoint):
-    """Saves `last.ckpt` every few steps and after each epoch, `last` and `best.safetensors` after each epoch.
+class CheckpointWriter(Checkpoint):
+    """Saves the state of a run every few steps, and weights after each epoch.
 
-    The best epoch is the one of the highest `merit`; without validation clips it is the latest.
+    After an epoch, `last.safetensors` is written, and `best.safetensors` if the epoch has the highest score
+    (see `epoch_score`), or if there are no validation clips.
+
+    Args:
+        folder: of the run.
+        model: the network in training.
+        module: knows the recipe.
     """
 
-    def __init__(self, folder: Path, model: Model, training: Training):
-        self.folder, self.model, self.every = folder, model, training.recipe.run.save_every
-        self.accumulate = training.recipe.optimizer.accumulate
+    def __init__(self, folder: Path, model: Model, module: TrainingModule):
+        self.folder, self.model = folder, model
+        self.save_every = module.recipe.run.save_every * module.recipe.optimizer.accumulate
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        done = batch_idx + 1
-        # The end of an epoch is saved by itself, once its evaluation is done.
-        if done % (self.every * self.accumulate) == 0 and done < trainer.num_training_batches:
-            self._save_state(trainer, (trainer.current_epoch, done))
+        """Save the state after every `save_every` batches."""
+        batches = batch_idx + 1
+        # The end of an epoch is saved separately, after its evaluation.
+        if batches % self.save_every == 0 and batches < trainer.num_training_batches:
+            self._save_state(trainer, (trainer.current_epoch, batches))
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        assert isinstance(module, Training)
-        score = merit(module.measures)
-        better = score is None or score > module.best
-        module.best = score if score and better else module.best
+        """Save weights, cards, the confusion matrix and the state."""
+        assert isinstance(module, TrainingModule)
+        score = epoch_score(module.measures)
+        is_best = score is None or score > module.best
+        module.best = score if score and is_best else module.best
         if trainer.is_global_zero:
             card = self.card(module, {"epoch": trainer.current_epoch + 1, **module.measures})
             save_network(self.folder / "last.safetensors", self.model.network, card)
-            if better:
+            if is_best:
                 save_network(self.folder / "best.safetensors", self.model.network, card)
-            if better and module.confusion is not None:
-                save_confusion(self.folder / "confusion-val.csv", module.confusion, self.model.labels)
+            if is_best and module.confusion is not None:
+                write_confusion(self.folder / "confusion-val.csv", module.confusion, self.model.labels)
         self._save_state(trainer, (trainer.current_epoch + 1, 0))
 
     def _save_state(self, trainer: Trainer, position: tuple[int, int]) -> None:
         module = trainer.lightning_module
-        assert isinstance(module, Training)
+        assert isinstance(module, TrainingModule)
         module.position = position
-        trainer.save_checkpoint(self.folder / STATE)
+        trainer.save_checkpoint(self.folder / STATE_FILE)
 
-    def card(self, module: Training, measures: dict[str, float]) -> Card:
-        """The card of the network as it is now."""
+    def card(self, module: TrainingModule, measures: dict[str, float]) -> Card:
+        """Return the card of the network in its present state."""
         return Card(
             model=self.model.name,
             labels=self.model.labels,
@@ -71,10 +79,10 @@ class Keeper(Checkpoint):
         )
 
 
-def merit(measures: Mapping[str, float]) -> tuple[float, float] | None:
-    """What epochs are compared by: video-wise top-1 accuracy on the validation clips, then minus their loss.
+def epoch_score(measures: Mapping[str, float]) -> tuple[float, float] | None:
+    """Return the score by which epochs are compared: validation accuracy, then minus the validation loss.
 
-    None without validation clips.
+    The accuracy is video-wise top-1. Without validation clips there is no score.
     """
     if "val/video_top1" not in measures:
         return None
@@ -82,14 +90,14 @@ def merit(measures: Mapping[str, float]) -> tuple[float, float] | None:
 
 
 def add_measures(path: Path, measures: dict[str, float], prefix: str) -> None:
-    """Add those measures that begin with `prefix` to the card in a file."""
+    """Add the measures whose names start with `prefix` to the card in a file."""
     card = read_card(path)
-    more = {name: value for name, value in measures.items() if name.startswith(prefix)}
-    replace(card, measures={**card.measures, **more}).write(path)
+    added = {name: value for name, value in measures.items() if name.startswith(prefix)}
+    replace(card, measures={**card.measures, **added}).write(path)
 
 
-def save_confusion(path: Path, confusion: Tensor, labels: Sequence[str]) -> None:
-    """Write a confusion matrix as a table: a row for each true class, a column for each that was given."""
+def write_confusion(path: Path, confusion: Tensor, labels: Sequence[str]) -> None:
+    """Write a confusion matrix as CSV: one row for each true class, one column for each predicted class."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["truth", *labels])

@@ -1,162 +1,214 @@
-"""Training clips: how they vary, and how they are batched."""
+"""Data sets of clips for training and evaluation, and the order of training clips."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from glocal.training.augmentation import mirrored, reversed_in_time, vary
-from glocal.training.frame_cache import flows_of, resized, vary_flow
-from glocal.training.recipe import Augmentation
-from glocal.training.sampling import all_starts, any_start, grid, window
-from glocal.training.sources import Source
-from glocal.types import Frame
+from glocal.training.augmentation import augment_flow, augment_frames, mirrored_labels, reversed_labels
+from glocal.training.frame_cache import cached_flow, with_cached_frames
+from glocal.training.recipe import AugmentationConfig
+from glocal.training.sampling import clip_frames, evaluation_starts, random_start, sampling_points
+from glocal.training.sources import VideoSource
+from glocal.types import Flow, Frame, FrameIndices
 from glocal.video.clip_spec import ClipSpec, flow_clip, rgb_clip
 from glocal.video.flow import flow
 from glocal.video.geometry import Geometry
 
 
 class Batch(NamedTuple):
-    """Clips `(B, C, T, H, W)`, or `(B, C, H, W)` of images, with the numbers `(B,)` of their class, of
-    themselves, and of their video."""
+    """A batch of clips.
+
+    Attributes:
+        clips: `(B, C, T, H, W)`, or `(B, C, H, W)` of images.
+        labels: class indices `(B,)`.
+        clip_indices: of the clips in their data set, `(B,)`.
+        video_indices: of the clips' videos in their source, `(B,)`.
+    """
 
     clips: Tensor
     labels: Tensor
-    numbers: Tensor
-    videos: Tensor
+    clip_indices: Tensor
+    video_indices: Tensor
 
 
-class Place(NamedTuple):
-    """Where a training clip stands in a run: the epoch, its place there, and the item that it is of."""
+class ClipKey(NamedTuple):
+    """Identifies a training clip in a run.
+
+    Attributes:
+        epoch: from 0.
+        position: in the epoch, from 0.
+        video_index: of the clip's video in the source.
+    """
 
     epoch: int
-    place: int
-    item: int
+    position: int
+    video_index: int
 
 
-class Shuffled(Sampler[Place]):
-    """Items in an order that follows from the seed and the epoch, and of these one process's share.
+class ShuffledClips(Sampler[ClipKey]):
+    """The clips of one process in an order that depends only on the seed and the epoch.
 
     Args:
-        items: of the source.
-        clips: in an epoch, over all processes.
-        epoch, done: where to begin: the first epoch leaves out the clips that this process has done.
+        videos: number of videos of the source.
+        clips: number of clips in an epoch, over all processes.
+        seed: of the order.
+        rank, world_size: number of this process, and of all processes.
+        epoch: first epoch.
+        skip: number of clips of this process that are left out of the first epoch.
     """
 
     def __init__(
-        self, items: int, clips: int, seed: int, rank: int = 0, world: int = 1, epoch: int = 0, done: int = 0
+        self,
+        videos: int,
+        clips: int,
+        seed: int,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+        epoch: int = 0,
+        skip: int = 0,
     ):
-        self.items, self.clips, self.seed, self.rank, self.world = items, clips, seed, rank, world
-        self.epoch, self.done = epoch, done
+        self.videos, self.clips, self.seed, self.rank, self.world_size = videos, clips, seed, rank, world_size
+        self.epoch, self.skip = epoch, skip
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before each epoch."""
+        """Start another epoch; called by Lightning."""
         if epoch != self.epoch:
-            self.epoch, self.done = epoch, 0
+            self.epoch, self.skip = epoch, 0
 
     def __len__(self) -> int:
-        return self.clips // self.world
+        return self.clips // self.world_size
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[ClipKey]:
         epoch, rng = self.epoch, np.random.default_rng((self.seed, self.epoch))
-        rounds = -(-self.clips // self.items)
-        order = np.concatenate([rng.permutation(self.items) for _ in range(rounds)])
-        for place in range(self.rank, len(self) * self.world, self.world)[self.done :]:
-            yield Place(epoch, place, int(order[place]))
+        rounds = -(-self.clips // self.videos)
+        order = np.concatenate([rng.permutation(self.videos) for _ in range(rounds)])
+        for position in range(self.rank, len(self) * self.world_size, self.world_size)[self.skip :]:
+            yield ClipKey(epoch, position, int(order[position]))
 
 
 class TrainingClips(Dataset[Batch]):
-    """A clip at a random time of an item, varied at random."""
-
-    def __init__(
-        self, source: Source, clip_spec: ClipSpec, how: Augmentation, labels: Sequence[str], seed: int
-    ):
-        self.source, self.clip_spec, self.how = resized(source, clip_spec), clip_spec, how
-        self.flows = flows_of(source, clip_spec, "full")
-        self.labels, self.seed = list(labels), seed
-        self.mirrored = mirrored(labels)
-        self.backwards = reversed_in_time(labels, how.backwards)
-
-    def __getitem__(self, key: Place) -> Batch:
-        rng = np.random.default_rng((self.seed, key.epoch, key.place))
-        points = grid(self.source.times(key.item), self.clip_spec)
-        start = any_start(points, self.clip_spec, rng)
-        label = self.labels.index(self.source.label(key.item))
-        backwards = label in self.backwards and bool(rng.random() < 0.5)
-        if backwards:
-            label = self.backwards[label]
-        counterpart = self.mirrored[label]
-        flip = bool(rng.random() < self.how.flip) and counterpart is not None
-        if flip and counterpart is not None:
-            label = counterpart
-        size = min(self.clip_spec.size, self.clip_spec.short_side)
-        if self.flows is not None:
-            motion = self.flows.read(key.item, start)
-            varied = vary_flow(-motion[::-1] if backwards else motion, size, self.how, flip, rng)
-            return _batch(filled(varied, self.clip_spec), label, key.place, key.item)
-        frames = self.source.read(key.item, window(points, start, self.clip_spec))
-        clip = to_clip(vary(frames[::-1] if backwards else frames, size, self.how, flip, rng), self.clip_spec)
-        return _batch(clip, label, key.place, key.item)
-
-
-class EvaluationClips(Dataset[Batch]):
-    """The clips that cover each item, as `glocal.classify` sees them: the frame's middle, without overlap.
+    """Augmented clips at random times of the videos, each determined by the seed and its key.
 
     Args:
-        samples: so many clips of each item instead, evenly placed.
+        source: the videos.
+        clip_spec: the network's clips.
+        augmentation: how clips vary.
+        labels: all classes, in the order of the logits.
+        seed: of the random numbers.
     """
 
     def __init__(
-        self, source: Source, clip_spec: ClipSpec, labels: Sequence[str], samples: int | None = None
+        self,
+        source: VideoSource,
+        clip_spec: ClipSpec,
+        augmentation: AugmentationConfig,
+        labels: Sequence[str],
+        seed: int,
     ):
-        self.source, self.clip_spec, self.labels = resized(source, clip_spec), clip_spec, list(labels)
-        self.flows = flows_of(source, clip_spec, "center")
+        self.source, self.clip_spec = with_cached_frames(source, clip_spec), clip_spec
+        self.flow = cached_flow(source, clip_spec, "full")
+        self.augmentation, self.labels, self.seed = augmentation, list(labels), seed
+        self.mirrored_labels = mirrored_labels(labels)
+        self.reversed_labels = reversed_labels(labels, augmentation.backwards)
+
+    def __getitem__(self, key: ClipKey) -> Batch:
+        rng = np.random.default_rng((self.seed, key.epoch, key.position))
+        points = sampling_points(self.source.times(key.video_index), self.clip_spec)
+        start = random_start(points, self.clip_spec, rng)
+        label = self.labels.index(self.source.label(key.video_index))
+        backwards = label in self.reversed_labels and bool(rng.random() < 0.5)
+        if backwards:
+            label = self.reversed_labels[label]
+        mirrored_label = self.mirrored_labels[label]
+        flip = bool(rng.random() < self.augmentation.flip) and mirrored_label is not None
+        if flip and mirrored_label is not None:
+            label = mirrored_label
+        size = min(self.clip_spec.size, self.clip_spec.short_side)
+        if self.flow is not None:
+            flows = self.flow.read(key.video_index, start)
+            flows = -flows[::-1] if backwards else flows
+            augmented = augment_flow(flows, size, self.augmentation, flip=flip, rng=rng)
+            clip = clip_from_flow(augmented, self.clip_spec)
+        else:
+            frames = self.source.read(key.video_index, clip_frames(points, start, self.clip_spec))
+            frames = frames[::-1] if backwards else frames
+            frames = augment_frames(frames, size, self.augmentation, flip=flip, rng=rng)
+            clip = clip_from_frames(frames, self.clip_spec)
+        return _as_batch(clip, label, key.position, key.video_index)
+
+
+class EvaluationClips(Dataset[Batch]):
+    """The clips of each video that `glocal.classify` takes: the frame's centre, without overlap.
+
+    Args:
+        source: the videos.
+        clip_spec: the network's clips.
+        labels: all classes, in the order of the logits.
+        samples: number of evenly spaced clips of each video instead.
+
+    Attributes:
+        clips: video index and first sampling point of each clip.
+    """
+
+    def __init__(
+        self, source: VideoSource, clip_spec: ClipSpec, labels: Sequence[str], samples: int | None = None
+    ):
+        self.source, self.clip_spec = with_cached_frames(source, clip_spec), clip_spec
+        self.flow = cached_flow(source, clip_spec, "center")
+        self.labels = list(labels)
         self.clips = [
-            (item, start)
-            for item in range(len(source))
-            for start in all_starts(grid(source.times(item), clip_spec), clip_spec, samples)
+            (video_index, start)
+            for video_index in range(len(source))
+            for start in evaluation_starts(self._points(video_index), clip_spec, samples)
         ]
 
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, number: int) -> Batch:
-        item, start = self.clips[number]
-        label = self.labels.index(self.source.label(item))
-        if self.flows is not None:
-            return _batch(filled(list(self.flows.read(item, start)), self.clip_spec), label, number, item)
-        frames = self.source.read(
-            item, window(grid(self.source.times(item), self.clip_spec), start, self.clip_spec)
-        )
-        geometry = Geometry.fit(frames[0].shape[:2], self.clip_spec, "center")
-        clip = to_clip([geometry.forward(frame) for frame in frames], self.clip_spec)
-        return _batch(clip, label, number, item)
+    def __getitem__(self, index: int) -> Batch:
+        video_index, start = self.clips[index]
+        label = self.labels.index(self.source.label(video_index))
+        if self.flow is not None:
+            clip = clip_from_flow(list(self.flow.read(video_index, start)), self.clip_spec)
+        else:
+            selected = clip_frames(self._points(video_index), start, self.clip_spec)
+            frames = self.source.read(video_index, selected)
+            geometry = Geometry.fit(frames[0].shape[:2], self.clip_spec, "center")
+            clip = clip_from_frames([geometry.forward(frame) for frame in frames], self.clip_spec)
+        return _as_batch(clip, label, index, video_index)
 
-    def share(self, rank: int, world: int) -> list[int]:
-        """The clips of one process; all have as many, for which the first ones are given twice."""
-        padded = np.resize(np.arange(len(self)), -(-len(self) // world) * world)
-        return [int(number) for number in padded[rank::world]]
+    def share(self, rank: int, world_size: int) -> list[int]:
+        """Return the clips of one process; the first clips repeat so that all processes have equally many."""
+        padded = np.resize(np.arange(len(self)), -(-len(self) // world_size) * world_size)
+        return [int(index) for index in padded[rank::world_size]]
+
+    def _points(self, video_index: int) -> FrameIndices:
+        return sampling_points(self.source.times(video_index), self.clip_spec)
 
 
-def _batch(clip: Tensor, label: int, number: int, item: int) -> Batch:
-    return Batch(clip, torch.tensor(label), torch.tensor(number), torch.tensor(item))
+def _as_batch(clip: Tensor, label: int, clip_index: int, video_index: int) -> Batch:
+    return Batch(clip, torch.tensor(label), torch.tensor(clip_index), torch.tensor(video_index))
 
 
-def to_clip(frames: Sequence[Frame], clip_spec: ClipSpec) -> Tensor:
-    """`(C, T, h, w)`, or `(C, h, w)` for images, of frames `(h, w, 3)`; what is missing repeats the last."""
+def clip_from_frames(frames: Sequence[Frame], clip_spec: ClipSpec) -> Tensor:
+    """Return the clip `(C, T, h, w)` of frames `(h, w, 3)`, or `(C, h, w)` for networks of images.
+
+    If there are too few frames, the last one is repeated. For networks of flow, the flow is computed.
+    """
     if clip_spec.modality == "flow":
         flows = [flow(before, after) for before, after in pairwise(frames)]
-        return filled(flows or [np.zeros((*frames[0].shape[:2], 2), np.float32)], clip_spec)
+        return clip_from_flow(flows or [np.zeros((*frames[0].shape[:2], 2), np.float32)], clip_spec)
     clip = rgb_clip([*frames, *[frames[-1]] * (clip_spec.frames - len(frames))], clip_spec)[0]
     return clip[:, 0] if clip_spec.image else clip
 
 
-def filled(flows: Sequence[npt.NDArray[np.float32]], clip_spec: ClipSpec) -> Tensor:
-    """`(2, T, h, w)` of flows `(h, w, 2)` in pixels; what is missing repeats the last."""
+def clip_from_flow(flows: Sequence[Flow], clip_spec: ClipSpec) -> Tensor:
+    """Return the clip `(2, T, h, w)` of flow fields `(h, w, 2)` in pixels; the last one is repeated."""
     clip = flow_clip([*flows, *[flows[-1]] * (clip_spec.frames - len(flows))])[0]
     return clip[:, 0] if clip_spec.image else clip

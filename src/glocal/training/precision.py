@@ -1,8 +1,8 @@
-"""Convolutions that a processor gets wrong in bfloat16 stay in float32.
+"""Convolutions that a processor computes wrongly in bfloat16, to be run in float32.
 
-oneDNN, which computes PyTorch's convolutions on processors, leaves parts of a weight's gradient unwritten for
-some shapes: on those with AVX-512 and no AMX where a clip has few frames left, as in the last layers of most
-3D networks. Each convolution of a network is therefore tried by itself before a run.
+oneDNN, which computes PyTorch's convolutions on processors, leaves parts of the weight gradient unwritten for
+some shapes: on processors with AVX-512 but without AMX, if a clip has few frames left, as in the last layers
+of most 3D networks. Therefore each convolution of a network is tested separately before a run.
 """
 
 import copy
@@ -16,37 +16,38 @@ from torch import Tensor, nn
 
 CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 TOLERANCE = 0.05
-"""Of the norm of what float32 gives; rounding to bfloat16 takes 0.003."""
+"""Largest difference, relative to the norm in float32; rounding to bfloat16 causes 0.003."""
 
 
-def wrong_in_bfloat16(network: nn.Module, clips: Tensor) -> list[str]:
-    """Names of the convolutions whose output or gradients on this processor, in bfloat16, are not float32's.
+def find_bfloat16_errors(network: nn.Module, clips: Tensor) -> list[str]:
+    """Return the names of the convolutions whose output or gradients in bfloat16 are wrong on this processor.
 
     Args:
-        clips: `(B, C, T, H, W)` or `(B, C, H, W)`, of the size and the order in memory that will be used.
+        network: is left unchanged.
+        clips: `(B, C, T, H, W)` or `(B, C, H, W)`, in the size and memory layout of the training batches.
     """
-    wrong: list[str] = []
-    alike: dict[Any, bool] = {}  # layers of the same form are tried once
-    trial = copy.deepcopy(network).eval()
+    names: list[str] = []
+    results: dict[Any, bool] = {}  # layers of the same kind and input are tested once
+    test_network = copy.deepcopy(network).eval()
 
     def hook(name: str, module: nn.Conv2d | nn.Conv3d, inputs: tuple[Tensor, ...], output: Any) -> None:
-        form = (repr(module), inputs[0].shape, inputs[0].stride())
-        if form not in alike:
-            alike[form] = _alike(module, inputs[0])
-        if not alike[form] and name not in wrong:
-            wrong.append(name)
+        kind = (repr(module), inputs[0].shape, inputs[0].stride())
+        if kind not in results:
+            results[kind] = _is_correct_in_bfloat16(module, inputs[0])
+        if not results[kind] and name not in names:
+            names.append(name)
 
-    for name, module in trial.named_modules():
+    for name, module in test_network.named_modules():
         if isinstance(module, CONVOLUTIONS):
             module.register_forward_hook(partial(hook, name))
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        trial(clips)
-    return wrong
+        test_network(clips)
+    return names
 
 
 @contextmanager
 def in_float32(network: nn.Module, names: list[str]) -> Iterator[None]:
-    """Inside, these modules of the network compute in float32, whatever autocast says."""
+    """Run some modules of a network in float32 despite autocast, within the context."""
     modules = [network.get_submodule(name) for name in names]
     for module in modules:
         module.forward = partial(_without_autocast, module.forward)
@@ -62,24 +63,24 @@ def _without_autocast(forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         return forward(x.float())
 
 
-def _alike(convolution: nn.Conv2d | nn.Conv3d, x: Tensor) -> bool:
-    """Whether output and gradients in bfloat16 are close to those in float32."""
+def _is_correct_in_bfloat16(convolution: nn.Conv2d | nn.Conv3d, x: Tensor) -> bool:
+    """Compare output and gradients in bfloat16 with those in float32."""
     forward, inputs = convolution.forward, (torch.randn_like(x).requires_grad_(), convolution.weight)
     with torch.enable_grad():
-        exact = forward(inputs[0])
-        grad = torch.randn_like(exact)
-        wanted = (exact, *torch.autograd.grad(exact, inputs, grad))
-        _stain_memory()
+        output = forward(inputs[0])
+        grad = torch.randn_like(output)
+        expected = (output, *torch.autograd.grad(output, inputs, grad))
+        _fill_free_memory_with_nan()
         with torch.autocast(x.device.type, torch.bfloat16):
             rounded = forward(inputs[0])
-        _stain_memory()
-        found = (rounded, *torch.autograd.grad(rounded, inputs, grad.to(rounded.dtype)))
+        _fill_free_memory_with_nan()
+        actual = (rounded, *torch.autograd.grad(rounded, inputs, grad.to(rounded.dtype)))
     return all(
-        bool((a.float() - b).norm() <= TOLERANCE * b.norm()) for a, b in zip(found, wanted, strict=True)
+        bool((a.float() - b).norm() <= TOLERANCE * b.norm()) for a, b in zip(actual, expected, strict=True)
     )
 
 
-def _stain_memory() -> None:
-    """Fill memory that is about to be free with NaN, so that what is then never written can be told."""
+def _fill_free_memory_with_nan() -> None:
+    """Allocate and free tensors of NaN, so that results that are never written are NaN."""
     for power in range(8, 21, 2):
         [torch.full((1 << power,), torch.nan) for _ in range(4)]

@@ -6,55 +6,69 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from tqdm import tqdm
 
-from glocal.training.module import Training
+from glocal.training.module import TrainingModule
 
 
-class Progress(Callback):
-    """A bar for each epoch and each evaluation, on stderr where that is a terminal."""
+class ProgressBars(Callback):
+    """A bar for each epoch and each evaluation, on stderr if that is a terminal.
 
-    def __init__(self, bars: bool):
-        self.bars = bars
+    Args:
+        enabled: show bars.
+    """
+
+    def __init__(self, enabled: bool):
+        self.enabled = enabled
         self._bar: Any = None
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Open the bar of an epoch."""
         text = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
         self._open(trainer, text, trainer.num_training_batches)
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        """Show the loss and advance the bar."""
         if self._bar is not None:
-            assert isinstance(module, Training)
+            assert isinstance(module, TrainingModule)
             self._bar.set_postfix(loss=f"{module.losses[-1]:.3f}", refresh=False)
         self._advance()
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Open the bar of a validation."""
         self._open(trainer, "validation", sum(trainer.num_val_batches))
 
     def on_validation_batch_end(self, *arguments: Any, **options: Any) -> None:
+        """Advance the bar."""
         self._advance()
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Close the bar."""
         self._close()
 
     def on_test_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Open the bar of a test."""
         self._open(trainer, "test", sum(trainer.num_test_batches))
 
     def on_test_batch_end(self, *arguments: Any, **options: Any) -> None:
+        """Advance the bar."""
         self._advance()
 
     def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Close the bar."""
         self._close()
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Close the bar."""
         self._close()
 
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        """Close the bar."""
         self._close()
 
     def _open(self, trainer: Trainer, text: str, total: float) -> None:
         self._close()
-        if self.bars and trainer.is_global_zero:
+        if self.enabled and trainer.is_global_zero:
             self._bar = tqdm(desc=text, total=total, unit="batch", disable=None, leave=False)
 
     def _advance(self) -> None:

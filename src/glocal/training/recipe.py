@@ -1,4 +1,4 @@
-"""What a training run is made of: a YAML file, checked before anything starts."""
+"""Training recipes: YAML files that describe a run, checked before it starts."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -13,15 +13,15 @@ from glocal.utils.structure import construct, plain
 
 
 @dataclass(frozen=True)
-class Network:
-    """What is trained.
+class ModelConfig:
+    """The network that is trained.
 
     Attributes:
         name: of the model, as `glocal models` lists it.
-        weights: to start from, as `load_model` takes them; None for random ones.
+        weights: initial weights, as `load_model` takes them; None for random ones.
         new_head: replace the classifier of `weights`.
-        clip: what differs from the model's published clip spec: frames, stride, size, mean, …
-        dropout: probability in every dropout of the network; None for the network's own.
+        clip: changes of the model's published clip spec: frames, stride, size, mean, …
+        dropout: probability of all dropout layers; None keeps the network's own.
     """
 
     name: str
@@ -35,12 +35,15 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Data:
-    """Where clips come from: tables with a `source` (see `sources.SOURCES`) and that source's options.
+class DataConfig:
+    """The sources of clips: tables with a `source` (see `sources.SOURCES`) and the options of that source.
 
     Attributes:
-        samples: clips of a video that are evaluated, evenly placed, whose probabilities are averaged; None
-            for as many as cover it without overlap.
+        train: training clips.
+        val: validation clips, which decide which epoch is the best; None for no validation.
+        test: clips on which the best epoch is tested; None for no test.
+        samples: number of evenly spaced clips of a video that are evaluated, whose probabilities are
+            averaged; None for as many as cover the video without overlap.
     """
 
     train: dict[str, Any]
@@ -53,16 +56,18 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """How training clips vary, the same for all frames of a clip.
+class AugmentationConfig:
+    """The augmentation of training clips, the same for all frames of a clip.
 
     Attributes:
-        area: smallest and largest share of the frame's area that is cut out.
-        ratio: smallest and largest width over height of what is cut out.
-        flip: probability of mirroring; labels that tell left from right are exchanged, or prevent it.
-        brightness, contrast: largest relative change.
-        backwards: label → the label of such a clip shown backwards, as in `{open: close, wave: wave}`; it
-            holds both ways, and half of these clips are shown so.
+        area: smallest and largest area of the box that is cut out, as a share of the frame's.
+        ratio: smallest and largest aspect ratio of the box, width over height.
+        flip: probability of mirroring a clip. A label with a word for left or right becomes its opposite;
+            without an opposite label, clips of this class are not mirrored.
+        brightness: largest relative change of brightness.
+        contrast: largest relative change of contrast.
+        backwards: label → label of the clip shown backwards, as in `{open: close, wave: wave}`. Pairs hold in
+            both directions, and half of the clips of these labels are shown backwards.
     """
 
     area: tuple[float, float] = (0.5, 1.0)
@@ -83,15 +88,16 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class Optimizer:
-    """How weights follow from gradients.
+class OptimizerConfig:
+    """The optimiser and its loss.
 
     Attributes:
-        name: `sgd`, or `adamw` (Loshchilov and Hutter, ICLR 2019),
-            whose first moment decays by `momentum`.
+        name: `sgd`, or `adamw` (Loshchilov and Hutter, ICLR 2019), whose first moment decays by `momentum`.
         lr: learning rate, before the schedule.
-        clip_norm: largest norm of the gradient of all weights; None for any.
-        accumulate: batches whose gradients make one step.
+        momentum: of SGD, or first beta of AdamW.
+        weight_decay: L2 penalty of SGD, or decoupled weight decay of AdamW.
+        clip_norm: largest norm of the gradient of all weights; None does not clip.
+        accumulate: number of batches whose gradients are added up for one step.
         label_smoothing: share of the target that is spread over all classes.
     """
 
@@ -113,14 +119,17 @@ class Optimizer:
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How the learning rate changes.
+class ScheduleConfig:
+    """The schedule of the learning rate.
 
     Attributes:
-        name: `step` multiplies it by `factor` every `every` epochs; `plateau` does so when the loss (of the
-            validation clips, if there are any) has not fallen for `patience` epochs; `cosine` lets it fall to
-            zero at the end; `constant` keeps it.
-        warmup: epochs in which it rises from zero.
+        name: `step` multiplies the rate by `factor` every `every` epochs; `plateau` does so when the loss (on
+            the validation clips, if there are any) has not fallen for more than `patience` epochs; `cosine`
+            decays it to zero at the end; `constant` keeps it.
+        every: epochs from one step to the next.
+        factor: of a step.
+        patience: epochs without a lower loss.
+        warmup: epochs in which the rate rises linearly from zero.
     """
 
     name: Literal["step", "plateau", "cosine", "constant"] = "cosine"
@@ -137,17 +146,20 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Run:
-    """How long, how much at once, and on what.
+class RunConfig:
+    """Length, batch size and hardware of a run.
 
     Attributes:
         epochs: passes over the training clips.
-        batch: clips of a step, over all devices.
-        clips_per_epoch: clips drawn in an epoch; by default one of each video.
-        seed: of the first weights, the order, the augmentation and dropout.
-        accelerator, devices, strategy, precision: as Lightning takes them.
+        batch: batch size, over all devices.
+        clips_per_epoch: number of training clips in an epoch; by default one of each video.
+        seed: of the initial weights, the order of clips, augmentation and dropout.
+        accelerator: as Lightning takes it.
+        devices: as Lightning takes it.
+        strategy: as Lightning takes it.
+        precision: as Lightning takes it.
         workers: processes that read clips, for each device.
-        save_every: steps after which the state is saved for a resumption, beside the end of every epoch.
+        save_every: steps from one saved state to the next; the state is also saved after each epoch.
     """
 
     epochs: int
@@ -173,33 +185,37 @@ class Run:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training run."""
+    """The description of a training run; see the class of each part."""
 
-    model: Network
-    data: Data
-    run: Run
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    optimizer: Optimizer = field(default_factory=Optimizer)
-    schedule: Schedule = field(default_factory=Schedule)
+    model: ModelConfig
+    data: DataConfig
+    run: RunConfig
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
 
     def write(self, path: Path) -> None:
-        """Write the recipe as YAML, with every default spelled out."""
+        """Write the recipe as YAML, with all defaults."""
         yaml = optional_import("yaml", extra="train", purpose="a recipe")
         with atomic_path(path) as temporary:
             temporary.write_text(yaml.safe_dump(plain(self), sort_keys=False, allow_unicode=True), "utf-8")
 
 
-def _check(right: bool, name: str, value: object, wanted: str) -> None:
-    if not right:
-        raise UsageError(f"{name} must be {wanted}, not {value}.")
+def _check(valid: bool, name: str, value: object, allowed: str) -> None:
+    if not valid:
+        raise UsageError(f"{name} must be {allowed}, not {value}.")
 
 
 def read_recipe(path: "str | os.PathLike[str]", changes: Iterable[str] = ()) -> Recipe:
-    """The recipe in a YAML file, with some values changed: `optimizer.lr=0.1`.
+    """Read a recipe from a YAML file.
+
+    Args:
+        path: of the file.
+        changes: values that replace those of the file, such as `optimizer.lr=0.1`.
 
     Raises:
-        InputError: the file cannot be read, or is not YAML.
-        UsageError: a key or a value that a recipe cannot have.
+        InputError: the file cannot be read, or is not valid YAML.
+        UsageError: a key is unknown, or a value is not allowed.
     """
     yaml = optional_import("yaml", extra="train", purpose="a recipe")
     path = Path(path)
@@ -217,36 +233,42 @@ def read_recipe(path: "str | os.PathLike[str]", changes: Iterable[str] = ()) -> 
         if not equals or not key:
             raise UsageError(f"'{change}' changes nothing; write key=value, such as optimizer.lr=0.1.")
         try:
-            _put(content, key.split("."), yaml.safe_load(value), key)
+            _set_value(content, key, yaml.safe_load(value))
         except yaml.YAMLError:
             raise UsageError(f"'{change}' has a value that is not valid YAML.") from None
     return construct(Recipe, content, f"{shown(path)}:")
 
 
-def _put(table: dict[str, Any], keys: list[str], value: Any, whole: str) -> None:
-    *parents, last = keys
+def _set_value(table: dict[str, Any], dotted_key: str, value: Any) -> None:
+    *parents, last = dotted_key.split(".")
     for key in parents:
         inner = table.get(key)
         if inner is None:
             inner = table[key] = {}
         if not isinstance(inner, dict):
-            raise UsageError(f"'{whole}' cannot be set: {key} is no table but {inner!r}.")
+            raise UsageError(f"'{dotted_key}' cannot be set: {key} is no table but {inner!r}.")
         table = inner
     table[last] = value
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """The dotted keys at which two recipes differ, as plain data."""
-    found = []
+def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return the dotted keys at which two recipes differ.
+
+    Args:
+        old: a recipe as plain data.
+        new: another one.
+        prefix: of the keys.
+    """
+    keys = []
     for key in dict.fromkeys([*old, *new]):
         a, b = old.get(key), new.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found += differences(a, b, f"{prefix}{key}.")
+            keys += changed_keys(a, b, f"{prefix}{key}.")
         elif a != b:
-            found.append(f"{prefix}{key}")
-    return found
+            keys.append(f"{prefix}{key}")
+    return keys
 
 
-def first_process() -> bool:
-    """Whether this is the only process of a run, or the one that starts and speaks for the others."""
+def is_main_process() -> bool:
+    """Return whether this is the only process of a run, or the one that logs and writes for the others."""
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))

@@ -11,7 +11,7 @@ from glocal.models import load_model
 from glocal.models.backbone import set_dropout
 from glocal.models.zoo import find_entry
 from glocal.training.clips import EvaluationClips, TrainingClips
-from glocal.training.recipe import Recipe, differences, first_process, read_recipe
+from glocal.training.recipe import Recipe, changed_keys, is_main_process, read_recipe
 from glocal.training.sources import open_source
 from glocal.utils.files import shown, writing
 from glocal.utils.optional_import import optional_import
@@ -20,44 +20,51 @@ from glocal.video.clip_spec import ClipSpec
 
 log = logging.getLogger("glocal.training")
 
-CHANGEABLE = ("run.workers", "run.save_every")
-"""What may differ of the recipe of a run that is resumed: it changes no loss."""
+FREE_KEYS = ("run.workers", "run.save_every")
+"""Keys of a recipe that may change when a run is resumed, because they change no loss."""
 
 
 def train(
     recipe: Recipe, out: "str | os.PathLike[str]", *, resume: bool = False, progress: bool = False
 ) -> Path:
-    """Train a network as a recipe says, and return the path of its best weights, `<out>/best.safetensors`.
+    """Train a network by a recipe, and write its weights, card and measures into a folder.
 
-    The folder also gets `best.json`, the card with which `load_model` reads the weights; `last.safetensors`
-    and its card; `recipe.yaml`; `metrics.csv` and `tensorboard/`; `confusion-val.csv` and
+    The folder gets `best.safetensors` and `best.json`, the card with which `load_model` reads the weights;
+    `last.safetensors` and its card; `recipe.yaml`; `metrics.csv` and `tensorboard/`; `confusion-val.csv` and
     `confusion-test.csv`; and `last.ckpt`, from which the run can be resumed. On a processor, a resumed run
     has the same losses as one that was never stopped.
 
     Args:
+        recipe: of the run.
         out: folder of the run.
-        resume: go on with the run in `out`, if there is one.
-        progress: show progress bars where stderr is a terminal.
+        resume: resume the run in `out` if there is one.
+        progress: show progress bars if stderr is a terminal.
+
+    Returns:
+        The path of the best weights, `<out>/best.safetensors`.
 
     Raises:
-        UsageError: the recipe asks for what is not possible, or `out` holds another run.
+        UsageError: the recipe cannot be carried out on this machine, or `out` holds another run.
         InputError: the data or the weights cannot be read, or the loss is no longer finite.
     """
     optional_import("lightning.pytorch", extra="train", purpose="training")
     from glocal.training.trainer import fit
 
     out, clip_spec = Path(out), clip_spec_of(recipe)
-    if first_process():
-        _prepare(out, recipe, resume)
+    if is_main_process():
+        _claim_folder(out, recipe, resume)
     source = open_source(recipe.data.train, "data.train", progress=progress)
     labels = source.labels
     clips = TrainingClips(source, clip_spec, recipe.augmentation, labels, recipe.run.seed)
-    parts = {"val": recipe.data.val, "test": recipe.data.test}
+    splits = {"val": recipe.data.val, "test": recipe.data.test}
     evaluation = {
         name: EvaluationClips(
-            open_source(options, f"data.{name}", labels, progress), clip_spec, labels, recipe.data.samples
+            open_source(options, f"data.{name}", labels, progress=progress),
+            clip_spec,
+            labels,
+            recipe.data.samples,
         )
-        for name, options in parts.items()
+        for name, options in splits.items()
         if options is not None
     }
     torch.manual_seed(recipe.run.seed)
@@ -67,38 +74,38 @@ def train(
     if recipe.model.dropout is not None:
         set_dropout(model.network, recipe.model.dropout)
     log.info("%s (%s) on %d videos of %d classes", model.name, model.weights, len(source), len(labels))
-    return fit(recipe, model, clips, evaluation, out, progress)
+    return fit(recipe, model, clips, evaluation, out, progress=progress)
 
 
 def clip_spec_of(recipe: Recipe) -> ClipSpec:
-    """The clips that a recipe's network takes.
+    """Return the clip spec of a recipe's network: the published one with the recipe's changes.
 
     Raises:
-        UsageError: there is no such network or clip spec, or it cannot be trained.
+        UsageError: the network is unknown, the clip spec is not allowed, or the network cannot be trained.
     """
     published = find_entry(recipe.model.name).clip
     clip_spec = construct(ClipSpec, recipe.model.clip, "model.clip", **vars(published))
     if clip_spec.modality == "rgb+flow":
         raise UsageError(
-            f"{recipe.model.name} has two streams; train its RGB and its flow network by themselves."
+            f"{recipe.model.name} has two streams; train its RGB and its flow network separately."
         )
     return clip_spec
 
 
-def _prepare(out: Path, recipe: Recipe, resume: bool) -> None:
-    """Claim the folder of a run.
+def _claim_folder(out: Path, recipe: Recipe, resume: bool) -> None:
+    """Write the recipe into the folder of the run.
 
     Raises:
-        UsageError: it holds a run, and that is not to be resumed, or is of another recipe.
+        UsageError: the folder holds a run already that is not to be resumed, or that has another recipe.
     """
     file = out / "recipe.yaml"
     if file.exists():
         if not resume:
             raise UsageError(
-                f"{shown(out)} holds a run already; go on with it (--resume), or choose another --out."
+                f"{shown(out)} holds a run already; resume it (--resume), or choose another --out."
             )
-        keys = differences(plain(read_recipe(file)), plain(recipe))
-        if changed := [key for key in keys if key not in CHANGEABLE]:
+        keys = changed_keys(plain(read_recipe(file)), plain(recipe))
+        if changed := [key for key in keys if key not in FREE_KEYS]:
             raise UsageError(
                 f"the run in {shown(out)} has another recipe, which differs in {', '.join(changed)}; change "
                 "that back, or choose another --out."

@@ -1,4 +1,4 @@
-"""Which frames make a clip: points on a video's sampling grid, as `glocal.video.windows` has it."""
+"""Frames of training clips: sampling points of a video, and the clips that start at them."""
 
 import numpy as np
 
@@ -7,10 +7,14 @@ from glocal.video.clip_spec import ClipSpec
 from glocal.video.windows import TIE
 
 
-def grid(times: FrameTimes, clip_spec: ClipSpec) -> FrameIndices:
-    """The frame at each sampling point: every `stride`-th, or with `fps` the nearest in time.
+def sampling_points(times: FrameTimes, clip_spec: ClipSpec) -> FrameIndices:
+    """Return the frame at each sampling point: every `stride`-th, or with `fps` the nearest in time.
 
-    `times` are the seconds at which the frames are shown, `(frames,)`, increasing from 0.
+    The points are those of `glocal.video.windows`.
+
+    Args:
+        times: seconds at which the frames are shown `(frames,)`, increasing from 0.
+        clip_spec: stride and frame rate.
     """
     if clip_spec.fps is None:
         return np.arange(0, len(times), clip_spec.stride)
@@ -20,23 +24,27 @@ def grid(times: FrameTimes, clip_spec: ClipSpec) -> FrameIndices:
     return np.searchsorted(until - TIE, points, side="right").clip(max=len(times) - 1)
 
 
-def window(points: FrameIndices, start: int, clip_spec: ClipSpec) -> FrameIndices:
-    """Frames of the clip that begins at the point `start`; fewer than `clip_spec.frames` where the grid ends.
+def clip_frames(points: FrameIndices, start: int, clip_spec: ClipSpec) -> FrameIndices:
+    """Return the frames of the clip that starts at sampling point `start`.
 
-    Flow needs one point more, where there is one.
+    They are fewer than `clip_spec.frames` at the end of the video, and one more for flow if possible.
     """
     return points[start : start + clip_spec.frames + ("flow" in clip_spec.modality)]
 
 
-def any_start(points: FrameIndices, clip_spec: ClipSpec, rng: np.random.Generator) -> int:
-    """The first point of a clip drawn at random, which ends within the video where that is long enough."""
+def random_start(points: FrameIndices, clip_spec: ClipSpec, rng: np.random.Generator) -> int:
+    """Draw the first sampling point of a clip that ends within the video, if the video is long enough."""
     return int(rng.integers(max(1, len(points) - clip_spec.frames + 1)))
 
 
-def all_starts(points: FrameIndices, clip_spec: ClipSpec, samples: int | None = None) -> list[int]:
-    """The first points of the clips that cover a video without overlap, but for the last, shifted back.
+def evaluation_starts(points: FrameIndices, clip_spec: ClipSpec, samples: int | None = None) -> list[int]:
+    """Return the first sampling points of the clips that are evaluated.
 
-    With `samples`, of so many clips, evenly placed from its start to its end; a single one is in the middle.
+    Args:
+        points: sampling points of the video.
+        clip_spec: length of a clip.
+        samples: number of clips, evenly spaced from start to end; a single one is in the middle. By default,
+            clips cover the video without overlap, except for the last, which ends with the video.
     """
     last = max(0, len(points) - clip_spec.frames)
     if samples is None:

@@ -1,9 +1,9 @@
-"""Labelled videos that a recipe trains on, and the same with shuffled labels."""
+"""Sources of labelled videos for training: rendered puppets, files of any data set, shuffled labels."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -14,7 +14,7 @@ from glocal.datasets.puppets import Puppets
 from glocal.datasets.puppets.render_cache import RenderCache
 from glocal.errors import InputError, UsageError, nearest
 from glocal.models.download import cache_folder
-from glocal.training.recipe import first_process
+from glocal.training.recipe import is_main_process
 from glocal.types import Frame, FrameIndices, FrameTimes
 from glocal.utils.files import shown
 from glocal.utils.structure import construct, fitted
@@ -23,113 +23,149 @@ from glocal.video.video import Video
 
 log = logging.getLogger("glocal.training")
 
-TOLD = 10
-"""Clips that cannot be read and are named; all are counted."""
+MAX_WARNINGS = 10
+"""Number of unreadable clips that are named in the log; all are counted."""
+
+LABEL_SEED = 0
+"""Seed of shuffled labels, the same for all runs."""
 
 
-class Source(Protocol):
-    """Labelled videos; item numbers count from 0."""
+class VideoSource(Protocol):
+    """Labelled videos; their indices start at 0."""
 
     labels: tuple[str, ...]
-    kept: bool
-    """Whether frames are to be kept, decoded and resized."""
+    keeps_frames: bool
+    """Whether decoded and resized frames are cached on disk."""
 
     def __len__(self) -> int: ...
 
-    def label(self, item: int) -> str:
-        """The item's class."""
+    def label(self, index: int) -> str:
+        """Return the class of a video."""
 
-    def times(self, item: int) -> FrameTimes:
-        """`(frames,)` seconds at which the item's frames are shown, from 0."""
+    def times(self, index: int) -> FrameTimes:
+        """Return the times at which a video's frames are shown: seconds `(frames,)`, from 0."""
 
-    def identity(self, item: int) -> str | None:
-        """What the item's pixels follow from; None if they are made anew each time."""
+    def identity(self, index: int) -> str | None:
+        """Return a text that identifies the pixels of a video; None if it is rendered each time."""
 
-    def read(self, item: int, frames: FrameIndices) -> list[Frame]:
-        """Frames `(H, W, 3)` uint8 of an item at ascending indices."""
+    def read(self, index: int, frames: FrameIndices) -> list[Frame]:
+        """Return frames `(H, W, 3)` uint8 of a video, at ascending indices."""
 
 
-class Rendered:
-    """Puppets, drawn anew each time, or once if they are `kept` in the cache folder."""
+class PuppetSource:
+    """Puppet clips, rendered when they are read.
 
-    kept = False  # the reel keeps them
+    Args:
+        puppets: the clips.
+        keeps_frames: store rendered clips in the cache folder.
+    """
 
-    def __init__(self, puppets: Puppets, kept: bool = False):
+    keeps_frames = False  # the render cache stores them
+
+    def __init__(self, puppets: Puppets, keeps_frames: bool = False):
         self.puppets = puppets
-        self.reel = RenderCache(puppets, cache_folder() / "puppets") if kept else None
         self.labels = tuple(puppets.actions)
+        self._cache = RenderCache(puppets, cache_folder() / "puppets") if keeps_frames else None
         self._times = np.arange(puppets.frames) / puppets.fps
 
     def __len__(self) -> int:
         return len(self.puppets)
 
-    def label(self, item: int) -> str:
-        return self.labels[item % len(self.labels)]
+    def label(self, index: int) -> str:
+        """Return the action of a clip."""
+        return self.labels[index % len(self.labels)]
 
-    def times(self, item: int) -> FrameTimes:
+    def times(self, index: int) -> FrameTimes:
+        """Return the times of a clip's frames, the same for all."""
         return self._times
 
-    def identity(self, item: int) -> str | None:
-        return None if self.reel is None else f"{self.reel.name} {item}"
+    def identity(self, index: int) -> str | None:
+        """Return a text that identifies a clip; None without the render cache."""
+        return None if self._cache is None else f"{self._cache.name} {index}"
 
-    def read(self, item: int, frames: FrameIndices) -> list[Frame]:
-        shown = self.puppets[item].frames if self.reel is None else self.reel.frames(item)
-        return list(shown[frames])
+    def read(self, index: int, frames: FrameIndices) -> list[Frame]:
+        """Return frames of a clip."""
+        clip = self.puppets[index].frames if self._cache is None else self._cache.frames(index)
+        return list(clip[frames])
 
 
-class Files:
-    """Records of video files. Each is decoded once to learn its frames; what does not decode is left out.
+class OpenedVideo(NamedTuple):
+    """A video file that has been decoded once.
 
-    With `kept`, its frames are kept in the cache folder, resized.
+    Attributes:
+        record: from the data set.
+        video: keeps the positions of its frames, so that they are found by seeking.
+        first: first frame of the record's time span.
+        times: of the frames in the span, from 0.
     """
 
-    def __init__(self, records: Sequence[Record], progress: bool = False, kept: bool = False):
+    record: Record
+    video: Video
+    first: int
+    times: FrameTimes
+
+
+class FileSource:
+    """Videos of a data set. Each is decoded once to find its frames; unreadable ones are left out.
+
+    Args:
+        records: of the data set.
+        progress: show a progress bar.
+        keeps_frames: cache decoded and resized frames on disk.
+
+    Raises:
+        InputError: no video can be read.
+    """
+
+    def __init__(self, records: Sequence[Record], progress: bool = False, keeps_frames: bool = False):
         self.labels = tuple(sorted({record.label for record in records if not record.problem}))
-        self.kept = kept
-        hidden = None if progress and first_process() else True
+        self.keeps_frames = keeps_frames
+        self.videos: list[OpenedVideo] = []
+        hide_bar = None if progress and is_main_process() else True
+        unreadable = 0
         with (
             ThreadPoolExecutor(4) as pool,
-            tqdm(desc="read the data set", total=len(records), disable=hidden, leave=False) as bar,
+            tqdm(desc="read the data set", total=len(records), disable=hide_bar, leave=False) as bar,
         ):
-            self.items, broken = [], 0
-            for record, frames in zip(records, pool.map(_frames, records), strict=True):
+            for opened in pool.map(_open, records):
                 bar.update()
-                if not isinstance(frames, str):
-                    self.items.append((record, *frames))
+                if isinstance(opened, OpenedVideo):
+                    self.videos.append(opened)
                     continue
-                broken += 1
-                log.log(logging.WARNING if broken <= TOLD else logging.DEBUG, "%s", frames)
-        if broken:
-            log.warning("%d of %d clips cannot be read and are left out.", broken, len(records))
-        if not self.items:
+                unreadable += 1
+                log.log(logging.WARNING if unreadable <= MAX_WARNINGS else logging.DEBUG, "%s", opened)
+        if unreadable:
+            log.warning("%d of %d clips cannot be read and are left out.", unreadable, len(records))
+        if not self.videos:
             raise InputError("none of the clips can be read; check the recipe's paths.")
 
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self.videos)
 
-    def label(self, item: int) -> str:
-        return self.items[item][0].label
+    def label(self, index: int) -> str:
+        """Return the class of a video."""
+        return self.videos[index].record.label
 
-    def times(self, item: int) -> FrameTimes:
-        return self.items[item][3]
+    def times(self, index: int) -> FrameTimes:
+        """Return the times of a video's frames."""
+        return self.videos[index].times
 
-    def identity(self, item: int) -> str | None:
-        record, _, first, times = self.items[item]
+    def identity(self, index: int) -> str | None:
+        """Return a text that changes when the file of a video, its span or its frame rate does."""
+        record, _, first, times = self.videos[index]
         state = record.path.stat()
         return (
             f"{record.path.resolve()} {state.st_size} {state.st_mtime_ns} {first} {len(times)} {record.fps}"
         )
 
-    def read(self, item: int, frames: FrameIndices) -> list[Frame]:
-        _, video, first, _ = self.items[item]
+    def read(self, index: int, frames: FrameIndices) -> list[Frame]:
+        """Return frames of a video."""
+        _, video, first, _ = self.videos[index]
         return list(video.frames_at((frames + first).tolist()))
 
 
-def _frames(record: Record) -> tuple[Video, int, FrameTimes] | str:
-    """A record's video, the first frame of its span, and the times from there; or why it cannot be read.
-
-    The video is kept because it knows by now where its frames lie, so that they are found by seeking.
-    """
+def _open(record: Record) -> OpenedVideo | str:
+    """Open a record's video, or return the reason why it cannot be read."""
     if problem := record_problem(record):
         return problem
     try:
@@ -141,68 +177,75 @@ def _frames(record: Record) -> tuple[Video, int, FrameTimes] | str:
     first, beyond = (int(i) for i in np.searchsorted(times, (start, end)))
     if first == beyond:
         return f"{shown(record.path)} has no frames from {start:g} to {end:g} seconds."
-    return video, first, times[first:beyond] - times[first]
+    return OpenedVideo(record, video, first, times[first:beyond] - times[first])
+
+
+class ShuffledLabels:
+    """A source whose labels are shuffled among its videos: each class keeps its number of videos.
+
+    Args:
+        source: the videos.
+    """
+
+    def __init__(self, source: VideoSource):
+        self.source, self.labels, self.keeps_frames = source, source.labels, source.keeps_frames
+        self._order = np.random.default_rng(LABEL_SEED).permutation(len(source))
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def label(self, index: int) -> str:
+        """Return the shuffled label of a video."""
+        return self.source.label(int(self._order[index]))
+
+    def times(self, index: int) -> FrameTimes:
+        """Return the times of a video's frames."""
+        return self.source.times(index)
+
+    def identity(self, index: int) -> str | None:
+        """Return a text that identifies the pixels of a video."""
+        return self.source.identity(index)
+
+    def read(self, index: int, frames: FrameIndices) -> list[Frame]:
+        """Return frames of a video."""
+        return self.source.read(index, frames)
 
 
 SOURCES: dict[str, Callable[..., Any]] = {
     **{name: dataset.list_records for name, dataset in DATASETS.items()},
     "puppets": Puppets,
 }
-"""Name in a recipe → what its options are given to. Puppets are drawn; exported ones are a `folder`."""
+"""Name of a source in a recipe → the function that takes its options. Exported puppets are a `folder`."""
 
 
 def open_source(
-    options: Mapping[str, Any], where: str, labels: Collection[str] = (), progress: bool = False
-) -> Source:
-    """The source that a part of a recipe's `data` describes.
+    options: Mapping[str, Any], where: str, labels: Collection[str] = (), *, progress: bool = False
+) -> VideoSource:
+    """Open the source that a part of a recipe's `data` describes.
 
     Args:
-        labels: of the training clips, among which those of this source must be.
-        progress: show a progress bar where stderr is a terminal.
+        options: `source` and the options of that source.
+        where: the part, for messages: `data.train`.
+        labels: of the training clips; this source may have no others.
+        progress: show a progress bar if stderr is a terminal.
 
     Raises:
-        UsageError: an unknown source or option.
-        InputError: the data cannot be read, or has labels that training does not know.
+        UsageError: the source or an option is unknown.
+        InputError: the data cannot be read, or has labels that the training clips do not have.
     """
-    kind = options.get("source")
-    if kind not in SOURCES:
-        hint = nearest(str(kind), list(SOURCES))
-        raise UsageError(f"{where}.source must be one of {', '.join(SOURCES)}, not {kind!r}.{hint}")
-    rest = {key: value for key, value in options.items() if key != "source"}
-    kept = fitted(rest.pop("kept", False), bool, f"{where}.kept")
-    shuffled = fitted(rest.pop("random_labels", False), bool, f"{where}.random_labels")
-    if kind == "puppets":
-        source: Source = Rendered(construct(Puppets, rest, where), kept)
+    name = options.get("source")
+    if name not in SOURCES:
+        hint = nearest(str(name), list(SOURCES))
+        raise UsageError(f"{where}.source must be one of {', '.join(SOURCES)}, not {name!r}.{hint}")
+    options = {key: value for key, value in options.items() if key != "source"}
+    keeps_frames = fitted(options.pop("kept", False), bool, f"{where}.kept")
+    shuffle = fitted(options.pop("random_labels", False), bool, f"{where}.random_labels")
+    if name == "puppets":
+        source: VideoSource = PuppetSource(construct(Puppets, options, where), keeps_frames)
     else:
-        needless = {"boxes": False} if DATASETS[kind].has_option("boxes") else {}
-        records = construct(SOURCES[kind], rest, where, **needless)
-        source = Files(records, progress, kept)
+        defaults = {"boxes": False} if DATASETS[name].has_option("boxes") else {}
+        records = construct(SOURCES[name], options, where, **defaults)
+        source = FileSource(records, progress, keeps_frames)
     if unknown := [label for label in source.labels if labels and label not in labels]:
         raise InputError(f"{where} has clips of '{unknown[0]}', a class that the training clips do not have.")
-    return Shuffled(source) if shuffled else source
-
-
-SEED = 0
-
-
-class Shuffled:
-    """A source whose labels are dealt out anew among its items: each class keeps its number of items."""
-
-    def __init__(self, source: "Source"):
-        self.source, self.labels, self.kept = source, source.labels, source.kept
-        self._order = np.random.default_rng(SEED).permutation(len(source))
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def label(self, item: int) -> str:
-        return self.source.label(int(self._order[item]))
-
-    def times(self, item: int) -> FrameTimes:
-        return self.source.times(item)
-
-    def identity(self, item: int) -> str | None:
-        return self.source.identity(item)
-
-    def read(self, item: int, frames: FrameIndices) -> list[Frame]:
-        return self.source.read(item, frames)
+    return ShuffledLabels(source) if shuffle else source

@@ -1,4 +1,4 @@
-"""The part of a run that Lightning drives."""
+"""Fitting a model with Lightning: data loaders, trainer, final test."""
 
 import logging
 import warnings
@@ -19,52 +19,61 @@ from glocal.attribution.inputs.network_inputs import channels_last
 from glocal.errors import InputError, UsageError
 from glocal.models import Model
 from glocal.models.adapter import example_clip
-from glocal.training.checkpointing import STATE, Keeper, add_measures, save_confusion
-from glocal.training.clips import Batch, EvaluationClips, Shuffled, TrainingClips
-from glocal.training.log import Log
-from glocal.training.module import Training, lay_out
-from glocal.training.precision import in_float32, wrong_in_bfloat16
-from glocal.training.progress import Progress
-from glocal.training.recipe import Recipe, Run, first_process
+from glocal.training.checkpointing import STATE_FILE, CheckpointWriter, add_measures, write_confusion
+from glocal.training.clips import Batch, EvaluationClips, ShuffledClips, TrainingClips
+from glocal.training.metrics_log import MetricsLog
+from glocal.training.module import TrainingModule, to_channels_last
+from glocal.training.precision import find_bfloat16_errors, in_float32
+from glocal.training.progress import ProgressBars
+from glocal.training.recipe import Recipe, RunConfig, is_main_process
 from glocal.utils.files import shown
 
 log = logging.getLogger("glocal.training")
 
 
-class Loaders(LightningDataModule):
-    """Batches for each process of a run."""
+class ClipLoaders(LightningDataModule):
+    """Batches for each process of a run.
+
+    Args:
+        run: batch size, workers and seed.
+        clips: for training.
+        evaluation: `val` and `test` clips, if there are any.
+        position: epoch in which the run starts, and the number of its batches that are skipped.
+    """
 
     def __init__(
         self,
-        run: Run,
+        run: RunConfig,
         clips: TrainingClips,
         evaluation: Mapping[str, EvaluationClips],
         position: tuple[int, int],
     ):
         super().__init__()
         self.run, self.clips, self.evaluation, self.position = run, clips, evaluation, position
-        self.batch = run.batch // run.devices
+        self.batch_size = run.batch // run.devices
 
     def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the training batches of this process."""
         assert self.trainer is not None
-        rank, world = self.trainer.global_rank, self.trainer.world_size
-        items = len(self.clips.source)
-        epoch, done = self.position
-        sampler = Shuffled(
-            items,
-            self.run.clips_per_epoch or items,
+        videos = len(self.clips.source)
+        epoch, batches = self.position
+        sampler = ShuffledClips(
+            videos,
+            self.run.clips_per_epoch or videos,
             self.run.seed,
-            rank,
-            world,
-            epoch,
-            done * self.batch,
+            rank=self.trainer.global_rank,
+            world_size=self.trainer.world_size,
+            epoch=epoch,
+            skip=batches * self.batch_size,
         )
         return self._loader(self.clips, sampler, drop_last=True)
 
     def val_dataloader(self) -> Any:
+        """Return the validation batches of this process."""
         return self._evaluation_loader("val")
 
     def test_dataloader(self) -> Any:
+        """Return the test batches of this process."""
         return self._evaluation_loader("test")
 
     def _evaluation_loader(self, split: str) -> Any:
@@ -77,17 +86,17 @@ class Loaders(LightningDataModule):
     def _loader(self, clips: Any, sampler: Any, **options: Any) -> DataLoader[Batch]:
         return DataLoader(
             clips,
-            self.batch,
+            self.batch_size,
             sampler=sampler,
             num_workers=self.run.workers,
             persistent_workers=self.run.workers > 0,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_one_thread,
+            worker_init_fn=_use_one_thread,
             **options,
         )
 
 
-def _one_thread(worker: int) -> None:
+def _use_one_thread(worker: int) -> None:
     cv2.setNumThreads(0)
 
 
@@ -97,40 +106,44 @@ def fit(
     clips: TrainingClips,
     evaluation: Mapping[str, EvaluationClips],
     out: Path,
+    *,
     progress: bool,
 ) -> Path:
-    """Train `model`, from the state in `out` where there is one; see `glocal.training.train`."""
+    """Train `model`, from the state in `out` if there is one; see `glocal.training.train`.
+
+    Returns:
+        The path of the best weights.
+    """
     run, best = recipe.run, out / "best.safetensors"
-    total = run.clips_per_epoch or len(clips.source)
-    batches = total // run.devices // (run.batch // run.devices)
+    clips_per_epoch = run.clips_per_epoch or len(clips.source)
+    batches = clips_per_epoch // run.devices // (run.batch // run.devices)
     if not batches:
-        raise UsageError(f"{total} clips an epoch do not fill a batch of {run.batch}; lower run.batch.")
-    state = out / STATE if (out / STATE).exists() else None
-    position = _position(state) if state else (0, 0)
-    training = Training(lay_out(model.network.train()), recipe, len(model.labels), batches)
+        raise UsageError(
+            f"{clips_per_epoch} clips an epoch do not fill a batch of {run.batch}; lower run.batch."
+        )
+    state = out / STATE_FILE if (out / STATE_FILE).exists() else None
+    position = _read_position(state) if state else (0, 0)
+    module = TrainingModule(to_channels_last(model.network.train()), recipe, len(model.labels), batches)
     with ExitStack() as stack:
-        stack.enter_context(_quiet())
-        trainer = _trainer(recipe, [Progress(progress), Keeper(out, model, training)])
-        stack.enter_context(in_float32(model.network, _wrong_here(trainer, model, run)))
-        loaders = Loaders(run, clips, evaluation, position)
-        if first_process():
-            training.log_file = Log(out, position[0] * batches + position[1])
-        try:
-            trainer.fit(training, loaders, ckpt_path=state, weights_only=True)
-            if "test" in evaluation:
-                model.network.load_state_dict(safetensors.torch.load_file(best))
-                trainer.test(training, loaders, verbose=False)
-                if trainer.is_global_zero and training.confusion is not None:
-                    add_measures(best.with_suffix(".json"), training.measures, "test/")
-                    save_confusion(out / "confusion-test.csv", training.confusion, model.labels)
-        finally:
-            if training.log_file is not None:
-                training.log_file.close()
+        stack.enter_context(_quiet_lightning())
+        trainer = _create_trainer(recipe, [ProgressBars(progress), CheckpointWriter(out, model, module)])
+        stack.enter_context(in_float32(model.network, _float32_convolutions(trainer, model, run)))
+        loaders = ClipLoaders(run, clips, evaluation, position)
+        if is_main_process():
+            module.metrics_log = MetricsLog(out, position[0] * batches + position[1])
+            stack.callback(module.metrics_log.close)
+        trainer.fit(module, loaders, ckpt_path=state, weights_only=True)
+        if "test" in evaluation:
+            model.network.load_state_dict(safetensors.torch.load_file(best))
+            trainer.test(module, loaders, verbose=False)
+            if trainer.is_global_zero and module.confusion is not None:
+                add_measures(best.with_suffix(".json"), module.measures, "test/")
+                write_confusion(out / "confusion-test.csv", module.confusion, model.labels)
     model.network.eval()
     return best
 
 
-def _trainer(recipe: Recipe, callbacks: list[Callback]) -> Trainer:
+def _create_trainer(recipe: Recipe, callbacks: list[Callback]) -> Trainer:
     run = recipe.run
     try:
         return Trainer(
@@ -153,31 +166,33 @@ def _trainer(recipe: Recipe, callbacks: list[Callback]) -> Trainer:
         raise UsageError(f"the recipe's run does not suit this machine ({reason}).") from None
 
 
-def _wrong_here(trainer: Trainer, model: Model, run: Run) -> list[str]:
-    """Names of the convolutions that must not run in this run's mixed precision."""
+def _float32_convolutions(trainer: Trainer, model: Model, run: RunConfig) -> list[str]:
+    """Names of the convolutions that must run in float32 although the run's precision is mixed."""
     if trainer.precision != "bf16-mixed" or trainer.strategy.root_device.type != "cpu":
         return []
     example = example_clip(model.clip)
     assert isinstance(example, Tensor), "networks of two streams are not trained as one"
     batch = example.expand(run.batch // run.devices, *example.shape[1:])
-    wrong = wrong_in_bfloat16(model.network, channels_last(batch))
-    if wrong:
-        names = ", ".join(wrong)
-        log.warning("this processor gets convolutions wrong in bfloat16; they run in float32: %s", names)
-    return wrong
+    names = find_bfloat16_errors(model.network, channels_last(batch))
+    if names:
+        log.warning(
+            "this processor computes some convolutions wrongly in bfloat16; they run in float32: %s",
+            ", ".join(names),
+        )
+    return names
 
 
-def _position(state: Path) -> tuple[int, int]:
+def _read_position(state: Path) -> tuple[int, int]:
     try:
         epoch, batch = torch.load(state, map_location="cpu", weights_only=True)["glocal"]["position"]
     except Exception:
-        raise InputError(f"{shown(state)} is damaged; start the run anew in another folder.") from None
+        raise InputError(f"{shown(state)} is damaged; start a new run in another folder.") from None
     return epoch, batch
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without messages of Lightning and on the layout of gradients; an interruption is no exit here."""
+def _quiet_lightning() -> Iterator[None]:
+    """Silence Lightning and warnings on the layout of gradients, and restore the errors that it wraps."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
@@ -185,11 +200,11 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", module="lightning")
             warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
             yield
-    except SystemExit as end:
-        if isinstance(end.__context__, KeyboardInterrupt):
-            raise end.__context__ from None
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
         raise
-    except InputError as problem:
-        # From a process that reads clips, it comes with its traceback in the message.
-        sentence = str(problem).splitlines()[-1].partition("InputError: ")[2]
-        raise InputError(sentence or str(problem)) from None
+    except InputError as error:
+        # An error from a worker process has its traceback in the message.
+        sentence = str(error).splitlines()[-1].partition("InputError: ")[2]
+        raise InputError(sentence or str(error)) from None
