@@ -1,4 +1,4 @@
-"""Puppets as files, and as sheets."""
+"""Puppets as files, and contact sheets of them."""
 
 import json
 from pathlib import Path
