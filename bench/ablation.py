@@ -39,7 +39,7 @@ def forward(network: nn.Module, clips: torch.Tensor, layer: str, target: int) ->
 
 def by_glocal(network: nn.Module, clips: torch.Tensor, layer: str, target: int) -> object:
     return glocal.attribute(
-        network, clips, [layer], "ablationcam", target=target, options={"batch": BATCH}
+        network, clips, [layer], method="ablationcam", target=target, options={"batch": BATCH}
     ).attention
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import glocal
-from glocal.attribution.aggregation import aggregate, consensus
+from glocal.attribution.aggregation import aggregate, weigh_by_agreement
 
 
 def blob(y, x, spread=3.0, size=(8, 32, 32)):
@@ -84,7 +84,7 @@ def test_constant_maps_stay_constant():
 def test_images_have_no_time():
     maps = torch.stack([m[:, 0] for m in planted()])
     assert maps.shape == (4, 1, 32, 32)
-    row, column = divmod(int(consensus(maps)[0].argmax()), 32)
+    row, column = divmod(int(weigh_by_agreement(maps)[0].argmax()), 32)
     assert abs(row - 10) <= 2
     assert abs(column - 20) <= 2
 

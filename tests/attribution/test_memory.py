@@ -41,7 +41,7 @@ def test_explanations_in_a_loop_leave_nothing_behind(method):
 
     def explain(times):
         for index in range(times):
-            glocal.attribute(network, CLIPS, LAYERS, method, target=index % 5, options=options)
+            glocal.attribute(network, CLIPS, LAYERS, method=method, target=index % 5, options=options)
         return tensors(), process.memory_info().rss
 
     gc.collect()

@@ -274,8 +274,8 @@ def test_top_k_is_one_forward_and_k_backward_passes():
     got = glocal.attribute(network, CLIPS, layers=["layer1"], target="top3")
     assert (len(forwards), len(backwards)) == (1, 3)
     best = got.logits.topk(3).indices
-    assert [c.target.tolist() for c in got.classes] == best.T.tolist()
-    for explained in got.classes:
+    assert [c.target.tolist() for c in got.per_class] == best.T.tolist()
+    for explained in got.per_class:
         alone = glocal.attribute(network, CLIPS, layers=["layer1"], target=explained.target)
         assert torch.equal(explained.attention, alone.attention)
 

@@ -52,7 +52,9 @@ def assert_equal(ours, peers, tolerance=1e-4):
 
 
 def ours(network, clips, method, layer="layer2", **options):
-    return glocal.attribute(network, clips, [layer], method, target=TARGET, options=options or None).attention
+    return glocal.attribute(
+        network, clips, [layer], method=method, target=TARGET, options=options or None
+    ).attention
 
 
 # --- pytorch-grad-cam -----------------------------------------------------------------------------------

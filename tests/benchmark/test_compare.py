@@ -342,7 +342,7 @@ def test_contenders_know_their_layers_and_options():
     clips = torch.rand(1, 3, 8, 24, 24)
     classes = torch.tensor([2])
     some = make(["gradcam@layer1", "3dcam"], layers)
-    own = glocal.attribute(network, clips, ["layer1"], "gradcam", target=2).attention
+    own = glocal.attribute(network, clips, ["layer1"], method="gradcam", target=2).attention
     both = glocal.attribute(network, clips, ["relu1", "layer1"], target=2).attention
     assert torch.equal(some["gradcam@layer1"](network, clips, classes), own)
     assert torch.equal(some["3dcam"](network, clips, classes), both)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import glocal
-from glocal.attribution import Attending
+from glocal.attribution import IntrinsicAttentionNetwork
 from glocal.errors import UsageError
 from glocal.models import load_model
 from glocal.models.backbone import Backbone
@@ -212,13 +212,13 @@ def test_inverted_attention_is_one_minus_it_and_leaves_the_network_alone() -> No
 
 def test_its_own_attention_is_a_method_that_knows_no_class() -> None:
     net, x = network(), clip()
-    assert isinstance(net, Attending)
+    assert isinstance(net, IntrinsicAttentionNetwork)
     found = glocal.attribute(net, x, method="st-abn", target="top2", size=(4, 3, 3))
     own = net.attend(x)
     product = (own.spatial * own.temporal)[:, 0]
     assert torch.allclose(found.raw, product, atol=1e-6)
     assert torch.allclose(found.attention, product / product.amax((1, 2, 3), keepdim=True), atol=1e-6)
-    assert torch.equal(found.attention, found.others[0].attention)
+    assert torch.equal(found.attention, found.per_class[1].attention)
     assert glocal.attribute(net, x, method="st-abn").attention.shape == (2, 16, 48, 48)
     with pytest.raises(
         UsageError, match=r"has by itself, and this one has none; use a network named st-abn/"
@@ -231,7 +231,7 @@ def test_its_own_attention_is_a_method_that_knows_no_class() -> None:
 def test_layer_methods_work_on_it_too() -> None:
     model = load_model(SMALL, classes=3)
     for method in ("3dcam", "gradcam"):
-        found = glocal.attribute(model.network, clip(16, 32), model.layers, method)
+        found = glocal.attribute(model.network, clip(16, 32), model.layers, method=method)
         assert list(found.layers) == ["conv", "layer1", "layer2", "layer3", "layer4"]
         assert found.attention.shape == (2, 16, 32, 32)
 

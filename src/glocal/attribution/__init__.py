@@ -1,20 +1,20 @@
-"""Why: from activations and gradients to an attention volume. Knows tensors and modules, nothing else."""
+"""Attribution: why a network gives a class its score. Knows tensors and modules, nothing else."""
 
 from glocal.attribution.aggregation import AGGREGATES
 from glocal.attribution.core import Attribution, attribute
 from glocal.attribution.inputs.token_grid import TokenGrid
 from glocal.attribution.layers import Layer, explainable_layers
 from glocal.attribution.method import METHODS, Method, input_method, method
-from glocal.attribution.methods.intrinsic_attention import Attended, Attending
-from glocal.attribution.request import Call
+from glocal.attribution.methods.intrinsic_attention import IntrinsicAttention, IntrinsicAttentionNetwork
+from glocal.attribution.request import AttributionRequest
 
 __all__ = [
     "AGGREGATES",
     "METHODS",
-    "Attended",
-    "Attending",
     "Attribution",
-    "Call",
+    "AttributionRequest",
+    "IntrinsicAttention",
+    "IntrinsicAttentionNetwork",
     "Layer",
     "Method",
     "TokenGrid",

@@ -1,9 +1,9 @@
-"""`attribute`: the methods driven over the layers of a network."""
+"""`attribute`: explain what a network says of clips by one of the methods."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,29 +11,29 @@ from torch import Tensor, nn
 from glocal.attribution.aggregation import AGGREGATES, positive, upsampler
 from glocal.attribution.aggregation import aggregate as combine
 from glocal.attribution.inputs.axes import CANONICAL, check_layout, layout_of, rearrange, taking_canonical
-from glocal.attribution.inputs.network_inputs import Inputs, call, describe, frame_times, tensors, to_network
+from glocal.attribution.inputs.network_inputs import Inputs, frame_positions, map_size, to_network
 from glocal.attribution.inputs.token_grid import Grid
 from glocal.attribution.inputs.wrappers import unwrap
-from glocal.attribution.layers import LayerNames, find_layers
-from glocal.attribution.method import METHODS, InputMethod, LayerMethod, Upsample
-from glocal.attribution.request import Call, Question, is_map
-from glocal.attribution.tape import find_logits, frozen, record
-from glocal.attribution.targets import Target, class_scores, target_classes
-from glocal.errors import InputError, UsageError
+from glocal.attribution.layers import LayerNames
+from glocal.attribution.method import METHODS, InputMethod, LayerMethod, Method, Upsample
+from glocal.attribution.request import AttributionRequest
+from glocal.attribution.tape import frozen
+from glocal.attribution.targets import Target, class_scores, find_targets
+from glocal.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Attribution:
     """Why a network gave a class its score, over the space and time of its input.
 
     Attributes:
-        attention: float32 `(B, T, H, W)` in [0, 1], or `(B, H, W)` for images: `raw` divided by its
-            maximum per sample, zero where there is no positive evidence.
+        attention: the attribution map, float32 `(B, T, H, W)` in [0, 1], or `(B, H, W)` for images: `raw`
+            divided by its maximum per sample, zero where there is no positive evidence.
         raw: the aggregate over the layers before that division.
         layers: layer name → that layer's map, same shape; empty for a method that looks at no layer.
-        logits: `(B, classes)`.
+        logits: `(B, num_classes)`.
         target: `(B,)`, the class explained for each sample.
-        others: with `target="topK"`, the explanations of the second to the K-th class.
+        lower_ranked: with `target="topK"`, the attributions of the second to the K-th class.
     """
 
     attention: Tensor
@@ -41,23 +41,27 @@ class Attribution:
     layers: dict[str, Tensor]
     logits: Tensor
     target: Tensor
-    others: tuple["Attribution", ...] = ()
+    lower_ranked: tuple["Attribution", ...] = ()
 
     @property
-    def classes(self) -> tuple["Attribution", ...]:
-        """One explanation a class, best class first; the first is this one."""
-        return (self, *self.others)
+    def per_class(self) -> tuple["Attribution", ...]:
+        """One attribution a class, best class first; the first is this one."""
+        return (self, *self.lower_ranked)
+
+    def __repr__(self) -> str:
+        shape, targets = tuple(self.attention.shape), [part.target.tolist() for part in self.per_class]
+        return f"Attribution(attention={shape}, layers={list(self.layers)}, targets={targets})"
 
 
 def attribute(
     network: nn.Module,
     clips: Inputs,
     layers: LayerNames | None = None,
+    *,
     method: str = "3dcam",
     aggregate: str = "sum",
     target: Target = None,
     counterfactual: bool = False,
-    *,
     options: Mapping[str, Any] | None = None,
     score: str = "logit",
     output: Callable[[Any], Tensor] | None = None,
@@ -66,27 +70,27 @@ def attribute(
     layout: str | None = None,
     progress: bool = False,
 ) -> Attribution:
-    """Attention of `network` on `clips`, from several layers at once (paper A, eq. 1 to 7).
+    """Explain a network's score of a class on `clips`, from several layers at once (paper A, eq. 1 to 7).
 
-    With a layer method, one forward pass serves all layers and classes, one partial backward pass all
+    A layer method takes one forward pass for all layers and classes, and one partial backward pass for all
     layers of a class; what the others cost is in `METHODS[name].cost`. The network may be in train mode; it
-    comes back as it was.
+    is left as it was.
 
     Args:
-        network: returns logits `(B, classes)`; see `output` for others.
+        network: returns logits `(B, num_classes)`; see `output` for others.
         clips: `(B, C, T, H, W)`, or `(B, C, H, W)` for images; in another order of the axes if the network
             takes it so, see `layout`. A list is passed on as one argument, a tuple as several, a mapping as
             keyword arguments.
         layers: names or submodules; by default the output of every stage before pooling.
-        method: a name in `glocal.attribution.METHODS`.
-        aggregate: how the layers' maps are combined: `"sum"`, `"mean"`, `"max"` or `"auto"`, see
-            `glocal.attribution.aggregation`; nothing to a method that looks at no layer.
+        method: a name in `glocal.METHODS`.
+        aggregate: a name in `glocal.AGGREGATES`: how the layers' maps are combined, `"sum"`, `"mean"`,
+            `"max"`, or `"auto"` to weigh them by their agreement; unused by a method that looks at no layer.
         target: class index, one index a sample, `"topK"`, or None for the arg-max class.
         counterfactual: negate the gradient (eq. 7): what speaks against the class.
-        options: the method's own, such as `{"samples": 500}`; see `METHODS[name].options`.
+        options: of the method, such as `{"samples": 500}`; see `METHODS[name].options`.
         score: what is differentiated, or measured: `"logit"` or `"probability"`.
         output: takes the logits out of what the network returns.
-        size: `(T, H, W)` or `(H, W)` of the attention; by default that of the largest input.
+        size: `(T, H, W)` or `(H, W)` of the attribution map; by default that of the largest input.
         grid: `(T, H, W)` of the tokens of a network that has some and does not tell how they lie over its
             input; a `TokenGrid` if they do not run through time, rows and columns in this order.
         layout: order of the axes of clips, `"BCTHW"`, `"BTCHW"` or `"BTHWC"`; by default it is told by where
@@ -98,91 +102,107 @@ def attribute(
         InputError: the network's output cannot be used.
     """
     chosen = METHODS[method]
-    settings = chosen.settings(options)
+    resolved = chosen.resolve_options(options)
     AGGREGATES.check(aggregate)
     network = unwrap(network)
     layout = layout_of(network, clips) if layout is None else check_layout(layout)
     clips = rearrange(clips, layout, CANONICAL)
-    upsample = upsampler(size or _size(clips), frame_times(clips))
-    question = Question(network, clips, layers, target, counterfactual, score, output, grid)
+    upsample = upsampler(size or map_size(clips), frame_positions(clips))
+    request = AttributionRequest(
+        network, clips, method, layers, counterfactual, score, output, grid, progress
+    )
     with taking_canonical(network, layout):
-        if isinstance(chosen, LayerMethod):
-            answers = _from_layers(chosen, question, upsample)
-        else:
-            assert isinstance(chosen, InputMethod)
-            answers = _from_input(chosen, question, upsample, settings, progress)
-
-    results: list[Attribution] = []
-    for maps, logits, classes in answers:
-        raw = maps if isinstance(maps, Tensor) else combine(list(maps.values()), aggregate)
-        if not raw.isfinite().all():
-            raise InputError("the attention is not finite (NaN or infinity); run the network in float32.")
-        layer_maps = {} if isinstance(maps, Tensor) else maps
-        results.append(Attribution(positive(raw), raw, layer_maps, logits, classes))
-    first, *others = results
-    return Attribution(first.attention, first.raw, first.layers, first.logits, first.target, tuple(others))
+        per_class = _explain(chosen, request, target, resolved, upsample)
+    best, *lower_ranked = (_attribution(explained, aggregate) for explained in per_class)
+    return replace(best, lower_ranked=tuple(lower_ranked))
 
 
-Answer = tuple[Tensor | dict[str, Tensor], Tensor, Tensor]
-"""Of one class: a map or one for each layer, at the size of the clip; the logits; the classes `(B,)`."""
+class _Explained(NamedTuple):
+    """What a method returned for one class of each sample, at the size of the clip."""
+
+    maps: Tensor | dict[str, Tensor]
+    logits: Tensor
+    targets: Tensor
 
 
-def _from_layers(method: LayerMethod, question: Question, upsample: Upsample) -> list[Answer]:
-    q = question
-    answers: list[Answer] = []
-    sign = -1 if q.counterfactual else 1
-    layers = find_layers(q.network, q.layers, q.clips, q.grid)
-    with record(q.network, q.clips, layers, q.output, q.grid) as tape:
+def _explain(
+    method: Method,
+    request: AttributionRequest,
+    target: Target,
+    options: dict[str, Any],
+    upsample: Upsample,
+) -> list[_Explained]:
+    if isinstance(method, LayerMethod):
+        return _run_layer_method(method, request, target, upsample)
+    assert isinstance(method, InputMethod)
+    return _run_input_method(method, request, target, options, upsample)
+
+
+def _run_layer_method(
+    method: LayerMethod, request: AttributionRequest, target: Target, upsample: Upsample
+) -> list[_Explained]:
+    """One forward pass, one backward pass a class, and the formula on every layer."""
+    per_class: list[_Explained] = []
+    sign = -1 if request.counterfactual else 1
+    with request.record() as tape:
         logits = tape.logits.detach()
-        scores = class_scores(tape.logits.float(), q.score)
-        columns = target_classes(tape.logits, q.target).unbind(1)
+        scores = class_scores(tape.logits.float(), request.score_type)
         activations = {name: _float(a.detach()) for name, a in tape.activations.items()}
-        for classes in columns:
-            picked = scores.gather(1, classes[:, None]).sum()
-            gradients = tape.gradients(picked, keep=classes is not columns[-1])
-            with torch.no_grad(), _full_precision(logits):
+        columns = find_targets(tape.logits, target).unbind(1)
+        for targets in columns:
+            total = scores.gather(1, targets[:, None]).sum()
+            gradients = tape.gradients(total, keep=targets is not columns[-1])
+            with torch.no_grad(), _without_autocast(logits):
                 maps = {
-                    name: method.formula(a, sign * _float(gradients[name]), upsample).float()
-                    for name, a in activations.items()
+                    name: method.formula(activation, sign * _float(gradients[name]), upsample).float()
+                    for name, activation in activations.items()
                 }
-            answers.append((maps, logits, classes))
-    return answers
+            per_class.append(_Explained(maps, logits, targets))
+    return per_class
 
 
-def _from_input(
-    method: InputMethod, question: Question, upsample: Upsample, settings: dict[str, Any], progress: bool
-) -> list[Answer]:
-    def full_size(found: Tensor) -> Tensor:
-        return upsample(_float(found.detach()).clamp(min=0)).float()
-
-    q = question
-    answers: list[Answer] = []
-    with torch.inference_mode(False), torch.enable_grad(), frozen(q.network):
-        clips = to_network(q.clips, q.network)
+def _run_input_method(
+    method: InputMethod,
+    request: AttributionRequest,
+    target: Target,
+    options: dict[str, Any],
+    upsample: Upsample,
+) -> list[_Explained]:
+    """One forward pass for the logits, and the method once for every class."""
+    per_class: list[_Explained] = []
+    with torch.inference_mode(False), torch.enable_grad(), frozen(request.network):
+        request.clips = to_network(request.clips, request.network)
         with torch.no_grad():
-            logits = find_logits(call(q.network, clips), q.output)
-        for classes in target_classes(logits, q.target).unbind(1):
-            asked = Call(q, clips, classes, logits, settings, method.name, progress)
-            found = method.explain(asked, **settings)
-            with torch.no_grad(), _full_precision(logits):
-                if isinstance(found, Tensor):
-                    answers.append((full_size(found), logits, classes))
-                else:
-                    maps = {name: full_size(positive(x)) for name, x in found.items()}
-                    answers.append((maps, logits, classes))
-    return answers
+            logits = request.logits_of(request.clips)
+        for targets in find_targets(logits, target).unbind(1):
+            result = method.explain(request.with_targets(targets, logits), **options)
+            with torch.no_grad(), _without_autocast(logits):
+                maps = (
+                    _full_size(result, upsample)
+                    if isinstance(result, Tensor)
+                    else {name: _full_size(positive(x), upsample) for name, x in result.items()}
+                )
+            per_class.append(_Explained(maps, logits, targets))
+    return per_class
 
 
-def _full_precision(like: Tensor) -> AbstractContextManager[Any]:
+def _attribution(explained: _Explained, aggregate: str) -> Attribution:
+    """Combine the layers' maps of one class and normalise them."""
+    layer_maps = {} if isinstance(explained.maps, Tensor) else explained.maps
+    raw = explained.maps if isinstance(explained.maps, Tensor) else combine([*layer_maps.values()], aggregate)
+    if not raw.isfinite().all():
+        raise InputError("the attribution is not finite (NaN or infinity); run the network in float32.")
+    return Attribution(positive(raw), raw, layer_maps, explained.logits, explained.targets)
+
+
+def _full_size(maps: Tensor, upsample: Upsample) -> Tensor:
+    return upsample(_float(maps.detach()).clamp(min=0)).float()
+
+
+def _without_autocast(like: Tensor) -> AbstractContextManager[Any]:
     return torch.autocast(like.device.type, enabled=False)
 
 
 def _float(x: Tensor) -> Tensor:
+    """Half precision as float32; float64 as it is."""
     return x if x.dtype == torch.float64 else x.float()
-
-
-def _size(clips: Inputs) -> tuple[int, ...]:
-    shapes = [tuple(t.shape) for t in tensors(clips) if isinstance(t, Tensor) and is_map(t)]
-    if not shapes:
-        raise UsageError(f"clips is {describe(clips)}; give (B, C, T, H, W), or (B, C, H, W) for images.")
-    return max(shape[2:] for shape in shapes)

@@ -1,4 +1,4 @@
-"""Which layers of a network can be explained, and which are by default."""
+"""Find the layers of a network that can be explained, and those that are by default."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from glocal.attribution.inputs.network_inputs import Inputs, call, to_network
-from glocal.attribution.inputs.token_grid import Canvas, Grid
+from glocal.attribution.inputs.token_grid import Grid, OutputLayout
 from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.tape import first_tensor, frozen, several_maps
 from glocal.errors import UsageError, nearest
@@ -25,15 +25,20 @@ POOLING = (
     nn.AdaptiveMaxPool3d,
 )
 STAGES = 4
+"""Blocks of a network with tokens that are explained by default."""
 LayerNames = Iterable[str | nn.Module] | Mapping[str, nn.Module]
+"""Names or submodules, or name → submodule."""
 
 
 @dataclass(frozen=True)
 class Layer:
     """A submodule whose output is a map over the input.
 
-    `shape` is its output's `(C, T, H, W)`, or `(C, H, W)` for images; `default` marks the layers that are
-    explained when none are named.
+    Attributes:
+        name: path of the submodule.
+        kind: class of the submodule.
+        shape: `(C, T, H, W)` of its output, or `(C, H, W)` for images.
+        default: whether it is explained when no layers are named.
     """
 
     name: str
@@ -43,7 +48,7 @@ class Layer:
 
 
 def explainable_layers(network: nn.Module, example: Inputs, grid: Grid | None = None) -> list[Layer]:
-    """All submodules that return a map over the input and are called once.
+    """List all submodules that return a map over the input and are called once.
 
     A map is `(B, C, T, H, W)` or `(B, C, H, W)`, also with its channels last or each frame as a sample, or
     consists of tokens `(B, N, C)` that lie on a grid; it may be the first item of a tuple.
@@ -61,49 +66,51 @@ def explainable_layers(network: nn.Module, example: Inputs, grid: Grid | None = 
         follows it reads only that.
     """
     network = unwrap(network)
-    canvas = Canvas.of(network, example, grid)
+    output_layout = OutputLayout.of(network, example, grid)
     names = {module: name for name, module in network.named_modules()}
     calls: dict[nn.Module, list[_Map | None]] = {}
     forks: set[nn.Module] = set()
 
     def hook(module: nn.Module, args: Any, result: Any) -> None:
-        calls.setdefault(module, []).append(_map_of(module, result, canvas))
+        calls.setdefault(module, []).append(_map_of(module, result, output_layout))
         if several_maps(result):
             forks.add(module)
 
-    open_ones = [m for m in names if m is not network and not isinstance(m, torch.jit.ScriptModule)]
-    handles = [module.register_forward_hook(hook) for module in open_ones]
+    submodules = [m for m in names if m is not network and not isinstance(m, torch.jit.ScriptModule)]
+    handles = [module.register_forward_hook(hook) for module in submodules]
     try:
         with frozen(network), torch.no_grad():
             call(network, to_network(example, network))
     finally:
         for handle in handles:
             handle.remove()
-    maps = {module: seen[0] for module, seen in calls.items() if len(seen) == 1 and seen[0] is not None}
-    shapes = {module: found.shape for module, found in maps.items()}
+    maps = {module: outputs[0] for module, outputs in calls.items() if len(outputs) == 1 and outputs[0]}
+    shapes = {module: output.shape for module, output in maps.items()}
     default = _blocks(network, maps) or _stages(network, shapes, forks | set(names).difference(calls))
     return [Layer(names[m], type(m).__name__, shape, m in default) for m, shape in shapes.items()]
 
 
 class _Map(NamedTuple):
-    """`(C, T, H, W)` or `(C, H, W)` of an output, and how many of its tokens, if any, are not on the grid."""
+    """Shape `(C, T, H, W)` or `(C, H, W)` of an output, and its number of tokens that are not on the grid."""
 
     shape: tuple[int, ...]
     extra: int | None
 
 
-def _map_of(module: nn.Module, result: Any, canvas: Canvas) -> _Map | None:
-    found = first_tensor(result)
-    canvas = canvas.beside(result)
-    folded = None if found is None else canvas.fold(found, module)
-    if found is None or folded is None:
+def _map_of(module: nn.Module, result: Any, output_layout: OutputLayout) -> _Map | None:
+    """The map that a module returned, if it is one."""
+    output = first_tensor(result)
+    output_layout = output_layout.with_grid_of(result)
+    folded = None if output is None else output_layout.fold(output, module)
+    if output is None or folded is None:
         return None
-    on_grid = found.dim() == 3 and len(found) == canvas.batch and canvas.grid is not None
-    return _Map(tuple(folded.shape[1:]), canvas.grid.extra(found.shape) if canvas.grid and on_grid else None)
+    grid = output_layout.grid
+    on_grid = output.dim() == 3 and len(output) == output_layout.batch
+    return _Map(tuple(folded.shape[1:]), grid.extra(output.shape) if grid and on_grid else None)
 
 
 def _blocks(network: nn.Module, maps: Mapping[nn.Module, _Map]) -> set[nn.Module]:
-    """Of the longest list of modules that return tokens, those that are explained by default."""
+    """The default layers among the longest list of modules that return tokens."""
     longest: list[nn.Module] = []
     for container in network.modules():
         if isinstance(container, nn.ModuleList | nn.Sequential):
@@ -159,27 +166,36 @@ def _may_be_stage(module: nn.Module) -> bool:
 def find_layers(
     network: nn.Module, layers: LayerNames | None, example: Inputs, grid: Grid | None = None
 ) -> dict[str, nn.Module]:
-    """Name → submodule for `layers`: names, submodules, a mapping of both, or None for the defaults.
+    """Look up the submodules that are to be explained.
+
+    Args:
+        network: any module.
+        layers: names, submodules, a mapping of both, or None for the defaults.
+        example: an input, on which the network is run to find the defaults.
+        grid: of the tokens, where the network does not tell it.
+
+    Returns:
+        Name → submodule.
 
     Raises:
-        UsageError: a layer that the network does not have, or none at all.
+        UsageError: the network does not have a layer, or no layer is named.
     """
     network = unwrap(network)
     if isinstance(layers, Mapping):
-        found = dict(layers)
+        modules = dict(layers)
     elif layers is None:
         rows = explainable_layers(network, example, grid)
-        found = {row.name: network.get_submodule(row.name) for row in rows if row.default}
+        modules = {row.name: network.get_submodule(row.name) for row in rows if row.default}
     else:
-        found = dict(
-            _find_layer(network, layer) for layer in ([layers] if isinstance(layers, str) else layers)
-        )
-    if not found:
+        names = [layers] if isinstance(layers, str) else layers
+        modules = dict(_find_layer(network, layer) for layer in names)
+    if not modules:
         raise UsageError("no layer to explain: name at least one that returns maps over the input.")
-    return found
+    return modules
 
 
 def _find_layer(network: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module]:
+    """Name and module of one layer."""
     modules = dict(network.named_modules())
     if isinstance(layer, nn.Module):
         for name, module in modules.items():

@@ -1,24 +1,37 @@
-"""The two kinds of method, and where they are registered by name."""
+"""The two kinds of attribution method, and the registry that has them by name."""
 
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Concatenate, TypeAlias
+from typing import Any, Concatenate, TypeAlias, get_type_hints
 
 from torch import Tensor
 
-from glocal.attribution.request import Call
-from glocal.errors import UsageError, nearest
+from glocal.attribution.options import resolve
+from glocal.attribution.request import AttributionRequest
 from glocal.registry import Registry
 
 Upsample: TypeAlias = Callable[[Tensor], Tensor]
-Formula: TypeAlias = Callable[[Tensor, Tensor, Upsample], Tensor]
-Explain: TypeAlias = Callable[Concatenate[Call, ...], Tensor | dict[str, Tensor]]
+"""Maps `(B, T_k, H_k, W_k)` of a layer → the same maps at the size of the clip, `(B, T, H, W)`."""
+
+LayerFormula: TypeAlias = Callable[[Tensor, Tensor, Upsample], Tensor]
+"""Activation and gradient `(B, C, T_k, H_k, W_k)` of a layer, upsampling → map `(B, T, H, W)`."""
+
+InputFunction: TypeAlias = Callable[Concatenate[AttributionRequest, ...], Tensor | dict[str, Tensor]]
+"""Request and options → map `(B, T, H, W)`, or layer → map, on any grid."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """What `glocal methods` lists of a method: its paper, its cost in passes, and what it needs."""
+    """What `glocal methods` lists of a method.
+
+    Attributes:
+        name: unique.
+        title: what its paper calls it.
+        paper: authors, venue, equation.
+        cost: passes through the network, such as `"1 forward, 1 partial backward"`.
+        needs: what the network or the installation must have, such as `"layers"` or `"captum"`.
+    """
 
     name: str
     title: str
@@ -31,41 +44,46 @@ class Method:
         """Option → default."""
         return {}
 
-    def settings(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The defaults with `options` in their places.
+    @property
+    def option_types(self) -> dict[str, Any]:
+        """Option → type, where one is annotated."""
+        return {}
+
+    def resolve_options(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
+        """All options of the method, with the given values in place of the defaults.
 
         Raises:
-            UsageError: an option that the method does not have, or a value of another type.
+            UsageError: the method does not have an option, or a value does not fit.
         """
-        known = self.options
-        for name, value in (options or {}).items():
-            if name not in known:
-                allowed = f"Its options: {', '.join(known)}" if known else "It takes none"
-                raise UsageError(
-                    f"method '{self.name}' has no option '{name}'.{nearest(name, list(known))} {allowed}."
-                )
-            known[name] = _cast(f"option '{name}' of method '{self.name}'", value, known[name])
-        return known
+        return resolve(self.name, self.options, self.option_types, options or {})
 
 
 @dataclass(frozen=True)
 class LayerMethod(Method):
-    """A formula over one layer's activation and gradient."""
+    """A formula over the activation and the gradient of one layer."""
 
-    formula: Formula
+    formula: LayerFormula
 
 
 @dataclass(frozen=True)
 class InputMethod(Method):
     """A function of the network and its input; its keyword arguments are the method's options."""
 
-    explain: Explain
+    explain: InputFunction
 
     @property
     def options(self) -> dict[str, Any]:
         """Option → default, from the function's signature."""
         _, *parameters = inspect.signature(self.explain).parameters.values()
         return {parameter.name: parameter.default for parameter in parameters}
+
+    @property
+    def option_types(self) -> dict[str, Any]:
+        """Option → annotated type."""
+        try:
+            return get_type_hints(self.explain)
+        except NameError:  # a name that is imported for type checkers alone
+            return {}
 
 
 METHODS = Registry[Method]("method", package="glocal.attribution.methods", entry_points="glocal.methods")
@@ -79,10 +97,15 @@ def method(
     paper: str,
     cost: str = "1 forward, 1 partial backward",
     needs: str = "layers",
-) -> Callable[[Formula], Formula]:
-    """Register the formula below, a layer method, under `name`."""
+) -> Callable[[LayerFormula], LayerFormula]:
+    """Register the decorated formula as a layer method.
 
-    def register(formula: Formula) -> Formula:
+    It is called `formula(activation, gradient, upsample)` for each layer, with tensors
+    `(B, C, T_k, H_k, W_k)`, or `(B, C, H_k, W_k)` for images, and returns a map `(B, T, H, W)` or
+    `(B, H, W)`, not negative, at the size of the clip.
+    """
+
+    def register(formula: LayerFormula) -> LayerFormula:
         METHODS.register(
             name, LayerMethod(name, title, paper, cost, needs, formula), origin=formula.__module__
         )
@@ -91,34 +114,21 @@ def method(
     return register
 
 
-def input_method(name: str, *, title: str, paper: str, cost: str, needs: str) -> Callable[[Explain], Explain]:
-    """Register the function below, an input method, under `name`.
+def input_method(
+    name: str, *, title: str, paper: str, cost: str, needs: str
+) -> Callable[[InputFunction], InputFunction]:
+    """Register the decorated function as an input method.
 
-    It is called `explain(call, **options)`, see `Call`. It returns one map `(B, T, H, W)` or `(B, H, W)`, or
-    layer → map, on a grid of its choice: the engine brings maps to the size of the clip, drops what is
-    negative, and combines those of several layers. Its keyword arguments, each with a default, are the
+    It is called `explain(request, **options)` and returns one map `(B, T, H, W)` or `(B, H, W)`, or
+    layer → map, on a grid of its choice. `attribute` brings maps to the size of the clip, drops what is
+    negative, and combines those of several layers. The keyword arguments, each with a default, are the
     method's options.
     """
 
-    def register(explain: Explain) -> Explain:
+    def register(explain: InputFunction) -> InputFunction:
         METHODS.register(
             name, InputMethod(name, title, paper, cost, needs, explain), origin=explain.__module__
         )
         return explain
 
     return register
-
-
-def _cast(what: str, value: Any, default: Any) -> Any:
-    """`value` as the default's type; a number is not negative, and 0 only where the default is."""
-    kind = type(default)
-    try:
-        cast = kind(value)
-        fits = kind is str or (cast == float(value) and (cast > 0 or cast == 0 == default))
-    except (TypeError, ValueError):
-        fits = False
-    if not fits:
-        wanted = {int: "a whole number", float: "a number", str: "a word"}[kind]
-        bound = "" if kind is str else " not below 0" if default == 0 else " above 0"
-        raise UsageError(f"{what} is {value!r}; give {wanted}{bound}, such as {default!r}.")
-    return cast

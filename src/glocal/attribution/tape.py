@@ -1,7 +1,8 @@
-"""One forward pass and as many partial backward passes as there are targets, for any set of layers.
+"""Record one forward pass of a network, so that gradients at a set of layers can be computed from it.
 
-The graph starts at the lowest layer asked for: what lies before it keeps nothing for a backward pass,
-and no gradient of a parameter is ever computed.
+Forward hooks note what the layers return; one partial backward pass for each class then gives the gradients
+at all of them. The autograd graph starts at the lowest of the layers: modules before it save nothing for a
+backward pass, and no gradient of a parameter is computed.
 """
 
 import contextlib
@@ -12,16 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from glocal.attribution.inputs.network_inputs import Inputs, call, describe, to_network
-from glocal.attribution.inputs.token_grid import Canvas, Grid
+from glocal.attribution.inputs.token_grid import Grid, OutputLayout
 from glocal.attribution.inputs.wrappers import check_readable, eagerly
 from glocal.errors import InputError, UsageError
 
 
 class Tape:
-    """Logits, layer activations, and the way from the ones to the others.
+    """A recorded forward pass: its logits, the activations of the layers, and the graph between them.
 
     Attributes:
-        logits: `(B, classes)`.
+        logits: `(B, num_classes)`, with a graph down to the lowest layer.
         activations: layer name → `(B, C_k, T_k, H_k, W_k)`, or `(B, C_k, H_k, W_k)` for images, in whatever
             order of axes or tokens the layer returned it.
     """
@@ -35,9 +36,14 @@ class Tape:
         self._fold = fold
 
     def gradients(self, score: Tensor, *, keep: bool = False) -> dict[str, Tensor]:
-        """Gradient of the scalar `score` at every layer, by one backward pass down to the lowest of them.
+        """Gradient of a score at every layer, by one backward pass down to the lowest of them.
 
-        Set `keep` when another backward pass follows.
+        Args:
+            score: a scalar computed from `logits`.
+            keep: keep the graph, because another backward pass follows.
+
+        Returns:
+            Layer name → gradient, in the shape of the layer's activation.
 
         Raises:
             UsageError: a layer has no influence on the score.
@@ -48,12 +54,12 @@ class Tape:
         gradients = torch.autograd.grad(
             score, list(self._outputs.values()), retain_graph=keep, allow_unused=True
         )
-        found: dict[str, Tensor] = {}
+        folded: dict[str, Tensor] = {}
         for name, gradient in zip(names, gradients, strict=True):
             if gradient is None:
                 raise UsageError(f"layer '{name}' has no influence on the logits; leave it out.")
-            found[name] = self._fold(name, gradient)
-        return found
+            folded[name] = self._fold(name, gradient)
+        return folded
 
 
 @contextlib.contextmanager
@@ -61,16 +67,17 @@ def record(
     network: nn.Module,
     inputs: Inputs,
     layers: Mapping[str, nn.Module],
+    *,
     output: Callable[[Any], Tensor] | None = None,
     grid: Grid | None = None,
 ) -> Iterator[Tape]:
-    """Run `network` once in eval mode and keep what a partial backward pass needs.
+    """Run `network` once in eval mode and record what backward passes down to `layers` need.
 
-    Nothing is copied; where a module behind a layer overwrites that layer's output in place, the network is
-    run a second time on copies of it.
+    Activations are not copied. Where a module after a layer overwrites that layer's output in place, the
+    network is run a second time on a copy of it.
 
-    The network is untouched afterwards, also after an error: train/eval mode, `requires_grad`, hooks and
-    `.grad` are as they were.
+    Inside the context the network stays in eval mode. Afterwards, also after an error, train/eval mode,
+    `requires_grad`, hooks and `.grad` are as they were.
 
     Args:
         network: any module; `inputs` go to its device, and floating ones to its dtype.
@@ -81,31 +88,31 @@ def record(
         grid: of the tokens, where the network does not tell it itself.
 
     Raises:
-        UsageError: a layer is not called, called repeatedly, or returns something that is no map over the
-            input; or the network is quantised.
-        InputError: the logits are not `(B, classes)` or not finite.
+        UsageError: a layer is not called, called repeatedly, or returns something that is not a map over
+            the input; or the network is quantised.
+        InputError: the logits are not `(B, num_classes)` or not finite.
     """
     check_readable(network, layers)
-    canvas = Canvas.of(network, inputs, grid)
+    output_layout = OutputLayout.of(network, inputs, grid)
 
-    def fold(name: str, found: Tensor) -> Tensor:
-        folded = records[name].canvas.fold(found, layers[name])
+    def fold(name: str, output: Tensor) -> Tensor:
+        folded = records[name].output_layout.fold(output, layers[name])
         if folded is None:
-            raise UsageError(_not_a_map(name, found))
+            raise UsageError(_not_a_map(name, output))
         return folded
 
     with torch.inference_mode(False), torch.enable_grad(), frozen(network):
         moved = to_network(inputs, network)
-        result, records = _run(network, moved, layers, canvas, copied=())
+        result, records = _run(network, moved, layers, output_layout, copied=())
         if overwritten := [name for name, record in records.items() if record.overwritten]:
-            result, records = _run(network, moved, layers, canvas, copied=overwritten)
+            result, records = _run(network, moved, layers, output_layout, copied=overwritten)
         yield Tape(find_logits(result, output), {name: records[name].activation for name in layers}, fold)
 
 
 class _Record(NamedTuple):
     activation: Tensor
     version: int
-    canvas: Canvas
+    output_layout: OutputLayout
 
     @property
     def overwritten(self) -> bool:
@@ -117,28 +124,28 @@ def _run(
     network: nn.Module,
     inputs: Inputs,
     layers: Mapping[str, nn.Module],
-    canvas: Canvas,
+    output_layout: OutputLayout,
     copied: Sequence[str],
 ) -> tuple[Any, dict[str, _Record]]:
-    """What the network returns, and each layer's activation.
+    """Run the network: what it returns, and each layer's activation.
 
-    Behind the layers `copied`, the network goes on with a copy that it may overwrite.
+    Modules after the layers `copied` get a copy of the activation, which they may overwrite.
     """
     records: dict[str, _Record] = {}
     anchor = torch.zeros((), requires_grad=True)
 
     def recorder(name: str) -> Callable[[nn.Module, Any, Any], Any]:
         def hook(module: nn.Module, args: Any, result: Any) -> Any:
-            found = first_tensor(result)
+            output = first_tensor(result)
             if name in records:
                 raise UsageError(
                     f"layer '{name}' is called more than once in a forward pass, so its activation is "
                     "ambiguous; name a layer that is called once, such as the block around it."
                 )
-            if found is None:
+            if output is None:
                 raise UsageError(_not_a_map(name, result))
-            activation: Tensor = found if found.requires_grad else _Start.apply(found, anchor)  # type: ignore[no-untyped-call]
-            records[name] = _Record(activation, activation._version, canvas.beside(result))
+            activation: Tensor = output if output.requires_grad else _Start.apply(output, anchor)  # type: ignore[no-untyped-call]
+            records[name] = _Record(activation, activation._version, output_layout.with_grid_of(result))
             passed = activation.clone() if name in copied else activation
             return passed if isinstance(result, Tensor) else type(result)((passed, *result[1:]))
 
@@ -155,14 +162,14 @@ def _run(
 
 
 def first_tensor(result: Any) -> Tensor | None:
-    """What a module returned: a tensor, or the first item of a tuple or list if that alone is a map."""
+    """The tensor that a module returned, alone or as the only map at the start of a tuple or list."""
     if type(result) in (tuple, list) and result and not several_maps(result):
         result = result[0]
     return result if isinstance(result, Tensor) else None
 
 
 def several_maps(result: Any) -> bool:
-    """Whether a module returned a tuple or list of maps, such as one for each pathway."""
+    """Whether a module returned a tuple or list of maps, such as one for each input rate."""
     return (
         isinstance(result, tuple | list) and sum(isinstance(x, Tensor) and x.dim() == 5 for x in result) > 1
     )
@@ -195,7 +202,10 @@ class _Start(torch.autograd.Function):
 
 @contextlib.contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Eval mode, no parameter gradients and no compiled code inside, everything as it was afterwards."""
+    """Inside, the network is in eval mode, needs no gradients of parameters and runs no compiled code.
+
+    Afterwards, also after an error, everything is as it was.
+    """
     training = [module for module in network.modules() if module.training]
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     try:
@@ -213,7 +223,12 @@ def frozen(network: nn.Module) -> Iterator[None]:
 
 
 def find_logits(result: Any, output: Callable[[Any], Tensor] | None = None) -> Tensor:
-    """The logits `(B, classes)` in what a network returned.
+    """Find the logits `(B, num_classes)` in what a network returned.
+
+    Args:
+        result: the logits; a mapping or object with an entry `logits`; a mapping with one entry; or a tuple
+            or list that starts with them.
+        output: takes the logits out of any other result.
 
     Raises:
         InputError: there are none, or they are not finite.
@@ -229,7 +244,7 @@ def find_logits(result: Any, output: Callable[[Any], Tensor] | None = None) -> T
         logits = result[0]
     if not isinstance(logits, Tensor) or logits.dim() != 2:
         raise InputError(
-            f"the network returns {describe(result)}, where logits (B, classes) are needed; "
+            f"the network returns {describe(result)}, where logits (B, num_classes) are needed; "
             "pass output= to take them out of it."
         )
     if not logits.isfinite().all():

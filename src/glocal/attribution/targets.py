@@ -1,4 +1,4 @@
-"""Which classes to explain."""
+"""Find the classes to explain, and their scores."""
 
 import re
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ Target: TypeAlias = int | str | Sequence[int] | Tensor | None
 each `(B, K)`."""
 
 
-def target_classes(logits: Tensor, target: Target) -> Tensor:
-    """Class indices `(B, k)` to explain, best first, of `logits` `(B, classes)`.
+def find_targets(logits: Tensor, target: Target) -> Tensor:
+    """Class indices `(B, K)` to explain, best first, for `logits` `(B, num_classes)`.
 
     Raises:
         UsageError: an index out of range, a wrong number of them, or a word other than `topK`.
     """
-    batch, classes = logits.shape
+    batch, num_classes = logits.shape
     if target is None:
         target = "top1"
     if isinstance(target, str):
-        return logits.topk(top_count(target, classes), dim=1).indices
+        return logits.topk(top_count(target, num_classes), dim=1).indices
     indices = torch.as_tensor(target, dtype=torch.long, device=logits.device)
     if indices.dim() == 0:
         indices = indices.expand(batch)
@@ -36,34 +36,44 @@ def target_classes(logits: Tensor, target: Target) -> Tensor:
             f"of the {batch} samples."
         )
     for index in indices.flatten().tolist():
-        check_index(index, classes)
+        check_index(index, num_classes)
     return indices
 
 
-def top_count(target: str, classes: int) -> int:
-    """K of `"topK"`."""
+def top_count(target: str, num_classes: int) -> int:
+    """K of `"topK"`.
+
+    Raises:
+        UsageError: another word, or K is not between 1 and `num_classes`.
+    """
     match = re.fullmatch(r"top(\d+)", target)
     if not match:
         raise UsageError(f"target '{target}' is neither a class index nor 'topK' (top1, top3, …).")
     count = int(match[1])
-    if not 1 <= count <= classes:
+    if not 1 <= count <= num_classes:
         raise UsageError(
-            f"target '{target}' is out of range: the network has {classes} classes (top1 to top{classes})."
+            f"target '{target}' is out of range: the network has {num_classes} classes "
+            f"(top1 to top{num_classes})."
         )
     return count
 
 
-def check_index(index: int, classes: int) -> int:
-    """`index`, if it is a class."""
-    if not 0 <= index < classes:
+def check_index(index: int, num_classes: int) -> int:
+    """Return `index`, if it is that of a class.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not 0 <= index < num_classes:
         raise UsageError(
-            f"class index {index} is out of range: the network has {classes} classes (0 to {classes - 1})."
+            f"class index {index} is out of range: the network has {num_classes} classes "
+            f"(0 to {num_classes - 1})."
         )
     return index
 
 
 def class_scores(logits: Tensor, score: str) -> Tensor:
-    """What is differentiated: the logits themselves, or their softmax probabilities.
+    """The scores that are explained: the logits themselves, or their softmax probabilities.
 
     Raises:
         UsageError: `score` is neither `"logit"` nor `"probability"`.

@@ -40,7 +40,7 @@ def contenders(
         method, _, chosen = name.partition("@")
         paths = [_path(layer, layers) for layer in chosen.split("+")] if chosen else list(layers.values())
         own = (options or {}).get(method, {})
-        METHODS[method].settings(own)
+        METHODS[method].resolve_options(own)
         found[name] = _explain(method, paths, aggregate, own, counterfactual)
     return found
 
@@ -59,7 +59,14 @@ def _explain(
         with torch.random.fork_rng(devices=[clips.device] if clips.is_cuda else []):
             torch.manual_seed(0)
             return attribute(
-                network, clips, layers, method, aggregate, classes, counterfactual, options=options
+                network,
+                clips,
+                layers,
+                method=method,
+                aggregate=aggregate,
+                target=classes,
+                counterfactual=counterfactual,
+                options=options,
             ).attention
 
     return explain

@@ -83,7 +83,7 @@ def localize(
     """
     REFINEMENTS.check(*(refine or []))
     EXPORTS.check(*exports)
-    METHODS[options["method"]].settings(options["options"])
+    METHODS[options["method"]].resolve_options(options["options"])
     AGGREGATES.check(options["aggregate"])
     stems = output_stems(videos, out)
     keys = {key: options.pop(key) for key in MODEL}

@@ -55,7 +55,7 @@ class Explaining:
     style: OverlayStyle = field(default_factory=OverlayStyle)
 
     def __post_init__(self) -> None:
-        METHODS[self.method].settings(self.options)
+        METHODS[self.method].resolve_options(self.options)
         for other in self.also:
             METHODS.check(self.method if other == AGAINST else other)
         AGGREGATES.check(self.aggregate)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glocal.attribution import Attended, Attending
+from glocal.attribution import IntrinsicAttention, IntrinsicAttentionNetwork
 from glocal.attribution.inputs.network_inputs import Inputs
 from glocal.errors import UsageError
 from glocal.explanation.blending import Blend
@@ -29,8 +29,8 @@ class Watched(nn.Module):
         super().__init__()
         self.network = network
 
-    def attend(self, clips: Inputs) -> Attended:
-        assert isinstance(self.network, Attending)
+    def attend(self, clips: Inputs) -> IntrinsicAttention:
+        assert isinstance(self.network, IntrinsicAttentionNetwork)
         attended = self.network.attend(clips)
         if self.temporal is None:
             self.temporal = attended.temporal.detach()
@@ -65,7 +65,7 @@ class Editor:
         if self.edit is not None:
             assert isinstance(network, STABN)
             network = Changed(network, self.edit.change(window, self.geometry))
-        return Watched(network) if isinstance(network, Attending) else network
+        return Watched(network) if isinstance(network, IntrinsicAttentionNetwork) else network
 
 
 class Timeline:

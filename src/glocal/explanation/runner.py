@@ -108,7 +108,7 @@ def explain(
     """
     if weighting not in ("probability", "none"):
         raise UsageError(f"weighting '{weighting}' is neither 'probability' nor 'none'.")
-    settings = METHODS[method].settings(options)
+    settings = METHODS[method].resolve_options(options)
     chosen = chosen_layers(model, layers)
     classes = resolve_target(target, model.labels)
     video = open_video(video)
@@ -137,10 +137,10 @@ def explain(
                 network,
                 window.clip,
                 chosen,
-                method,
-                aggregate,
-                classes if isinstance(classes, str) else torch.tensor([classes]),
-                counterfactual,
+                method=method,
+                aggregate=aggregate,
+                target=classes if isinstance(classes, str) else torch.tensor([classes]),
+                counterfactual=counterfactual,
                 options=settings,
                 score=score,
                 progress=progress is True,
@@ -152,9 +152,9 @@ def explain(
         timeline.add(window, network)
         repeated = max(repeated, window.repeated)
         sums = sums or [
-            ClassVolumes(int(part.target), list(part.layers), found_cuts) for part in found.classes
+            ClassVolumes(int(part.target), list(part.layers), found_cuts) for part in found.per_class
         ]
-        for volumes, part in zip(sums, found.classes, strict=True):
+        for volumes, part in zip(sums, found.per_class, strict=True):
             weight = float(probabilities[volumes.index]) if weighting == "probability" else 1.0
             volumes.add(window, part, weight)
 

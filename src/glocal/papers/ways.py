@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from glocal.attribution.aggregation import aggregate, positive, upsampler
-from glocal.attribution.inputs.network_inputs import frame_times
+from glocal.attribution.inputs.network_inputs import frame_positions
 from glocal.attribution.method import METHODS, LayerMethod
 from glocal.attribution.tape import record
 from glocal.errors import UsageError
@@ -107,7 +107,7 @@ def run_pass(model: Model, window: Window, methods: Sequence[str], target: int |
     """
     clip = window.clip
     size = (clip if isinstance(clip, Tensor) else clip[0]).shape[2:]
-    upsample = upsampler(size, frame_times(clip))
+    upsample = upsampler(size, frame_positions(clip))
     with record(model.network, clip, model.layers) as tape:
         best = int(tape.logits[0].argmax())
         gradients = tape.gradients(tape.logits[0, best if target is None else target])

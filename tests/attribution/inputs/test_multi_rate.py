@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import glocal
-from glocal.attribution.inputs.network_inputs import frame_times
+from glocal.attribution.inputs.network_inputs import frame_positions
 from glocal.errors import UsageError
 from helpers.networks import seeded
 
@@ -119,7 +119,9 @@ def test_two_pathways_that_look_at_one_place_and_time_are_explained_there(indice
     clip = torch.rand(2, 3, T, SIDE, SIDE)
     layers = ["blocks.1.pathways.0.1", "blocks.1.pathways.1.1"]
     for target in range(3):
-        found = glocal.attribute(network, packed(clip, indices), layers, "3dcam-channelwise", target=target)
+        found = glocal.attribute(
+            network, packed(clip, indices), layers, method="3dcam-channelwise", target=target
+        )
         for sample in found.attention:
             t, y, x = torch.unravel_index(sample.argmax(), sample.shape)
             assert (abs(int(t) - moment) <= 1, 16 <= y < 24, 8 <= x < 16) == (True, True, True)
@@ -139,7 +141,7 @@ def test_a_slow_frame_is_explained_at_the_moment_it_was_taken(indices, frame):
             network,
             packed(fast, indices),
             ["slow"],
-            "3dcam-channelwise",
+            method="3dcam-channelwise",
             target=target,
             counterfactual=against,
         ).attention
@@ -152,14 +154,14 @@ def test_a_slow_frame_is_explained_at_the_moment_it_was_taken(indices, frame):
 
 def test_times_are_found_by_comparing_frames_and_fall_back_to_the_stride():
     fast = torch.rand(1, 3, T, 8, 8)
-    assert frame_times(packed(fast, PACKED))[4].tolist() == PACKED
-    assert frame_times(packed(fast, STRIDED))[4].tolist() == STRIDED
-    assert frame_times([torch.rand(1, 3, 4, 8, 8), fast])[4].tolist() == STRIDED
-    assert frame_times([torch.rand(1, 2, 4, 8, 8), fast])[4].tolist() == STRIDED
+    assert frame_positions(packed(fast, PACKED))[4].tolist() == PACKED
+    assert frame_positions(packed(fast, STRIDED))[4].tolist() == STRIDED
+    assert frame_positions([torch.rand(1, 3, 4, 8, 8), fast])[4].tolist() == STRIDED
+    assert frame_positions([torch.rand(1, 2, 4, 8, 8), fast])[4].tolist() == STRIDED
     still = torch.ones(1, 3, T, 8, 8)
-    assert frame_times(packed(still, PACKED))[4].tolist() == STRIDED
-    assert frame_times(fast) == {}
-    assert frame_times([fast, torch.rand(1, 2, T, 8, 8)]) == {}
+    assert frame_positions(packed(still, PACKED))[4].tolist() == STRIDED
+    assert frame_positions(fast) == {}
+    assert frame_positions([fast, torch.rand(1, 2, T, 8, 8)]) == {}
 
 
 def test_between_slow_frames_attention_is_linear_and_at_the_ends_it_is_held():

@@ -124,11 +124,11 @@ def assert_explained_at(network, clips, cell, strides, method, last=None):
     explained = [0] * len(clips)
     for target, against in product(range(CLASSES), (False, True)):
         found = glocal.attribute(
-            network, clips, last, method, target=target, counterfactual=against
+            network, clips, last, method=method, target=target, counterfactual=against
         ).attention
         size = tuple(n // s for n, s in zip(found.shape[1:], strides, strict=True))
         coarse = glocal.attribute(
-            network, clips, last, method, target=target, counterfactual=against, size=size
+            network, clips, last, method=method, target=target, counterfactual=against, size=size
         ).attention
         for sample in range(len(clips)):
             if found[sample].amax() > 0:
@@ -407,5 +407,5 @@ def test_ablation_of_tokens_by_a_plain_loop():
             expected += drop[:, None] * seen["tokens"][:, 1:, channel]
     expected = expected.clamp(min=0).view(2, 4, 4, FRAMES).permute(0, 3, 1, 2)
     expected = expected / expected.amax((1, 2, 3), keepdim=True)
-    found = glocal.attribute(network, CLIPS, [name], "ablationcam", target=2, size=(FRAMES, 4, 4))
+    found = glocal.attribute(network, CLIPS, [name], method="ablationcam", target=2, size=(FRAMES, 4, 4))
     assert torch.allclose(found.attention, expected, atol=1e-4)

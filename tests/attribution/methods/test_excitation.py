@@ -88,7 +88,9 @@ def test_winning_probabilities_are_those_of_the_papers_rule(axes, counterfactual
     network, clips = plain(axes)
     places = {"1": 1, "4": 3}  # a ReLU → the stage that reads it
     for method in ("excitation-backprop", "c-mwp"):
-        got = glocal.attribute(network, clips, list(places), method, target=2, counterfactual=counterfactual)
+        got = glocal.attribute(
+            network, clips, list(places), method=method, target=2, counterfactual=counterfactual
+        )
         for b, clip in enumerate(clips):
             found = stages(network, clip)
             opposite = [*found[:-1], (-found[-1][0], found[-1][1])]
@@ -151,9 +153,9 @@ def test_a_batch_norm_is_as_if_folded_into_the_convolution(method):
     plain = folded(network)
     assert torch.allclose(network(clips), plain(clips))
     for target in range(3):
-        got = glocal.attribute(network, clips, ["stem"], method, target=target).attention
+        got = glocal.attribute(network, clips, ["stem"], method=method, target=target).attention
         assert torch.allclose(
-            got, glocal.attribute(plain, clips, ["stem"], method, target=target).attention, atol=1e-5
+            got, glocal.attribute(plain, clips, ["stem"], method=method, target=target).attention, atol=1e-5
         )
 
 
@@ -177,7 +179,7 @@ def test_a_residual_sum_shares_by_what_each_side_adds():
     )
     branch = reference.winners(dense(without_bias(plain.conv1), x.shape[1:]), x.flatten().numpy(), branch)
     cam = (branch + split[sizes:]).reshape(x.shape[1:]).sum(0)
-    got = glocal.attribute(network, clips, ["stem"], "excitation-backprop", target=1).attention[0]
+    got = glocal.attribute(network, clips, ["stem"], method="excitation-backprop", target=1).attention[0]
     assert np.abs(got.numpy() - reference.normalised(cam)).max() <= 1e-5
 
 
@@ -213,7 +215,7 @@ def test_concatenation_and_a_mean_over_scores():
     spread = reference.winners(np.kron(np.eye(10), np.ones((1, 16))), joined.flatten().numpy(), top.flatten())
     matrix = np.vstack([dense(without_bias(m), x.shape[1:]) for m in (network.a, network.b)])
     cam = reference.winners(matrix, values, spread).reshape(x.shape[1:]).sum(0)
-    got = glocal.attribute(network, clips, ["stem"], "excitation-backprop", target=1).attention[0]
+    got = glocal.attribute(network, clips, ["stem"], method="excitation-backprop", target=1).attention[0]
     assert np.abs(got.numpy() - reference.normalised(cam)).max() <= 1e-5
 
 
@@ -242,10 +244,10 @@ def in_place(x):
 def test_a_function_without_a_rule_is_refused_and_layers_above_it_are_not(strangeness, named):
     network, clips = seeded(Strange(strangeness)).double(), normed()[1]
     with pytest.raises(UsageError, match=f"method 'c-mwp' has no rule for {named}, .* name layers above it"):
-        glocal.attribute(network, clips, ["stem"], "c-mwp")
+        glocal.attribute(network, clips, ["stem"], method="c-mwp")
     assert not any(m._forward_hooks for m in network.modules())
     assert torch.isfinite(network(clips)).all(), "the rules are gone with the call"
-    assert glocal.attribute(network, clips, ["stem"], "gradcam").attention.shape == (1, 3, 5, 4)
+    assert glocal.attribute(network, clips, ["stem"], method="gradcam").attention.shape == (1, 3, 5, 4)
 
 
 def test_what_lies_below_the_lowest_layer_needs_no_rule():
@@ -254,14 +256,14 @@ def test_what_lies_below_the_lowest_layer_needs_no_rule():
             return super().forward(torch.tanh(x) * x)
 
     network = seeded(Below()).double()
-    assert glocal.attribute(network, normed()[1], ["stem"], "c-mwp", target=1).attention.max() == 1
+    assert glocal.attribute(network, normed()[1], ["stem"], method="c-mwp", target=1).attention.max() == 1
 
 
 def test_the_order_of_layers_and_their_number_change_nothing():
     network, clips = normed()
-    both = glocal.attribute(network, clips, ["stem", "conv2"], "c-mwp", target=1)
+    both = glocal.attribute(network, clips, ["stem", "conv2"], method="c-mwp", target=1)
     for layer in ("stem", "conv2"):
-        alone = glocal.attribute(network, clips, [layer], "c-mwp", target=1)
+        alone = glocal.attribute(network, clips, [layer], method="c-mwp", target=1)
         assert torch.allclose(both.layers[layer], alone.layers[layer])
 
 
@@ -270,8 +272,10 @@ def test_networks_of_the_zoo_have_a_rule_for_all_they_do(name):
     torch.manual_seed(0)
     model = glocal.load_model(name)
     clip = torch.rand(1, 3, 8, 32, 32)
-    got = glocal.attribute(model.network, clip, model.layers, "excitation-backprop")
+    got = glocal.attribute(model.network, clip, model.layers, method="excitation-backprop")
     assert list(got.layers) == list(model.layers)
     assert all(layer.max() > 0.1 for layer in got.layers.values())
-    other = glocal.attribute(model.network, clip, model.layers, "c-mwp", target=int(got.logits.argmin()))
+    other = glocal.attribute(
+        model.network, clip, model.layers, method="c-mwp", target=int(got.logits.argmin())
+    )
     assert not torch.allclose(got.attention, other.attention, atol=0.05)

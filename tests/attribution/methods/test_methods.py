@@ -1,6 +1,8 @@
 """Input methods against plain loops over what their papers define, and what all methods have in common."""
 
-import itertools
+import inspect
+import math
+import re
 
 import numpy as np
 import pytest
@@ -18,10 +20,8 @@ CASES = {
     "2d": (Small2d, (2, 3, 18, 26), "features.1"),
 }
 SHORT = {"samples": 12, "steps": 4, "pixels": 8, "frames": 3}
-OWN = ("cam", "saliency-tubes", "eigencam", "excitation-backprop", "c-mwp", "scorecam", "ablationcam", "rise")
-FORMULAS = ("3dcam", "3dcam-channelwise", "gradcam", "gradcam++", "xgradcam", "hirescam", "layercam")
 PIXELS = ("saliency", "smoothgrad", "guided-backprop", "inputxgradient", "integrated-gradients", "occlusion")
-EVERY = (*FORMULAS, "gradcam-elementwise", *OWN, *PIXELS)
+EVERY = tuple(name for name, row in METHODS.items() if row.needs not in ("attention weights", "an ST-ABN"))
 UNSIGNED = ("saliency", "smoothgrad", "eigencam")
 
 
@@ -64,7 +64,7 @@ def assert_close(got, maps, size):
 @pytest.mark.parametrize("case", CASES)
 def test_eigen_cam_is_the_first_singular_vector(case):
     network, clips, layer = make(case)
-    got = glocal.attribute(network, clips, [layer], "eigencam").attention
+    got = glocal.attribute(network, clips, [layer], method="eigencam").attention
     maps = [reference.eigen_cam(a) for a in activation_of(network, clips, layer)]
     assert_close(got, maps, clips.shape[2:])
 
@@ -100,9 +100,9 @@ def test_cam_finds_a_head_that_is_a_convolution():
             for name, v in network.state_dict().items()
         }
     )
-    expected = glocal.attribute(network, clips, ["layer2"], "cam").attention
+    expected = glocal.attribute(network, clips, ["layer2"], method="cam").attention
     assert torch.allclose(
-        glocal.attribute(convolved, clips, ["layer2"], "cam").attention, expected, atol=1e-5
+        glocal.attribute(convolved, clips, ["layer2"], method="cam").attention, expected, atol=1e-5
     )
 
 
@@ -118,7 +118,7 @@ def test_without_a_linear_head_cam_is_refused(method):
 @pytest.mark.parametrize("case", CASES)
 def test_score_cam_channel_by_channel(case, batch):
     network, clips, layer = make(case)
-    got = glocal.attribute(network, clips, [layer], "scorecam", target=2, options={"batch": batch})
+    got = glocal.attribute(network, clips, [layer], method="scorecam", target=2, options={"batch": batch})
     maps = []
     for clip, activation in zip(
         clips.numpy().astype(float), activation_of(network, clips, layer), strict=True
@@ -139,7 +139,9 @@ def test_score_cam_channel_by_channel(case, batch):
 @pytest.mark.parametrize("case", CASES)
 def test_ablation_cam_channel_by_channel(case, batch):
     network, clips, layer = make(case)
-    got = glocal.attribute(network, clips, [layer], "ablationcam", target=[2, 1], options={"batch": batch})
+    got = glocal.attribute(
+        network, clips, [layer], method="ablationcam", target=[2, 1], options={"batch": batch}
+    )
     maps = []
     activations = activation_of(network, clips, layer)
     for clip, target, activation in zip(clips, (2, 1), activations, strict=True):
@@ -181,7 +183,7 @@ class Around(Small3d):
 def test_ablation_cam_runs_what_is_before_the_layer_once_where_it_can(joined, clips, largest):
     network = seeded(Around(joined)).eval()
     shown = torch.randn(clips, 3, 4, 6, 6, generator=torch.Generator().manual_seed(1))
-    got = glocal.attribute(network, shown, ["layer1"], "ablationcam", target=1)
+    got = glocal.attribute(network, shown, ["layer1"], method="ablationcam", target=1)
     assert network.seen[-1] == largest, "clips that the stem saw in the last pass, with four channels ablated"
     stem = network.stem(shown)
     weights = network.fc.weight[1, -4:]
@@ -307,8 +309,8 @@ def test_every_method_explains_clips_and_images_for_several_classes(method, case
     network.train()
     kept = {name: value.clone() for name, value in network.state_dict().items()}
     got = glocal.attribute(network, clips, method=method, target="top2", options=options(method))
-    assert [c.target.tolist() for c in got.classes] == got.logits.topk(2).indices.T.tolist()
-    for explained in got.classes:
+    assert [c.target.tolist() for c in got.per_class] == got.logits.topk(2).indices.T.tolist()
+    for explained in got.per_class:
         assert explained.attention.shape == (2, *clips.shape[2:])
         assert explained.attention.dtype == torch.float32
         assert explained.attention.flatten(1).amax(1).tolist() == pytest.approx([1, 1])
@@ -320,7 +322,7 @@ def test_every_method_explains_clips_and_images_for_several_classes(method, case
         )
         assert torch.allclose(again.attention, explained.attention, atol=1e-4)
     if method != "eigencam":
-        assert not torch.allclose(got.attention, got.others[0].attention, atol=1e-2)
+        assert not torch.allclose(got.attention, got.per_class[1].attention, atol=1e-2)
     assert network.training
     assert all(p.requires_grad and p.grad is None for p in network.parameters())
     assert not any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in network.modules())
@@ -345,7 +347,9 @@ def test_layers_of_input_methods_are_aggregated_as_those_of_layer_methods(method
     network, clips, _ = make("3d")
     layers = ["layer1", "layer2"]
     for how in ("sum", "mean", "max"):
-        got = glocal.attribute(network, clips, layers, method, how, target=1, options=options(method))
+        got = glocal.attribute(
+            network, clips, layers, method=method, aggregate=how, target=1, options=options(method)
+        )
         raw = reference.aggregate([m.numpy() for m in got.layers.values()], how)
         assert np.abs(got.raw.numpy() - raw).max() <= 1e-6
 
@@ -366,7 +370,7 @@ class Pathways(nn.Module):
 def test_a_network_of_two_inputs_has_one_map(method):
     inputs = [torch.randn(2, 3, 2, 16, 16), torch.randn(2, 2, 8, 16, 16)]
     network = seeded(Pathways())
-    got = glocal.attribute(network, inputs, ["slow", "fast"], method, options=options(method))
+    got = glocal.attribute(network, inputs, ["slow", "fast"], method=method, options=options(method))
     assert got.attention.shape == (2, 8, 16, 16)
     assert got.attention.max() == 1
 
@@ -385,7 +389,7 @@ def test_a_mask_covers_the_same_moments_of_both_pathways(method):
     network = seeded(Strided())
     with torch.no_grad():
         network.fast.weight.normal_()
-    glocal.attribute(network, inputs, ["fast"], method, options={"batch": 4, **options(method)})
+    glocal.attribute(network, inputs, ["fast"], method=method, options={"batch": 4, **options(method)})
     for slow, fast in seen:
         assert fast.std() > 0
         assert torch.allclose(slow, fast[:, ::4], atol=1e-6)
@@ -436,12 +440,38 @@ def test_guided_backprop_refuses_a_network_without_relus():
         glocal.attribute(network, torch.randn(1, 3, 4, 8, 8), method="guided-backprop")
 
 
-def test_every_method_says_what_it_is():
-    for name, row in METHODS.items():
-        assert name == row.name
-        assert all(itertools.chain([row.title], [row.paper], [row.cost], [row.needs]))
-    assert set(EVERY) <= set(METHODS)
-    assert next(iter(METHODS)) == "3dcam"
+def _most_forward_passes(method, clips, channels):
+    """What the stated cost comes to for one layer, and whether it is only an upper bound."""
+    at_most, low, high, more = re.match(
+        r"(at most )?(\d+)(?: to (\d+))?(?: \+ (\w+))? forward", METHODS[method].cost
+    ).groups()
+    pixels, frames = SHORT["pixels"], SHORT["frames"]
+    blocks = [
+        1 + math.ceil((n - edge) / (edge // 2))
+        for n, edge in zip(clips.shape[2:], (frames, pixels, pixels), strict=True)
+    ]
+    counts = {None: 0, "channels": channels, "blocks": math.prod(blocks), **SHORT}
+    return int(high or low) + counts[more], bool(at_most or high)
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_a_method_takes_as_many_forward_passes_as_it_states(method):
+    network, clips, _ = make("3d")
+    layer = "layer2" if METHODS[method].needs.startswith("a linear head") else "layer1"
+    channels = activation_of(network, clips, layer).shape[1]
+    samples = []
+    network.register_forward_pre_hook(lambda module, inputs: samples.append(len(inputs[0])))
+    attribution = glocal.attribute(network, clips, [layer], method=method, options=options(method))
+    passes, at_most = _most_forward_passes(method, clips, channels)
+    taken = sum(samples) / len(clips)
+    assert taken <= passes if at_most else taken == passes
+    of_layers = METHODS[method].needs.startswith(("layers", "a linear head"))
+    assert list(attribution.layers) == ([layer] if of_layers else [])
+
+
+def test_the_default_method_is_listed_first():
+    default = inspect.signature(glocal.attribute).parameters["method"].default
+    assert next(iter(METHODS)) == default == "3dcam"
 
 
 @pytest.fixture
@@ -453,7 +483,6 @@ def own_methods(monkeypatch):
 
 
 def test_the_examples_of_the_documentation_run_and_its_table_is_complete(own_methods):
-    import re
     from pathlib import Path
 
     text = (Path(__file__).parents[3] / "docs" / "methods.md").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""In which order a network takes the axes of a clip; inside this package clips are `(B, C, T, H, W)`."""
+"""Order of the axes of a clip: networks differ, this package uses `(B, C, T, H, W)`."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -7,14 +7,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from glocal.attribution.inputs.network_inputs import Inputs, tensors
-from glocal.errors import UsageError, nearest
+from glocal.errors import unknown
 
 LAYOUTS = ("BCTHW", "BTCHW", "BTHWC")
 CANONICAL = LAYOUTS[0]
 
 
 def layout_of(network: nn.Module, clips: Inputs) -> str:
-    """The order of the axes of `clips`, told by where the network's number of input channels stands.
+    """Find the order of the axes of `clips` by the position of the network's number of input channels.
 
     A network of `transformers` that could take either order takes `(B, T, C, H, W)`. Images, and clips
     whose channels cannot be told, count as `(B, C, T, H, W)`.
@@ -29,7 +29,7 @@ def layout_of(network: nn.Module, clips: Inputs) -> str:
 
 
 def _channels(network: nn.Module) -> tuple[int, ...]:
-    """What the network may take: the channels of its first convolution, else 1 to 4."""
+    """Numbers of input channels that are possible: that of the first convolution, else 1 to 4."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d):
             return (module.in_channels,)
@@ -37,20 +37,18 @@ def _channels(network: nn.Module) -> tuple[int, ...]:
 
 
 def check_layout(layout: str) -> str:
-    """`layout`, if it is one.
+    """Return `layout`, if it is among `LAYOUTS`.
 
     Raises:
         UsageError: it is not.
     """
     if layout not in LAYOUTS:
-        raise UsageError(
-            f"unknown layout '{layout}'.{nearest(layout, LAYOUTS)} Layouts: {', '.join(LAYOUTS)}."
-        )
+        raise unknown("layout", layout, LAYOUTS)
     return layout
 
 
 def rearrange(value: Any, source: str, target: str) -> Any:
-    """The 5-dimensional tensors in a tensor, list, tuple or mapping, their axes reordered."""
+    """Reorder the axes of the 5-dimensional tensors in a tensor, list, tuple or mapping."""
     if source == target:
         return value
     if isinstance(value, Tensor):
@@ -64,7 +62,7 @@ def rearrange(value: Any, source: str, target: str) -> Any:
 
 @contextlib.contextmanager
 def taking_canonical(network: nn.Module, layout: str) -> Iterator[None]:
-    """Inside, `network` takes `(B, C, T, H, W)` though it is made for clips of `layout`."""
+    """Inside, `network` takes clips `(B, C, T, H, W)`, which are rearranged to `layout` for it."""
 
     def hook(module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
         return rearrange(args, CANONICAL, layout), rearrange(kwargs, CANONICAL, layout)

@@ -1,4 +1,4 @@
-"""How the output of a layer lies over the space and time of the network's input."""
+"""Rearrange what layers return, token sequences included, as maps over the network's input."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,21 +12,21 @@ from glocal.attribution.inputs.network_inputs import Inputs, describe, tensors
 from glocal.errors import UsageError
 
 MOST_EXTRA_TOKENS = 16
-"""Tokens that may stand before those of the grid: class, distillation and register tokens."""
+"""Most tokens before those of the grid: class, distillation and register tokens."""
 MOST_SKEW = 1.3
-"""By how much the strides of a map's rows and columns may differ."""
+"""Largest ratio between the strides of a map's rows and columns."""
 
 
 @dataclass(frozen=True)
 class TokenGrid:
-    """How the tokens of a network lie over a clip.
+    """How a sequence of tokens lies over a clip.
 
     Attributes:
         size: tokens along `(T, H, W)`, or `(H, W)` of an image.
         order: the axes as the tokens run through them, the last one fastest; TimeSformer has `"HWT"`.
 
     Raises:
-        UsageError: a size or an order that no grid can have.
+        UsageError: a size or an order is impossible.
     """
 
     size: tuple[int, ...]
@@ -44,12 +44,12 @@ class TokenGrid:
         return TokenGrid(self.size[-2:], self.order)
 
     def extra(self, tokens: Size) -> int | None:
-        """How many of `(B, N, C)` stand before the grid; None if they cannot be its tokens."""
+        """Number of tokens before those of the grid in `(B, N, C)`; None if N does not fit the grid."""
         more = tokens[1] - prod(self.size)
         return more if 0 <= more <= MOST_EXTRA_TOKENS else None
 
     def fold(self, tokens: Tensor) -> Tensor | None:
-        """`(B, N, C)` → `(B, C, T, H, W)`, without the tokens before the grid."""
+        """Rearrange `(B, N, C)` as `(B, C, T, H, W)` without the extra tokens; None if N does not fit."""
         extra = self.extra(tokens.shape)
         if extra is None:
             return None
@@ -61,13 +61,13 @@ class TokenGrid:
 
 
 @dataclass(frozen=True)
-class Canvas:
-    """What the maps of a network lie on.
+class OutputLayout:
+    """How the outputs of a network's layers lie over its input.
 
     Attributes:
-        batch: samples of the input.
+        batch: number of samples of the input.
         size: `(T, H, W)` or `(H, W)` of the input.
-        grid: of the tokens, if the network has any that lie on one.
+        grid: of the tokens, if the network has any.
     """
 
     batch: int
@@ -75,8 +75,8 @@ class Canvas:
     grid: TokenGrid | None = None
 
     @classmethod
-    def of(cls, network: nn.Module, inputs: Inputs, grid: "Grid | None" = None) -> "Canvas":
-        """Of a network and its input; the grid of tokens is looked up in the network unless given.
+    def of(cls, network: nn.Module, inputs: Inputs, grid: "Grid | None" = None) -> "OutputLayout":
+        """The layout for a network and its input; by default the grid is read from the network.
 
         Raises:
             UsageError: no input is a clip or an image.
@@ -95,32 +95,32 @@ class Canvas:
             return cls(len(maps[0]), size, _as_grid(network, grid))
         return cls(len(maps[0]), size, _find_grid(network, size))
 
-    def beside(self, result: Any) -> "Canvas":
-        """With the grid `(T, H, W)` that a module returned beside its tokens, as multiscale networks do."""
+    def with_grid_of(self, result: Any) -> "OutputLayout":
+        """The same, with the grid `(T, H, W)` where a module returns one beside its tokens, as MViT does."""
         match result:
             case (Tensor(), (int(frames), int(rows), int(columns))):
                 return replace(self, grid=TokenGrid((frames, rows, columns)))
         return self
 
     def fold(self, output: Tensor, module: nn.Module) -> Tensor | None:
-        """What `module` returned, as `(B, C, T_k, H_k, W_k)`, or `(B, C, H_k, W_k)` for images.
+        """Rearrange the output of `module` as `(B, C, T_k, H_k, W_k)`, or `(B, C, H_k, W_k)` for images.
 
-        Maps are taken with their channels first or last, for the clip or for each of its frames as a sample
-        of its own `(B·T, …)`; tokens `(B, N, C)` are put on the grid. None for what lies on neither.
+        The output is a map with channels first or last, of the clip or of each of its frames as a separate
+        sample `(B·T, …)`; or tokens `(B, N, C)`. The result is None for anything else.
         """
         if output.dim() not in (3, 4, 5):
             return None
         if len(self.size) == 3 and self._frames_are_samples(output):
-            frames = self._still(len(output)).fold(output, module)
+            frames = self._of_a_frame(len(output)).fold(output, module)
             return None if frames is None else split(frames, self.batch).transpose(1, 2)
         if len(output) != self.batch:
             return None
         if output.dim() == 3:
             return self.grid.fold(output) if self.grid else None
         if len(self.size) == 3 and output.dim() == 4:
-            still = self._still(self.batch)
-            folded = still.fold(output, module)
-            return None if folded is None or not still._fits(folded.shape[2:]) else folded.unsqueeze(2)
+            frame_layout = self._of_a_frame(self.batch)
+            folded = frame_layout.fold(output, module)
+            return None if folded is None or not frame_layout._fits(folded.shape[2:]) else folded.unsqueeze(2)
         if output.dim() != len(self.size) + 2:
             return None
         return output.movedim(-1, 1) if self._channels_last(output.shape, module) else output
@@ -130,11 +130,11 @@ class Canvas:
         possible = {self.size[0], *(self.grid.size[:1] if self.grid else ())}
         return frames > 1 and frames * self.batch == len(output) and frames in possible
 
-    def _still(self, batch: int) -> "Canvas":
-        return Canvas(batch, self.size[-2:], self.grid and self.grid.rows_and_columns)
+    def _of_a_frame(self, batch: int) -> "OutputLayout":
+        return OutputLayout(batch, self.size[-2:], self.grid and self.grid.rows_and_columns)
 
     def _channels_last(self, shape: Size, module: nn.Module) -> bool:
-        """Whether a map is `(B, T, H, W, C)`: only so it fits the clip, or its last axis is normalised."""
+        """Whether a map is `(B, T, H, W, C)`: only that fits the clip, or its last axis is normalised."""
         if not self._fits(shape[1:-1]):
             return False
         if not self._fits(shape[2:]):
@@ -149,11 +149,12 @@ class Canvas:
 
 
 def split(samples: Tensor, groups: int) -> Tensor:
-    """`(groups · n, …)` → `(groups, n, …)`."""
+    """Reshape `(groups · n, …)` to `(groups, n, …)`."""
     return samples.reshape(groups, -1, *samples.shape[1:])
 
 
 Grid = TokenGrid | tuple[int, ...]
+"""A token grid, or its size where the tokens run through time, rows and columns in this order."""
 
 
 def _as_grid(network: nn.Module, grid: Grid) -> TokenGrid:
@@ -165,9 +166,9 @@ def _order(network: nn.Module) -> str:
 
 
 def _find_grid(network: nn.Module, size: tuple[int, ...]) -> TokenGrid | None:
-    """The network's `token_grid`, or as its configuration or a first convolution cuts patches."""
-    if (own := getattr(network, "token_grid", None)) is not None:
-        return _as_grid(network, own)
+    """The network's `token_grid`, or the grid of the patches of its configuration or first convolution."""
+    if (grid := getattr(network, "token_grid", None)) is not None:
+        return _as_grid(network, grid)
     patch = _patch_of_config(_config(network)) or _patch_of_convolution(network)
     if patch is None:
         return None
@@ -176,13 +177,13 @@ def _find_grid(network: nn.Module, size: tuple[int, ...]) -> TokenGrid | None:
 
 
 def _config(network: nn.Module) -> Any:
-    """The configuration of a network, or of one inside it, that tells the size of a patch."""
+    """The configuration of a network, or of a module inside it, that has the size of a patch."""
     configs = (getattr(module, "config", None) for module in network.modules())
     return next((c for c in configs if hasattr(c, "patch_size") or hasattr(c, "tubelet_size")), None)
 
 
 def _patch_of_config(config: Any) -> tuple[int, ...] | None:
-    """`(frames, rows, columns)` of a patch: `patch_size` with `tubelet_size`, one of which may tell all."""
+    """`(frames, rows, columns)` of a patch, from `patch_size`, `tubelet_size` or both."""
     patch, tubelet = getattr(config, "patch_size", None), getattr(config, "tubelet_size", None)
     if isinstance(tubelet, tuple | list):
         return tuple(tubelet)
@@ -193,6 +194,7 @@ def _patch_of_config(config: Any) -> tuple[int, ...] | None:
 
 
 def _patch_of_convolution(network: nn.Module) -> tuple[int, ...] | None:
+    """`(frames, rows, columns)` of a patch, if the first convolution cuts the input into patches."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d):
             cuts = module.kernel_size == module.stride and module.kernel_size[-1] > 1

@@ -10,7 +10,7 @@ from glocal.errors import UsageError
 
 
 def unwrap(network: nn.Module) -> nn.Module:
-    """The network inside `DataParallel`, `DistributedDataParallel` and `torch.compile` wrappers.
+    """Return the network inside `DataParallel`, `DistributedDataParallel` and `torch.compile` wrappers.
 
     Raises:
         UsageError: a scripted, traced or exported network, which does not run the hooks that read its
@@ -33,7 +33,7 @@ def unwrap(network: nn.Module) -> nn.Module:
 
 @contextlib.contextmanager
 def eagerly(network: nn.Module) -> Iterator[None]:
-    """Inside, compiled parts of `network` run as they were written: compiled code runs no later hooks."""
+    """Inside, compiled parts of `network` run uncompiled: compiled code ignores hooks added later."""
     modules = list(network.modules())
     compiled_calls = [m for m in modules if m.__dict__.get("_compiled_call_impl") is not None]
     if not compiled_calls and not any(hasattr(m, "_orig_mod") for m in modules):
@@ -44,7 +44,7 @@ def eagerly(network: nn.Module) -> Iterator[None]:
 
 
 def check_readable(network: nn.Module, layers: Mapping[str, nn.Module]) -> None:
-    """Refuse what shows no activations, or lets no gradient through.
+    """Refuse layers whose activations cannot be read, and networks without gradients.
 
     Raises:
         UsageError: a layer is scripted or traced, or a part of the network is quantised.

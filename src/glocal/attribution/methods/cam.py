@@ -1,4 +1,9 @@
-"""Class activation maps: what a layer's activation and gradient say of a class."""
+"""Class activation maps: methods over the activation and the gradient of a layer.
+
+A formula gets the activation α and the gradient ∂y/∂α of the class score y at one layer, both
+`(B, C, T_k, H_k, W_k)`, or `(B, C, H_k, W_k)` for images, and a function that upsamples maps to the size of
+the clip. It returns a map `(B, T, H, W)`, or `(B, H, W)` for images, that is not negative.
+"""
 
 import math
 
@@ -6,12 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from glocal.attribution.aggregation import positive
-from glocal.attribution.method import (
-    Upsample,
-    input_method,
-    method,
-)
-from glocal.attribution.request import Call
+from glocal.attribution.method import Upsample, input_method, method
+from glocal.attribution.request import AttributionRequest
 from glocal.errors import UsageError
 
 
@@ -55,7 +56,7 @@ def xgrad_cam(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tenso
 
 @method("hirescam", title="HiResCAM", paper="Draelos and Carin, 2020, arXiv 2011.08891")
 def hires_cam(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
-    """`ReLU(Σ_c ∂y/∂α_c · α_c)`: the gradient is not averaged, so each place keeps its own."""
+    """`ReLU(Σ_c ∂y/∂α_c · α_c)`: the gradient is not averaged over space and time."""
     return upsample(positive((gradient * activation).sum(1)))
 
 
@@ -85,9 +86,9 @@ LINEAR_HEAD = "a linear head on the mean of a layer"
 
 
 @input_method("cam", title="CAM", paper="Zhou et al., CVPR 2016, eq. 2", cost="2 forward", needs=LINEAR_HEAD)
-def cam(call: Call) -> dict[str, Tensor]:
+def cam(request: AttributionRequest) -> dict[str, Tensor]:
     """`ReLU(Σ_c w_c · α_c)`, with `w` the weights of the class in the linear layer behind the mean over α."""
-    return {name: maps.clamp(min=0) for name, maps in _weighted_by_head(call).items()}
+    return {name: maps.clamp(min=0) for name, maps in _weighted_by_head(request).items()}
 
 
 @input_method(
@@ -97,10 +98,11 @@ def cam(call: Call) -> dict[str, Tensor]:
     cost="2 forward",
     needs=LINEAR_HEAD,
 )
-def saliency_tubes(call: Call) -> dict[str, Tensor]:
-    """`Σ_c w_c · α_c` as in CAM, but from its minimum on where CAM drops what is negative."""
+def saliency_tubes(request: AttributionRequest) -> dict[str, Tensor]:
+    """`Σ_c w_c · α_c` as in CAM, but less its minimum, where CAM sets negative values to zero."""
     return {
-        n: x - x.flatten(1).amin(1).view(-1, *[1] * (x.dim() - 1)) for n, x in _weighted_by_head(call).items()
+        name: maps - maps.flatten(1).amin(1).view(-1, *[1] * (maps.dim() - 1))
+        for name, maps in _weighted_by_head(request).items()
     }
 
 
@@ -111,17 +113,20 @@ def saliency_tubes(call: Call) -> dict[str, Tensor]:
     cost="2 forward",
     needs="layers",
 )
-def eigen_cam(call: Call) -> dict[str, Tensor]:
+def eigen_cam(request: AttributionRequest) -> dict[str, Tensor]:
     """`Σ_c v_c · α_c`, with `v` the first right singular vector of α as a matrix `(THW, C)`.
 
-    A singular vector has no sign; it is the one that makes the map's largest value positive.
+    The sign of a singular vector is arbitrary; here the map's largest absolute value is positive.
     """
-    if call.question.counterfactual:
-        raise UsageError("Eigen-CAM looks at no class, so it has no counterfactual; choose another method.")
-    return {name: _first_component(activation) for name, activation in call.activations().items()}
+    if request.counterfactual:
+        raise UsageError(
+            "Eigen-CAM is the same for every class, so it has no counterfactual; choose another method."
+        )
+    return {name: _first_component(activation) for name, activation in request.activations().items()}
 
 
 def _first_component(activation: Tensor) -> Tensor:
+    """Activation `(B, C, T, H, W)` projected on its first right singular vector, `(B, T, H, W)`."""
     matrix = activation.flatten(2).double()
     vectors = torch.linalg.eigh(matrix @ matrix.mT).eigenvectors[:, :, -1:]
     maps = (vectors.mT @ matrix)[:, 0]
@@ -129,37 +134,38 @@ def _first_component(activation: Tensor) -> Tensor:
     return torch.where(upside_down[:, None], -maps, maps).view(len(maps), *activation.shape[2:])
 
 
-def _weighted_by_head(call: Call) -> dict[str, Tensor]:
-    """The layer that the linear head reads → `Σ_c w_c · α_c` `(B, T, H, W)`.
+def _weighted_by_head(request: AttributionRequest) -> dict[str, Tensor]:
+    """`Σ_c w_c · α_c` `(B, T, H, W)`, under the name of the layer whose mean the linear head reads.
 
     Raises:
         UsageError: the logits are not a linear layer on the mean of one of the layers.
     """
-    activations = call.activations()
+    activations = request.activations()
     for name, activation in reversed(activations.items()):
         mean = activation.flatten(2).mean(2)
-        for weight, bias in _linear_layers(call.network, call.logits.shape[1], mean.shape[1]):
+        for weight, bias in _linear_layers(request.network, request.logits.shape[1], mean.shape[1]):
             logits = nn.functional.linear(mean, weight, bias)
-            if torch.allclose(logits.float(), call.logits.float(), rtol=1e-2, atol=1e-3 * _spread(logits)):
-                chosen = weight[call.classes] * (-1 if call.question.counterfactual else 1)
-                return {name: torch.einsum("bc,bc...->b...", chosen.to(activation), activation)}
+            if torch.allclose(logits.float(), request.logits.float(), rtol=1e-2, atol=1e-3 * _spread(logits)):
+                weights = weight[request.targets] * (-1 if request.counterfactual else 1)
+                return {name: torch.einsum("bc,bc...->b...", weights.to(activation), activation)}
     raise UsageError(
-        f"method '{call.name}' needs {LINEAR_HEAD}: of {', '.join(activations)} there is none whose mean "
-        "over T, H, W one linear layer takes to the logits; use gradcam, which equals CAM where there is one."
+        f"method '{request.method}' needs {LINEAR_HEAD}: for none of {', '.join(activations)} does one "
+        "linear layer map its mean over T, H, W to the logits; use gradcam, which equals CAM where one does."
     )
 
 
 def _spread(logits: Tensor) -> float:
+    """Largest absolute logit."""
     return float(logits.float().abs().max())
 
 
-def _linear_layers(network: nn.Module, classes: int, channels: int) -> list[tuple[Tensor, Tensor | None]]:
-    """Weights `(classes, channels)` and bias of the linear layers, and of convolutions that are such."""
+def _linear_layers(network: nn.Module, num_classes: int, channels: int) -> list[tuple[Tensor, Tensor | None]]:
+    """Weight `(num_classes, channels)` and bias of linear layers and of convolutions of kernel size 1."""
     kinds = (nn.Linear, nn.Conv2d, nn.Conv3d)
     return [
-        (module.weight.view(classes, channels), module.bias)
+        (module.weight.view(num_classes, channels), module.bias)
         for module in network.modules()
         if isinstance(module, kinds)
-        and module.weight.shape[:2] == (classes, channels)
+        and module.weight.shape[:2] == (num_classes, channels)
         and math.prod(module.weight.shape[2:]) == 1
     ]

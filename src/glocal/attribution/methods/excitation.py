@@ -1,7 +1,7 @@
-"""Excitation backprop: the probability to win that a layer hands to the one below (Zhang et al., IJCV 2018).
+"""Excitation backprop: marginal winning probabilities, passed down from the class (Zhang et al., IJCV 2018).
 
-The network runs once with every function that lies above the lowest layer asked for replaced by itself with
-another derivative, so that an ordinary backward pass carries probabilities where it carried gradients.
+The network runs once with the derivative of every function above the lowest explained layer replaced by a
+rule, so that an ordinary backward pass carries probabilities instead of gradients.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from glocal.attribution.method import input_method
 from glocal.attribution.methods.excitation_rules import IN_PLACE, LINEAR, RULES, average, relu, routed, scaled
-from glocal.attribution.request import Call
+from glocal.attribution.request import AttributionRequest
 from glocal.errors import UsageError
 
 NEEDS = "layers, in a network of ReLUs"
@@ -27,9 +27,9 @@ NEEDS = "layers, in a network of ReLUs"
     cost="3 to 4 forward, 1 to 2 partial backward",
     needs=NEEDS,
 )
-def excitation_backprop(call: Call) -> dict[str, Tensor]:
+def excitation_backprop(request: AttributionRequest) -> dict[str, Tensor]:
     """The marginal winning probability of the class at each layer, summed over the channels."""
-    return _winning(call, contrastive=False)
+    return _winning_probabilities(request, contrastive=False)
 
 
 @input_method(
@@ -39,35 +39,35 @@ def excitation_backprop(call: Call) -> dict[str, Tensor]:
     cost="4 to 6 forward, 2 to 4 partial backward",
     needs=NEEDS,
 )
-def contrastive(call: Call) -> dict[str, Tensor]:
+def contrastive(request: AttributionRequest) -> dict[str, Tensor]:
     """The winning probability of the class less that of its opposite: the same weights, negated on top."""
-    return _winning(call, contrastive=True)
+    return _winning_probabilities(request, contrastive=True)
 
 
-def _winning(call: Call, contrastive: bool) -> dict[str, Tensor]:
+def _winning_probabilities(request: AttributionRequest, contrastive: bool) -> dict[str, Tensor]:
     """Layer → winning probability `(B, T, H, W)`, or its contrast.
 
-    From the logit on down every message is linear in the one above, so that the contrast may be taken at the
-    layers themselves. A message of -1 asks for the opposite of the class, see `winning.Excited`.
+    Below the logit every message is linear in the one above it, so that the contrast can be computed at the
+    layers themselves. A message of -1 stands for the opposite of the class, see `ExcitationRule`.
     """
     with contextlib.ExitStack() as stack:
-        with Rules(call.name):
-            tape = stack.enter_context(call.record())
-        logit = tape.logits.gather(1, call.classes[:, None]).sum()
-        logit = -logit if call.question.counterfactual else logit
-        found = {n: p.abs().sum(1) for n, p in tape.gradients(logit, keep=contrastive).items()}
+        with ExcitationMode(request.method):
+            tape = stack.enter_context(request.record())
+        logit = tape.logits.gather(1, request.targets[:, None]).sum()
+        logit = -logit if request.counterfactual else logit
+        maps = {n: p.abs().sum(1) for n, p in tape.gradients(logit, keep=contrastive).items()}
         if contrastive:
             opposite = tape.gradients(-logit)
-            found = {name: p - opposite[name].abs().sum(1) for name, p in found.items()}
-    return found
+            maps = {name: p - opposite[name].abs().sum(1) for name, p in maps.items()}
+    return maps
 
 
-class Rules(TorchFunctionMode):
-    """Inside, what depends on the layers asked for is computed with the derivatives of `RULES`.
+class ExcitationMode(TorchFunctionMode):
+    """Inside, functions of the explained layers have the derivatives of `RULES`.
 
-    Functions that work in place return a result of their own instead; a network that goes on with their
-    argument is refused. An average over what a linear function returns, such as the scores of several
-    moments, is a part of that function: it passes on each message as it is.
+    In-place functions return a new tensor instead; a network that keeps using their argument is refused. An
+    average over the results of a linear function, such as the scores of several moments, counts as part of
+    that function: each message passes unchanged.
 
     Raises:
         UsageError: a function without a rule.
@@ -76,8 +76,8 @@ class Rules(TorchFunctionMode):
     def __init__(self, method: str) -> None:
         super().__init__()
         self._method = method
-        self._overwritten = _Tensors()
-        self._linear = _Tensors()
+        self._overwritten = _TensorSet()
+        self._linear = _TensorSet()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -109,8 +109,8 @@ class Rules(TorchFunctionMode):
         )
 
 
-class _Tensors:
-    """Tensors by identity, without keeping them alive."""
+class _TensorSet:
+    """A set of tensors, by identity, that does not keep them alive."""
 
     def __init__(self) -> None:
         self._known: dict[int, weakref.ref[Tensor]] = {}

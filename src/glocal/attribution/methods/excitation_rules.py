@@ -1,4 +1,4 @@
-"""The rules of excitation backprop: how each kind of function hands on winning probability."""
+"""Rules of excitation backprop: the derivative of each kind of function, which passes probability down."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class Excited(torch.autograd.Function):
-    """A function of responses that hands its winning probability to those that excite it.
+class ExcitationRule(torch.autograd.Function):
+    """A function whose backward pass distributes winning probability over its excitatory inputs.
 
     `P(a_i) = Σ_j a_i w⁺_ij P_j / Σ_k a_k w⁺_kj`, without biases. Where P_j is negative, the negated weights
-    count, and its absolute value is handed on: so a batch norm with a negative scale, and the opposite of a
-    class, tell the layer below.
+    are used, and its absolute value is distributed. Batch norms with a negative scale and the opposite of a
+    class use this to tell the layer below.
     """
 
     @staticmethod
@@ -27,14 +27,15 @@ class Excited(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *messages: Tensor) -> tuple[Tensor | None, ...]:
         (message,) = messages
-        handed = _hand_on(ctx.excite, ctx.saved_tensors, message.clamp(min=0))
+        shares = _distribute(ctx.excite, ctx.saved_tensors, message.clamp(min=0))
         if ctx.inhibit is not None and (message < 0).any():
-            more = _hand_on(ctx.inhibit, ctx.saved_tensors, (-message).clamp(min=0))
-            handed = [a + b for a, b in zip(handed, more, strict=True)]
-        return None, None, None, *handed
+            more = _distribute(ctx.inhibit, ctx.saved_tensors, (-message).clamp(min=0))
+            shares = [a + b for a, b in zip(shares, more, strict=True)]
+        return None, None, None, *shares
 
 
-def _hand_on(function: Callable[..., Tensor], inputs: tuple[Tensor, ...], message: Tensor) -> list[Tensor]:
+def _distribute(function: Callable[..., Tensor], inputs: tuple[Tensor, ...], message: Tensor) -> list[Tensor]:
+    """Each input's share of `message`, in proportion to its part in the function's result."""
     responses = [x.detach().clamp(min=0).requires_grad_() for x in inputs]
     with torch.enable_grad():
         total = function(*responses)
@@ -43,8 +44,8 @@ def _hand_on(function: Callable[..., Tensor], inputs: tuple[Tensor, ...], messag
     return [response.detach() * s for response, s in zip(responses, shares, strict=True)]
 
 
-class Signed(torch.autograd.Function):
-    """A scale, such as a batch norm's: passes on the message, its sign turned where the scale is negative."""
+class ScaleRule(torch.autograd.Function):
+    """A scale, such as a batch norm's: the message passes, negated where the scale is negative."""
 
     @staticmethod
     def forward(ctx: Any, run: Callable[[Tensor], Tensor], scale: Tensor | None, x: Tensor) -> Tensor:
@@ -57,8 +58,8 @@ class Signed(torch.autograd.Function):
         return None, None, message if ctx.sign is None else message * ctx.sign
 
 
-class Relu(torch.autograd.Function):
-    """A response that is on takes the message; none takes a negative one. So does guided backprop."""
+class ReluRule(torch.autograd.Function):
+    """A positive message passes where the input is positive, as in guided backprop."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -72,13 +73,14 @@ class Relu(torch.autograd.Function):
 
 
 def linear(function: Callable[..., Tensor], x: Tensor, weight: Tensor, *rest: Any, **options: Any) -> Tensor:
+    """A convolution or linear layer."""
     bias, *more = rest or [options.pop("bias", None)]
 
     def weighted(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
         return lambda responses: function(responses, weight, bias, *more, **options)
 
     excite, inhibit = weighted(weight.clamp(min=0), None), weighted((-weight).clamp(min=0), None)
-    return Excited.apply(weighted(weight, bias), excite, inhibit, x)  # type: ignore[no-any-return, no-untyped-call]
+    return ExcitationRule.apply(weighted(weight, bias), excite, inhibit, x)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def average(function: Callable[..., Tensor], x: Tensor, *rest: Any, **options: Any) -> Tensor:
@@ -87,11 +89,11 @@ def average(function: Callable[..., Tensor], x: Tensor, *rest: Any, **options: A
     def run(responses: Tensor) -> Tensor:
         return function(responses, *rest, **options)
 
-    return Excited.apply(run, run, None, x)  # type: ignore[no-any-return, no-untyped-call]
+    return ExcitationRule.apply(run, run, None, x)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def summed(function: Callable[..., Tensor], x: Any, y: Any, **options: Any) -> Tensor:
-    """A sum of responses; a constant is a bias, and scores that add up all take the message."""
+    """A sum of responses; a constant is a bias, and each summand of scores gets the whole message."""
     constant = any(not isinstance(term, Tensor) or isinstance(term, nn.Parameter) for term in (x, y))
     if constant or x.dim() == 2:
         return function(x, y, **options)
@@ -99,7 +101,7 @@ def summed(function: Callable[..., Tensor], x: Any, y: Any, **options: Any) -> T
     def run(x: Tensor, y: Tensor) -> Tensor:
         return torch.add(x, y, **options)
 
-    return Excited.apply(run, run, None, x, y)  # type: ignore[no-any-return, no-untyped-call]
+    return ExcitationRule.apply(run, run, None, x, y)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def batch_norm(
@@ -111,27 +113,30 @@ def batch_norm(
     *rest: Any,
     **options: Any,
 ) -> Tensor:
+    """A batch norm, as if it were folded into the convolution before it."""
+
     def run(responses: Tensor) -> Tensor:
         return function(responses, mean, variance, weight, *rest, **options)
 
-    return Signed.apply(run, weight, x)  # type: ignore[no-any-return, no-untyped-call]
+    return ScaleRule.apply(run, weight, x)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def relu(function: Callable[..., Tensor], x: Tensor, *rest: Any, **options: Any) -> Tensor:
-    return Relu.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+    """A ReLU."""
+    return ReluRule.apply(x)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def scaled(function: Callable[..., Tensor], x: Tensor, factor: float, **options: Any) -> Tensor:
-    """Multiplied or divided by a number, which may be negative."""
+    """A product with or quotient by a number, which may be negative."""
 
     def run(responses: Tensor) -> Tensor:
         return function(responses, factor, **options)
 
-    return Signed.apply(run, x.new_tensor(factor), x)  # type: ignore[no-any-return, no-untyped-call]
+    return ScaleRule.apply(run, x.new_tensor(factor), x)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def routed(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
-    """What moves values about, and a maximum: the derivative is the rule."""
+    """A function that moves or selects values: its derivative is the rule."""
     return function(*inputs, **options)
 
 
@@ -159,4 +164,4 @@ FUNCTIONS: dict[Callable[..., Any], tuple[Any, ...]] = {
 RULES = {function: rule for rule, functions in FUNCTIONS.items() for function in functions}
 IN_PLACE = {Tensor.add_, Tensor.relu_, F.relu_}
 LINEAR = (linear, batch_norm)
-"""Rules of functions whose results are no responses yet."""
+"""Rules of functions whose results may be negative, as a ReLU follows."""

@@ -1,4 +1,4 @@
-"""Methods that take the gradient at the input: saliency, integrated gradients, guided backprop."""
+"""Methods over the gradient at the input: saliency, integrated gradients, guided backprop, occlusion."""
 
 import sys
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from glocal.attribution.method import input_method
-from glocal.attribution.methods.excitation_rules import Relu
-from glocal.attribution.request import Call
+from glocal.attribution.methods.excitation_rules import ReluRule
+from glocal.attribution.request import AttributionRequest
 from glocal.errors import UsageError
 from glocal.utils.optional_import import optional_import
 
@@ -25,10 +25,10 @@ CAPTUM = "captum"
     cost="2 forward, 1 backward",
     needs=CAPTUM,
 )
-def saliency(call: Call) -> Tensor:
+def saliency(request: AttributionRequest) -> Tensor:
     """`max_C |∂y/∂x|`."""
-    attr = _captum(call)
-    return _largest(call, _attributed(call, attr.Saliency, abs=False))
+    attr = _captum(request)
+    return _largest(request, _attribute(request, attr.Saliency, abs=False))
 
 
 @input_method(
@@ -38,7 +38,9 @@ def saliency(call: Call) -> Tensor:
     cost="1 + samples forward, samples backward",
     needs=CAPTUM,
 )
-def smooth_grad(call: Call, samples: int = 25, noise: float = 0.15, batch: int = 4, seed: int = 0) -> Tensor:
+def smooth_grad(
+    request: AttributionRequest, samples: int = 25, noise: float = 0.15, batch: int = 4, seed: int = 0
+) -> Tensor:
     """`max_C |mean ∂y/∂x|` over clips with Gaussian noise.
 
     Args:
@@ -47,16 +49,16 @@ def smooth_grad(call: Call, samples: int = 25, noise: float = 0.15, batch: int =
         batch: noisy clips in one pass.
         seed: of the noise.
     """
-    attr = _captum(call)
-    spread = tuple(noise * float(x.max() - x.min()) for x in call.videos)
+    attr = _captum(request)
+    spread = tuple(noise * float(x.max() - x.min()) for x in request.videos)
 
     def tunnel(forward: Any) -> Any:
         return attr.NoiseTunnel(attr.Saliency(forward))
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        found = _attributed(
-            call,
+        attributions = _attribute(
+            request,
             tunnel,
             nt_type="smoothgrad",
             nt_samples=samples,
@@ -64,7 +66,7 @@ def smooth_grad(call: Call, samples: int = 25, noise: float = 0.15, batch: int =
             stdevs=spread,
             abs=False,
         )
-    return _largest(call, found)
+    return _largest(request, attributions)
 
 
 @input_method(
@@ -74,9 +76,9 @@ def smooth_grad(call: Call, samples: int = 25, noise: float = 0.15, batch: int =
     cost="2 forward, 1 backward",
     needs=CAPTUM,
 )
-def input_x_gradient(call: Call) -> Tensor:
+def input_x_gradient(request: AttributionRequest) -> Tensor:
     """`ReLU(Σ_C x · ∂y/∂x)`."""
-    return _positive(call, _attributed(call, _captum(call).InputXGradient))
+    return _positive(request, _attribute(request, _captum(request).InputXGradient))
 
 
 @input_method(
@@ -86,17 +88,17 @@ def input_x_gradient(call: Call) -> Tensor:
     cost="1 + steps forward, steps backward",
     needs=CAPTUM,
 )
-def integrated_gradients(call: Call, steps: int = 50, batch: int = 4) -> Tensor:
+def integrated_gradients(request: AttributionRequest, steps: int = 50, batch: int = 4) -> Tensor:
     """`ReLU(Σ_C x · mean ∂y/∂x)`, the mean along the line from a clip of zeros, which is the mean colour.
 
     Args:
         steps: points on the line, by Gauss-Legendre quadrature.
         batch: clips in one pass.
     """
-    attr = _captum(call)
-    size = max(batch, len(call.classes))
+    attr = _captum(request)
+    size = max(batch, len(request.targets))
     return _positive(
-        call, _attributed(call, attr.IntegratedGradients, n_steps=steps, internal_batch_size=size)
+        request, _attribute(request, attr.IntegratedGradients, n_steps=steps, internal_batch_size=size)
     )
 
 
@@ -107,72 +109,76 @@ def integrated_gradients(call: Call, steps: int = 50, batch: int = 4) -> Tensor:
     cost="2 + blocks forward",
     needs=CAPTUM,
 )
-def occlusion(call: Call, pixels: int = 32, frames: int = 4, batch: int = 8) -> Tensor:
+def occlusion(request: AttributionRequest, pixels: int = 32, frames: int = 4, batch: int = 8) -> Tensor:
     """`ReLU(y − y_occluded)`, the mean over the blocks of zeros, the mean colour, that cover a pixel.
 
     Args:
         pixels, frames: edge of a block in space and in time; blocks are half of that apart.
         batch: occluded clips in one pass.
     """
-    attr = _captum(call)
+    attr = _captum(request)
     blocks: list[tuple[int, ...]] = []
     strides: list[tuple[int, ...]] = []
-    for x in call.videos:
+    for x in request.videos:
         block = [
             min(n, edge) for n, edge in zip(x.shape[2:], (frames, pixels, pixels)[5 - x.dim() :], strict=True)
         ]
         blocks.append((x.shape[1], *block))
         strides.append((x.shape[1], *(max(1, n // 2) for n in block)))
-    show = call.progress and sys.stderr.isatty()
+    show = request.progress and sys.stderr.isatty()
     with torch.no_grad():
-        found = _attributed(
-            call,
+        attributions = _attribute(
+            request,
             attr.Occlusion,
             sliding_window_shapes=tuple(blocks),
             strides=tuple(strides),
             perturbations_per_eval=batch,
             show_progress=show,
         )
-    return _positive(call, [x[:, :1] for x in found])
+    return _positive(request, [x[:, :1] for x in attributions])
 
 
-def _captum(call: Call) -> Any:
+def _captum(request: AttributionRequest) -> Any:
     """`captum.attr`.
 
     Raises:
         InputError: it is not installed.
     """
-    return optional_import("captum.attr", extra="captum", purpose=f"the method '{call.name}'")
+    return optional_import("captum.attr", extra="captum", purpose=f"the method '{request.method}'")
 
 
-def _attributed(call: Call, algorithm: Callable[[Any], Any], **options: Any) -> tuple[Tensor, ...]:
-    """What `algorithm` attributes to each of the call's videos, `(B, C, T, H, W)` each."""
+def _attribute(
+    request: AttributionRequest, algorithm: Callable[[Any], Any], **options: Any
+) -> tuple[Tensor, ...]:
+    """Run an algorithm of captum: its attributions `(B, C, T, H, W)` of each of the request's videos."""
 
     def forward(*videos: Tensor) -> Tensor:
-        fitted = (x.to(own.dtype) for x, own in zip(videos, call.videos, strict=True))
-        return call.scores(call.replaced(*fitted))
+        converted = (x.to(video.dtype) for x, video in zip(videos, request.videos, strict=True))
+        return request.all_scores(request.with_videos(*converted))
 
-    videos = tuple(x.detach().clone().requires_grad_(torch.is_grad_enabled()) for x in call.videos)
-    found: tuple[Tensor, ...] = algorithm(forward).attribute(videos, target=call.classes, **options)
-    return found
+    videos = tuple(x.detach().clone().requires_grad_(torch.is_grad_enabled()) for x in request.videos)
+    attributions: tuple[Tensor, ...] = algorithm(forward).attribute(videos, target=request.targets, **options)
+    return attributions
 
 
-def _largest(call: Call, found: tuple[Tensor, ...]) -> Tensor:
-    if call.question.counterfactual:
+def _largest(request: AttributionRequest, gradients: tuple[Tensor, ...]) -> Tensor:
+    """Largest absolute gradient over the channels, of all videos together."""
+    if request.counterfactual:
         raise UsageError(
-            f"method '{call.name}' takes the gradient's absolute value, the same for a class and against it; "
-            "for a counterfactual use guided-backprop, inputxgradient or integrated-gradients."
+            f"method '{request.method}' takes the gradient's absolute value, the same for a class and "
+            "against it; for a counterfactual use guided-backprop, inputxgradient or integrated-gradients."
         )
-    return together(call, [x.abs().amax(1) for x in found])
+    return sum_videos(request, [x.abs().amax(1) for x in gradients])
 
 
-def _positive(call: Call, found: Any) -> Tensor:
-    return together(call, [x.sum(1).clamp(min=0) for x in found])
+def _positive(request: AttributionRequest, attributions: Any) -> Tensor:
+    """Positive part of the sum over the channels, of all videos together."""
+    return sum_videos(request, [x.sum(1).clamp(min=0) for x in attributions])
 
 
-def together(call: Call, maps: list[Tensor]) -> Tensor:
-    """The sum of the maps of a network's inputs, at the size of the largest."""
-    return torch.stack([call.at_size(x.detach().float()) for x in maps]).sum(0)
+def sum_videos(request: AttributionRequest, maps: list[Tensor]) -> Tensor:
+    """Sum the maps of a request's videos at the size of the largest."""
+    return torch.stack([request.upsample(x.detach().float()) for x in maps]).sum(0)
 
 
 @input_method(
@@ -182,23 +188,23 @@ def together(call: Call, maps: list[Tensor]) -> Tensor:
     cost="2 forward, 1 backward",
     needs="a network with ReLUs",
 )
-def guided_backprop(call: Call) -> Tensor:
+def guided_backprop(request: AttributionRequest) -> Tensor:
     """`max_C |g|`, with g the gradient that passes a ReLU only where it is positive.
 
-    As in captum, but with ReLUs that are no modules, or used twice, or in place.
+    As in captum, but ReLUs may also be functions, be used twice, or work in place.
     """
-    videos = [x.detach().clone().requires_grad_() for x in call.videos]
-    with _Guided() as guided:
-        score = call.score(call.replaced(*videos)).sum()
+    videos = [x.detach().clone().requires_grad_() for x in request.videos]
+    with _GuidedRelus() as guided:
+        score = request.score(request.with_videos(*videos)).sum()
     if not guided.relus:
         raise UsageError(
-            f"method '{call.name}' needs a network with ReLUs; use saliency, its like without them."
+            f"method '{request.method}' needs a network with ReLUs; use saliency, which needs none."
         )
-    return together(call, [g.abs().amax(1) for g in torch.autograd.grad(score, videos)])
+    return sum_videos(request, [g.abs().amax(1) for g in torch.autograd.grad(score, videos)])
 
 
-class _Guided(TorchFunctionMode):
-    """Inside, every ReLU is a guided one."""
+class _GuidedRelus(TorchFunctionMode):
+    """Inside, every ReLU passes positive gradients only; `relus` counts them."""
 
     relus = 0
 
@@ -208,6 +214,6 @@ class _Guided(TorchFunctionMode):
         if func not in (F.relu, torch.relu, Tensor.relu, Tensor.relu_, F.relu_):
             return func(*args, **(kwargs or {}))
         self.relus += 1
-        result: Tensor = Relu.apply(args[0])  # type: ignore[no-untyped-call]
+        result: Tensor = ReluRule.apply(args[0])  # type: ignore[no-untyped-call]
         in_place = func in (Tensor.relu_, F.relu_) or (kwargs or {}).get("inplace")
         return args[0].copy_(result) if in_place else result

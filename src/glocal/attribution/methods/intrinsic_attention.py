@@ -1,4 +1,4 @@
-"""The attention that a network has by itself, as a method."""
+"""A network's own attention as a method: ST-ABN."""
 
 from typing import Protocol, runtime_checkable
 
@@ -7,28 +7,32 @@ from torch import Tensor
 
 from glocal.attribution.inputs.network_inputs import Inputs
 from glocal.attribution.method import input_method
-from glocal.attribution.request import Call
+from glocal.attribution.request import AttributionRequest
 from glocal.errors import UsageError
 
 
-class Attended(Protocol):
-    """What an attending network says of clips: `logits` `(B, classes)`, `spatial` attention `(B, 1, T, H, W)`
-    and `temporal` attention `(B, 1, T, 1, 1)`, both in [0, 1]."""
+class IntrinsicAttention(Protocol):
+    """What a network with attention of its own returns for clips."""
 
     @property
-    def logits(self) -> Tensor: ...
+    def logits(self) -> Tensor:
+        """`(B, num_classes)`."""
+
     @property
-    def spatial(self) -> Tensor: ...
+    def spatial(self) -> Tensor:
+        """Spatial attention `(B, 1, T, H, W)` in [0, 1]."""
+
     @property
-    def temporal(self) -> Tensor: ...
+    def temporal(self) -> Tensor:
+        """Temporal attention `(B, 1, T, 1, 1)` in [0, 1]."""
 
 
 @runtime_checkable
-class Attending(Protocol):
-    """A network that weighs space and time by itself, and tells how."""
+class IntrinsicAttentionNetwork(Protocol):
+    """A network with spatial and temporal attention of its own."""
 
-    def attend(self, clips: Inputs) -> Attended:
-        """Logits and attention of clips `(B, C, T, H, W)`."""
+    def attend(self, clips: Inputs) -> IntrinsicAttention:
+        """Return logits and attention of clips `(B, C, T, H, W)`."""
 
 
 @input_method(
@@ -38,19 +42,19 @@ class Attending(Protocol):
     cost="1 forward",
     needs="an ST-ABN",
 )
-def own_attention(call: Call) -> Tensor:
+def intrinsic_attention(request: AttributionRequest) -> Tensor:
     """`M_t · M_s` on the grid of the network's features: the same for every class."""
-    network = call.network
-    if not isinstance(network, Attending):
+    network = request.network
+    if not isinstance(network, IntrinsicAttentionNetwork):
         raise UsageError(
             "method 'st-abn' shows the attention that a network has by itself, and this one has none; "
             "use a network named st-abn/…, or another method."
         )
-    if call.question.counterfactual:
+    if request.counterfactual:
         raise UsageError(
             "method 'st-abn' shows the same attention for every class, so nothing in it speaks against one; "
             "leave out counterfactual, or use another method."
         )
     with torch.no_grad():
-        attended = network.attend(call.clips)
-    return (attended.temporal * attended.spatial)[:, 0]
+        attention = network.attend(request.clips)
+    return (attention.temporal * attention.spatial)[:, 0]

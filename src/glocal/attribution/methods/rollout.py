@@ -1,4 +1,4 @@
-"""Attention rollout: how much of each input token is in the tokens that the classifier reads."""
+"""Attention rollout: how much of each input token reaches the tokens that the classifier reads."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -9,25 +9,25 @@ import torch
 from torch import Tensor, nn
 
 from glocal.attribution.inputs.network_inputs import Inputs, call
-from glocal.attribution.inputs.token_grid import Canvas, TokenGrid, split
+from glocal.attribution.inputs.token_grid import OutputLayout, TokenGrid, split
 from glocal.attribution.method import input_method
-from glocal.attribution.request import Call
+from glocal.attribution.request import AttributionRequest
 from glocal.errors import UsageError
 
 
 def attention_weights(network: nn.Module, inputs: Inputs) -> list[Tensor]:
-    """`(samples, heads, N, N)` of each attention layer, in the order in which they run.
+    """Run the network: attention weights `(samples, heads, N, N)` of each attention layer, in order.
 
-    They are seen where a dropout layer passes them on; else a network of `transformers` returns them.
+    They are read from dropout layers, or else returned by a network of `transformers`.
 
     Raises:
-        UsageError: the network does not give them.
+        UsageError: the network has none that can be read.
     """
-    seen: list[Tensor] = []
+    weights: list[Tensor] = []
 
     def hook(module: nn.Module, args: Any, result: Any) -> None:
         if isinstance(result, Tensor) and _is_attention(result):
-            seen.append(result)
+            weights.append(result)
 
     with contextlib.ExitStack() as stack:
         for module in network.modules():
@@ -36,17 +36,15 @@ def attention_weights(network: nn.Module, inputs: Inputs) -> list[Tensor]:
         if hasattr(network, "set_attn_implementation"):
             with _eager_attention(network):
                 result = _call_for_attention(network, inputs)
-            seen = seen or [
-                weights for weights in getattr(result, "attentions", None) or () if weights is not None
-            ]
+            weights = weights or [w for w in getattr(result, "attentions", None) or () if w is not None]
         else:
             call(network, inputs)
-    if not seen:
+    if not weights:
         raise UsageError(
             "method 'rollout' needs attention weights, and the network gives none: no dropout layer passes "
             "them on, nor does it return them as models of transformers do; use another method."
         )
-    return seen
+    return weights
 
 
 def _is_attention(x: Tensor) -> bool:
@@ -55,6 +53,7 @@ def _is_attention(x: Tensor) -> bool:
 
 
 def _call_for_attention(network: nn.Module, inputs: Inputs) -> Any:
+    """Run a network of `transformers` and let it return its attention weights."""
     if isinstance(inputs, Mapping):
         return network(**inputs, output_attentions=True)
     return network(*(inputs if isinstance(inputs, tuple) else (inputs,)), output_attentions=True)
@@ -62,7 +61,7 @@ def _call_for_attention(network: nn.Module, inputs: Inputs) -> Any:
 
 @contextlib.contextmanager
 def _eager_attention(network: Any) -> Iterator[None]:
-    """Inside, a network of `transformers` computes attention in steps, since faster ways keep no weights."""
+    """Inside, a network of `transformers` computes attention step by step: faster kernels keep no weights."""
     before = network.config._attn_implementation
     network.set_attn_implementation("eager")
     try:
@@ -78,7 +77,7 @@ def _eager_attention(network: Any) -> Iterator[None]:
     cost="2 forward",
     needs="attention weights",
 )
-def rollout(call: Call) -> Tensor:
+def rollout(request: AttributionRequest) -> Tensor:
     """`Π_l (A_l + I) / 2` `(B, T, H, W)` on the grid of tokens, in the row of the class token.
 
     `A_l` is the mean over the heads of the attention of block `l`, the first block on the right; without a
@@ -87,12 +86,12 @@ def rollout(call: Call) -> Tensor:
     Raises:
         UsageError: the network does not give its attention weights, or its tokens lie on no grid.
     """
-    if call.question.counterfactual:
+    if request.counterfactual:
         raise UsageError(
             "method 'rollout' shows the same attention for every class, so nothing in it speaks against one; "
             "leave out counterfactual, or use another method."
         )
-    grid = Canvas.of(call.network, call.clips, call.question.grid).grid
+    grid = OutputLayout.of(request.network, request.clips, request.grid).grid
     if grid is None:
         raise UsageError(
             "method 'rollout' follows attention from token to token, and the network does not tell how its "
@@ -100,8 +99,8 @@ def rollout(call: Call) -> Tensor:
         )
     with torch.no_grad():
         flow: Tensor | None = None
-        for weights in attention_weights(call.network, call.clips):
-            attention, grid = between_tokens(weights.mean(1), len(call.classes), grid)
+        for weights in attention_weights(request.network, request.clips):
+            attention, grid = between_tokens(weights.mean(1), len(request.targets), grid)
             step = (attention + torch.eye(attention.shape[1]).to(attention)) / 2
             flow = step if flow is None else step @ flow
         assert flow is not None, "attention_weights gives at least one"
