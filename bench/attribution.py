@@ -22,8 +22,7 @@ def prepare(name: str, shape: tuple[int, ...]) -> tuple[torch.nn.Module, torch.T
     """The network as its users get it, a clip, and the module names of its explainable layers."""
     torch.manual_seed(0)
     model = glocal.load_model(name)
-    paths = {module: path for path, module in model.network.named_modules()}
-    return model.network, torch.randn(shape), [paths[module] for module in model.layers.values()]
+    return model.network, torch.randn(shape), list(model.layer_paths.values())
 
 
 def memory(name: str, shape: tuple[int, ...], workload: str) -> float:

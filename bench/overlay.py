@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import glocal
 from glocal.report import write_overlay
@@ -25,7 +24,6 @@ def moving_texture(frames: int, height: int, width: int) -> np.ndarray:
 
 
 def run() -> dict[str, Any]:
-    torch.manual_seed(0)
     model = glocal.load_model("resnext3d-101")
     video = glocal.read_video(moving_texture(FRAMES, HEIGHT, WIDTH))
     glocal.explain(model, glocal.read_video(moving_texture(16, HEIGHT, WIDTH)), target=0)

@@ -11,7 +11,7 @@ import torch
 
 import glocal
 from glocal.datasets.puppets import Puppets
-from glocal.models.zoo import summary
+from glocal.models import summary
 from glocal.report import write_page, write_report
 from glocal.video import write_video
 

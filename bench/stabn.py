@@ -24,7 +24,7 @@ PASSES = ("forward", "training step")
 def prepare(name: str, shape: tuple[int, ...], what: str) -> tuple[torch.nn.Module, Callable[[], object]]:
     """A network, and one pass of it: without gradients, or with those of all weights."""
     torch.manual_seed(0)
-    network = load_model(name, classes=CLASSES, clip=ClipSpec(shape[2])).network
+    network = load_model(name, num_classes=CLASSES, clip=ClipSpec(shape[2])).network
     clips, labels = torch.randn(shape), torch.zeros(shape[0], dtype=torch.long)
 
     def forward() -> None:

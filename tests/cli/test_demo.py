@@ -9,7 +9,7 @@ import torch
 import glocal
 from glocal.cli import demo, main
 from glocal.datasets.puppets import Puppets
-from glocal.models.card import packaged
+from glocal.models.card import packaged_models
 from glocal.training.clips import EvaluationClips
 from glocal.training.sources import PuppetSource
 
@@ -39,7 +39,7 @@ def test_the_demo_leaves_a_page_and_tells_votes_truth_and_baselines(shown):
     assert str(folder / f"{stem}.html") in out
 
 
-@pytest.mark.parametrize("name", sorted(packaged()))
+@pytest.mark.parametrize("name", sorted(packaged_models()))
 def test_a_packaged_network_names_actions_that_it_has_not_seen(name):
     """Chance is 1 in 20."""
     model = glocal.load_model(name)

@@ -89,7 +89,7 @@ def test_parts_can_be_named_and_wrong_ones_are_answered():
 
 
 def test_a_gated_network_is_taken_apart_gates_first():
-    model = load_model("gated/resnext3d-small", classes=3)
+    model = load_model("gated/resnext3d-small", num_classes=3)
     parts = weight_parts(model.network)
     assert next(iter(parts)) == "gates"
     assert next(reversed(parts)).startswith("backbone.conv")

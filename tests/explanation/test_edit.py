@@ -14,7 +14,7 @@ from glocal.errors import InputError, UsageError
 from glocal.explanation.edit import Edit
 from glocal.models import Model
 from glocal.models.resnet import ResNet
-from glocal.models.stabn import Changed, stabn
+from glocal.models.stabn import TransformedSTABN, build_stabn
 from glocal.video import Geometry, windows, write_video
 from helpers.networks import Small3d, seeded
 
@@ -28,13 +28,13 @@ def model(frames: int = 8, stride: int = 1) -> Model:
             (1, 1, 1, 1), classes, widths=(8, 16, 16, 16), groups=8, stem=8, stem_time=3, pool_time=1
         )
 
-    network = seeded(stabn(tiny, frames, 5)).eval()
+    network = seeded(build_stabn(tiny, frames, 5)).eval()
     with torch.no_grad():
         network.backbone.fc.weight.mul_(0.5)
     clip = glocal.ClipSpec(
         frames=frames, short_side=64, size=64, mean=(0.45,) * 3, std=(0.225,) * 3, stride=stride
     )
-    layers = {name: network.backbone.get_submodule(name) for name in ("layer1", "layer2")}
+    layers = {name: f"backbone.{name}" for name in ("layer1", "layer2")}
     return Model("st-abn/tiny", network, layers, LABELS, clip)
 
 
@@ -141,7 +141,7 @@ def test_an_edit_changes_the_prediction_as_the_network_says() -> None:
         def change(m_s: Tensor, m_t: Tensor, values=values) -> tuple[Tensor, Tensor]:
             return (torch.ones_like(m_s), m_t) if values.ndim == 3 else (m_s, torch.zeros_like(m_t))
 
-        expected = probabilities(Changed(made.network, change), window.clip)
+        expected = probabilities(TransformedSTABN(made.network, change), window.clip)
         for label, score in scores(found.predictions).items():
             assert score == pytest.approx(expected[label], abs=1e-5)
         assert found.before == plain.predictions
@@ -159,7 +159,7 @@ def test_windows_of_a_long_video_take_their_part() -> None:
     clips = list(windows(glocal.read_video(frames), made.clip, overlap=0.0))
     networks = [
         made.network,
-        Changed(made.network, lambda m_s, m_t: (m_s, torch.ones_like(m_t))),
+        TransformedSTABN(made.network, lambda m_s, m_t: (m_s, torch.ones_like(m_t))),
         made.network,
     ]
     each = [probabilities(n, w.clip) for n, w in zip(networks, clips, strict=True)]

@@ -16,7 +16,7 @@ def explanation():
     model = glocal.Model(
         "small",
         network,
-        {"conv": network.relu1, "layer1": network.layer1},
+        {"conv": "relu1", "layer1": "layer1"},
         ("ant", "bee", "<b>cat</b>", "dög", "eel"),
         glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3),
     )

@@ -12,8 +12,7 @@ from glocal.video.windows import windows
 
 @pytest.fixture(scope="module")
 def model():
-    torch.manual_seed(3)
-    return load_model("gated/resnext3d-small:layer2+layer4", labels=("a", "b", "c", "d"))
+    return load_model("gated/resnext3d-small:layer2+layer4", labels=("a", "b", "c", "d"), seed=3)
 
 
 @pytest.mark.parametrize("frames", [16, 40])
@@ -39,5 +38,5 @@ def test_listening_leaves_nothing_on_the_network(model):
 
 
 def test_other_networks_have_no_votes():
-    model = load_model("resnext3d-small", classes=3)
+    model = load_model("resnext3d-small", num_classes=3)
     assert explain(model, np.zeros((16, 32, 32, 3), np.uint8)).votes == {}

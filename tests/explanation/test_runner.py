@@ -18,7 +18,7 @@ LABELS = ("ant", "bee", "cat", "dog", "eel")
 def model_of(network, **form):
     form = {"frames": 8, "short_side": 32, "size": 32, **form}
     clip = glocal.ClipSpec(mean=(0.45,) * 3, std=(0.225,) * 3, **form)
-    layers = {n: network.get_submodule(n) for n in ("relu1", "layer1", "layer2") if hasattr(network, n)}
+    layers = {n: n for n in ("relu1", "layer1", "layer2") if hasattr(network, n)}
     return Model("small", seeded(network).eval(), layers, LABELS, clip)
 
 
@@ -40,7 +40,7 @@ class Brightness(nn.Module):
 def brightness_model(**form):
     network = Brightness().eval()
     form = {"frames": 4, "short_side": 48, "size": 48, **form}
-    return Model("brightness", network, {"relu": network.relu}, ("bright", "dark"), glocal.ClipSpec(**form))
+    return Model("brightness", network, {"relu": "relu"}, ("bright", "dark"), glocal.ClipSpec(**form))
 
 
 def square_video(frames, height, width, box, bright=None):
@@ -108,7 +108,7 @@ def test_frames_between_sampled_ones_are_interpolated():
 def test_windows_are_weighted_by_the_targets_probability():
     network = Brightness().eval()
     clip = glocal.ClipSpec(frames=4, short_side=16, size=16)
-    model = Model("b", network, {"relu": network.relu}, ("bright", "dark"), clip)
+    model = Model("b", network, {"relu": "relu"}, ("bright", "dark"), clip)
     video = np.zeros((12, 16, 16, 3), np.uint8)
     video[:4, 4:8, 4:8] = 255
     video[8:] = 255
@@ -161,7 +161,7 @@ def test_a_video_shorter_than_a_clip_says_so():
 
 def test_images_and_image_networks():
     network = seeded(Small2d(5)).eval()
-    layers = {"a": network.features[1], "b": network.features[6]}
+    layers = {"a": "features.1", "b": "features.6"}
     clip = glocal.ClipSpec(frames=1, short_side=32, size=32, image=True)
     model = Model("image", network, layers, LABELS, clip)
     frames = np.random.default_rng(0).integers(0, 255, (3, 40, 56, 3), np.uint8)
@@ -189,7 +189,7 @@ def test_optical_flow_and_two_streams():
     flow = glocal.explain(model_of(Flow(), modality="flow"), frames)
     assert flow.attention.shape == (10, 32, 32)
     network = seeded(Both()).eval()
-    layers = {"rgb": network.rgb.layer1, "flow": network.flow.layer1}
+    layers = {"rgb": "rgb.layer1", "flow": "flow.layer1"}
     clip = glocal.ClipSpec(frames=8, short_side=32, size=32, modality="rgb+flow")
     both = glocal.explain(Model("both", network, layers, LABELS, clip), frames)
     assert list(both.layers) == ["rgb", "flow"]

@@ -31,7 +31,7 @@ class Colours(nn.Module):
 
 def planted_model() -> glocal.Model:
     network = Colours().eval()
-    return glocal.Model("colours", network, {"seen": network.relu}, LABELS, CLIP_SPEC, "planted")
+    return glocal.Model("colours", network, {"seen": "relu"}, LABELS, CLIP_SPEC, "planted")
 
 
 def squares(*places: tuple[int, int, int], span: tuple[int, int] = (0, 8)):

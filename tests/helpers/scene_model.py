@@ -25,4 +25,4 @@ class Bleeding(nn.Module):
 def bleeding_model(frames=8):
     network = Bleeding().eval()
     clip_spec = ClipSpec(frames=frames, short_side=48, size=48)
-    return Model("bleeding", network, {"relu": network.relu}, ("bright", "dark"), clip_spec)
+    return Model("bleeding", network, {"relu": "relu"}, ("bright", "dark"), clip_spec)

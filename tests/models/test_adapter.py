@@ -1,4 +1,4 @@
-"""A network of one's own walks the whole road: windows, crop, geometry, report."""
+"""Networks of the user as models: layers, labels, layouts, and explanations of a whole video."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,12 @@ def test_a_plain_network_needs_a_clip_spec_only():
 def test_chosen_layers_labels_and_names_are_kept():
     network = seeded(Small3d())
     model = glocal.as_model(
-        network, CLIP_SPEC, list("abcde"), ["layer1", network.layer2], name="mine", weights="of yesterday"
+        network,
+        CLIP_SPEC,
+        labels=list("abcde"),
+        layers=["layer1", network.layer2],
+        name="mine",
+        weights="of yesterday",
     )
     assert model.layers == {"layer1": network.layer1, "layer2": network.layer2}
     explanation = glocal.explain(model, FRAMES_OF_A_VIDEO, target="c")
@@ -115,15 +120,17 @@ def test_layout_output_and_grid_are_told_once():
     assert found.attention.shape == (2, 6, 24, 24)
 
 
-def test_what_does_not_fit_is_said_at_the_door():
-    with pytest.raises(UsageError, match=r"does not tell what clips it takes; give clip=ClipSpec"):
+def test_arguments_that_do_not_fit_are_refused():
+    with pytest.raises(UsageError, match=r"the clips that the network takes are unknown; give clip=ClipSpec"):
         glocal.as_model(seeded(Small3d()))
-    with pytest.raises(InputError, match=r"cannot use clips of this form \(.*\); tell its input by clip="):
+    with pytest.raises(InputError, match=r"cannot process such clips \(.*\); describe its input by clip="):
         glocal.as_model(seeded(Small3d()), CLIP_SPEC, layout="BTCHW")
     with pytest.raises(UsageError, match="there are 2 labels, but the network has 5 classes"):
-        glocal.as_model(seeded(Small3d()), CLIP_SPEC, ["a", "b"])
+        glocal.as_model(seeded(Small3d()), CLIP_SPEC, labels=["a", "b"])
     with pytest.raises(UsageError, match="no layer 'layer9'"):
         glocal.as_model(seeded(Small3d()), CLIP_SPEC, layers=["layer9"])
+    with pytest.raises(UsageError, match="the layer 'other' is not a part of the network"):
+        glocal.as_model(seeded(Small3d()), CLIP_SPEC, layers={"other": nn.ReLU()})
 
 
 def test_the_examples_in_the_documentation_run():

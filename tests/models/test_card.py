@@ -42,7 +42,7 @@ def test_weights_with_a_card_bring_labels_and_clip_spec_to_a_named_model(tmp_pat
     assert (again.labels, again.clip) == (LABELS, CLIP_SPEC)
     other = load_model(model.name, path.with_suffix(".json"), labels=["a", "b", "c"])
     assert other.labels == ("a", "b", "c")
-    new = load_model(model.name, path, classes=5, new_head=True)
+    new = load_model(model.name, path, num_classes=5, new_head=True)
     assert (len(new.labels), new.clip) == (5, CLIP_SPEC)
 
 

@@ -7,7 +7,7 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from glocal.errors import GlocalError, InputError, UsageError
-from glocal.models import MODELS, Entry, load_model
+from glocal.models import MODELS, ModelEntry, load_model
 from glocal.models.checkpoints import read_checkpoint
 from glocal.video.clip_spec import ClipSpec
 
@@ -37,19 +37,20 @@ class Tiny(nn.Module):
 
 
 @pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny() -> Iterator[None]:
     """A model small enough to be written and read many times."""
-    entry = Entry(
+    entry = ModelEntry(
         name="tiny",
         title="",
         paper="",
         build=Tiny,
         layers={"conv": "bn"},
-        clip=ClipSpec(frames=8),
-        classes=5,
-        renames=((r"^backbone\.", ""),),
+        clip_spec=ClipSpec(frames=8),
+        num_classes=5,
+        key_renames=((r"^backbone\.", ""),),
     )
-    monkeypatch.setitem(MODELS, "tiny", entry)
+    with MODELS.override("tiny", entry):
+        yield
 
 
 @pytest.fixture
@@ -135,12 +136,11 @@ def test_another_number_of_classes_is_refused_unless_a_new_head_is_asked_for(
     file: Path, state: State
 ) -> None:
     torch.save(state, file)
-    for arguments in ({"classes": 2}, {"labels": ["a", "b"]}):
+    for arguments in ({"num_classes": 2}, {"labels": ["a", "b"]}):
         with pytest.raises(UsageError, match="has 5 classes, not 2; give new_head=True"):
             load_model("tiny", file, **arguments)
     with pytest.raises(UsageError, match="a new head needs a number of classes"):
         load_model("tiny", file, new_head=True)
-    torch.manual_seed(1)
     model = load_model("tiny", file, labels=["a", "b"], new_head=True)
     assert model.labels == ("a", "b")
     assert model.weights == f"{file}, new head of 2 classes"
@@ -148,7 +148,7 @@ def test_another_number_of_classes_is_refused_unless_a_new_head_is_asked_for(
     assert torch.equal(loaded["conv.weight"], state["conv.weight"])
     assert loaded["fc.weight"].shape == (2, 4)
     assert bool(loaded["fc.weight"].any())
-    same = load_model("tiny", file, classes=5, new_head=True).network.state_dict()
+    same = load_model("tiny", file, num_classes=5, new_head=True, seed=1).network.state_dict()
     assert not torch.equal(same["fc.weight"], state["fc.weight"])
 
 
@@ -156,7 +156,7 @@ def test_a_file_without_classifier_needs_a_new_head(file: Path, state: State) ->
     torch.save({key: value for key, value in state.items() if not key.startswith("fc.")}, file)
     with pytest.raises(UsageError, match="has no classifier; give new_head=True"):
         load_model("tiny", file)
-    assert load_model("tiny", file, classes=2, new_head=True).labels == ("class 0", "class 1")
+    assert load_model("tiny", file, num_classes=2, new_head=True).labels == ("class 0", "class 1")
 
 
 def test_what_does_not_fit_is_named_with_the_model_that_it_fits(file: Path, state: State) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from glocal.errors import InputError
 from glocal.models import download
-from glocal.models.download import Download, cache_folder, digest, obtain
+from glocal.models.download import CheckpointFile, cache_folder, digest, fetch
 
 CONTENT = os.urandom(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -88,8 +88,8 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-def item(url: str, checksum: str = f"sha256:{SHA256}") -> Download:
-    return Download("weights.pth", url, checksum=checksum)
+def item(url: str, checksum: str = f"sha256:{SHA256}") -> CheckpointFile:
+    return CheckpointFile("weights.pth", url, checksum=checksum)
 
 
 def left_in(folder: Path) -> set[str]:
@@ -97,17 +97,17 @@ def left_in(folder: Path) -> set[str]:
 
 
 def test_a_file_is_fetched_once_and_kept(server: Server, cache: Path) -> None:
-    path = obtain(item(server.url))
+    path = fetch(item(server.url))
     assert path == cache / "weights.pth"
     assert path.read_bytes() == CONTENT
-    assert obtain(item(server.url)) == path
+    assert fetch(item(server.url)) == path
     assert len(server.requests) == 1
     assert left_in(cache) == {"weights.pth"}
 
 
 def test_a_broken_connection_is_taken_up_where_it_broke(server: Server) -> None:
     server.drops = 2
-    assert obtain(item(server.url)).read_bytes() == CONTENT
+    assert fetch(item(server.url)).read_bytes() == CONTENT
     assert server.requests == [("", ""), ("bytes=1000000-", '"first"'), ("bytes=2000000-", '"first"')]
 
 
@@ -115,12 +115,12 @@ def test_the_next_call_takes_up_what_the_last_one_left(server: Server, cache: Pa
     server.drops = download.ATTEMPTS
     server.ranges = False
     with pytest.raises(InputError, match="could not be downloaded") as error:
-        obtain(item(server.url))
+        fetch(item(server.url))
     assert "closed early" in str(error.value)
     assert (cache / "weights.pth.part").stat().st_size == 1_000_000
     assert not (cache / "weights.pth").exists()
     server.ranges = True
-    assert obtain(item(server.url)).read_bytes() == CONTENT
+    assert fetch(item(server.url)).read_bytes() == CONTENT
     assert server.requests[-1] == ("bytes=1000000-", '"first"')
     assert left_in(cache) == {"weights.pth"}
 
@@ -129,7 +129,7 @@ def test_a_file_that_changed_meanwhile_is_fetched_anew(server: Server, cache: Pa
     cache.mkdir()
     (cache / "weights.pth.part").write_bytes(b"old" * 1000)
     (cache / "weights.pth.part.version").write_text('"older"')
-    assert obtain(item(server.url)).read_bytes() == CONTENT
+    assert fetch(item(server.url)).read_bytes() == CONTENT
     assert server.requests == [("bytes=3000-", '"older"')]
 
 
@@ -137,14 +137,14 @@ def test_a_file_that_changed_meanwhile_is_fetched_anew(server: Server, cache: Pa
 def test_without_a_way_to_tell_versions_apart_nothing_is_continued(server: Server, etag: str) -> None:
     server.etag = etag
     server.drops = 1
-    assert obtain(item(server.url)).read_bytes() == CONTENT
+    assert fetch(item(server.url)).read_bytes() == CONTENT
     assert server.requests == [("", ""), ("", "")]
 
 
 def test_a_server_without_ranges_starts_over(server: Server) -> None:
     server.ranges = False
     server.drops = 1
-    assert obtain(item(server.url)).read_bytes() == CONTENT
+    assert fetch(item(server.url)).read_bytes() == CONTENT
     assert len(server.requests) == 2
 
 
@@ -152,13 +152,13 @@ def test_a_part_that_is_too_long_is_dropped(server: Server, cache: Path) -> None
     cache.mkdir()
     (cache / "weights.pth.part").write_bytes(CONTENT + b"more")
     (cache / "weights.pth.part.version").write_text('"first"')
-    assert obtain(item(server.url)).read_bytes() == CONTENT
+    assert fetch(item(server.url)).read_bytes() == CONTENT
 
 
 def test_a_server_that_sends_another_range_is_not_believed(server: Server) -> None:
     server.drops = 1
     server.shift = 5
-    assert obtain(item(server.url)).read_bytes() == CONTENT
+    assert fetch(item(server.url)).read_bytes() == CONTENT
     assert [request[0] for request in server.requests] == ["", "bytes=1000000-", ""]
 
 
@@ -166,13 +166,13 @@ def test_a_damaged_part_is_fetched_anew(server: Server, cache: Path) -> None:
     cache.mkdir()
     (cache / "weights.pth.part").write_bytes(bytes(1_000_000))
     (cache / "weights.pth.part.version").write_text('"first"')
-    assert obtain(item(server.url)).read_bytes() == CONTENT
+    assert fetch(item(server.url)).read_bytes() == CONTENT
     assert len(server.requests) == 2
 
 
 def test_a_wrong_checksum_is_refused_and_nothing_stays(server: Server, cache: Path) -> None:
     with pytest.raises(InputError, match="does not have the checksum sha256:0123"):
-        obtain(item(server.url, "sha256:0123"))
+        fetch(item(server.url, "sha256:0123"))
     assert len(server.requests) == 1
     assert left_in(cache) <= {"weights.pth.part.version"}
 
@@ -180,7 +180,7 @@ def test_a_wrong_checksum_is_refused_and_nothing_stays(server: Server, cache: Pa
 def test_checksums_may_be_a_prefix_or_of_a_git_blob(server: Server) -> None:
     blob = hashlib.sha1(b"blob 3000000\0" + CONTENT).hexdigest()
     for checksum in (f"sha256:{SHA256[:8]}", f"git:{blob}", ""):
-        path = obtain(item(server.url, checksum))
+        path = fetch(item(server.url, checksum))
         path.unlink()
 
 
@@ -193,7 +193,7 @@ def test_a_damaged_file_in_the_cache_is_named(server: Server, cache: Path) -> No
     cache.mkdir()
     (cache / "weights.pth").write_bytes(b"damaged")
     with pytest.raises(InputError, match=r"cache/weights\.pth is damaged.*delete it"):
-        obtain(item(server.url))
+        fetch(item(server.url))
     assert not server.requests
 
 
@@ -203,7 +203,7 @@ def test_a_refusal_says_which_file_from_where_and_where_to_put_it(
 ) -> None:
     server.status = status
     with pytest.raises(InputError) as error:
-        obtain(item(server.url))
+        fetch(item(server.url))
     message = str(error.value)
     assert "\n" not in message
     for part in ("weights.pth", server.url, f"HTTP {status}", str(cache / "weights.pth")):
@@ -218,25 +218,25 @@ def test_offline_says_which_file_from_where_and_where_to_put_it(
     monkeypatch.setattr(download, "PAUSE_S", 0.0)
     url = "http://127.0.0.1:9/weights.pth"
     with pytest.raises(InputError, match="refused") as error:
-        obtain(item(url))
+        fetch(item(url))
     assert url in str(error.value)
     assert str(cache / "weights.pth") in str(error.value)
 
 
 def test_files_that_only_a_person_can_fetch_say_so_at_once(cache: Path) -> None:
-    by_hand = Download("weights.pth", page="https://example.org/folder")
+    by_hand = CheckpointFile("weights.pth", page="https://example.org/folder")
     with pytest.raises(InputError, match=r"by hand; get it from https://example\.org/folder") as error:
-        obtain(by_hand)
+        fetch(by_hand)
     assert str(cache / "weights.pth") in str(error.value)
     cache.mkdir()
     (cache / "weights.pth").write_bytes(b"anything")
-    assert obtain(by_hand) == cache / "weights.pth"
+    assert fetch(by_hand) == cache / "weights.pth"
 
 
 def test_two_that_ask_at_once_share_one_download(server: Server) -> None:
     server.pause_s = 0.2
     paths: list[Path] = []
-    threads = [threading.Thread(target=lambda: paths.append(obtain(item(server.url)))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: paths.append(fetch(item(server.url)))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -249,7 +249,7 @@ def test_two_that_ask_at_once_share_one_download(server: Server) -> None:
 def test_a_cache_that_cannot_be_written_is_named(server: Server, cache: Path) -> None:
     cache.write_text("a file in the way")
     with pytest.raises(InputError, match="set GLOCAL_CACHE"):
-        obtain(item(server.url))
+        fetch(item(server.url))
 
 
 def test_the_cache_is_in_the_home_folder_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

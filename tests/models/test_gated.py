@@ -12,9 +12,9 @@ import glocal
 from glocal.errors import InputError, UsageError
 from glocal.models import load_model, model_names
 from glocal.models.backbone import Backbone
-from glocal.models.gated import Gated, gated, vote
+from glocal.models.gated import Gated, build_gated, pool_and_classify
+from glocal.models.registry import find_entry
 from glocal.models.resnet import ResNet, resnext3d_small
-from glocal.models.zoo import MODELS, find_entry
 from glocal.video import ClipSpec
 
 SMALL = "resnext3d-small"
@@ -50,7 +50,7 @@ def pooled(activation: Tensor) -> Tensor:
 def test_the_output_is_the_sum_of_what_the_papers_formula_gives_for_each_gate(name: str) -> None:
     torch.manual_seed(0)
     clip_spec = ClipSpec(frames=16, modality="flow" if name == "i3d-flow" else "rgb")
-    model = load_model(f"gated/{name}", classes=3, clip=clip_spec)
+    model = load_model(f"gated/{name}", num_classes=3, clip=clip_spec)
     entry = find_entry(f"gated/{name}", clip_spec)
     x = clip(channels=2 if name == "i3d-flow" else 3)
     maps = activations(model.network, model.layers, x)
@@ -66,7 +66,7 @@ def test_the_output_is_the_sum_of_what_the_papers_formula_gives_for_each_gate(na
 
 @pytest.mark.parametrize("subset", SUBSETS, ids="+".join)
 def test_every_subset_of_gates_can_be_built(subset: tuple[str, ...]) -> None:
-    network = gated(resnext3d_small, {gate: gate for gate in subset}, 16, 4).eval()
+    network = build_gated(resnext3d_small, {gate: gate for gate in subset}, 16, 4).eval()
     x = clip(batch=1)
     votes = network.gate_logits(x)
     assert tuple(votes) == subset
@@ -77,7 +77,7 @@ def test_every_subset_of_gates_can_be_built(subset: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("name", [name for name in model_names() if name.startswith("gated/")])
 def test_gates_have_the_papers_sizes(name: str) -> None:
-    entry = MODELS[name]
+    entry = find_entry(name)
     with torch.device("meta"):
         network = entry.build(7)
     sizes = {gate: linear.in_features for gate, linear in network.gates.items()}
@@ -97,7 +97,7 @@ def test_gates_have_the_papers_sizes(name: str) -> None:
 def test_the_last_gate_alone_is_the_backbone_where_one_time_step_is_left() -> None:
     torch.manual_seed(0)
     backbone = resnext3d_small(5).eval()
-    network = gated(resnext3d_small, {"layer4": "layer4"}, 16, 5).eval()
+    network = build_gated(resnext3d_small, {"layer4": "layer4"}, 16, 5).eval()
     state = backbone.state_dict()
     network.backbone.load_state_dict({key: state[key] for key in network.backbone.state_dict()})
     network.gates["layer4"].load_state_dict(backbone.fc.state_dict())
@@ -107,7 +107,7 @@ def test_the_last_gate_alone_is_the_backbone_where_one_time_step_is_left() -> No
 
 @pytest.mark.parametrize("frames", [1, 7, 16, 23, 40])
 def test_clips_of_any_length_and_size_are_taken(frames: int) -> None:
-    network = load_model(f"gated/{SMALL}", classes=3).network
+    network = load_model(f"gated/{SMALL}", num_classes=3).network
     with torch.no_grad():
         assert network(torch.randn(1, 3, frames, 24, 41)).shape == (1, 3)
 
@@ -115,12 +115,20 @@ def test_clips_of_any_length_and_size_are_taken(frames: int) -> None:
 def test_a_longer_clip_that_stands_still_gets_the_vote_of_a_short_one() -> None:
     linear = nn.Linear(4 * 8, 3)
     still = torch.randn(2, 4, 1, 5, 5)
-    assert torch.allclose(vote(still.expand(-1, -1, 16, -1, -1), linear), vote(still, linear), atol=1e-6)
-    assert torch.allclose(vote(still.expand(-1, -1, 37, -1, -1), linear), vote(still, linear), atol=1e-6)
+    assert torch.allclose(
+        pool_and_classify(still.expand(-1, -1, 16, -1, -1), linear),
+        pool_and_classify(still, linear),
+        atol=1e-6,
+    )
+    assert torch.allclose(
+        pool_and_classify(still.expand(-1, -1, 37, -1, -1), linear),
+        pool_and_classify(still, linear),
+        atol=1e-6,
+    )
 
 
 def test_what_lies_above_the_last_gate_is_gone() -> None:
-    model = load_model(f"gated/{SMALL}:layer2+conv", classes=2)
+    model = load_model(f"gated/{SMALL}:layer2+conv", num_classes=2)
     assert model.name == f"gated/{SMALL}:conv+layer2", "gates are named from the stem up"
     assert list(model.layers) == ["conv", "layer1", "layer2"]
     assert [name for name, _ in model.network.backbone.named_children()] == [
@@ -141,12 +149,14 @@ def test_what_lies_above_the_last_gate_is_gone() -> None:
 
 def test_names_that_are_no_gated_network_are_answered_with_what_there_is() -> None:
     assert find_entry(f"gated/{SMALL}:conv+layer1+layer2+layer3+layer4").name == f"gated/{SMALL}"
-    with pytest.raises(UsageError, match=r"has no gate 'layer5', only conv, layer1.*Did you mean"):
+    with pytest.raises(
+        UsageError, match=r"unknown gate 'layer5'\. Did you mean 'layer4'\? Gates: conv, layer1"
+    ):
         load_model(f"gated/{SMALL}:layer4+layer5")
     with pytest.raises(UsageError, match="has no gates to choose"):
         load_model(f"{SMALL}:layer4")
     with pytest.raises(
-        UsageError, match=r"no model 'gated/resnext3d-102'.*Did you mean 'gated/resnext3d-101'"
+        UsageError, match=r"unknown model 'gated/resnext3d-102'\. Did you mean 'gated/resnext3d-101'"
     ):
         load_model("gated/resnext3d-102")
 
@@ -169,13 +179,13 @@ def test_a_backbones_checkpoint_starts_a_gated_network(tmp_path: Path) -> None:
 
 def test_a_gated_checkpoint_is_read_back_and_can_get_new_gates(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = load_model(f"gated/{SMALL}:layer3+layer4", classes=4)
+    model = load_model(f"gated/{SMALL}:layer3+layer4", num_classes=4)
     file = tmp_path / "gated.pth"
     torch.save(model.network.state_dict(), file)
     again = load_model(f"gated/{SMALL}:layer4+layer3", file)
     with torch.no_grad():
         assert torch.equal(again.network(clip()), model.network(clip()))
-    other = load_model(f"gated/{SMALL}:layer3+layer4", file, classes=2, new_head=True)
+    other = load_model(f"gated/{SMALL}:layer3+layer4", file, num_classes=2, new_head=True)
     assert other.network(clip()).shape == (2, 2)
     assert torch.equal(other.network.backbone.conv1.weight, model.network.backbone.conv1.weight)
 
@@ -183,13 +193,13 @@ def test_a_gated_checkpoint_is_read_back_and_can_get_new_gates(tmp_path: Path) -
 def test_published_weights_of_an_image_network_can_start_one(tmp_path: Path) -> None:
     image = ResNet((3, 4, 6, 3), 10, dims=2)
     torch.save(image.state_dict(), tmp_path / "image.pth")
-    model = load_model("gated/resnet3d-50:layer1", tmp_path / "image.pth", classes=2)
+    model = load_model("gated/resnet3d-50:layer1", tmp_path / "image.pth", num_classes=2)
     assert "inflated from images, new gates of 2 classes" in model.weights
 
 
 def test_gated_networks_are_attributed_and_explained() -> None:
     torch.manual_seed(0)
-    model = load_model(f"gated/{SMALL}:layer1+layer3", classes=3)
+    model = load_model(f"gated/{SMALL}:layer1+layer3", num_classes=3)
     x = clip()
     before = model.network(x)
     found = glocal.attribute(model.network, x, model.layers)
@@ -203,7 +213,7 @@ def test_gated_networks_are_attributed_and_explained() -> None:
 
 
 def test_activations_stay_as_the_layers_returned_them() -> None:
-    model = load_model(f"gated/{SMALL}", classes=3)
+    model = load_model(f"gated/{SMALL}", num_classes=3)
     kept: list[tuple[Tensor, Tensor]] = []
     for module in model.layers.values():
         module.register_forward_hook(lambda _m, _i, output: kept.append((output, output.clone())))
@@ -216,7 +226,7 @@ def test_activations_stay_as_the_layers_returned_them() -> None:
 def test_backbones_give_their_stages_and_are_cut_anywhere() -> None:
     network = resnext3d_small(3)
     assert isinstance(network, Backbone)
-    shapes = {layer: tuple(x.shape[1:]) for layer, x in network.eval().features(clip(size=64))}
+    shapes = {layer: tuple(x.shape[1:]) for layer, x in network.eval().activations(clip(size=64))}
     assert shapes == {
         "conv": (16, 16, 32, 32),
         "layer1": (64, 16, 16, 16),
@@ -224,6 +234,6 @@ def test_backbones_give_their_stages_and_are_cut_anywhere() -> None:
         "layer3": (256, 4, 8, 8),
         "layer4": (512, 2, 8, 8),
     }
-    network.cut("conv")
-    assert network.body(clip(size=64)).shape == (2, 16, 16, 32, 32)
-    assert isinstance(load_model(f"gated/{SMALL}", classes=2).network, Gated)
+    network.truncate("conv")
+    assert network.last_activation(clip(size=64)).shape == (2, 16, 16, 32, 32)
+    assert isinstance(load_model(f"gated/{SMALL}", num_classes=2).network, Gated)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from glocal.errors import InputError, UsageError
-from glocal.models.labels import LISTS, default_labels, label_list, read_labels
+from glocal.models.labels import LABEL_LISTS, default_labels, label_list, read_labels
 
 COUNTS = {
     "kinetics400": 400,
@@ -25,7 +25,7 @@ SHARED_NAMES = {
 
 
 def test_packaged_lists_are_complete_and_have_no_doubles() -> None:
-    assert set(LISTS) == set(COUNTS)
+    assert set(LABEL_LISTS) == set(COUNTS)
     for name, count in COUNTS.items():
         labels = label_list(name)
         assert len(labels) == len(set(labels)) == count
@@ -44,7 +44,7 @@ def test_imagenet_has_the_order_of_the_synsets() -> None:
 
 
 def test_an_unknown_list_is_named_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"kinetics400.*Did you mean 'kinetics400'"):
+    with pytest.raises(UsageError, match=r"'kinetics40'\. Did you mean 'kinetics400'\?"):
         label_list("kinetics40")
 
 

@@ -163,7 +163,7 @@ def test_what_is_no_network_is_refused(network, file, tmp_path):
     with pytest.raises(InputError, match=r"odd.onnx cannot be converted to PyTorch: .*Hardmax"):
         glocal.load_model(odd)
     with pytest.raises(UsageError, match="labels and clip only"):
-        glocal.load_model(file, classes=5)
+        glocal.load_model(file, num_classes=5)
     with pytest.raises(UsageError, match="there are 2 labels, but the network has 5 classes"):
         glocal.load_model(file, labels=["a", "b"])
 

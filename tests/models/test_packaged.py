@@ -8,7 +8,7 @@ import torch
 
 from glocal.errors import InputError, UsageError
 from glocal.models import card, load_model, model_names, summary
-from glocal.models.card import FOLDER, Card, pack, read_card, save_network
+from glocal.models.card import PACKAGED_FOLDER, Card, pack, read_card, save_network
 
 LABELS = ("wave", "walk", "jump")
 
@@ -26,7 +26,7 @@ def trained(tmp_path: Path) -> Path:
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch) -> Path:
     folder = tmp_path / "shelf"
-    monkeypatch.setattr(card, "FOLDER", folder)
+    monkeypatch.setattr(card, "PACKAGED_FOLDER", folder)
     return folder
 
 
@@ -47,7 +47,7 @@ def test_it_is_listed_and_can_start_another(trained: Path, shelf: Path):
     assert "toys/voter" in model_names()
     row = next(row for row in summary() if row["name"] == "toys/voter")
     assert (row["classes"], row["weights"], row["layers"][0]) == (3, ["packaged"], "conv")
-    again = load_model("gated/resnext3d-small:layer4", "toys/voter", classes=5, new_head=True)
+    again = load_model("gated/resnext3d-small:layer4", "toys/voter", num_classes=5, new_head=True)
     assert len(again.labels) == 5
     with pytest.raises(UsageError, match="toys/voter"):
         load_model("toys/vote")
@@ -66,7 +66,7 @@ def test_weights_that_16_bits_cannot_hold_are_refused(trained: Path, shelf: Path
 
 
 def test_what_is_packaged_fits_into_the_wheel_and_says_what_it_scored():
-    files = sorted(FOLDER.rglob("*.safetensors"))
+    files = sorted(PACKAGED_FOLDER.rglob("*.safetensors"))
     assert sum(file.stat().st_size for file in files) <= 12e6
     for file in files:
         card = read_card(file.with_suffix(".json"))

@@ -12,14 +12,25 @@ from glocal.attribution import IntrinsicAttentionNetwork
 from glocal.errors import UsageError
 from glocal.models import load_model
 from glocal.models.backbone import Backbone
+from glocal.models.registry import MODELS, find_entry, network_names
 from glocal.models.resnet import ResNet, resnext3d_small
-from glocal.models.stabn import STABN, Changed, TemporalAttention, inverted, stabn, unstrided
-from glocal.models.zoo import ENTRIES, MODELS
+from glocal.models.stabn import (
+    STABN,
+    TemporalAttention,
+    TransformedSTABN,
+    build_stabn,
+    copy_without_stride,
+    invert_attention,
+)
 from glocal.video import ClipSpec
 from helpers.networks import seeded
 
 SMALL = "st-abn/resnext3d-small"
-SPLITTABLE = [e.name for e in ENTRIES if not e.streams and not e.clip.image and not e.name.endswith("101")]
+SPLITTABLE = [
+    name.removeprefix("st-abn/")
+    for name in network_names()
+    if name.startswith("st-abn/") and not name.endswith("101")
+]
 """All but those that are deeper and else the same as another."""
 
 
@@ -29,7 +40,7 @@ def tiny(classes: int) -> ResNet:
 
 def network(classes: int = 5, frames: int = 16) -> STABN:
     """4 time steps between the branches, batch statistics that are not the identity."""
-    made = stabn(tiny, frames, classes)
+    made = build_stabn(tiny, frames, classes)
     return seeded(made).eval()
 
 
@@ -55,7 +66,7 @@ def test_the_network_is_figure_2_step_by_step() -> None:
     net, x = network(), clip()
     branch = net.attention
     f = None
-    for name, activation in net.backbone.features(x):
+    for name, activation in net.backbone.activations(x):
         f = activation if name == "layer3" else f
     assert f is not None
     assert f.shape == (2, 128, 4, 3, 3)
@@ -93,12 +104,12 @@ def test_the_network_is_figure_2_step_by_step() -> None:
 @pytest.mark.parametrize("name", SPLITTABLE)
 def test_any_backbone_of_the_zoo_is_split(name: str) -> None:
     """On its own clips, without computing: shapes only."""
-    entry = MODELS[f"st-abn/{name}"]
+    entry = find_entry(f"st-abn/{name}")
     with torch.device("meta"):
         net = entry.build(7).eval()
-        x = torch.empty(2, net.backbone.in_channels, entry.clip.frames, 64, 80)
-        attended, f = net.attend(x), net.backbone.extract(x)
-        layers = dict(net.backbone.features(x))
+        x = torch.empty(2, net.backbone.in_channels, entry.clip_spec.frames, 64, 80)
+        attended, f = net.attend(x), net.backbone.penultimate_activation(x)
+        layers = dict(net.backbone.activations(x))
     time, height, width = f.shape[2:]
     assert f.shape == list(layers.values())[-2].shape, "the features before the last stage"
     assert [tuple(y.shape) for y in attended] == [
@@ -119,7 +130,7 @@ def test_any_backbone_of_the_zoo_is_split(name: str) -> None:
 @pytest.mark.parametrize(("name", "frames"), [("resnext3d-small", 16), ("slow-50", 4), ("c3d", 16)])
 def test_without_attention_and_with_identity_fusion_it_is_its_backbone(name: str, frames: int) -> None:
     torch.manual_seed(0)
-    net = load_model(f"st-abn/{name}", classes=5, clip=ClipSpec(frames=frames)).network
+    net = load_model(f"st-abn/{name}", num_classes=5, clip=ClipSpec(frames=frames)).network
     channels = len(net.fusion[0].weight)
     half = torch.eye(channels)[:, :, None, None, None] / 2
     with torch.no_grad():
@@ -134,7 +145,7 @@ def test_without_attention_and_with_identity_fusion_it_is_its_backbone(name: str
 
 def test_gradients_reach_what_they_should() -> None:
     net, x = network().train(), clip(batch=4)
-    logits, attention_logits = net.supervised(x)
+    logits, attention_logits = net.training_logits(x)
 
     def touched(loss: Tensor) -> set[str]:
         net.zero_grad(set_to_none=True)
@@ -157,12 +168,12 @@ def test_the_branchs_stage_is_a_copy_that_keeps_the_resolution() -> None:
     stage = nn.Sequential(
         nn.MaxPool3d(2), nn.Conv3d(4, 6, 3, stride=(1, 2, 2), padding=1), nn.MaxPool3d(3, 1, 1)
     )
-    copy, x = unstrided([stage]), torch.randn(1, 4, 4, 6, 6)
+    copy, x = copy_without_stride([stage]), torch.randn(1, 4, 4, 6, 6)
     y = F.max_pool3d(F.conv3d(x, stage[1].weight, stage[1].bias, padding=1), 3, 1, 1)
     assert torch.allclose(copy(x), y, atol=1e-6)
     assert stage(x).shape == (1, 6, 2, 2, 2), "the original is as it was"
     torch.manual_seed(0)
-    net = stabn(resnext3d_small, 16, 3)
+    net = build_stabn(resnext3d_small, 16, 3)
     for key, tensor in net.backbone.layer4.state_dict().items():
         assert torch.equal(net.attention.stage.state_dict()[f"0.{key}"], tensor)
 
@@ -196,10 +207,10 @@ def test_temporal_attention_of_another_length_is_averaged_and_interpolated() -> 
 def test_inverted_attention_is_one_minus_it_and_leaves_the_network_alone() -> None:
     net, x = network(), clip()
     own = net.attend(x)
-    f = net.backbone.extract(x)
+    f = net.backbone.penultimate_activation(x)
     for spatial in (False, True):
         for temporal in (False, True):
-            other = Changed(net, inverted(spatial, temporal))
+            other = TransformedSTABN(net, invert_attention(spatial, temporal))
             m_s = 1 - own.spatial if spatial else own.spatial
             m_t = 1 - own.temporal if temporal else own.temporal
             fused = net.fusion(torch.cat([f + f * m_s, f * m_t], 1))
@@ -229,7 +240,7 @@ def test_its_own_attention_is_a_method_that_knows_no_class() -> None:
 
 
 def test_layer_methods_work_on_it_too() -> None:
-    model = load_model(SMALL, classes=3)
+    model = load_model(SMALL, num_classes=3)
     for method in ("3dcam", "gradcam"):
         found = glocal.attribute(model.network, clip(16, 32), model.layers, method=method)
         assert list(found.layers) == ["conv", "layer1", "layer2", "layer3", "layer4"]
@@ -247,7 +258,7 @@ def test_a_backbones_checkpoint_starts_one(tmp_path: Path) -> None:
         assert torch.equal(tensor, state[key]), "the classifier too"
     for key, tensor in model.network.attention.stage.state_dict().items():
         assert torch.equal(tensor, state[key.replace("0.", "layer4.", 1)])
-    other = load_model(SMALL, tmp_path / "backbone.pth", classes=2)
+    other = load_model(SMALL, tmp_path / "backbone.pth", num_classes=2)
     assert other.weights.endswith("new head of 2 classes, new attention branch")
     assert other.network(clip(16, 32)).shape == (2, 2)
     assert torch.equal(other.network.backbone.conv1.weight, backbone.conv1.weight)
@@ -256,7 +267,7 @@ def test_a_backbones_checkpoint_starts_one(tmp_path: Path) -> None:
 def test_an_image_networks_weights_start_one(tmp_path: Path) -> None:
     image = ResNet((1, 2, 2, 1), 10, dims=2, widths=(32, 64, 128, 256), groups=8, stem=16)
     torch.save(image.state_dict(), tmp_path / "image.pth")
-    model = load_model(SMALL, tmp_path / "image.pth", classes=4)
+    model = load_model(SMALL, tmp_path / "image.pth", num_classes=4)
     assert "inflated from images, new head of 4 classes, new attention branch" in model.weights
     kernel = image.layer4[0].conv2.weight
     for stage in (model.network.backbone.layer4, model.network.attention.stage[0]):
@@ -265,14 +276,14 @@ def test_an_image_networks_weights_start_one(tmp_path: Path) -> None:
 
 def test_its_own_checkpoint_is_read_back_and_can_get_a_new_head(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = load_model(SMALL, classes=4)
+    model = load_model(SMALL, num_classes=4)
     seeded(model.network)
     torch.save(model.network.state_dict(), tmp_path / "own.pth")
     again = load_model(SMALL, tmp_path / "own.pth")
     assert len(again.labels) == 4
     with torch.no_grad():
         assert torch.equal(again.network(clip(16, 32)), model.network(clip(16, 32)))
-    other = load_model(SMALL, tmp_path / "own.pth", classes=2, new_head=True)
+    other = load_model(SMALL, tmp_path / "own.pth", num_classes=2, new_head=True)
     assert other.network.attend(clip(16, 32)).attention_logits.shape == (2, 2)
     assert torch.equal(
         other.network.attention.temporal.mix[0].weight, model.network.attention.temporal.mix[0].weight
@@ -283,4 +294,6 @@ def test_a_backbone_is_its_two_halves() -> None:
     backbone = seeded(tiny(3)).eval()
     assert isinstance(backbone, Backbone)
     with torch.no_grad():
-        assert torch.equal(backbone.perceive(backbone.extract(clip())), backbone(clip()))
+        assert torch.equal(
+            backbone.classify_penultimate(backbone.penultimate_activation(clip())), backbone(clip())
+        )

@@ -12,7 +12,7 @@ import glocal
 from glocal.cli import main
 from glocal.datasets.puppets import ACTIONS, Puppets
 from glocal.models.card import Card, save_network
-from glocal.models.stabn import Changed, inverted
+from glocal.models.stabn import TransformedSTABN, invert_attention
 from glocal.papers import Cells, Context
 from glocal.papers.attention_branch import CASES, inversions
 from glocal.papers.attention_truth import pointing
@@ -53,7 +53,9 @@ def test_inversions_are_those_of_the_changed_network(trained: Path) -> None:
     with torch.no_grad():
         assert torch.equal(found["neither inverted"], network(clips))
         for case, which in CASES.items():
-            assert torch.allclose(found[case], Changed(network, inverted(*which))(clips), atol=1e-5)
+            assert torch.allclose(
+                found[case], TransformedSTABN(network, invert_attention(*which))(clips), atol=1e-5
+            )
 
 
 def test_table_2_counts_right_videos_of_each_case(trained: Path, tmp_path: Path) -> None:
@@ -63,7 +65,7 @@ def test_table_2_counts_right_videos_of_each_case(trained: Path, tmp_path: Path)
     model = glocal.load_model(trained)
     clips = list(Puppets("test", 8, size=32, frames=8))
     for row, (case, which) in zip(rows, CASES.items(), strict=True):
-        network = Changed(model.network, inverted(*which))
+        network = TransformedSTABN(model.network, invert_attention(*which))
         right, among = [], []
         for clip in clips:
             mean = torch.tensor(np.ascontiguousarray(clip.frames)).permute(3, 0, 1, 2)[None] / 255

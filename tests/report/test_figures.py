@@ -40,9 +40,7 @@ def explained():
     network = seeded(Small3d()).eval()
     clip_spec = glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3)
     labels = ("ant", "bee", "$cost_{high}$", "dog", "eel")
-    model = glocal.Model(
-        "small", network, {"conv": network.relu1, "layer1": network.layer1}, labels, clip_spec
-    )
+    model = glocal.Model("small", network, {"conv": "relu1", "layer1": "layer1"}, labels, clip_spec)
     video = glocal.read_video(FRAMES)
     best = glocal.explain(model, video, target="top3")
     return video, [*best.classes, glocal.explain(model, video, counterfactual=True)]
@@ -169,7 +167,7 @@ def test_the_command_writes_png_and_pdf(kind, tmp_path, monkeypatch, capsys):
     model = glocal.Model(
         "small",
         network,
-        {"conv": network.relu1, "layer1": network.layer1},
+        {"conv": "relu1", "layer1": "layer1"},
         tuple("abcde"),
         glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3),
     )

@@ -28,9 +28,7 @@ def explained():
     network = seeded(Small3d()).eval()
     clip_spec = glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3)
     labels = ("ant", "bee", "<script>alert(1)</script>", "dog", "eel")
-    model = glocal.Model(
-        "small", network, {"conv": network.relu1, "layer1": network.layer1}, labels, clip_spec
-    )
+    model = glocal.Model("small", network, {"conv": "relu1", "layer1": "layer1"}, labels, clip_spec)
     video = glocal.read_video(FRAMES)
     return glocal.explain(model, video, target=2), video
 
@@ -169,7 +167,7 @@ def test_other_explanations_of_the_clip_are_in_the_page(explained, tmp_path):
     explanation, video = explained
     network = seeded(Small3d()).eval()
     clip_spec = glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3)
-    model = glocal.Model("small", network, {"conv": network.relu1}, tuple("abcde"), clip_spec)
+    model = glocal.Model("small", network, {"conv": "relu1"}, tuple("abcde"), clip_spec)
     best = glocal.explain(model, video, target="top2")
     against = glocal.explain(model, video, counterfactual=True, method="gradcam")
     page, *_ = write_report(best, video, tmp_path, "clip", others=[against], spans=[TimeSpan(0.1, 0.3, "it")])
@@ -216,7 +214,7 @@ def test_the_command_puts_other_methods_and_the_counterfactual_into_the_page(tmp
 
     network = seeded(Small3d()).eval()
     clip_spec = glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3)
-    model = glocal.Model("small", network, {"conv": network.relu1}, tuple("abcde"), clip_spec)
+    model = glocal.Model("small", network, {"conv": "relu1"}, tuple("abcde"), clip_spec)
     monkeypatch.setattr("glocal.cli.explain.load", lambda *_: model)
     write_video(tmp_path / "in.mp4", FRAMES, 25)
     arguments = [str(tmp_path / "in.mp4"), "--also", "gradcam,counterfactual", "--target", "top2", "--quiet"]

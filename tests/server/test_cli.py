@@ -61,7 +61,7 @@ def test_what_cannot_be_served_is_said_before_the_door_opens(capsys, tmp_path, m
 
     code, line = fails("--model", "resnext3d-smal")
     assert code == 1
-    assert "no model 'resnext3d-smal'" in line
+    assert "unknown model 'resnext3d-smal'" in line
     assert fails("--host", "192.0.2.1")[1].startswith("glocal: 192.0.2.1:0 cannot be listened at")
     assert fails("--model", "a/x.safetensors", "--model", "b/x.safetensors")[0] == 2
     monkeypatch.setitem(sys.modules, "uvicorn", None)

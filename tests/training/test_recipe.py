@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from glocal.errors import InputError, UsageError
-from glocal.models.card import cards, packaged
+from glocal.models.card import packaged_cards, packaged_models
 from glocal.training import Recipe, read_recipe
 from glocal.training.recipe import AugmentationConfig, RunConfig, ScheduleConfig, changed_keys
 from glocal.training.run import clip_spec_of
@@ -44,9 +44,9 @@ def test_the_recipes_of_the_project_are_valid(path: Path) -> None:
     clip_spec_of(read_recipe(path))
 
 
-@pytest.mark.parametrize("name", sorted(packaged()))
+@pytest.mark.parametrize("name", sorted(packaged_models()))
 def test_a_packaged_network_was_trained_by_the_recipe_of_its_name(name: str) -> None:
-    card = construct(Recipe, cards()[name].recipe, "card")
+    card = construct(Recipe, packaged_cards()[name].recipe, "card")
     assert changed_keys(plain(card), plain(read_recipe(RECIPES / f"{name.replace('/', '-')}.yaml"))) == []
 
 
@@ -87,7 +87,7 @@ def test_a_written_recipe_is_the_same_recipe(file: Path, tmp_path: Path) -> None
         ("augmentation.area=[1, 0.5]", "area must be two shares of the frame"),
         ("augmentation.flip=2", "flip must be a probability, not 2"),
         ("model=resnext3d-small", "recipe.yaml: model must be a table of keys and values"),
-        ("model.name=resnext", "there is no model 'resnext'"),
+        ("model.name=resnext", "unknown model 'resnext'"),
         ("model.clip.frame=8", r"model\.clip has no key 'frame'.*Did you mean 'frames'"),
         ("model.clip.frames=0", r"model\.clip: frames must be at least 1"),
         ("model.name=i3d-two-stream", "has two streams"),

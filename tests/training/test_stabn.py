@@ -56,7 +56,7 @@ def rows(run: Path) -> list[list[str]]:
 
 
 def test_the_loss_is_the_sum_of_both_branches() -> None:
-    network = seeded(glocal.load_model("st-abn/resnext3d-small", classes=4).network).eval()
+    network = seeded(glocal.load_model("st-abn/resnext3d-small", num_classes=4).network).eval()
     clips, labels = torch.randn(3, 3, 16, 32, 32), torch.tensor([0, 3, 1])
     with torch.no_grad():
         attended = network.attend(clips)
@@ -112,7 +112,9 @@ def test_accumulated_batches_make_the_step_of_a_large_one(
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.fc(self.conv(x).relu().mean((2, 3, 4)))
 
-    def load(name: str, weights: None, labels: tuple[str, ...], new_head: bool, clip: ClipSpec) -> Model:
+    def load(
+        name: str, weights: None, labels: tuple[str, ...], new_head: bool, clip: ClipSpec, seed: int
+    ) -> Model:
         network = Plain()
         network.fc = nn.Linear(4, len(labels))
         return Model(name, network, {}, labels, clip)
@@ -160,7 +162,9 @@ def test_samples_are_evenly_placed(points: int, samples: int | None, starts: lis
 
 
 def test_the_probabilities_of_a_videos_samples_are_averaged() -> None:
-    model = glocal.load_model("st-abn/resnext3d-small", classes=4, clip=ClipSpec(8, size=32, short_side=32))
+    model = glocal.load_model(
+        "st-abn/resnext3d-small", num_classes=4, clip=ClipSpec(8, size=32, short_side=32)
+    )
     seeded(model.network)
     puppets = Puppets("test", 2, frames=20, size=32)
     labels = list(puppets.actions)

@@ -24,7 +24,6 @@ class Loading:
 
     def load(self) -> Model:
         """Random weights are drawn from a fixed seed, the same in every process."""
-        torch.manual_seed(0)
         return load_model(self.name, self.weights, labels=self.labels, device=self.device)
 
 

@@ -136,7 +136,5 @@ def layers_of(method: str) -> Sequence[str] | None:
 
 def randomised_models(model: Model) -> Iterator[tuple[str, Model]]:
     """The part that was made random last, and the model with all parts down to it random."""
-    paths = {module: path for path, module in model.network.named_modules()}
     for part, network in randomised(model.network):
-        layers = {name: network.get_submodule(paths[module]) for name, module in model.layers.items()}
-        yield part.removeprefix("backbone."), replace(model, network=network, layers=layers)
+        yield part.removeprefix("backbone."), replace(model, network=network)

@@ -9,9 +9,8 @@ import click
 
 from glocal.attribution import METHODS, explainable_layers
 from glocal.cli.options import json_option
-from glocal.models import load_model
+from glocal.models import load_model, summary
 from glocal.models.adapter import example_clip
-from glocal.models.zoo import summary
 from glocal.utils.text_table import in_columns
 
 

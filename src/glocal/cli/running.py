@@ -26,7 +26,6 @@ def load(
             "for 400 of real people: --model slow-50 --weights kinetics400, downloaded once",
         )
     name = chosen_name(name, weights, labels)
-    torch.manual_seed(0)
     model = load_model(name, weights, labels=labels, device=chosen_device(device))
     if model.weights == "random":
         say(f"{name} has random weights, so what it sees means nothing; --weights gives it trained ones.")

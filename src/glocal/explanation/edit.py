@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from glocal.errors import InputError, UsageError
-from glocal.models.stabn import Change
+from glocal.models.stabn import AttentionTransform
 from glocal.types import AttributionMap
 from glocal.utils.files import shown
 from glocal.video import Geometry, Window
@@ -151,7 +151,7 @@ class Edit:
             )
         return self
 
-    def change(self, window: Window, geometry: Geometry) -> Change:
+    def change(self, window: Window, geometry: Geometry) -> AttentionTransform:
         """This edit as a window of the video sees it, on the grid of whatever attention it replaces.
 
         A cell of the grid that is edited in a part of its space and time keeps its own value for the rest.

@@ -1,6 +1,7 @@
 """What a network with attention of its own is asked, window by window: to be edited, and to tell when."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +15,10 @@ from glocal.explanation.blending import Blend
 from glocal.explanation.edit import Edit
 from glocal.explanation.volume import Volume
 from glocal.models import Model
-from glocal.models.stabn import STABN, Changed
+from glocal.models.stabn import STABN, TransformedSTABN
 from glocal.video import Geometry, Video, Window
 
-EditLike = Edit | npt.ArrayLike
+EditLike: TypeAlias = Edit | npt.ArrayLike
 
 
 class Watched(nn.Module):
@@ -64,7 +65,7 @@ class Editor:
         network = self.network
         if self.edit is not None:
             assert isinstance(network, STABN)
-            network = Changed(network, self.edit.change(window, self.geometry))
+            network = TransformedSTABN(network, self.edit.change(window, self.geometry))
         return Watched(network) if isinstance(network, IntrinsicAttentionNetwork) else network
 
 

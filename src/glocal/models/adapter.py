@@ -1,7 +1,6 @@
-"""A network of one's own as a `Model`."""
+"""Turn any network into a `Model`."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -14,17 +13,21 @@ from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.layers import LayerNames, find_layers
 from glocal.attribution.tape import find_logits, frozen
 from glocal.errors import GlocalError, InputError, UsageError
-from glocal.models.labels import default_labels, read_labels
+from glocal.models.labels import Labels, default_labels, read_labels
 from glocal.models.model import Model
 from glocal.video.clip_spec import ClipSpec
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class Adapted(nn.Module):
-    """A network with another order of axes or other outputs, as one from `(B, C, T, H, W)` to logits.
+class NetworkAdapter(nn.Module):
+    """A network with another axis order or output, wrapped to map clips `(B, C, T, H, W)` to logits.
 
-    `token_grid` is where attribution looks for the grid of the tokens.
+    Args:
+        network: the wrapped network.
+        layout: axis order of the clips that it takes.
+        output: returns the logits in the network's output.
+        grid: `(T, H, W)` of the tokens; attribution reads it as `token_grid`.
     """
 
     def __init__(
@@ -41,75 +44,87 @@ class Adapted(nn.Module):
         self._output = output
 
     def forward(self, clips: Tensor | list[Tensor]) -> Tensor:
-        """Logits `(B, classes)` of clips `(B, C, T, H, W)`."""
+        """Compute logits `(B, num_classes)` of clips `(B, C, T, H, W)`."""
         return find_logits(self.network(rearrange(clips, CANONICAL, self._layout)), self._output)
 
 
 def as_model(
     network: nn.Module,
     clip: ClipSpec | None = None,
-    labels: Sequence[str] | str | os.PathLike[str] | None = None,
-    layers: LayerNames | None = None,
     *,
+    labels: Labels | None = None,
+    layers: LayerNames | None = None,
     name: str = "custom",
     weights: str = "custom",
     layout: str | None = None,
     output: Callable[[Any], Tensor] | None = None,
     grid: Grid | None = None,
 ) -> Model:
-    """A network of any make, ready for `glocal.explain`; it is run on zeros to see that it fits.
+    """Turn any network into a `Model` for `glocal.explain`; one clip of zeros is run to check that it fits.
 
     Args:
-        network: takes a batch of clips and returns logits.
-        clip: what it takes; a video network of `transformers` tells frames and size itself, and gets
-            ImageNet's mean and standard deviation.
-        labels: class names, or a file with one a line, or the name of a packaged list; by default those in
-            the configuration of a network of `transformers`, else `class 0`, ….
-        layers: names or submodules; by default those that `glocal.attribute` takes.
-        name, weights: what reports call the model, and where its weights come from.
-        layout: order of the axes that the network takes, `"BCTHW"`, `"BTCHW"` or `"BTHWC"`; by default
-            `"BTCHW"` for a network of `transformers` and `"BCTHW"` for others.
-        output: takes the logits out of what the network returns, see `glocal.attribute`.
-        grid: `(T, H, W)` of the tokens, where the network does not tell it itself.
+        network: maps a batch of clips to logits.
+        clip: how frames are sampled and normalised. By default, for video networks of `transformers`,
+            frames and size of their configuration, with ImageNet's mean and standard deviation.
+        labels: class names, the path of a file with one a line, or the name of a packaged list. By default
+            those of the network's `transformers` configuration, or `class 0`, `class 1`, ….
+        layers: names or submodules; by default those that `glocal.attribute` chooses.
+        name: of the model, for reports.
+        weights: source of the weights, for reports.
+        layout: axis order that the network takes, `"BCTHW"`, `"BTCHW"` or `"BTHWC"`; by default `"BTCHW"`
+            for networks of `transformers` and `"BCTHW"` for others.
+        output: returns the logits in the network's output, see `glocal.attribute`.
+        grid: `(T, H, W)` of the tokens, if it cannot be read from the network.
 
     Raises:
-        UsageError: an argument is not among what is allowed, or one is missing.
-        InputError: the network cannot use a clip of this form.
+        UsageError: an argument is unknown or missing.
+        InputError: the network cannot process such a clip.
     """
     network = unwrap(network).eval()
     config = getattr(network, "config", None) if hasattr(network, "main_input_name") else None
     clip = clip or _clip_of_config(config)
     layout = check_layout(layout or (CANONICAL if config is None or clip.image else "BTCHW"))
-    plain = layout == CANONICAL and output is None and grid is None
-    adapted = network if plain else Adapted(network, layout, output, grid)
+    adapted, prefix = network, ""
+    if layout != CANONICAL or output is not None or grid is not None:
+        adapted, prefix = NetworkAdapter(network, layout, output, grid), "network."
     example = example_clip(clip)
     try:
         with torch.no_grad(), frozen(adapted):
-            classes = find_logits(call(adapted, to_network(example, adapted))).shape[1]
-        found = find_layers(adapted if layers is None else network, layers, example)
+            num_classes = find_logits(call(adapted, to_network(example, adapted))).shape[1]
+        modules = find_layers(adapted if layers is None else network, layers, example)
     except GlocalError:
         raise
     except (RuntimeError, ValueError, TypeError) as problem:
         reason = str(problem).strip().splitlines()[0].rstrip(".")
         raise InputError(
-            f"the network cannot use clips of this form ({reason}); tell its input by clip= and layout=."
+            f"the network cannot process such clips ({reason}); describe its input by clip= and layout=."
         ) from problem
     return Model(
         name,
         adapted,
-        {layer.removeprefix("" if plain else "network."): module for layer, module in found.items()},
-        _labels(labels, config, classes),
+        {layer.removeprefix(prefix): path for layer, path in _module_paths(adapted, modules).items()},
+        _class_names(labels, config, num_classes),
         clip,
         weights,
     )
 
 
+def _module_paths(network: nn.Module, modules: Mapping[str, nn.Module]) -> dict[str, str]:
+    """Layer → path of its module in the network."""
+    paths = {module: path for path, module in network.named_modules()}
+    for layer, module in modules.items():
+        if module not in paths:
+            raise UsageError(f"the layer '{layer}' is not a part of the network.")
+    return {layer: paths[module] for layer, module in modules.items()}
+
+
 def example_clip(clip_spec: ClipSpec) -> Tensor | list[Tensor]:
-    """Zeros of the shape that a network with this clip spec takes."""
+    """Zeros in the shape of a network's input; a list of clips for several streams."""
+    frames, size = clip_spec.frames, clip_spec.size
     if clip_spec.image:
-        return torch.zeros(1, 3, clip_spec.size, clip_spec.size)
+        return torch.zeros(1, 3, size, size)
     clips = [
-        torch.zeros(1, channels, clip_spec.frames, clip_spec.size, clip_spec.size)
+        torch.zeros(1, channels, frames, size, size)
         for stream, channels in (("rgb", 3), ("flow", 2))
         if stream in clip_spec.modality
     ]
@@ -121,21 +136,19 @@ def _clip_of_config(config: Any) -> ClipSpec:
     sides = set(size) if isinstance(size, tuple | list) else {size}
     if not isinstance(frames, int) or len(sides) != 1 or not isinstance(side := sides.pop(), int):
         raise UsageError(
-            "the network does not tell what clips it takes; give clip=ClipSpec(frames=…, size=…)."
+            "the clips that the network takes are unknown; give clip=ClipSpec(frames=…, size=…)."
         )
     return ClipSpec(frames, short_side=side, size=side, mean=IMAGENET_MEAN, std=IMAGENET_STD, crop="center")
 
 
-def _labels(
-    given: Sequence[str] | str | os.PathLike[str] | None, config: Any, classes: int
-) -> tuple[str, ...]:
-    own = getattr(config, "id2label", None)
-    if given is not None:
-        labels = read_labels(given)
-    elif isinstance(own, dict) and len(own) == classes:
-        labels = tuple(str(own[index]) for index in range(classes))
+def _class_names(labels: Labels | None, config: Any, num_classes: int) -> tuple[str, ...]:
+    id2label = getattr(config, "id2label", None)
+    if labels is not None:
+        names = read_labels(labels)
+    elif isinstance(id2label, dict) and len(id2label) == num_classes:
+        names = tuple(str(id2label[index]) for index in range(num_classes))
     else:
-        labels = default_labels(classes)
-    if len(labels) != classes:
-        raise UsageError(f"there are {len(labels)} labels, but the network has {classes} classes.")
-    return labels
+        names = default_labels(num_classes)
+    if len(names) != num_classes:
+        raise UsageError(f"there are {len(names)} labels, but the network has {num_classes} classes.")
+    return names

@@ -1,19 +1,24 @@
-"""What the networks that others are built on have in common: stages, one after the other, and a head."""
+"""Networks that gated networks and ST-ABNs can be built on: a chain of stages, and a classifier."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import chain, islice
 
+import torch
 from torch import Tensor, nn
 
 from glocal.errors import InputError
 
 
 def check_input(x: Tensor, channels: int, dims: int = 3, frames: int = 1, pixels: int = 1) -> None:
-    """Refuse what is no batch of clips `(B, C, T, H, W)`, or of images `(B, C, H, W)` with `dims=2`.
+    """Check that `x` is a batch of clips `(B, C, T, H, W)`, or of images `(B, C, H, W)` with `dims=2`.
 
     Args:
-        channels: that the network takes.
-        frames, pixels: the shortest clip and the smallest side that the network takes.
+        x: input of a network.
+        channels: C.
+        dims: 3 for clips, 2 for images.
+        frames: least number of frames.
+        pixels: least height and width.
 
     Raises:
         InputError: `x` has another shape, or is too short or too small.
@@ -34,14 +39,14 @@ def check_input(x: Tensor, channels: int, dims: int = 3, frames: int = 1, pixels
 
 
 class Backbone(nn.Module):
-    """A network whose activations can be taken stage by stage; clips or images to logits `(B, classes)`.
+    """A network of consecutive stages and a classifier; clips or images to logits `(B, num_classes)`.
 
     Attributes:
-        stages: explainable layer → paths of the modules that lead to it from the layer before; the last of
-            them is the layer itself.
-        in_channels, dims: of the input, `(B, in_channels, T, H, W)` with `dims=3`, or
-            `(B, in_channels, H, W)`.
-        frames, pixels: the shortest clip and the smallest side that the network takes.
+        stages: explainable layer → paths of the modules from the layer before it up to the layer itself.
+        in_channels: channels of the input.
+        dims: 3 for clips `(B, in_channels, T, H, W)`, 2 for images `(B, in_channels, H, W)`.
+        frames: frames of the shortest clip that the network takes.
+        pixels: smallest height and width that the network takes.
     """
 
     stages: Mapping[str, Sequence[str]]
@@ -51,14 +56,15 @@ class Backbone(nn.Module):
     pixels: int = 1
 
     def classify(self, x: Tensor) -> Tensor:
-        """Logits `(B, classes)` of the last stage's activation: the head, which has a dropout."""
+        """Compute logits `(B, num_classes)` from the last stage's activation; applies dropout."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classify(self.body(x))
+        """Compute logits `(B, num_classes)`."""
+        return self.classify(self.last_activation(x))
 
-    def features(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Run the stages on a batch, and yield each explainable layer's name and activation as it comes.
+    def activations(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Run stage after stage, and yield the name and the activation of each explainable layer.
 
         Raises:
             InputError: the network does not take a tensor of this shape.
@@ -69,43 +75,51 @@ class Backbone(nn.Module):
                 x = self.get_submodule(path)(x)
             yield layer, x
 
-    def body(self, x: Tensor) -> Tensor:
-        """The last stage's activation."""
-        for _, activation in self.features(x):
+    def last_activation(self, x: Tensor) -> Tensor:
+        """Compute the activation of the last stage."""
+        for _, activation in self.activations(x):
             x = activation
         return x
 
-    def extract(self, x: Tensor) -> Tensor:
-        """The activation of the stage before the last."""
-        for _, activation in islice(self.features(x), len(self.stages) - 1):
+    def penultimate_activation(self, x: Tensor) -> Tensor:
+        """Compute the activation of the last stage but one."""
+        for _, activation in islice(self.activations(x), len(self.stages) - 1):
             x = activation
         return x
 
-    def perceive(self, x: Tensor) -> Tensor:
-        """Logits of what `extract` returns: the last stage and the head."""
+    def classify_penultimate(self, x: Tensor) -> Tensor:
+        """Compute logits from `penultimate_activation`, by the last stage and the classifier."""
         for module in self.last_stage():
             x = module(x)
         return self.classify(x)
 
     def last_stage(self) -> list[nn.Module]:
-        """The modules that lead from the last layer but one to the last."""
+        """The modules of the last stage, in order."""
         *_, paths = self.stages.values()
         return [self.get_submodule(path) for path in paths]
 
-    def cut(self, last: str) -> None:
-        """Drop the head and every stage after the layer `last`, with their weights."""
+    def truncate(self, last_layer: str) -> None:
+        """Remove the classifier and every stage after `last_layer`, with their weights."""
         layers = list(self.stages)
-        self.stages = {layer: self.stages[layer] for layer in layers[: layers.index(last) + 1]}
+        self.stages = {layer: self.stages[layer] for layer in layers[: layers.index(last_layer) + 1]}
         paths = chain.from_iterable(self.stages.values())
-        kept = {module for path in paths for module in self.get_submodule(path).modules()}
+        remaining = {module for path in paths for module in self.get_submodule(path).modules()}
         for parent in list(self.modules()):
             for name, child in list(parent.named_children()):
-                if kept.isdisjoint(child.modules()):
+                if remaining.isdisjoint(child.modules()):
                     delattr(parent, name)
 
 
+@cache
+def is_backbone(build: Callable[[int], nn.Module]) -> bool:
+    """Whether a function that builds networks builds a `Backbone` for clips; allocates no memory."""
+    with torch.device("meta"):
+        network = build(1)
+    return isinstance(network, Backbone) and network.dims == 3
+
+
 def set_dropout(network: nn.Module, probability: float) -> None:
-    """Give every dropout of a network this probability."""
+    """Set the probability of every dropout layer of a network."""
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = probability

@@ -4,6 +4,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glocal.models.backbone import Backbone
+from glocal.models.download import CheckpointFile
+from glocal.models.entry import KeyRenames, ModelEntry, register_model
+from glocal.video.clip_spec import ClipSpec
 
 
 def _conv(inputs: int, outputs: int) -> nn.Conv3d:
@@ -66,3 +69,38 @@ class C3D(Backbone):
 def c3d(num_classes: int) -> C3D:
     """C3D, eight convolutions and three linear layers."""
     return C3D(num_classes)
+
+
+MMACTION_KEYS: KeyRenames = (
+    (r"^backbone\.", ""),
+    (r"^conv(\d[ab])\.conv\.", r"conv\1."),
+    (r"^conv([12])a\.", r"conv\1."),
+    (r"^cls_head\.fc_cls\.", "fc8."),
+)
+MMACTION_URL = "https://download.openmmlab.com/mmaction/recognition/c3d"
+
+register_model(
+    ModelEntry(
+        name="c3d",
+        title="C3D",
+        paper="Tran et al., Learning Spatiotemporal Features with 3D Convolutional Networks, ICCV 2015",
+        build=c3d,
+        layers={layer: paths[-1] for layer, paths in C3D.stages.items()},
+        clip_spec=ClipSpec(frames=16, mean=(104.0, 117.0, 128.0), range=(0.0, 255.0)),
+        num_classes=101,
+        labels="ucf101",
+        weights={
+            "ucf101": (
+                CheckpointFile.named_by_checksum(
+                    "c3d_sports1m_16x1x1_45e_ucf101_rgb_20201021-26655025.pth",
+                    f"{MMACTION_URL}/c3d_sports1m_16x1x1_45e_ucf101_rgb",
+                ),
+            ),
+            "sports1m": (
+                CheckpointFile.named_by_checksum("c3d_sports1m_pretrain_20201016-dcc47ddc.pth", MMACTION_URL),
+            ),
+        },
+        classifier=("fc8",),
+        key_renames=MMACTION_KEYS,
+    )
+)

@@ -1,4 +1,4 @@
-"""Cards: JSON beside a network's weights with all that is needed to rebuild it, and the packaged networks."""
+"""Model cards, JSON files beside the weights from which a network is rebuilt, and the packaged models."""
 
 import json
 import os
@@ -19,15 +19,15 @@ from glocal.video.clip_spec import ClipSpec
 
 @dataclass(frozen=True)
 class Card:
-    """What a checkpoint holds, as JSON in a file of its name with the suffix `.json`.
+    """Description of a checkpoint, stored beside it with the suffix `.json`.
 
     Attributes:
-        model: name of the network, with its gates.
+        model: name of the network, including its gates.
         labels: class names, in the order of the logits.
-        clip: what the network takes.
-        parameters: number of weights.
-        measures: what it scored: `val/video_top1`, ….
-        recipe: how it was trained.
+        clip: how frames are sampled and normalised.
+        parameters: number of parameters.
+        measures: evaluation results, such as `val/video_top1`.
+        recipe: configuration of the training.
         glocal: version of this library.
     """
 
@@ -40,17 +40,17 @@ class Card:
     glocal: str = ""
 
     def write(self, path: Path) -> None:
-        """Write the card; the file appears whole or not at all."""
+        """Write the card as JSON, atomically."""
         with atomic_path(path) as temporary:
             text = json.dumps(plain(self), ensure_ascii=False, indent=1, allow_nan=False)
             temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
 def read_card(path: Path) -> Card:
-    """The card in a file.
+    """Read a card.
 
     Raises:
-        InputError: the file cannot be read, or is no card.
+        InputError: the file cannot be read, or is not a card.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -65,52 +65,60 @@ def read_card(path: Path) -> Card:
 
 
 def save_network(path: Path, network: nn.Module, card: Card) -> None:
-    """Write weights and card; the card is the last, so that where it is the weights are whole."""
+    """Write weights, then the card: where there is a card, the weights are complete."""
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
     with atomic_path(path) as temporary:
         temporary.write_bytes(safetensors.torch.save(state, {"format": "pt"}))
     card.write(path.with_suffix(".json"))
 
 
-def paths_of(name: "str | os.PathLike[str]") -> tuple[Path, Path] | None:
-    """The weights and the card that a path of either names; None for what is no such path."""
+def checkpoint_paths(name: "str | os.PathLike[str]") -> tuple[Path, Path] | None:
+    """Paths of the weights and of the card, given either; None if the suffix is another."""
     path = Path(name)
     if path.suffix not in (".safetensors", ".json"):
         return None
     return path.with_suffix(".safetensors"), path.with_suffix(".json")
 
 
-FOLDER = Path(__file__).parent / "trained"
+PACKAGED_FOLDER = Path(__file__).parent / "trained"
+"""Folder of the models that are installed with the library."""
 
 
-def packaged() -> dict[str, Path]:
-    """Name, such as `puppets/gated` → its weights, with the card beside them."""
+def packaged_models() -> dict[str, Path]:
+    """Name, such as `puppets/gated` → path of its weights, which have a card beside them."""
     files = {
-        file.relative_to(FOLDER).with_suffix("").as_posix(): file for file in FOLDER.rglob("*.safetensors")
+        file.relative_to(PACKAGED_FOLDER).with_suffix("").as_posix(): file
+        for file in PACKAGED_FOLDER.rglob("*.safetensors")
     }
     return dict(sorted(files.items()))
 
 
-def cards() -> dict[str, Card]:
-    """Name → card."""
-    return {name: read_card(file.with_suffix(".json")) for name, file in packaged().items()}
+def packaged_cards() -> dict[str, Card]:
+    """Name of a packaged model → its card."""
+    return {name: read_card(file.with_suffix(".json")) for name, file in packaged_models().items()}
 
 
-def pack(trained: "str | os.PathLike[str]", name: str, folder: Path = FOLDER) -> Path:
-    """Make the network in `trained`, a `.safetensors` file with its card, the packaged one called `name`.
+def pack(trained: "str | os.PathLike[str]", name: str, folder: Path = PACKAGED_FOLDER) -> Path:
+    """Add a trained network to the packaged models, with its weights in 16 bits.
 
-    Weights are stored in 16 bits.
+    Args:
+        trained: path of a `.safetensors` file with a card.
+        name: of the packaged model.
+        folder: where packaged models are stored.
+
+    Returns:
+        Path of the packaged weights.
 
     Raises:
-        InputError: there is no such network, or a weight does not fit into 16 bits.
+        InputError: there is no such file, or a weight overflows in 16 bits.
     """
-    found = paths_of(trained)
-    if found is None or not found[0].exists():
+    paths = checkpoint_paths(trained)
+    if paths is None or not paths[0].exists():
         raise InputError(f"{trained} is no trained network; give the path of its .safetensors file.")
-    card = read_card(found[1])
+    card = read_card(paths[1])
     state = {
         key: tensor.half() if tensor.is_floating_point() else tensor
-        for key, tensor in safetensors.torch.load_file(found[0]).items()
+        for key, tensor in safetensors.torch.load_file(paths[0]).items()
     }
     for key, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()):

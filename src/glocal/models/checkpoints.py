@@ -1,4 +1,4 @@
-"""Read checkpoints, which are untrusted: take tensors from them, and nothing else."""
+"""Read checkpoints as untrusted files, compare them with a network, and convert them to its shapes."""
 
 import argparse
 import pickle
@@ -19,10 +19,10 @@ from glocal.errors import InputError
 from glocal.utils.files import shown
 
 WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "network", "net", "params")
-"""Keys under which training programs keep the state dict, beside optimizer states and the like."""
+"""Keys under which training scripts store the state dict, beside optimizer states and the like."""
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "network.", "net.")
-"""What wrappers of a network (DataParallel, torch.compile, Lightning) put before each of its keys."""
+"""Prefixes that wrappers of a network (DataParallel, torch.compile, Lightning) add to each key."""
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 COUNTS = (torch.int64, torch.int32, *FLOATS)
@@ -31,16 +31,17 @@ MAX_RATIO = 100
 
 
 def read_checkpoint(path: Path, limit: int) -> dict[str, Tensor]:
-    """The state dict in a file of `torch.save` (zip or legacy form) or safetensors, on the CPU.
+    """Read the state dict in a file of `torch.save` (zip or legacy format) or safetensors, to the CPU.
 
-    Wrappers, prefixes that all keys share, and whatever is no tensor are taken off. No code in the file
-    is run, and a zip archive is not unpacked before its size is known.
+    Wrappers, prefixes shared by all keys, and everything but tensors are removed. No code in the file is
+    run, and a zip archive is not unpacked before its size is known.
 
     Args:
-        limit: bytes that the file may hold once unpacked.
+        path: the file.
+        limit: largest allowed size, unpacked, in bytes.
 
     Raises:
-        InputError: the file cannot be read, is no checkpoint, or is not safe to load.
+        InputError: the file cannot be read, is not a checkpoint, or is not safe to load.
     """
     try:
         if path.is_dir():
@@ -80,7 +81,7 @@ def _read_safetensors(path: Path) -> Any:
 
 
 def _check_archive(path: Path, limit: int) -> bool:
-    """Refuse a zip archive that is broken or would unpack to too much; whether all of it is uncompressed."""
+    """Check a zip archive for damage and unpacked size; return whether all of it is stored uncompressed."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -154,19 +155,14 @@ def _strip(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-def shapes_of(network: nn.Module) -> dict[str, torch.Size]:
-    """The shape of every entry of a network's state dict."""
-    return {key: value.shape for key, value in network.state_dict().items()}
-
-
-def complete(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
-    """Add the batch counters of batch norms, which files from before PyTorch 0.4.1 lack, as zeros."""
+def add_batch_counters(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    """Add the batch counters of batch norm layers as zeros; files from before PyTorch 0.4.1 lack them."""
     counters = {key: torch.tensor(0) for key in shapes if key.endswith(COUNTER)}
     return {**counters, **state}
 
 
-def differences(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> str:
-    """How a state dict differs from what a network has, in words; empty where they fit."""
+def describe_mismatch(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> str:
+    """Describe how a state dict differs from a network's shapes; empty if it fits."""
     missing = [key for key in shapes if key not in state]
     unexpected = [key for key in state if key not in shapes]
     reshaped = [
@@ -175,33 +171,37 @@ def differences(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -
         if key in state and state[key].shape != shape
     ]
     parts = [
-        f"{verb} {_some(keys)}"
+        f"{verb} {_abbreviated(keys)}"
         for verb, keys in (("lacks", missing), ("has unknown", unexpected), ("has", reshaped))
         if keys
     ]
     return ", ".join(parts)
 
 
-def _some(words: list[str], most: int = 2) -> str:
-    more = f" and {len(words) - most} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + more
+def _abbreviated(keys: list[str], most: int = 2) -> str:
+    more = f" and {len(keys) - most} more" if len(keys) > most else ""
+    return ", ".join(keys[:most]) + more
 
 
 def check_types(state: Mapping[str, Tensor], source: str) -> None:
-    """Raise `InputError` unless every tensor holds plain numbers that a float32 network can take."""
+    """Check that every tensor is dense and of a type that converts to float32.
+
+    Raises:
+        InputError: a tensor is sparse, quantised or of another type.
+    """
     for key, tensor in state.items():
         allowed = COUNTS if key.endswith(COUNTER) else FLOATS
-        plain = tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_nested
-        if not plain or tensor.dtype not in allowed:
-            kind = f"{tensor.dtype}" if plain else f"{tensor.layout} {tensor.dtype}"
+        dense = tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_nested
+        if not dense or tensor.dtype not in allowed:
+            kind = f"{tensor.dtype}" if dense else f"{tensor.layout} {tensor.dtype}"
             raise InputError(
                 f"{source} stores {key} as {kind}, where only dense floating-point weights can be loaded; "
                 "save it as float32."
             )
 
 
-def fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy a state dict that fits into a network, converted to the network's types.
+def load_state(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Copy a state dict of the right shapes into a network, converted to the network's types.
 
     Raises:
         InputError: a weight is not finite.
@@ -212,39 +212,41 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
             raise InputError(f"{source} has NaN or infinite values in {key}; get an undamaged file.")
 
 
-def to_flow(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> tuple[dict[str, Tensor], bool]:
-    """Give RGB kernels `(out, 3, …)` the two channels of flow where `shapes` asks for them.
+def average_to_flow(
+    state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]
+) -> tuple[dict[str, Tensor], bool]:
+    """Average RGB kernels `(out, 3, …)` to the two channels of optical flow where `shapes` has two.
 
-    Each is the mean over the three (Wang et al., Temporal Segment Networks, ECCV 2016, cross-modality).
+    Both are the mean over the three (Wang et al., Temporal Segment Networks, ECCV 2016, cross-modality).
 
     Returns:
-        The state with such kernels averaged and all else as it was, and whether there was any.
+        The state dict with averaged kernels, and whether there were any.
     """
     averaged = dict(state)
-    found = False
+    changed = False
     for name, tensor in state.items():
         shape = shapes.get(name, torch.Size())
         if len(shape) > 3 and shape[1] == 2 and tensor.shape == (shape[0], 3, *shape[2:]):
             averaged[name] = tensor.float().mean(1, keepdim=True).expand(shape).contiguous()
-            found = True
-    return averaged, found
+            changed = True
+    return averaged, changed
 
 
 def inflate(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> tuple[dict[str, Tensor], bool]:
-    """Give 2D kernels `(out, in, H, W)` the time axis that `shapes` asks for: `(out, in, T, H, W)`.
+    """Inflate 2D kernels `(out, in, H, W)` to `(out, in, T, H, W)` where `shapes` has five dimensions.
 
-    A kernel is repeated `T` times and divided by `T`, so that a clip that stands still yields the image
-    network's activations (away from the clip's first and last frames, which see padding; Carreira &
-    Zisserman, CVPR 2017).
+    A kernel is repeated `T` times and divided by `T`, so that a clip of one repeated frame has the image
+    network's activations, except near its first and last frames because of padding (Carreira & Zisserman,
+    CVPR 2017).
 
     Returns:
-        The state with such kernels inflated and all else as it was, and whether there was any.
+        The state dict with inflated kernels, and whether there were any.
     """
     inflated = dict(state)
-    found = False
+    changed = False
     for name, tensor in state.items():
         shape = shapes.get(name, torch.Size())
         if tensor.ndim == 4 and len(shape) == 5 and tensor.shape == (*shape[:2], *shape[3:]):
             inflated[name] = tensor.float().unsqueeze(2).expand(shape) / shape[2]
-            found = True
-    return inflated, found
+            changed = True
+    return inflated, changed

@@ -1,4 +1,4 @@
-"""Published weights: fetched once, checked, and kept in a folder."""
+"""Download published checkpoints into a cache folder and verify them."""
 
 import fcntl
 import hashlib
@@ -27,21 +27,32 @@ BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, Tim
 
 
 @dataclass(frozen=True)
-class Download:
-    """A file of weights.
+class CheckpointFile:
+    """A published checkpoint.
 
     Attributes:
-        file: its name in the cache folder.
-        url: where it can be fetched from; empty if only a person can, at `page`.
-        page: where a person finds it.
+        name: of the file in the cache folder.
+        url: download address; empty if the file can only be downloaded by hand, from `page`.
+        page: web page that links to the file.
         checksum: `sha256:` and all or the first hexadecimal digits, or `git:` and the SHA-1 of a git blob;
             empty if none is published.
     """
 
-    file: str
+    name: str
     url: str = ""
     page: str = ""
     checksum: str = ""
+
+    @classmethod
+    def named_by_checksum(cls, name: str, folder_url: str) -> "CheckpointFile":
+        """A file whose name ends in the first digits of its SHA-256, as torchvision and OpenMMLab do."""
+        digits = name.rpartition(".")[0].rpartition("-")[2]
+        return cls(name, f"{folder_url}/{name}", checksum=f"sha256:{digits}")
+
+
+def torchvision_file(name: str) -> CheckpointFile:
+    """A checkpoint of torchvision."""
+    return CheckpointFile.named_by_checksum(name, "https://download.pytorch.org/models")
 
 
 def cache_folder() -> Path:
@@ -49,29 +60,29 @@ def cache_folder() -> Path:
     return Path(os.environ.get("GLOCAL_CACHE") or "~/.cache/glocal").expanduser()
 
 
-def obtain(item: Download) -> Path:
-    """The path of a file in the cache, downloaded if it is not there.
+def fetch(file: CheckpointFile) -> Path:
+    """Download a file unless the cache has it, and return its path.
 
-    A broken connection is retried, from where it broke, now and on the next call. Processes that ask for
-    the same file wait for each other.
+    A broken connection is retried; the download resumes where it broke, also on the next call. Processes
+    that need the same file wait for each other.
 
     Raises:
-        InputError: the file cannot be had, or is not what was published.
+        InputError: the file cannot be downloaded, or does not have the published checksum.
     """
-    path = cache_folder() / item.file
+    path = cache_folder() / file.name
     try:
         if path.exists():
-            return _checked(path, item)
-        if not item.url:
+            return _verified(path, file)
+        if not file.url:
             raise InputError(
-                f"{item.file} can only be downloaded by hand; get it from {item.page} and save it as "
+                f"{file.name} can only be downloaded by hand; get it from {file.page} and save it as "
                 f"{shown(path)}."
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _only_one_process(path):
+        with _lock(path):
             if path.exists():
-                return _checked(path, item)
-            _download(item, path)
+                return _verified(path, file)
+            _download(file, path)
             return path
     except OSError as problem:
         raise InputError(
@@ -89,35 +100,35 @@ def digest(path: Path, kind: str) -> str:
     return hasher.hexdigest()
 
 
-def _matches(path: Path, item: Download) -> bool:
-    kind, _, wanted = item.checksum.partition(":")
-    return not item.checksum or digest(path, kind).startswith(wanted)
+def _matches(path: Path, file: CheckpointFile) -> bool:
+    kind, _, wanted = file.checksum.partition(":")
+    return not file.checksum or digest(path, kind).startswith(wanted)
 
 
-def _checked(path: Path, item: Download) -> Path:
-    if not _matches(path, item):
+def _verified(path: Path, file: CheckpointFile) -> Path:
+    if not _matches(path, file):
         raise InputError(
-            f"{shown(path)} is damaged, its checksum is not {item.checksum}; delete it, so that it is "
-            f"fetched again from {item.url or item.page}."
+            f"{shown(path)} is damaged, its checksum is not {file.checksum}; delete it, so that it is "
+            f"fetched again from {file.url or file.page}."
         )
     return path
 
 
 @contextmanager
-def _only_one_process(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Iterator[None]:
     with path.with_name(f".{path.name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _download(item: Download, path: Path) -> None:
+def _download(file: CheckpointFile, path: Path) -> None:
     part = path.with_name(f"{path.name}.part")
     reason = ""
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE_S * attempt)
         try:
-            resumed = _transfer(item.url, part)
+            resumed = _transfer(file.url, part)
         except urllib.error.HTTPError as problem:
             reason = f"HTTP {problem.code} {problem.reason}"
             if problem.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -127,16 +138,16 @@ def _download(item: Download, path: Path) -> None:
         except BROKEN as problem:
             reason = str(getattr(problem, "reason", problem)) or type(problem).__name__
         else:
-            if _matches(part, item):
+            if _matches(part, file):
                 part.replace(path)
                 _validator_file(part).unlink(missing_ok=True)
                 return
             part.unlink()
-            reason = f"what arrived does not have the checksum {item.checksum}"
+            reason = f"what arrived does not have the checksum {file.checksum}"
             if not resumed:
                 break
     raise InputError(
-        f"{item.file} could not be downloaded from {item.url} ({reason}); try again, or get it by other "
+        f"{file.name} could not be downloaded from {file.url} ({reason}); try again, or get it by other "
         f"means and save it as {shown(path)}."
     )
 

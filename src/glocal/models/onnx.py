@@ -1,8 +1,8 @@
-"""Networks in ONNX files, converted to PyTorch so that they have layers and gradients."""
+"""Convert networks in ONNX files to PyTorch, so that they have layers and gradients."""
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -10,31 +10,33 @@ from typing import Any
 
 from glocal.errors import InputError, UsageError
 from glocal.models.adapter import as_model
+from glocal.models.labels import Labels
 from glocal.models.model import Model
 from glocal.utils.files import shown
 from glocal.utils.optional_import import optional_import
 from glocal.video.clip_spec import ClipSpec
 
-NEWEST = 17
-"""The newest operator set that the converter knows whole; newer files are brought down to it."""
+NEWEST_OPSET = 17
+"""The newest operator set that the converter supports completely; newer files are converted down to it."""
 
 
 def load_onnx(
     path: str | os.PathLike[str],
     clip: ClipSpec | None = None,
-    labels: Sequence[str] | str | os.PathLike[str] | None = None,
+    *,
+    labels: Labels | None = None,
 ) -> Model:
-    """The network in an ONNX file, its layers named after the file's nodes.
+    """Load the network in an ONNX file; its layers are named after the file's nodes.
 
     Args:
         path: of the file.
-        clip: what the network takes; by default RGB in [0, 1] of the size that the file fixes.
-        labels: class names, or a file with one a line, or the name of a packaged list.
+        clip: how frames are sampled and normalised; by default RGB in [0, 1] of the input size in the file.
+        labels: class names, the path of a file with one a line, or the name of a packaged list.
 
     Raises:
-        UsageError: the packages that read ONNX are not installed, or the file leaves the size of its input
-            open and `clip` is not given.
-        InputError: the file cannot be read, or holds operators that cannot be converted.
+        UsageError: the packages that read ONNX are not installed, or the file has no fixed input size and
+            `clip` is not given.
+        InputError: the file cannot be read, or contains operators that cannot be converted.
     """
     path = Path(path)
     onnx, convert = _packages()
@@ -44,8 +46,8 @@ def load_onnx(
         content = onnx.load(os.fspath(path))
         shape = _input_shape(content, path)
         version = next(item.version for item in content.opset_import if item.domain in ("", "ai.onnx"))
-        if version > NEWEST:
-            content = version_converter.convert_version(content, NEWEST)
+        if version > NEWEST_OPSET:
+            content = version_converter.convert_version(content, NEWEST_OPSET)
         network = convert(content)
     except FileNotFoundError as problem:
         raise UsageError(f"there is no file {shown(Path(problem.filename or path))}.") from None
@@ -57,14 +59,14 @@ def load_onnx(
         reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
         raise InputError(f"{shown(path)} cannot be read as an ONNX network ({reason}).") from None
     layout = "BTCHW" if len(shape) == 5 and shape[1] != 3 and shape[2] == 3 else "BCTHW"
-    clip_spec = clip or _clip_spec(shape, layout, path)
-    return as_model(network, clip_spec, labels, name=path.stem, weights=path.name, layout=layout)
+    clip = clip or _clip_spec(shape, layout, path)
+    return as_model(network, clip, labels=labels, name=path.stem, weights=path.name, layout=layout)
 
 
 def _input_shape(content: Any, path: Path) -> tuple[int, ...]:
-    """Of the only input; 0 where the file leaves a size open."""
-    fixed = {tensor.name for tensor in content.graph.initializer}
-    inputs = [item for item in content.graph.input if item.name not in fixed]
+    """Shape of the only input; 0 for sizes that the file does not fix."""
+    constants = {tensor.name for tensor in content.graph.initializer}
+    inputs = [item for item in content.graph.input if item.name not in constants]
     if len(inputs) != 1:
         names = ", ".join(item.name for item in inputs)
         raise InputError(f"{shown(path)} takes {len(inputs)} inputs ({names}), where one clip is needed.")
@@ -72,13 +74,13 @@ def _input_shape(content: Any, path: Path) -> tuple[int, ...]:
 
 
 def _clip_spec(shape: tuple[int, ...], layout: str, path: Path) -> ClipSpec:
-    """RGB in [0, 1] of the size `(B, C, T, H, W)` or `(B, C, H, W)`."""
+    """RGB in [0, 1] for an input of shape `(B, C, T, H, W)` or `(B, C, H, W)`."""
     image = len(shape) == 4
     frames = 1 if image else shape[layout.index("T")] if len(shape) == 5 else 0
     if not frames or not shape[-1] or shape[-1] != shape[-2]:
-        written = " × ".join(str(size or "any") for size in shape)
+        sizes = " × ".join(str(size or "any") for size in shape)
         raise UsageError(
-            f"{shown(path)} takes an input of {written}, which is no clip of fixed length and square frames; "
+            f"{shown(path)} takes an input of {sizes}, which is no clip of fixed length and square frames; "
             "load it in Python with load_model(path, clip=ClipSpec(…))."
         )
     return ClipSpec(frames, short_side=shape[-1], size=shape[-1], crop="center", image=image)
@@ -92,9 +94,9 @@ def _packages() -> tuple[Any, Any]:
 
 @contextmanager
 def _without_torchvision() -> Iterator[None]:
-    """Stand-ins where torchvision is missing or does not fit PyTorch.
+    """Provide stand-ins for torchvision where it is missing or does not match PyTorch.
 
-    The converter imports it for two operators of detectors, which no classifier has.
+    The converter imports it for two operators of object detectors, which classifiers do not have.
     """
     try:
         import torchvision  # noqa: F401

@@ -8,16 +8,19 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from glocal.models.backbone import Backbone
+from glocal.models.download import torchvision_file
+from glocal.models.entry import ModelEntry, register_model
+from glocal.video.clip_spec import ClipSpec
 
 Convolution = Callable[[int, int, int, int], nn.Module]  # inputs, outputs, middle channels, stride
 
 
-def full(inputs: int, outputs: int, middle: int, stride: int) -> nn.Module:
-    """A 3 × 3 × 3 convolution; `middle` plays no part."""
+def full_convolution(inputs: int, outputs: int, middle: int, stride: int) -> nn.Module:
+    """A 3 × 3 × 3 convolution; `middle` is not used."""
     return nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
 
 
-def factorised(inputs: int, outputs: int, middle: int, stride: int) -> nn.Module:
+def factorised_convolution(inputs: int, outputs: int, middle: int, stride: int) -> nn.Module:
     """A 1 × 3 × 3 convolution to `middle` channels, batch norm, ReLU, and a 3 × 1 × 1 convolution."""
     return nn.Sequential(
         nn.Conv3d(inputs, middle, (1, 3, 3), stride=(1, stride, stride), padding=(0, 1, 1), bias=False),
@@ -28,11 +31,11 @@ def factorised(inputs: int, outputs: int, middle: int, stride: int) -> nn.Module
 
 
 class BasicBlock(nn.Module):
-    """Two convolutions around a shortcut."""
+    """Two convolutions with a shortcut."""
 
     def __init__(self, inputs: int, outputs: int, convolution: Convolution, stride: int = 1):
         super().__init__()
-        # As many weights as two 3 × 3 × 3 convolutions have; both convolutions share the first one's count.
+        # As many weights as a 3 × 3 × 3 convolution has; the second convolution uses the first one's count.
         middle = inputs * outputs * 27 // (inputs * 9 + outputs * 3)
         self.conv1 = nn.Sequential(
             convolution(inputs, outputs, middle, stride), nn.BatchNorm3d(outputs), nn.ReLU(inplace=True)
@@ -85,7 +88,7 @@ def r3d_18(num_classes: int) -> VideoResNet:
         nn.BatchNorm3d(64),
         nn.ReLU(inplace=True),
     )
-    return VideoResNet(stem, full, num_classes)
+    return VideoResNet(stem, full_convolution, num_classes)
 
 
 def r2plus1d_18(num_classes: int) -> VideoResNet:
@@ -98,4 +101,36 @@ def r2plus1d_18(num_classes: int) -> VideoResNet:
         nn.BatchNorm3d(64),
         nn.ReLU(inplace=True),
     )
-    return VideoResNet(stem, factorised, num_classes)
+    return VideoResNet(stem, factorised_convolution, num_classes)
+
+
+PAPER = "Tran et al., A Closer Look at Spatiotemporal Convolutions for Action Recognition, CVPR 2018"
+LAYERS = {layer: paths[-1] for layer, paths in VideoResNet.stages.items()}
+CLIP_SPEC = ClipSpec(frames=16, mean=(0.43216, 0.394666, 0.37645), std=(0.22803, 0.22145, 0.216989))
+
+register_model(
+    ModelEntry(
+        name="r3d-18",
+        title="3D ResNet-18",
+        paper=PAPER,
+        build=r3d_18,
+        layers=LAYERS,
+        clip_spec=CLIP_SPEC,
+        num_classes=400,
+        labels="kinetics400",
+        weights={"kinetics400": (torchvision_file("r3d_18-b3b3357e.pth"),)},
+    )
+)
+register_model(
+    ModelEntry(
+        name="r2plus1d-18",
+        title="R(2+1)D-18",
+        paper=PAPER,
+        build=r2plus1d_18,
+        layers=LAYERS,
+        clip_spec=CLIP_SPEC,
+        num_classes=400,
+        labels="kinetics400",
+        weights={"kinetics400": (torchvision_file("r2plus1d_18-91a641e6.pth"),)},
+    )
+)

@@ -1,4 +1,4 @@
-"""Bottleneck ResNets over space, or space and time: resnet2d-50, resnet3d-50, resnext3d-101 and -small.
+"""Bottleneck ResNets in 2D and 3D: resnet2d-50, resnet3d-50, resnext3d-101 and resnext3d-small.
 
 The module names are those of torchvision and of Hara's networks, so that their checkpoints load as they are.
 """
@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from glocal.models.backbone import Backbone
+from glocal.models.download import CheckpointFile, torchvision_file
+from glocal.models.entry import ModelEntry, register_model
+from glocal.video.clip_spec import ClipSpec
 
 CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 NORM: dict[int, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -18,7 +21,7 @@ Stride = int | tuple[int, ...]
 
 
 class Bottleneck(nn.Module):
-    """Convolutions 1, 3 (strided) and 1 wide around a shortcut, which is a projection where shapes differ."""
+    """Convolutions of size 1, 3 (strided) and 1 with a shortcut, projected where shapes differ."""
 
     def __init__(self, dims: int, inputs: int, width: int, outputs: int, stride: Stride = 1, groups: int = 1):
         super().__init__()
@@ -122,9 +125,9 @@ def resnext3d_101(num_classes: int) -> ResNet:
 
 
 def resnext3d_small(num_classes: int, in_channels: int = 3) -> ResNet:
-    """A 3D ResNeXt of 20 layers and 0.9 M weights, 8 groups, that trains on a processor.
+    """A 3D ResNeXt of 20 layers and 0.9 M weights, 8 groups, small enough to train on a CPU.
 
-    Its last stages are an eighth of the clip's height and width, and so is what they attend to.
+    The last stages have an eighth of the clip's height and width.
     """
     return ResNet(
         (1, 2, 2, 1),
@@ -140,7 +143,7 @@ def resnext3d_small(num_classes: int, in_channels: int = 3) -> ResNet:
 
 
 def resnext3d_small_flow(num_classes: int) -> ResNet:
-    """The same for optical flow."""
+    """The small 3D ResNeXt for optical flow."""
     return resnext3d_small(num_classes, in_channels=2)
 
 
@@ -152,3 +155,97 @@ def resnet3d_50(num_classes: int) -> ResNet:
 def resnet2d_50(num_classes: int) -> ResNet:
     """ResNet-50 on images (He et al., CVPR 2016), strided in its 3 × 3 convolutions as torchvision's."""
     return ResNet((3, 4, 6, 3), num_classes, dims=2)
+
+
+LAYERS = {layer: paths[-1] for layer, paths in ResNet.stages.items()}
+GATES = {layer: layer for layer in LAYERS}
+HARA_2018 = "https://drive.google.com/drive/folders/1zvl89AgFAApbH0At-gMuZSeQB_LpNP-M"
+HARA_2020 = "https://drive.google.com/open?id=1xbYbZ7rpyjftI_KCk6YuL-XrfQDz7Yd4"
+IMAGENET_FILE = torchvision_file("resnet50-0676ba61.pth")
+
+register_model(
+    ModelEntry(
+        name="resnext3d-101",
+        title="3D ResNeXt-101",
+        paper="Hara et al., Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and ImageNet?, "
+        "CVPR 2018",
+        build=resnext3d_101,
+        layers=LAYERS,
+        clip_spec=ClipSpec(
+            frames=16, short_side=112, size=112, mean=(114.7748, 107.7354, 99.4750), range=(0.0, 255.0)
+        ),
+        num_classes=400,
+        labels="kinetics400",
+        weights={
+            "kinetics400": (CheckpointFile("resnext-101-kinetics.pth", page=HARA_2018),),
+            "ucf101": (CheckpointFile("resnext-101-kinetics-ucf101_split1.pth", page=HARA_2018),),
+            "hmdb51": (CheckpointFile("resnext-101-kinetics-hmdb51_split1.pth", page=HARA_2018),),
+        },
+        gates=GATES,
+    )
+)
+register_model(
+    ModelEntry(
+        # The order of the 700 classes in the published files is unknown: there are no labels.
+        name="resnet3d-50",
+        title="3D ResNet-50",
+        paper="Kataoka et al., Would Mega-scale Datasets Further Enhance Spatiotemporal 3D CNNs?, 2020",
+        build=resnet3d_50,
+        layers=LAYERS,
+        clip_spec=ClipSpec(
+            frames=16, short_side=112, size=112, mean=(0.4345, 0.4051, 0.3775), std=(0.2768, 0.2713, 0.2737)
+        ),
+        num_classes=700,
+        weights={
+            "kinetics700": (CheckpointFile("r3d50_K_200ep.pth", page=HARA_2020),),
+            "imagenet": (IMAGENET_FILE,),
+        },
+        gates=GATES,
+    )
+)
+register_model(
+    ModelEntry(
+        name="resnext3d-small",
+        title="Small 3D ResNeXt",
+        paper="Hara et al., CVPR 2018, in small",
+        build=resnext3d_small,
+        layers=LAYERS,
+        clip_spec=ClipSpec(
+            frames=16, short_side=112, size=112, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225)
+        ),
+        num_classes=400,
+        gates=GATES,
+    )
+)
+register_model(
+    ModelEntry(
+        name="resnext3d-small-flow",
+        title="Small 3D ResNeXt, optical flow",
+        paper="Hara et al., CVPR 2018, in small",
+        build=resnext3d_small_flow,
+        layers=LAYERS,
+        clip_spec=ClipSpec(frames=16, short_side=112, size=112, modality="flow"),
+        num_classes=400,
+        gates=GATES,
+    )
+)
+register_model(
+    ModelEntry(
+        name="resnet2d-50",
+        title="ResNet-50 on images",
+        paper="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
+        build=resnet2d_50,
+        layers=LAYERS,
+        clip_spec=ClipSpec(
+            frames=1,
+            short_side=256,
+            size=224,
+            mean=(0.485, 0.456, 0.406),
+            std=(0.229, 0.224, 0.225),
+            image=True,
+        ),
+        num_classes=1000,
+        labels="imagenet",
+        weights={"imagenet": (IMAGENET_FILE,)},
+    )
+)

@@ -1,6 +1,7 @@
-"""The slow pathway of SlowFast on its own (Feichtenhofer et al., ICCV 2019): slow-50 and slow-101.
+"""The slow pathway of SlowFast as a network (Feichtenhofer et al., ICCV 2019): slow-50 and slow-101.
 
-Time is never strided; only stages 3 and 4 (of 1 to 4) convolve over it. The module names are pytorchvideo's.
+No layer has a stride over time, and only stages 3 and 4 of 1 to 4 convolve over it. The module names are
+pytorchvideo's.
 """
 
 from collections import OrderedDict
@@ -9,6 +10,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from glocal.models.backbone import Backbone
+from glocal.models.download import CheckpointFile, torchvision_file
+from glocal.models.entry import KeyRenames, ModelEntry, register_model
+from glocal.video.clip_spec import ClipSpec
 
 
 def _conv(inputs: int, outputs: int, kernel: tuple[int, int, int], stride: int = 1) -> nn.Conv3d:
@@ -108,3 +112,64 @@ def slow_50(num_classes: int) -> Slow:
 def slow_101(num_classes: int) -> Slow:
     """Slow-pathway ResNet-101."""
     return Slow((3, 4, 23, 3), num_classes)
+
+
+PAPER = "Feichtenhofer et al., SlowFast Networks for Video Recognition, ICCV 2019"
+LAYERS = {layer: paths[-1] for layer, paths in Slow.stages.items()}
+GATES = {layer: layer for layer in LAYERS}
+CLIP_SPEC = ClipSpec(
+    frames=8, stride=8, short_side=256, size=224, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225)
+)
+TORCHVISION_KEYS: KeyRenames = (
+    (r"^conv1\.", "blocks.0.conv."),
+    (r"^bn1\.", "blocks.0.norm."),
+    (r"^layer(\d)\.(\d+)\.", r"blocks.\1.res_blocks.\2."),
+    (r"\.downsample\.0\.", ".branch1_conv."),
+    (r"\.downsample\.1\.", ".branch1_norm."),
+    (r"\.(conv|bn)1\.", r".branch2.\1_a."),
+    (r"\.(conv|bn)2\.", r".branch2.\1_b."),
+    (r"\.(conv|bn)3\.", r".branch2.\1_c."),
+    (r"\.bn_", ".norm_"),
+    (r"^fc\.", "blocks.5.proj."),
+)
+
+register_model(
+    ModelEntry(
+        name="slow-50",
+        title="Slow-pathway ResNet-50",
+        paper=PAPER,
+        build=slow_50,
+        layers=LAYERS,
+        clip_spec=CLIP_SPEC,
+        num_classes=400,
+        labels="kinetics400",
+        weights={
+            "kinetics400": (
+                CheckpointFile(
+                    "SLOW_8x8_R50.pyth",
+                    "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/SLOW_8x8_R50.pyth",
+                ),
+            ),
+            "imagenet": (torchvision_file("resnet50-0676ba61.pth"),),
+        },
+        classifier=("blocks.5.proj",),
+        key_renames=TORCHVISION_KEYS,
+        gates=GATES,
+    )
+)
+register_model(
+    ModelEntry(
+        name="slow-101",
+        title="Slow-pathway ResNet-101",
+        paper=PAPER,
+        build=slow_101,
+        layers=LAYERS,
+        clip_spec=CLIP_SPEC,
+        num_classes=400,
+        labels="kinetics400",
+        weights={"imagenet": (torchvision_file("resnet101-63fe2227.pth"),)},
+        classifier=("blocks.5.proj",),
+        key_renames=TORCHVISION_KEYS,
+        gates=GATES,
+    )
+)

@@ -2,22 +2,25 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import NamedTuple
+from functools import cache, partial
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glocal.models.backbone import Backbone, set_dropout
+from glocal.models.entry import ModelEntry
+from glocal.video.clip_spec import ClipSpec
 
 DROPOUT = 0.5
 
 
-class Attention(NamedTuple):
-    """What the branch makes of features `(B, C, T, H, W)`.
+class AttentionBranchOutput(NamedTuple):
+    """Output of the attention branch for features `(B, C, T, H, W)`.
 
     Attributes:
-        logits: `(B, classes)`, the branch's own.
+        logits: `(B, num_classes)`, of the attention branch.
         spatial: M_s, `(B, 1, T, H, W)` in (0, 1).
         temporal: M_t, `(B, 1, T, 1, 1)` in (0, 1).
     """
@@ -28,48 +31,53 @@ class Attention(NamedTuple):
 
 
 class AttentionBranch(nn.Module):
-    """Features `(B, C, T, H, W)` to class logits and to attention of the features' resolution.
+    """Features `(B, C, T, H, W)` to class logits and to attention at the features' resolution.
 
     Args:
-        stage: the backbone's last stage; the branch's is a copy of it with stride 1.
-        channels: that the stage puts out.
-        classes: K.
-        steps: T of the features that the temporal attention is made for.
+        stage: the backbone's last stage, which is copied with stride 1.
+        channels: output channels of the stage.
+        num_classes: K.
+        steps: T of the features, for which the temporal attention is built.
     """
 
-    def __init__(self, stage: Sequence[nn.Module], channels: int, classes: int, steps: int):
+    def __init__(self, stage: Sequence[nn.Module], channels: int, num_classes: int, steps: int):
         super().__init__()
-        self.stage = unstrided(stage)
+        self.stage = copy_without_stride(stage)
         self.maps = nn.Sequential(
-            nn.Conv3d(channels, classes, 1, bias=False), nn.BatchNorm3d(classes), nn.ReLU(inplace=True)
+            nn.Conv3d(channels, num_classes, 1, bias=False),
+            nn.BatchNorm3d(num_classes),
+            nn.ReLU(inplace=True),
         )
-        self.score = nn.Conv3d(classes, classes, 1)
+        self.score = nn.Conv3d(num_classes, num_classes, 1)
         self.dropout = nn.Dropout(DROPOUT)
-        self.spatial = nn.Sequential(nn.Conv3d(classes, 1, 1, bias=False), nn.BatchNorm3d(1), nn.Sigmoid())
-        self.temporal = TemporalAttention(classes, steps)
+        self.spatial = nn.Sequential(
+            nn.Conv3d(num_classes, 1, 1, bias=False), nn.BatchNorm3d(1), nn.Sigmoid()
+        )
+        self.temporal = TemporalAttention(num_classes, steps)
 
-    def forward(self, features: Tensor) -> Attention:
+    def forward(self, features: Tensor) -> AttentionBranchOutput:
+        """Compute class logits, spatial and temporal attention."""
         maps = self.maps(self.stage(features))
         logits = self.dropout(self.score(maps)).mean((2, 3, 4))
-        return Attention(logits, self.spatial(maps), self.temporal(maps))
+        return AttentionBranchOutput(logits, self.spatial(maps), self.temporal(maps))
 
-    def start(self, stage: Sequence[nn.Module]) -> None:
-        """Take over the weights of the backbone's last stage."""
+    def load_stage(self, stage: Sequence[nn.Module]) -> None:
+        """Copy the weights of the backbone's last stage."""
         self.stage.load_state_dict(nn.Sequential(*stage).state_dict())
 
 
 class TemporalAttention(nn.Module):
     """Maps `(B, K, T, H, W)` to the weight of each time step, `(B, 1, T, 1, 1)` in (0, 1).
 
-    The convolution from time steps to time steps and the linear layers are made for `steps` of them. Another
-    number is averaged to `steps`, and the weights are interpolated linearly to it.
+    The convolution over time steps and the linear layers are built for T = `steps`. Another T is averaged to
+    `steps`, and the weights are interpolated linearly back to T.
     """
 
-    def __init__(self, classes: int, steps: int):
+    def __init__(self, num_classes: int, steps: int):
         super().__init__()
         self.steps = steps
         self.collapse = nn.Sequential(
-            nn.Conv3d(classes, 1, 3, padding=1, bias=False), nn.BatchNorm3d(1), nn.ReLU(inplace=True)
+            nn.Conv3d(num_classes, 1, 3, padding=1, bias=False), nn.BatchNorm3d(1), nn.ReLU(inplace=True)
         )
         self.mix = nn.Sequential(nn.Conv2d(steps, steps, 1), nn.ReLU(inplace=True))
         self.weigh = nn.Sequential(
@@ -77,6 +85,7 @@ class TemporalAttention(nn.Module):
         )
 
     def forward(self, maps: Tensor) -> Tensor:
+        """Compute M_t, `(B, 1, T, 1, 1)`."""
         time = maps.shape[2]
         collapsed = self.collapse(maps)
         if time != self.steps:
@@ -87,8 +96,8 @@ class TemporalAttention(nn.Module):
         return weights[:, None, :, None, None]
 
 
-def unstrided(stage: Sequence[nn.Module]) -> nn.Sequential:
-    """A copy of a stage that keeps the resolution: convolutions with stride 1, strided pooling left out."""
+def copy_without_stride(stage: Sequence[nn.Module]) -> nn.Sequential:
+    """Copy a stage so that it keeps the resolution: convolutions get stride 1, strided pooling is removed."""
     copy = nn.Sequential(*map(deepcopy, stage))
     for name, module in list(copy.named_modules()):
         stride = getattr(module, "stride", 1)
@@ -101,16 +110,16 @@ def unstrided(stage: Sequence[nn.Module]) -> nn.Sequential:
     return copy
 
 
-Change = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""M_s and M_t to those that are used in their place."""
+AttentionTransform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""M_s and M_t → the attention that is used instead, of the same shapes."""
 
 
-class Attended(NamedTuple):
-    """What an attending network says of clips.
+class STABNOutput(NamedTuple):
+    """Output of an ST-ABN.
 
     Attributes:
-        logits: `(B, classes)`, of the perception branch.
-        attention_logits: `(B, classes)`, of the attention branch.
+        logits: `(B, num_classes)`, of the perception branch.
+        attention_logits: `(B, num_classes)`, of the attention branch.
         spatial: M_s, `(B, 1, T, H, W)` in [0, 1] on the grid of the features.
         temporal: M_t, `(B, 1, T, 1, 1)` in [0, 1].
     """
@@ -122,12 +131,12 @@ class Attended(NamedTuple):
 
 
 class STABN(nn.Module):
-    """A backbone with a spatio-temporal attention branch: clips `(B, C, T, H, W)` to logits `(B, classes)`.
+    """A backbone with a spatio-temporal attention branch: clips `(B, C, T, H, W)` to `(B, num_classes)`.
 
     Args:
-        backbone: is split before its last stage; its dropout becomes 0.5.
-        attention: the branch on what `backbone.extract` returns.
-        channels: C of that.
+        backbone: is split before its last stage; its dropout probability becomes 0.5.
+        attention: branch on the backbone's penultimate activation.
+        channels: C of that activation.
     """
 
     def __init__(self, backbone: Backbone, attention: AttentionBranch, channels: int):
@@ -136,81 +145,102 @@ class STABN(nn.Module):
         self.backbone = backbone
         self.attention = attention
         fusion = nn.Conv3d(2 * channels, channels, 1, bias=False)
-        # It starts as the mean of the two, which leaves features as they are where both attentions are 1/2.
+        # Initialised to the mean of both inputs, which passes features through where M_s and M_t are 1/2.
         mean = torch.eye(channels).repeat(1, 2) / 2
         with torch.no_grad():
             fusion.weight.copy_(mean[:, :, None, None, None])
         self.fusion = nn.Sequential(fusion, nn.BatchNorm3d(channels), nn.ReLU(inplace=True))
 
-    def attend(self, clips: Tensor, change: Change | None = None) -> Attended:
-        """All that the network says of clips; `change` replaces the attention before it is used."""
-        features = self.backbone.extract(clips)
+    def attend(self, clips: Tensor, transform: AttentionTransform | None = None) -> STABNOutput:
+        """Compute logits and attention; `transform` replaces the attention before it is applied."""
+        features = self.backbone.penultimate_activation(clips)
         logits, spatial, temporal = self.attention(features)
-        if change is not None:
-            spatial, temporal = change(spatial, temporal)
-        return Attended(self.perceive(features, spatial, temporal), logits, spatial, temporal)
+        if transform is not None:
+            spatial, temporal = transform(spatial, temporal)
+        return STABNOutput(self.perception_logits(features, spatial, temporal), logits, spatial, temporal)
 
-    def perceive(self, features: Tensor, spatial: Tensor, temporal: Tensor) -> Tensor:
-        """The perception branch's logits of features `(B, C, T, H, W)` under an attention (eq. 1 to 3)."""
+    def perception_logits(self, features: Tensor, spatial: Tensor, temporal: Tensor) -> Tensor:
+        """Compute the perception branch's logits of features `(B, C, T, H, W)` (eq. 1 to 3)."""
         weighted = torch.cat([(1 + spatial) * features, temporal * features], 1)
-        return self.backbone.perceive(self.fusion(weighted))
+        return self.backbone.classify_penultimate(self.fusion(weighted))
 
     def forward(self, clips: Tensor) -> Tensor:
+        """Compute the perception branch's logits `(B, num_classes)`."""
         return self.attend(clips).logits
 
-    def supervised(self, clips: Tensor) -> tuple[Tensor, ...]:
-        """The logits whose cross-entropies add up to the training loss (eq. 4)."""
-        attended = self.attend(clips)
-        return attended.logits, attended.attention_logits
+    def training_logits(self, clips: Tensor) -> tuple[Tensor, ...]:
+        """Compute the logits whose cross-entropies are summed in the training loss (eq. 4)."""
+        output = self.attend(clips)
+        return output.logits, output.attention_logits
 
-    def start(self, state: Mapping[str, Tensor]) -> None:
-        """Take over the weights of a trained backbone, in the attention branch's stage too."""
+    def load_backbone(self, state: Mapping[str, Tensor]) -> None:
+        """Copy the weights of a trained backbone, into the attention branch's stage too."""
         self.backbone.load_state_dict(state)
-        self.attention.start(self.backbone.last_stage())
+        self.attention.load_stage(self.backbone.last_stage())
 
 
-class Changed(nn.Module):
-    """An attending network with another attention; shares all weights with it."""
+class TransformedSTABN(nn.Module):
+    """An ST-ABN with transformed attention; shares its weights with the original."""
 
-    def __init__(self, network: STABN, change: Change):
+    def __init__(self, network: STABN, transform: AttentionTransform):
         super().__init__()
-        self.network, self.change = network, change
+        self.network, self.transform = network, transform
 
-    def attend(self, clips: Tensor) -> Attended:
-        """What the network says of clips under the other attention."""
-        return self.network.attend(clips, self.change)
+    def attend(self, clips: Tensor) -> STABNOutput:
+        """Compute logits and attention, after the transform."""
+        return self.network.attend(clips, self.transform)
 
     def forward(self, clips: Tensor) -> Tensor:
+        """Compute the perception branch's logits `(B, num_classes)`."""
         return self.attend(clips).logits
 
 
-def inverted(spatial: bool = True, temporal: bool = True) -> Change:
-    """`1 − M` in place of the spatial attention, the temporal attention, or both (eq. 5)."""
+def invert_attention(spatial: bool = True, temporal: bool = True) -> AttentionTransform:
+    """Return the transform to `1 − M` of the spatial attention, the temporal attention, or both (eq. 5)."""
 
-    def change(m_s: Tensor, m_t: Tensor) -> tuple[Tensor, Tensor]:
+    def invert(m_s: Tensor, m_t: Tensor) -> tuple[Tensor, Tensor]:
         return 1 - m_s if spatial else m_s, 1 - m_t if temporal else m_t
 
-    return change
+    return invert
 
 
-def stabn(build: Callable[[int], Backbone], frames: int, num_classes: int) -> STABN:
-    """An ST-ABN.
+def build_stabn(build: Callable[[int], Backbone], frames: int, num_classes: int) -> STABN:
+    """Build an ST-ABN.
 
     Args:
-        build: makes the backbone for a number of classes.
-        frames: length of the clips, on which the sizes in the temporal attention depend.
+        build: builds the backbone for a number of classes.
+        frames: length of the clips, which determines the layer sizes of the temporal attention.
+        num_classes: number of logits.
     """
     with torch.device("meta"):
         probe = build(1).eval()
         clip = torch.empty(1, probe.in_channels, frames, 64, 64)
-        shapes = [activation.shape for _, activation in probe.features(clip)]
+        shapes = [activation.shape for _, activation in probe.activations(clip)]
     channels, steps = shapes[-2][1:3]
     backbone = build(num_classes)
     branch = AttentionBranch(backbone.last_stage(), shapes[-1][1], num_classes, steps)
     return STABN(backbone, branch, channels)
 
 
-def class_dependent(head: tuple[str, ...]) -> tuple[str, ...]:
-    """Paths of the modules whose shape depends on the number of classes; `head` are the backbone's."""
-    branch = ("maps.0", "maps.1", "score", "spatial.0", "temporal.collapse.0")
-    return (*(f"backbone.{path}" for path in head), *(f"attention.{path}" for path in branch))
+@cache
+def stabn_entry(backbone: ModelEntry, clip_spec: ClipSpec) -> ModelEntry:
+    """Make the entry of the ST-ABN on a backbone, which is built for clips of `clip_spec.frames`."""
+    branch_classifier = ("maps.0", "maps.1", "score", "spatial.0", "temporal.collapse.0")
+    return ModelEntry(
+        name=f"st-abn/{backbone.name}",
+        title=f"ST-ABN on {backbone.title}",
+        paper="Mitsuhara et al., ST-ABN: Visual Explanation Taking into Account Spatio-temporal Information "
+        "for Video Recognition",
+        build=partial(build_stabn, cast(Callable[[int], Backbone], backbone.build), clip_spec.frames),
+        layers={layer: f"backbone.{path}" for layer, path in backbone.layers.items()},
+        clip_spec=clip_spec,
+        num_classes=backbone.num_classes,
+        labels=backbone.labels,
+        weights=backbone.weights,
+        classifier=(
+            *(f"backbone.{path}" for path in backbone.classifier),
+            *(f"attention.{path}" for path in branch_classifier),
+        ),
+        licence=backbone.licence,
+        backbone=backbone,
+    )

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from glocal.models.card import packaged
-from glocal.models.stabn import STABN, inverted
+from glocal.models.card import packaged_models
+from glocal.models.stabn import STABN, invert_attention
 from glocal.papers.attention_truth import THREE
 from glocal.papers.attentive import SEEDS, asked, attentive, load, notes_of
 from glocal.papers.table import Context, Row, Rows, Table
@@ -39,10 +39,10 @@ DATA = {"puppets": "puppets/st-abn", V1: "st-abn/slow-50", V2: "st-abn/slow-50"}
 @torch.no_grad()
 def inversions(network: STABN, clips: Tensor) -> dict[str, Tensor]:
     """Case of `CASES` → logits `(B, classes)` (eq. 5); the features are computed once."""
-    features = network.backbone.extract(clips)
+    features = network.backbone.penultimate_activation(clips)
     _, spatial, temporal = network.attention(features)
     return {
-        case: network.perceive(features, *inverted(*which)(spatial, temporal))
+        case: network.perception_logits(features, *invert_attention(*which)(spatial, temporal))
         for case, which in CASES.items()
     }
 
@@ -71,7 +71,7 @@ def _two(context: Context) -> Rows:
 def _one(context: Context) -> Rows:
     names = [name for name in context.options["networks"].split(",") if name]
     if not names and context.model == DATA["puppets"] and context.weights is None:
-        names = [name for name in SHIPPED if name in packaged()]
+        names = [name for name in SHIPPED if name in packaged_models()]
     rows: list[Row] = []
     notes: list[str] = []
     for name in names or [context.model]:

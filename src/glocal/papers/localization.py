@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from glocal import __version__
@@ -91,7 +90,6 @@ def look(context: Context, measure: Measure) -> Look:
     Raises:
         InputError: no clip can be read, or none has a true box.
     """
-    torch.manual_seed(0)
     model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
     examples = find_examples(context, model)
     fixed = examples.fixed_box(context, measure.thresholds)

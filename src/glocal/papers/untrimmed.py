@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from tqdm import tqdm
 
 from glocal.benchmark.cache import fingerprint
@@ -159,7 +158,6 @@ def _rows(model: Model, count: int, seed: int, keep: Keep, progress: bool) -> li
 
 def run(context: Context) -> Rows:
     """The table from `leakage`, video by video."""
-    torch.manual_seed(0)
     model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
     seed = int(context.options["seed"])
     key: Mapping[str, Any] = {

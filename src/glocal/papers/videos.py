@@ -16,7 +16,7 @@ from glocal.datasets.puppets import Puppets
 from glocal.errors import UsageError
 from glocal.evaluation import Accuracy
 from glocal.models import Model
-from glocal.models.card import packaged, paths_of, read_card
+from glocal.models.card import checkpoint_paths, packaged_models, read_card
 from glocal.papers.table import Context
 from glocal.training.clips import EvaluationClips
 from glocal.training.sources import FileSource, PuppetSource, VideoSource
@@ -62,7 +62,7 @@ def source_of(
 
 def puppets_like(name: str, model: Model, clips: int | None, **changes: Any) -> Puppets:
     """Test clips of the kind that the card of a trained network names, or else of the network's size."""
-    files = paths_of(packaged().get(name, name))
+    files = checkpoint_paths(packaged_models().get(name, name))
     recipe = read_card(files[1]).recipe if files and files[1].exists() else {}
     kind = dict((recipe.get("data") or {}).get("test") or {})
     if kind.pop("source", "puppets") != "puppets":

@@ -10,7 +10,7 @@ from PIL import Image
 
 from glocal.attribution import AGGREGATES, METHODS
 from glocal.datasets.puppets import ACTIONS, Puppets
-from glocal.models.card import packaged
+from glocal.models.card import packaged_models
 from glocal.server.job import SAMPLES, Offer
 from glocal.server.limits import Limits
 from glocal.server.worker import POSTER, load, talk
@@ -26,7 +26,7 @@ def run_stock(connection: Connection, offers: Sequence[Offer], device: str, limi
 
 def stock(offers: Sequence[Offer], device: str) -> dict[str, Any]:
     """Every model is loaded once, so that one that cannot be is known before the server opens."""
-    offers = offers or [Offer(name) for name in packaged()] or [Offer(UNTRAINED)]
+    offers = offers or [Offer(name) for name in packaged_models()] or [Offer(UNTRAINED)]
     models = []
     for offer in offers:
         model = load(offer, device)

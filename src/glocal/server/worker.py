@@ -128,7 +128,6 @@ def checked(path: Path, limits: Limits) -> Video:
 
 def load(offer: Offer, device: str) -> Model:
     """The model, with nothing in it that tells where it lies; random weights come from a fixed seed."""
-    torch.manual_seed(0)
     model = load_model(offer.name, offer.weights, device=device)
     model.weights = ", ".join(part.rpartition("/")[2] for part in model.weights.split(", "))
     return model

@@ -34,7 +34,7 @@ def to_channels_last(network: nn.Module) -> nn.Module:
 class MultiBranchNetwork(Protocol):
     """A network with several branches, all of which are trained on the labels."""
 
-    def supervised(self, clips: Tensor) -> tuple[Tensor, ...]:
+    def training_logits(self, clips: Tensor) -> tuple[Tensor, ...]:
         """Return the logits `(B, num_classes)` of each branch."""
 
 
@@ -47,7 +47,9 @@ def total_loss(network: nn.Module, clips: Tensor, labels: Tensor, smoothing: flo
         labels: `(B,)`.
         smoothing: share of the target that is spread over all classes.
     """
-    branches = network.supervised(clips) if isinstance(network, MultiBranchNetwork) else (network(clips),)
+    branches = (
+        network.training_logits(clips) if isinstance(network, MultiBranchNetwork) else (network(clips),)
+    )
     losses = [F.cross_entropy(logits.float(), labels, label_smoothing=smoothing) for logits in branches]
     return torch.stack(losses).sum()
 

@@ -9,7 +9,7 @@ import torch
 from glocal.errors import UsageError
 from glocal.models import load_model
 from glocal.models.backbone import set_dropout
-from glocal.models.zoo import find_entry
+from glocal.models.registry import find_entry
 from glocal.training.clips import EvaluationClips, TrainingClips
 from glocal.training.recipe import Recipe, changed_keys, is_main_process, read_recipe
 from glocal.training.sources import open_source
@@ -70,7 +70,14 @@ def train(
     torch.manual_seed(recipe.run.seed)
     weights = recipe.model.weights
     new_head = recipe.model.new_head and weights is not None
-    model = load_model(recipe.model.name, weights, labels=labels, new_head=new_head, clip=clip_spec)
+    model = load_model(
+        recipe.model.name,
+        weights,
+        labels=labels,
+        new_head=new_head,
+        clip=clip_spec,
+        seed=recipe.run.seed,
+    )
     if recipe.model.dropout is not None:
         set_dropout(model.network, recipe.model.dropout)
     log.info("%s (%s) on %d videos of %d classes", model.name, model.weights, len(source), len(labels))
@@ -83,7 +90,7 @@ def clip_spec_of(recipe: Recipe) -> ClipSpec:
     Raises:
         UsageError: the network is unknown, the clip spec is not allowed, or the network cannot be trained.
     """
-    published = find_entry(recipe.model.name).clip
+    published = find_entry(recipe.model.name).clip_spec
     clip_spec = construct(ClipSpec, recipe.model.clip, "model.clip", **vars(published))
     if clip_spec.modality == "rgb+flow":
         raise UsageError(

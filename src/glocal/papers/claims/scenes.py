@@ -85,10 +85,8 @@ def scenes(context: Context, model: Model, distractor: str) -> Iterator[Scene]:
 
 def setting(context: Context) -> tuple[Model, dict[str, str], dict[str, Any]]:
     """The network, its layers with the paths of their modules, and what tells both apart in a cell's key."""
-    torch.manual_seed(0)
     model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
-    paths = {module: path for path, module in model.network.named_modules()}
-    layers = {layer: paths[module] for layer, module in model.layers.items()}
+    layers = dict(model.layer_paths)
     return (
         model,
         layers,

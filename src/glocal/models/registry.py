@@ -1,0 +1,104 @@
+"""Look up networks by name, their `gated/` and `st-abn/` variants and the packaged models included."""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+
+from glocal.errors import UsageError, unknown
+from glocal.models.backbone import is_backbone
+from glocal.models.card import packaged_cards, packaged_models
+from glocal.models.entry import MODELS, ModelEntry
+from glocal.models.gated import gated_entry
+from glocal.models.stabn import stabn_entry
+from glocal.video.clip_spec import ClipSpec
+
+
+def network_names() -> list[str]:
+    """The registered networks, and the gated networks and ST-ABNs that can be built on them."""
+    return [
+        *MODELS,
+        *(f"gated/{name}" for name, entry in MODELS.items() if entry.gates),
+        *(f"st-abn/{name}" for name, entry in MODELS.items() if is_backbone(entry.build)),
+    ]
+
+
+def model_names() -> list[str]:
+    """Every name that `load_model` takes: networks, then packaged models such as `puppets/gated`.
+
+    Gated networks with some of their gates, `gated/<backbone>:<gate>+<gate>`, are not listed.
+    """
+    return [*network_names(), *packaged_models()]
+
+
+def find_entry(name: str, clip_spec: ClipSpec | None = None) -> ModelEntry:
+    """Return the entry of a network or of a variant.
+
+    Args:
+        name: a name in `MODELS`; `gated/<backbone>` with all gates of the backbone, or
+            `gated/<backbone>:<gate>+<gate>` with some of them; or `st-abn/<backbone>`.
+        clip_spec: by default that of the published weights.
+
+    Raises:
+        UsageError: the name is unknown, or the network has no such gate.
+    """
+    base, colon, gates = name.partition(":")
+    if base not in MODELS and base not in network_names():
+        raise unknown("model", base, model_names())
+    variant, _, backbone = ("", "", base) if base in MODELS else base.partition("/")
+    entry = MODELS[backbone]
+    clip_spec = clip_spec or entry.clip_spec
+    if variant == "gated":
+        return gated_entry(entry, clip_spec, _chosen_gates(entry, gates) if colon else tuple(entry.gates))
+    if colon:
+        raise UsageError(
+            f"{base} has no gates to choose from; name a gated network, such as gated/resnext3d-101."
+        )
+    if variant == "st-abn":
+        return stabn_entry(entry, clip_spec)
+    return entry if clip_spec == entry.clip_spec else replace(entry, clip_spec=clip_spec)
+
+
+def _chosen_gates(backbone: ModelEntry, names: str) -> tuple[str, ...]:
+    """Split `layer4+layer3` into names of gates, from the stem up."""
+    chosen = names.split("+")
+    for gate in chosen:
+        if gate not in backbone.gates:
+            raise unknown("gate", gate, list(backbone.gates))
+    return tuple(gate for gate in backbone.gates if gate in chosen)
+
+
+def summary() -> list[dict[str, Any]]:
+    """A row for each model: name, title, classes, labels, parameters, clip, weights, layers, paper."""
+    entries = [find_entry(name) for name in network_names()]
+    rows = [_row(entry, _count_parameters(entry)) for entry in entries]
+    for name, card in packaged_cards().items():
+        row = _row(find_entry(card.model, card.clip), card.parameters)
+        trained = {
+            "name": name,
+            "title": f"{row['title']}, trained on {name.partition('/')[0]}",
+            "classes": len(card.labels),
+            "labels": None,
+            "weights": ["packaged"],
+        }
+        rows.append(row | trained)
+    return rows
+
+
+def _row(entry: ModelEntry, parameters: int) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "title": entry.title,
+        "classes": entry.num_classes,
+        "labels": entry.labels,
+        "parameters": parameters,
+        "clip": asdict(entry.clip_spec),
+        "weights": list(entry.weights),
+        "layers": list(entry.layers),
+        "paper": entry.paper,
+    }
+
+
+def _count_parameters(entry: ModelEntry) -> int:
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in entry.build(entry.num_classes).parameters())

@@ -1,0 +1,226 @@
+"""Build a network and load its weights: own checkpoints, a backbone's, or an image network's."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from glocal.errors import InputError, UsageError, nearest
+from glocal.models.checkpoints import (
+    add_batch_counters,
+    average_to_flow,
+    check_types,
+    describe_mismatch,
+    inflate,
+    load_state,
+    read_checkpoint,
+)
+from glocal.models.download import fetch
+from glocal.models.entry import ModelEntry
+from glocal.models.gated import Gated
+from glocal.models.registry import find_entry, network_names
+from glocal.models.stabn import STABN
+from glocal.utils.files import shown
+
+Weights = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""The name of published weights, the path of a checkpoint, or the paths of one for each stream."""
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network with weights.
+
+    Attributes:
+        network: with its weights.
+        num_classes: number of its logits.
+        notes: source of the weights, and how they were converted.
+    """
+
+    network: nn.Module
+    num_classes: int
+    notes: tuple[str, ...]
+
+
+class _Checkpoint(NamedTuple):
+    """State dicts as stored, one for each file, and what messages call their source."""
+
+    states: list[State]
+    source: str
+
+
+def load_network(
+    entry: ModelEntry, weights: Weights | None, num_classes: int | None, new_head: bool
+) -> LoadedNetwork:
+    """Build the network of an entry and load its weights.
+
+    Args:
+        entry: of the network.
+        weights: as `load_model` takes them; None for random weights.
+        num_classes: None for as many as the checkpoint has, or the published weights.
+        new_head: replace the classifier of the checkpoint by a random one.
+
+    Raises:
+        UsageError: `weights` is unknown, or has another number of classes.
+        InputError: the checkpoint cannot be read, or does not fit the network.
+    """
+    if weights is None:
+        num_classes = num_classes or entry.num_classes
+        return LoadedNetwork(entry.build(num_classes), num_classes, ("random",))
+    if new_head and num_classes is None:
+        raise UsageError("a new head needs a number of classes; give num_classes or labels.")
+    paths, source = _find_files(entry, weights)
+    limit = _size_limit(entry)
+    checkpoint = _Checkpoint([read_checkpoint(path, limit) for path in paths], source)
+    if entry.backbone is None or not _is_of_backbone(entry, checkpoint):
+        return _load_own(entry, checkpoint, num_classes, new_head)
+    return _load_backbone(entry, entry.backbone, checkpoint, num_classes, new_head)
+
+
+def _is_of_backbone(entry: ModelEntry, checkpoint: _Checkpoint) -> bool:
+    """Whether a checkpoint for a gated network or ST-ABN has neither gates nor an attention branch."""
+    added = {key.partition(".")[0] for key in entry.state_shapes(1)} - {"backbone"}
+    return not any(key.partition(".")[0] in added for state in checkpoint.states for key in state)
+
+
+def _load_backbone(
+    entry: ModelEntry,
+    backbone: ModelEntry,
+    checkpoint: _Checkpoint,
+    num_classes: int | None,
+    new_head: bool,
+) -> LoadedNetwork:
+    """Build a gated network or an ST-ABN on a trained backbone, with random gates or attention branch."""
+    stored_classes = _count_classes(backbone, _rename_keys(backbone, checkpoint.states))
+    num_classes = num_classes or stored_classes or entry.num_classes
+    new_head = new_head or bool(entry.gates) or num_classes != stored_classes
+    donor = _load_own(backbone, checkpoint, num_classes, new_head)
+    network = entry.build(num_classes)
+    assert isinstance(network, Gated | STABN)
+    network.load_backbone(donor.network.state_dict())
+    if entry.gates:
+        notes = (*donor.notes[:-1], f"new gates of {num_classes} classes")
+    else:
+        notes = (*donor.notes, "new attention branch")
+    return LoadedNetwork(network, num_classes, notes)
+
+
+def _load_own(
+    entry: ModelEntry, checkpoint: _Checkpoint, num_classes: int | None, new_head: bool
+) -> LoadedNetwork:
+    """Build a network and load a checkpoint of it, of an image network or of an RGB network."""
+    source = checkpoint.source
+    state = _rename_keys(entry, checkpoint.states)
+    classifier = _classifier_keys(entry)
+    stored_classes = _count_classes(entry, state) or entry.num_classes
+    if new_head:
+        stored_classes = num_classes or entry.num_classes
+        state = {key: tensor for key, tensor in state.items() if key not in classifier}
+    shapes = entry.state_shapes(stored_classes)
+    if new_head:
+        shapes = {key: shape for key, shape in shapes.items() if key not in classifier}
+    check_types({key: tensor for key, tensor in state.items() if key in shapes}, source)
+    state, inflated = inflate(add_batch_counters(state, shapes), shapes)
+    state, averaged = average_to_flow(state, shapes)
+    if mismatch := describe_mismatch(state, shapes):
+        raise _mismatch_error(entry, checkpoint, state, mismatch, new_head)
+    if num_classes not in (None, stored_classes):
+        raise UsageError(
+            f"{source} has {stored_classes} classes, not {num_classes}; give new_head=True for a classifier "
+            "with random weights, or leave out num_classes and labels."
+        )
+    network = entry.build(stored_classes)
+    if new_head:
+        random_state = network.state_dict()
+        state |= {key: random_state[key] for key in classifier}
+    load_state(network, state, source)
+    notes = ["inflated from images"] * inflated + ["averaged from RGB"] * averaged
+    notes += [f"new head of {stored_classes} classes"] * new_head
+    return LoadedNetwork(network, stored_classes, (source, *notes))
+
+
+def _mismatch_error(
+    entry: ModelEntry, checkpoint: _Checkpoint, state: State, mismatch: str, new_head: bool
+) -> UsageError | InputError:
+    """Return the error for a state dict that does not fit the network."""
+    classifier = _classifier_keys(entry)
+    if classifier.isdisjoint(state) and not new_head:
+        shapes = entry.state_shapes(entry.num_classes)
+        body = {key: shape for key, shape in shapes.items() if key not in classifier}
+        if not describe_mismatch(state, body):
+            return UsageError(
+                f"{checkpoint.source} has no classifier; give new_head=True and a number of classes."
+            )
+    names = _matching_networks(checkpoint.states)
+    hint = f"; it fits {' and '.join(names)}" if names else ""
+    return InputError(f"{checkpoint.source} does not fit {entry.name}: it {mismatch}{hint}.")
+
+
+def _matching_networks(states: list[State]) -> list[str]:
+    """Names of the networks whose keys and shapes a checkpoint has."""
+    with_backbone = any(key.startswith("backbone.") for state in states for key in state)
+    names = []
+    for name in network_names():
+        entry = find_entry(name)
+        if len(states) in {1, len(entry.streams)} and (with_backbone or entry.backbone is None):
+            state = _rename_keys(entry, states)
+            shapes = entry.state_shapes(_count_classes(entry, state) or entry.num_classes)
+            if not describe_mismatch(add_batch_counters(state, shapes), shapes):
+                names.append(name)
+    return names
+
+
+def _find_files(entry: ModelEntry, weights: Weights) -> tuple[list[Path], str]:
+    """Return the checkpoint files that `weights` refers to, and what messages call them."""
+    if isinstance(weights, str) and weights in entry.weights:
+        return [fetch(file) for file in entry.weights[weights]], weights
+    if not isinstance(weights, str | os.PathLike):
+        paths = [Path(part) for part in weights]
+    elif entry.streams and not os.path.exists(weights):
+        paths = [Path(part.strip()) for part in os.fspath(weights).split(",")]
+    else:
+        paths = [Path(weights)]
+    for path in paths:
+        if not os.path.exists(path):
+            names = list(entry.weights)
+            listing = f", only {', '.join(names)}" if names else ""
+            raise UsageError(
+                f"there is no file {shown(path)}, and {entry.name} has no weights of that name{listing}."
+                f"{nearest(str(path), names)}"
+            )
+    if len(paths) not in {1, len(entry.streams) or 1}:
+        raise UsageError(f"{entry.name} takes {len(entry.streams) or 1} checkpoints, not {len(paths)}.")
+    return paths, ", ".join(shown(path) for path in paths)
+
+
+def _size_limit(entry: ModelEntry) -> int:
+    """Largest allowed size of a checkpoint in bytes: 32 times the network, for training states beside it."""
+    parameters = sum(shape.numel() for shape in entry.state_shapes(entry.num_classes).values())
+    return max(32 * 4 * parameters, 2**30)
+
+
+def _rename_keys(entry: ModelEntry, states: list[State]) -> State:
+    """Merge the state dicts of all streams into one with the network's own keys."""
+    prefixes = [f"{stream}." for stream in entry.streams] if len(states) > 1 else [""]
+    return {
+        prefix + entry.rename_key(key): tensor
+        for prefix, state in zip(prefixes, states, strict=True)
+        for key, tensor in state.items()
+    }
+
+
+def _classifier_keys(entry: ModelEntry) -> set[str]:
+    return {key for key in entry.state_shapes(1) if key.rpartition(".")[0] in entry.classifier}
+
+
+def _count_classes(entry: ModelEntry, state: State) -> int | None:
+    """Number of classes of a checkpoint's classifier; None if it has none of the right shape."""
+    key = f"{entry.classifier[0]}.weight"
+    weight = state.get(key)
+    if weight is None or weight.shape[1:] != entry.state_shapes(1)[key][1:]:
+        return None
+    return weight.shape[0]
