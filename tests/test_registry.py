@@ -1,10 +1,13 @@
 """The registry: names, refusals, overrides, lazy packages and plug-ins."""
 
+import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -222,3 +225,56 @@ def test_a_plug_in_cannot_take_a_name(module_path: Path) -> None:
 def test_the_registry_needs_no_torch() -> None:
     code = "import sys, glocal.registry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the plug-in package of the tests is installed, as pip does it."""
+    folder = tmp_path_factory.mktemp("plugin")
+    source = folder / "source"
+    shutil.copytree(Path(__file__).parent / "helpers" / "plugin", source)
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", folder / "site")
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, source], check=True)
+    return folder / "site"
+
+
+def _run_with(plugin: Path, code: str) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join([str(plugin), *filter(None, sys.path)])
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+def test_a_method_of_an_installed_package_explains_and_is_listed(plugin: Path) -> None:
+    code = """
+import glocal, torch
+from torch import nn
+network = nn.Sequential(nn.Conv3d(3, 4, 1), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3))
+found = glocal.attribute(network, torch.rand(1, 3, 4, 8, 8), ["0"], method="blink")
+print(tuple(found.attention.shape))
+from glocal.cli import main
+main(["methods"])
+"""
+    lines = _run_with(plugin, code).stdout.splitlines()
+    assert lines[0] == "(1, 4, 8, 8)"
+    assert any(line.startswith("blink ") for line in lines)
+
+
+def test_an_export_of_an_installed_package_is_found_and_a_broken_one_is_a_warning(plugin: Path) -> None:
+    done = _run_with(plugin, "from glocal.localization.exports import EXPORTS; print(list(EXPORTS))")
+    assert done.stdout.strip() == "['activitynet', 'coco', 'cvat', 'names']"
+    assert "the package glocal-blink adds no export: its entry point 'broken'" in done.stderr
+
+
+@pytest.mark.skipif(find_spec("glocal.models.entry") is None, reason="networks are not in a registry")
+def test_a_network_of_an_installed_package_is_loaded(plugin: Path) -> None:
+    code = """
+import glocal
+model = glocal.load_model("blink-net")
+print(type(model.network).__name__, list(model.layers), model.network[3].out_features)
+"""
+    assert _run_with(plugin, code).stdout.strip() == "Sequential ['conv'] 3"

@@ -23,8 +23,8 @@ class Tape:
 
     Attributes:
         logits: `(B, num_classes)`, with a graph down to the lowest layer.
-        activations: layer name → `(B, C_k, T_k, H_k, W_k)`, or `(B, C_k, H_k, W_k)` for images, in whatever
-            order of axes or tokens the layer returned it.
+        activations: layer name → `(B, C_k, T_k, H_k, W_k)`, or `(B, C_k, H_k, W_k)` for images; axes and
+            tokens are rearranged where the layer returns them in another order.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ def record(
         network: any module; `inputs` go to its device, and floating ones to its dtype.
         inputs: see `Inputs`.
         layers: name → submodule, each called exactly once in a forward pass.
-        output: takes the logits out of whatever the network returns; needed where they are not the
-            output itself, its `logits` entry or attribute, or the first item of a tuple.
+        output: takes the logits out of what the network returns; needed where they are not the output
+            itself, its `logits` entry or attribute, or the first item of a tuple.
         grid: of the tokens, where the network does not tell it itself.
 
     Raises:

@@ -20,12 +20,14 @@ class ExcitationRule(torch.autograd.Function):
     def forward(
         ctx: Any, run: Callable[..., Tensor], excite: Callable[..., Tensor], inhibit: Any, *inputs: Tensor
     ) -> Tensor:
+        """Run the function itself."""
         ctx.save_for_backward(*inputs)
         ctx.excite, ctx.inhibit = excite, inhibit
         return run(*inputs)
 
     @staticmethod
     def backward(ctx: Any, *messages: Tensor) -> tuple[Tensor | None, ...]:
+        """Distribute the message over the inputs."""
         (message,) = messages
         shares = _distribute(ctx.excite, ctx.saved_tensors, message.clamp(min=0))
         if ctx.inhibit is not None and (message < 0).any():
@@ -49,11 +51,13 @@ class ScaleRule(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, run: Callable[[Tensor], Tensor], scale: Tensor | None, x: Tensor) -> Tensor:
+        """Run the function itself."""
         ctx.sign = None if scale is None else scale.sign().view(-1, *[1] * max(x.dim() - 2, 0))
         return run(x)
 
     @staticmethod
     def backward(ctx: Any, *messages: Tensor) -> tuple[Tensor | None, ...]:
+        """Pass the message on, with the sign of the scale."""
         (message,) = messages
         return None, None, message if ctx.sign is None else message * ctx.sign
 
@@ -63,11 +67,13 @@ class ReluRule(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
+        """Compute the ReLU."""
         ctx.save_for_backward(x > 0)
         return x.clamp(min=0)
 
     @staticmethod
     def backward(ctx: Any, *messages: Tensor) -> Tensor:
+        """Pass a positive message where the input was positive."""
         (message,), (on,) = messages, ctx.saved_tensors
         return message.clamp(min=0).where(on, 0.0)
 
