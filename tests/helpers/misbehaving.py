@@ -25,9 +25,9 @@ def hang(connection, folder, task, limits):
 
 
 def hang_on(connection, folder, task, limits):
-    from glocal.server.worker import talk
+    from glocal.server.worker import run_confined
 
-    talk(connection, Limits(), lambda tell: hang(connection, folder, task, limits))
+    run_confined(connection, Limits(), lambda send: hang(connection, folder, task, limits))
 
 
 def compute(connection, folder, task, limits):
@@ -60,15 +60,15 @@ class Bomb:
 
 
 def hog(connection, folder, task, limits):
-    from glocal.server.worker import talk
+    from glocal.server.worker import run_confined
 
-    talk(connection, limits, lambda tell: {"kept": [np.ones(1 << 27) for _ in range(64)]})
+    run_confined(connection, limits, lambda send: {"kept": [np.ones(1 << 27) for _ in range(64)]})
 
 
 def fall(connection, folder, task, limits):
-    from glocal.server.worker import talk
+    from glocal.server.worker import run_confined
 
-    talk(connection, limits, lambda tell: Path("/secret/place").read_text())
+    run_confined(connection, limits, lambda send: Path("/secret/place").read_text())
 
 
 def fine(connection, folder, task, limits):

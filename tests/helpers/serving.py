@@ -11,10 +11,10 @@ import httpx
 import numpy as np
 import uvicorn
 
-from glocal.cli.serve import known_as
+from glocal.cli.serve import host_names
 from glocal.server.app import create_app
-from glocal.server.catalog import open_stock
-from glocal.server.job import SAMPLES, Offer
+from glocal.server.catalog import open_catalog
+from glocal.server.job import SAMPLES, OfferedModel
 from glocal.server.limits import Limits
 from glocal.video import write_video
 
@@ -23,8 +23,8 @@ LIMITS = Limits(bytes=300_000, seconds=3, frames=60, pixels=80_000, waiting=8, r
 
 
 @functools.cache
-def stock():
-    return open_stock([Offer(MODEL)], "cpu", LIMITS)
+def catalog():
+    return open_catalog([OfferedModel(MODEL)], "cpu", LIMITS)
 
 
 def write_clip(path, frames=16, height=32, width=40, shift=0):
@@ -44,7 +44,7 @@ def serving(out, **limits):
     for name in SAMPLES:
         write_clip(out / "samples" / f"{name}.mp4")
         (out / "samples" / f"{name}.jpg").write_bytes(b"\xff\xd8\xff")
-    app = create_app(out, stock(), replace(LIMITS, **limits), hosts=known_as("127.0.0.1", ()))
+    app = create_app(out, catalog(), replace(LIMITS, **limits), hosts=host_names("127.0.0.1", ()))
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, args=([listening],))

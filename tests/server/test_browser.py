@@ -71,7 +71,7 @@ def test_a_clip_goes_up_and_its_report_opens(open_page, clip, out):
     assert result.locator("h3").inner_text() == HOSTILE
     seen = page.evaluate("seen")
     assert any(text.startswith("Waiting") or text.endswith("…") for text in seen)
-    assert "The model sees" in seen[-1]
+    assert "Prediction: " in seen[-1]
     assert "untrained" in result.locator(".notes").inner_text()
     page.wait_for_function("() => document.querySelector('.poster img').naturalWidth > 0")
     page.reload()

@@ -52,7 +52,7 @@ def test_it_serves_until_it_is_stopped_and_leaves_only_results(tmp_path):
     assert "Traceback" not in err
 
 
-def test_what_cannot_be_served_is_said_before_the_door_opens(capsys, tmp_path, monkeypatch):
+def test_what_cannot_be_served_is_reported_before_the_server_listens(capsys, tmp_path, monkeypatch):
     def fails(*arguments):
         code = main(["serve", "--port", "0", "--out", str(tmp_path), *arguments])
         lines = capsys.readouterr().err.splitlines()
@@ -62,7 +62,7 @@ def test_what_cannot_be_served_is_said_before_the_door_opens(capsys, tmp_path, m
     code, line = fails("--model", "resnext3d-smal")
     assert code == 1
     assert "unknown model 'resnext3d-smal'" in line
-    assert fails("--host", "192.0.2.1")[1].startswith("glocal: 192.0.2.1:0 cannot be listened at")
+    assert fails("--host", "192.0.2.1")[1].startswith("glocal: 192.0.2.1:0 cannot be listened on")
     assert fails("--model", "a/x.safetensors", "--model", "b/x.safetensors")[0] == 2
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     code, line = fails()

@@ -14,27 +14,27 @@ import pytest
 from PIL import Image
 
 from glocal.errors import InputError
-from glocal.server.job import Offer, Task
-from glocal.server.limits import Limits, Rate
-from glocal.server.queue import BusyError, Jobs
-from glocal.server.upload import NEEDED, is_media
-from glocal.server.worker import checked
+from glocal.server.job import OfferedModel, Task
+from glocal.server.limits import Limits, RateLimit
+from glocal.server.queue import JobQueue, QueueFullError
+from glocal.server.upload import HEADER_BYTES, is_media
+from glocal.server.worker import check_clip
 from helpers.serving import write_clip
 from helpers.video_files import encode, numbered
 
-TASK = Task("clip.mp4", Offer("none"), "cpu", "top1", "3dcam", ("a", "b"), "sum", False)
+TASK = Task("clip.mp4", OfferedModel("none"), "cpu", "top1", "3dcam", ("a", "b"), "sum", False)
 LIMITS = Limits(waiting=2, wall=30.0, memory=2**30)
 
 
 def run(folder, work, limits=LIMITS):
     """The job after `work`."""
-    jobs = Jobs(folder, limits, 1, f"helpers.misbehaving:{work}")
+    queue = JobQueue(folder, limits, 1, function=f"helpers.misbehaving:{work}")
     try:
-        job = jobs.add(TASK, io.BytesIO(b"clip"))
+        job = queue.add(TASK, io.BytesIO(b"clip"))
         wait(lambda: job.ended)
         return job
     finally:
-        jobs.close()
+        queue.close()
 
 
 def wait(happened, seconds=120):
@@ -82,67 +82,67 @@ def test_results_stay_and_the_unfinished_goes(tmp_path):
     record = json.loads((done.folder / "job.json").read_text())
     (unfinished / "job.json").write_text(json.dumps(record | {"state": "running"}))
     (tmp_path / "holiday").mkdir()
-    jobs = Jobs(tmp_path, LIMITS, 1, "helpers.misbehaving:fine")
-    found = jobs.get(done.id)
+    queue = JobQueue(tmp_path, LIMITS, 1, function="helpers.misbehaving:fine")
+    found = queue.get(done.id)
     assert (found.state, found.task, found.result) == ("done", TASK, {"files": ["report.json"]})
     assert not unfinished.exists()
     assert (tmp_path / "holiday").exists()
     with pytest.raises(InputError, match="another server"):
-        Jobs(tmp_path, LIMITS, 1, "helpers.misbehaving:fine")
-    assert jobs.remove(done.id)
-    assert not jobs.remove(done.id)
+        JobQueue(tmp_path, LIMITS, 1, function="helpers.misbehaving:fine")
+    assert queue.remove(done.id)
+    assert not queue.remove(done.id)
     assert not done.folder.exists()
-    jobs.close()
+    queue.close()
 
 
 def test_cancelling_ends_the_process_and_the_next_job_runs(tmp_path):
-    jobs = Jobs(tmp_path, LIMITS, 1, "helpers.misbehaving:hang")
-    first, second = (jobs.add(TASK, io.BytesIO(b"clip")) for _ in range(2))
+    queue = JobQueue(tmp_path, LIMITS, 1, function="helpers.misbehaving:hang")
+    first, second = (queue.add(TASK, io.BytesIO(b"clip")) for _ in range(2))
     wait((first.folder / "pid").exists)
     wait((first.folder / "pid").read_text)
     process = int((first.folder / "pid").read_text())
     assert (first.state, second.state) == ("running", "queued")
-    jobs.remove(first.id)
+    queue.remove(first.id)
     wait((second.folder / "pid").exists)
     wait(lambda: not psutil.pid_exists(process))
     assert not first.folder.exists()
-    jobs.close()
+    queue.close()
     assert not second.folder.exists()
     assert os.listdir(tmp_path) == [".lock"]
 
 
 def test_failed_jobs_are_forgotten_in_time(tmp_path, monkeypatch):
-    monkeypatch.setattr("glocal.server.queue.REMEMBERED", 2)
-    jobs = Jobs(tmp_path, replace(LIMITS, waiting=9), 1, "helpers.misbehaving:leave")
+    monkeypatch.setattr("glocal.server.queue.MAX_FAILED_JOBS", 2)
+    queue = JobQueue(tmp_path, replace(LIMITS, waiting=9), 1, function="helpers.misbehaving:leave")
     failed = []
     for _ in range(4):
-        failed.append(jobs.add(TASK, io.BytesIO(b"clip")))
+        failed.append(queue.add(TASK, io.BytesIO(b"clip")))
         wait(lambda: failed[-1].ended)
-    assert [jobs.get(job.id) is None for job in failed] == [True, False, False, False]
+    assert [queue.get(job.id) is None for job in failed] == [True, False, False, False]
     failed[-1].ended -= 3601
-    jobs.add(TASK, io.BytesIO(b"clip"))
-    assert [jobs.get(job.id) is None for job in failed] == [True, True, False, True]
-    jobs.close()
+    queue.add(TASK, io.BytesIO(b"clip"))
+    assert [queue.get(job.id) is None for job in failed] == [True, True, False, True]
+    queue.close()
 
 
 def test_no_more_wait_than_may(tmp_path):
-    jobs = Jobs(tmp_path, LIMITS, 1, "helpers.misbehaving:hang")
-    running = jobs.add(TASK, io.BytesIO(b"clip"))
+    queue = JobQueue(tmp_path, LIMITS, 1, function="helpers.misbehaving:hang")
+    running = queue.add(TASK, io.BytesIO(b"clip"))
     wait(lambda: running.state == "running")
-    jobs.add(TASK, io.BytesIO(b"clip"))
-    with jobs.place(), pytest.raises(BusyError), jobs.place():
+    queue.add(TASK, io.BytesIO(b"clip"))
+    with queue.reserve(), pytest.raises(QueueFullError), queue.reserve():
         pass
-    with jobs.place():
+    with queue.reserve():
         pass
-    jobs.close()
+    queue.close()
 
 
 def test_a_process_ends_with_the_server(tmp_path):
     script = f"""
 if __name__ == "__main__":
     import time
-    from glocal.server.child_process import Child
-    child = Child("helpers.misbehaving:hang_on", {str(tmp_path)!r}, None, None)
+    from glocal.server.child_process import ChildProcess
+    process = ChildProcess("helpers.misbehaving:hang_on", {str(tmp_path)!r}, None, None)
     time.sleep(600)
 """
     (tmp_path / "server.py").write_text(script)
@@ -159,7 +159,7 @@ if __name__ == "__main__":
 
 def test_an_address_may_ask_so_often_a_minute():
     now = [0.0]
-    rate = Rate(2, lambda: now[0])
+    rate = RateLimit(2, lambda: now[0])
     assert [rate.wait("10.0.0.1") for _ in range(3)] == [0, 0, 60]
     assert rate.wait("10.0.0.2") == 0
     now[0] = 59.0
@@ -183,14 +183,14 @@ def test_an_address_may_ask_so_often_a_minute():
 )
 def test_videos_are_known_by_their_first_bytes(tmp_path, suffix, codec):
     path = encode(tmp_path / f"x{suffix}", [numbered(i) for i in range(4)], codec)
-    assert is_media(path.read_bytes()[:NEEDED])
+    assert is_media(path.read_bytes()[:HEADER_BYTES])
 
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "gif", "bmp", "webp", "tiff"])
 def test_images_are_known_by_their_first_bytes(form):
     buffer = io.BytesIO()
     Image.fromarray(numbered(1)).save(buffer, form)
-    assert is_media(buffer.getvalue()[:NEEDED])
+    assert is_media(buffer.getvalue()[:HEADER_BYTES])
 
 
 @pytest.mark.parametrize(
@@ -212,13 +212,13 @@ def test_what_is_neither_is_not(head):
 
 def test_a_clip_is_measured_rather_than_believed(tmp_path):
     limits = Limits(seconds=2, frames=30, pixels=2000)
-    assert checked(write_clip(tmp_path / "fits.mp4"), limits).frames == 16
+    assert check_clip(write_clip(tmp_path / "fits.mp4"), limits).frames == 16
     for name, form, word in (
         ("wide.mp4", {"width": 80}, "80×32 pixels"),
         ("long.mp4", {"frames": 25}, "longer than the 2 seconds"),
     ):
         with pytest.raises(InputError, match=word):
-            checked(write_clip(tmp_path / name, **form), limits)
+            check_clip(write_clip(tmp_path / name, **form), limits)
     fast = encode(tmp_path / "fast.mp4", [numbered(i, 32, 40) for i in range(40)], rate=100)
     with pytest.raises(InputError, match="more than the 30 frames"):
-        checked(fast, limits)
+        check_clip(fast, limits)

@@ -1,60 +1,78 @@
-"""`glocal serve`: the web page, and its JSON API."""
+"""`glocal serve`: run the web server and its JSON API."""
 
 import ipaddress
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from glocal.cli.app import say
 from glocal.cli.options import common_options
 from glocal.errors import UsageError
-from glocal.server.job import Offer
+from glocal.server.job import OfferedModel
 from glocal.server.limits import Limits
 from glocal.utils.optional_import import optional_import
 
-NEEDED = ("fastapi", "uvicorn", "python_multipart")
-CONNECTIONS = 512
-"""At the same time; one more is told to come back later."""
+REQUIRED_MODULES = ("fastapi", "uvicorn", "python_multipart")
+MAX_CONNECTIONS = 512
+"""Connections at the same time; further ones get an error."""
 
 POSITIVE = click.FloatRange(0, min_open=True)
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 selects a free one.",
+)
 @click.option(
     "--name",
     "names",
     multiple=True,
-    help="A host name under which the server is reached, such as that of a proxy; may be given again.",
+    help="Further host name of the server, such as that of a proxy; may be repeated.",
 )
 @click.option(
     "--model",
     "models",
     multiple=True,
     metavar="NAME[=WEIGHTS]",
-    help="A model to offer, see 'glocal models', or the weights of 'glocal train'; may be given again. "
-    "[default: the trained ones that come with glocal]",
+    help="Model to offer: a name of 'glocal models', or weights of 'glocal train'; may be repeated.  "
+    "[default: the packaged trained models]",
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 …")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Jobs at a time.")
-@click.option("--queue", type=click.IntRange(1), default=20, show_default=True, help="Jobs that may wait.")
+@click.option("--device", default="cpu", show_default=True, help="Device of the models: cpu, cuda, cuda:1 ….")
 @click.option(
-    "--rate", type=click.IntRange(1), default=30, show_default=True, help="Jobs a minute and client."
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Jobs that run at the same time.",
 )
-@click.option("--megabytes", type=POSITIVE, default=100, show_default=True, help="Of a clip.")
-@click.option("--seconds", type=POSITIVE, default=60, show_default=True, help="Of a clip.")
-@click.option("--megapixels", type=POSITIVE, default=9, show_default=True, help="Of a frame.")
-@click.option("--memory", type=POSITIVE, default=8, show_default=True, help="Gigabytes for a job.")
-@click.option("--minutes", type=POSITIVE, default=10, show_default=True, help="For a job.")
+@click.option(
+    "--queue", type=click.IntRange(1), default=20, show_default=True, help="Jobs that may wait in the queue."
+)
+@click.option(
+    "--rate", type=click.IntRange(1), default=30, show_default=True, help="Jobs per minute for each client."
+)
+@click.option("--megabytes", type=POSITIVE, default=100, show_default=True, help="Maximum size of a clip.")
+@click.option("--seconds", type=POSITIVE, default=60, show_default=True, help="Maximum length of a clip.")
+@click.option("--megapixels", type=POSITIVE, default=9, show_default=True, help="Maximum size of a frame.")
+@click.option(
+    "--memory", type=POSITIVE, default=8, show_default=True, help="Gigabytes of memory for each job."
+)
+@click.option("--minutes", type=POSITIVE, default=10, show_default=True, help="Maximum duration of a job.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("out/serve"),
     show_default=True,
-    help="Folder that keeps the results; made if need be.",
+    help="Folder of the results; created if it is missing.",
 )
 @common_options
 def serve(
@@ -75,13 +93,13 @@ def serve(
     quiet: bool,
     debug: bool,
 ) -> int:
-    """Open a web page where clips are uploaded and explained, and a JSON API for the same."""
-    for module in NEEDED:
+    """Run a web server: a page where clips are uploaded and explained, and a JSON API."""
+    for module in REQUIRED_MODULES:
         optional_import(module, extra="serve", purpose="'glocal serve'")
     import uvicorn
 
     from glocal.server.app import create_app
-    from glocal.server.catalog import open_stock
+    from glocal.server.catalog import open_catalog
 
     limits = Limits(
         bytes=int(megabytes * 2**20),
@@ -97,21 +115,18 @@ def serve(
     )
     listening = listen(host, port)
     try:
-        stock = open_stock(offers(models), device, limits)
-        app = create_app(out.absolute(), stock, limits, workers, device, known_as(host, names))
-        url = address(listening)
-        if not is_loopback(host):
-            say(f"{host} is not loopback: whoever can reach this machine can give it work.")
-        if untrained := [row["name"] for row in stock["models"] if row["weights"] == "random"]:
-            say(f"{', '.join(untrained)} has random weights, so what it sees means nothing; see --model.")
+        catalog = open_catalog(offered_models(models), device, limits)
+        _warn(host, catalog)
+        hosts = host_names(host, names)
+        app = create_app(out.absolute(), catalog, limits, workers=workers, device=device, hosts=hosts)
         listening.listen()
         if not quiet:
-            click.echo(f"{url} explains clips; results are kept in {out}. Ctrl-C ends it.")
+            click.echo(f"{page_url(listening)} explains clips; results are kept in {out}. Ctrl-C stops it.")
         config = uvicorn.Config(
             app,
             log_level="warning",
             access_log=False,  # addresses of results are secrets
-            limit_concurrency=CONNECTIONS,
+            limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=15,
             timeout_graceful_shutdown=5,
             server_header=False,
@@ -122,54 +137,63 @@ def serve(
     return 0
 
 
-def offers(models: tuple[str, ...]) -> list[Offer]:
-    """The models of `--model`.
+def _warn(host: str, catalog: Mapping[str, Any]) -> None:
+    """Warn of a server that other machines reach, and of models without trained weights."""
+    if not is_loopback(host):
+        say(f"{host} is not a loopback address: every machine that reaches this one can submit jobs.")
+    if untrained := [model["name"] for model in catalog["models"] if model["weights"] == "random"]:
+        say(f"{', '.join(untrained)} has random weights, so its explanations mean nothing; see --model.")
+
+
+def offered_models(models: tuple[str, ...]) -> list[OfferedModel]:
+    """Return the models of `--model NAME[=WEIGHTS]`.
 
     Raises:
-        UsageError: two of them would have the same name in the page.
+        UsageError: two of them have the same name in the page.
     """
-    found = [Offer(name, weights or None) for name, _, weights in (model.partition("=") for model in models)]
-    keys = [offer.key for offer in found]
+    parts = [model.partition("=") for model in models]
+    offered = [OfferedModel(name, weights or None) for name, _, weights in parts]
+    keys = [model.key for model in offered]
     for key in keys:
         if keys.count(key) > 1:
             raise UsageError(f"two models are called '{key}'; rename the file of one of them.")
-    return found
+    return offered
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound.
+    """Return a socket that is bound to an address.
 
     Raises:
-        UsageError: the address is not this machine's, or the port is taken.
+        UsageError: the address is not one of this machine, or the port is in use.
     """
     try:
-        family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, socket_address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(where)
+        listening.bind(socket_address)
     except OSError as error:
         raise UsageError(
-            f"{host}:{port} cannot be listened at ({error.strerror}); choose another --host or --port."
+            f"{host}:{port} cannot be listened on ({error.strerror}); choose another --host or --port."
         ) from None
     return listening
 
 
-def address(listening: socket.socket) -> str:
-    """Where a browser finds the page."""
+def page_url(listening: socket.socket) -> str:
+    """Return the address of the page."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`."""
+    """Return whether only this machine reaches `host`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def known_as(host: str, names: tuple[str, ...]) -> set[str]:
-    """The host names that a request may ask for; empty for any."""
+def host_names(host: str, names: tuple[str, ...]) -> set[str]:
+    """Return the host names that a request may use; empty allows all."""
     if is_loopback(host):
         return {"localhost", "127.0.0.1", "::1", host, *names}
     return {"localhost", "127.0.0.1", "::1", host, *names} if names else set()

@@ -200,7 +200,7 @@ def _pictures(
 
 
 def _json(data: dict[str, Any]) -> str:
-    """JSON that is safe inside a script element, whatever its labels contain."""
+    """JSON that is safe inside a script element, also if its labels contain tags."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 

@@ -1,1 +1,1 @@
-"""The web page: clips are uploaded and explained, each in a process of its own."""
+"""The web server: clips are uploaded and explained, each in a separate process."""

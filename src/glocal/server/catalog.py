@@ -1,71 +1,119 @@
-"""The models, methods and sample clips that the server offers."""
+"""The models, methods and sample clips that the server offers.
+
+Models are loaded and clips are rendered in a separate process, so that the server does not import PyTorch.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, HTTPException
-from fastapi.responses import FileResponse
-
 from glocal.errors import InputError
-from glocal.server.child_process import Child
-from glocal.server.job import SAMPLES, Offer
+from glocal.server.child_process import ChildProcess
+from glocal.server.job import SAMPLES, OfferedModel
 from glocal.server.limits import Limits
-from glocal.server.schemas import MEDIA_TYPES
 
-PATIENCE = 600.0
-"""Seconds in which the models must be loaded when the server starts."""
+STARTUP_SECONDS = 600.0
+"""Time in which all models must be loaded when the server starts."""
+
+UNTRAINED_MODEL = "resnext3d-small"
+"""Offered if no trained model is packaged."""
+
+Catalog = dict[str, Any]
+"""`models`, `methods` and `aggregates`, as plain data."""
 
 
-def open_stock(offers: Sequence[Offer], device: str, limits: Limits) -> dict[str, Any]:
-    """The models, each loaded once, and the methods that the server offers; see `stock.stock`.
+def open_catalog(models: Sequence[OfferedModel], device: str, limits: Limits) -> Catalog:
+    """Load each model once, and return what the server offers.
+
+    Args:
+        models: to offer; by default the trained models that come with the library.
+        device: of the models.
+        limits: of the process that loads them.
 
     Raises:
         InputError: a model cannot be loaded.
     """
-    child = Child("glocal.server.stock:run_stock", tuple(offers), device, limits)
+    process = ChildProcess("glocal.server.catalog:run_catalog", tuple(models), device, limits)
     try:
-        *_, found = child.messages(PATIENCE)
+        *_, message = process.messages(STARTUP_SECONDS)
     finally:
-        child.close()
-    if found.pop("state") != "done":
-        raise InputError(found["error"])
-    return found
+        process.close()
+    if message.pop("state") != "done":
+        raise InputError(message["error"])
+    return message
+
+
+def run_catalog(connection: Connection, models: Sequence[OfferedModel], device: str, limits: Limits) -> None:
+    """Send the catalog over a connection; runs in a process of its own."""
+    from glocal.server.worker import run_confined
+
+    run_confined(connection, limits, lambda send: load_catalog(models, device))
+
+
+def load_catalog(models: Sequence[OfferedModel], device: str) -> Catalog:
+    """Load each model and return the catalog."""
+    from glocal.attribution import AGGREGATES, METHODS
+    from glocal.models.card import packaged_models
+    from glocal.server.worker import load_offered_model
+
+    models = models or [OfferedModel(name) for name in packaged_models()] or [OfferedModel(UNTRAINED_MODEL)]
+    rows = []
+    for offered in models:
+        model = load_offered_model(offered, device)
+        rows.append(
+            {
+                "name": offered.key,
+                "offer": asdict(offered),
+                "weights": model.weights,
+                "frames": model.clip.frames,
+                "size": model.clip.size,
+                "image": model.clip.image,
+                "layers": list(model.layers),
+                "labels": list(model.labels),
+            }
+        )
+    methods = [
+        {"name": m.name, "title": m.title, "paper": m.paper, "cost": m.cost, "needs": m.needs}
+        for m in METHODS.values()
+    ]
+    return {"models": rows, "methods": methods, "aggregates": list(AGGREGATES)}
 
 
 def sample_names(folder: Path) -> list[str]:
-    """The sample clips that are rendered."""
+    """Return the names of the sample clips that have been rendered into a folder."""
     return [name for name in SAMPLES if (folder / f"{name}.jpg").exists()]
 
 
-def add_catalogue(app: FastAPI, stock: dict[str, Any], limits: Limits, samples: Path) -> None:
-    """The addresses that tell what there is; `samples` is the folder of the sample clips."""
+def run_samples(connection: Connection, folder: str, limits: Limits) -> None:
+    """Render the sample clips that a folder lacks; runs in a process of its own."""
+    from glocal.server.worker import run_confined
 
-    @app.get("/api/models")
-    def models() -> list[dict[str, Any]]:
-        """The models, the default first, with their layers and classes."""
-        return [{key: row[key] for key in row if key != "offer"} for row in stock["models"]]
+    run_confined(connection, limits, lambda send: render_samples(Path(folder)))
 
-    @app.get("/api/methods")
-    def methods() -> list[dict[str, str]]:
-        """The attribution methods, with their papers and costs."""
-        found: list[dict[str, str]] = stock["methods"]
-        return found
 
-    @app.get("/api/limits")
-    def allowed() -> dict[str, float]:
-        """What is taken: bytes, seconds and frames of a clip, pixels of a frame, jobs a minute."""
-        names = ("bytes", "seconds", "frames", "pixels", "rate")
-        return {name: value for name, value in asdict(limits).items() if name in names}
+def render_samples(folder: Path) -> dict[str, Any]:
+    """Render a clip and a picture for each of `SAMPLES` that a folder lacks.
 
-    @app.get("/api/samples")
-    def available() -> list[str]:
-        """Names of the sample clips, see /samples/{name}.mp4 and .jpg."""
-        return sample_names(samples)
+    The picture is written last: if it exists, its clip is complete.
+    """
+    from PIL import Image
 
-    @app.get("/samples/{name}.{kind}", include_in_schema=False)
-    def sample(name: str, kind: str) -> FileResponse:
-        if name not in sample_names(samples) or kind not in ("mp4", "jpg"):
-            raise HTTPException(404, "There is no such sample.")
-        return FileResponse(samples / f"{name}.{kind}", media_type=MEDIA_TYPES[kind])
+    from glocal.datasets.puppets import ACTIONS, Puppets
+    from glocal.server.worker import POSTER_SIZE
+    from glocal.video import write_video
+
+    clips = Puppets(
+        "test", frames=24, size=(240, 320), fps=8.0, distractor="idle", occlusion=0.0, scale=(0.6, 0.8)
+    )
+    for action in SAMPLES:
+        path = folder / f"{action}.mp4"
+        if path.with_suffix(".jpg").exists():
+            continue
+        clip = clips[ACTIONS.index(action)]
+        write_video(path, clip.frames, clip.fps)
+        picture = Image.fromarray(clip.frames[sum(clip.span) // 2])
+        picture.thumbnail(POSTER_SIZE)
+        picture.save(path.with_suffix(".jpg"), quality=85)
+    return {}

@@ -1,4 +1,4 @@
-"""A process for one piece of work, which can crash, hang or eat memory without harm to the server."""
+"""A process for one task, which may crash, hang or run out of memory without harm to the server."""
 
 import importlib
 import json
@@ -9,14 +9,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-LONGEST = 1 << 24
-"""Bytes of one message."""
+MAX_MESSAGE_BYTES = 1 << 24
 
-GRACE = 2.0
-"""Seconds in which a process may clean up after its last message."""
+EXIT_SECONDS = 2.0
+"""Time for a process to exit after its last message."""
 
-# Each process is forked from one that has only imported what the work needs: it starts at once, and nothing
-# that another job left behind, or that the server knows, is in it.
+# Each process is forked from one that has only imported the necessary modules: it starts quickly and has
+# no data of other jobs or of the server.
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["glocal.server.worker"])
 
@@ -25,37 +24,40 @@ _DEATHS: dict[int, str] = {
     signal.SIGKILL: "it was stopped, probably because the machine ran out of memory; give a smaller clip",
     signal.SIGXFSZ: "its results are larger than a job may write; give a shorter clip",
 }
-_CRASH = "the program crashed over it; the file is probably damaged, so convert it to MP4 (H.264)"
+_CRASH = "the program crashed; the file is probably damaged, so convert it to MP4 (H.264)"
 
 
-class Child:
-    """A process that runs `work(connection, *arguments)` and tells of it in JSON over the connection.
+class ChildProcess:
+    """A process that runs `function(connection, *arguments)` and sends JSON messages over the connection.
 
-    `work` is `module:function`, which only the process imports: the server itself needs no PyTorch.
+    Messages are JSON and not pickles, because unpickling data from a process that a hostile file has taken
+    over could run code in the server.
 
-    Its messages are JSON rather than pickles, since a pickle from a process that a hostile file has taken
-    over would take over the server too.
+    Args:
+        function: `module:function`, imported only by the process: the server itself does not load PyTorch.
+        arguments: further arguments, which can be pickled.
     """
 
-    def __init__(self, work: str, *arguments: Any) -> None:
+    def __init__(self, function: str, *arguments: Any) -> None:
         self._ours, theirs = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(target=_call, args=(work, theirs, *arguments), daemon=True)
+        self._process = _CONTEXT.Process(target=_call, args=(function, theirs, *arguments), daemon=True)
         self._process.start()
         theirs.close()
 
     def messages(self, seconds: float) -> Iterator[dict[str, Any]]:
-        """What the process says until it ends; one that goes on for longer than `seconds` is killed.
+        """Yield the messages of the process, up to the one with `state`.
 
-        The last message has `error`, a sentence, where the process did not come to its end.
+        If the process crashes, or runs for longer than `seconds`, the last message is made here: its state is
+        `failed`, and `error` is a sentence.
         """
         deadline = time.monotonic() + seconds
         try:
             while self._ours.poll(max(0.0, deadline - time.monotonic())):
-                message = json.loads(self._ours.recv_bytes(LONGEST))
+                message = json.loads(self._ours.recv_bytes(MAX_MESSAGE_BYTES))
                 ended = "state" in message
                 yield message
                 if ended:
-                    self._process.join(GRACE)
+                    self._process.join(EXIT_SECONDS)
                     return
             reason = f"it took longer than the {seconds:g} seconds that a job may take; give a shorter clip"
         except EOFError:
@@ -67,17 +69,17 @@ class Child:
         yield {"state": "failed", "error": f"The clip could not be explained: {reason}."}
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Kill the process."""
         self._process.kill()
 
     def close(self) -> None:
-        """End the process and free what it holds here."""
+        """Kill the process and free its resources."""
         self.kill()
         self._process.join()
         self._process.close()
         self._ours.close()
 
 
-def _call(work: str, *arguments: Any) -> None:
-    module, _, function = work.partition(":")
-    getattr(importlib.import_module(module), function)(*arguments)
+def _call(function: str, *arguments: Any) -> None:
+    module, _, name = function.partition(":")
+    getattr(importlib.import_module(module), name)(*arguments)

@@ -10,25 +10,25 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from glocal.errors import InputError
-from glocal.server.child_process import Child
+from glocal.server.child_process import ChildProcess
 from glocal.utils.files import atomic_path, writing
 
 UPLOAD = "the file"
-"""An upload's name in its job's folder; sentences about it name it so."""
+"""Name of an upload in the folder of its job, which also appears in error messages."""
 
 STEM = "report"
 
 SAMPLES = ("jumping jack", "throw", "kick", "walk")
-"""Actions that the sample clips show."""
+"""Actions in the sample clips."""
 
 
 @dataclass(frozen=True)
-class Offer:
+class OfferedModel:
     """A model that the server offers.
 
     Attributes:
         name: as `load_model` takes it.
-        weights: as `load_model` takes them; None for a model that has its own, or random ones.
+        weights: as `load_model` takes them; None for packaged or random ones.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Offer:
 
     @property
     def key(self) -> str:
-        """Its name in the page: that of the model, or of its file without the folder."""
+        """Its name in the page: that of the model, or of its file without folder and suffix."""
         return Path(self.name).stem if Path(self.name).suffix else self.name
 
 
@@ -51,7 +51,7 @@ class Task:
     """
 
     name: str
-    offer: Offer
+    offer: OfferedModel
     device: str
     target: str
     method: str
@@ -62,23 +62,29 @@ class Task:
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> "Task":
         """The task that `asdict` made `record` of."""
-        return cls(**{**record, "offer": Offer(**record["offer"]), "layers": tuple(record["layers"])})
+        return cls(**{**record, "offer": OfferedModel(**record["offer"]), "layers": tuple(record["layers"])})
 
 
-RECORD = "job.json"
-LOCK = ".lock"
-NAME = re.compile(r"[A-Za-z0-9_-]{32}")
+RECORD_FILE = "job.json"
+LOCK_FILE = ".lock"
+JOB_ID = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
 @dataclass(eq=False)
 class Job:
-    """One clip and what became of it.
+    """A clip that waits, is explained, or has been explained.
 
     Attributes:
-        id: 192 random bits; whoever has it can see and remove the job.
+        id: 192 random bits; anyone who has it can see and remove the job.
+        folder: of its files.
+        task: the clip, the model and what is to be explained.
+        created: seconds since 1970.
         state: `queued`, `running`, `done` or `failed`.
-        progress: `stage`, and `done` of `total` where the stage can be counted.
-        result: of a job that is done, see `work.explain_clip`; of one that failed, `error`.
+        progress: `stage`, and `done` of `total` if the stage can be counted.
+        result: of a finished job, see `worker.explain_clip`; of a failed one, `error`.
+        ended: seconds since 1970; 0 before the end.
+        process: while the job runs.
+        removed: the job has been cancelled or deleted.
     """
 
     id: str
@@ -89,48 +95,48 @@ class Job:
     progress: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
     ended: float = 0.0
-    child: Child | None = None
+    process: ChildProcess | None = None
     removed: bool = False
 
     def write(self) -> None:
-        """Write down in the job's folder what it is and what came of it."""
+        """Write the job and its result into its folder."""
         record = {
             "state": self.state,
             "created": self.created,
             "task": asdict(self.task),
             "result": self.result,
         }
-        with atomic_path(self.folder / RECORD) as temporary:
+        with atomic_path(self.folder / RECORD_FILE) as temporary:
             temporary.write_text(json.dumps(record, ensure_ascii=False), "utf-8")
 
 
-def claim(folder: Path) -> BinaryIO:
-    """Make the folder of the jobs and keep other servers out of it, until the file is closed.
+def lock_folder(folder: Path) -> BinaryIO:
+    """Create the folder of the jobs and lock it until the returned file is closed.
 
     Raises:
-        InputError: it cannot be written, or another server works in it.
+        InputError: it cannot be written, or another server uses it.
     """
-    with writing(folder / LOCK):
-        file = open(folder / LOCK, "wb")  # noqa: SIM115 (held while the server runs)
+    with writing(folder / LOCK_FILE):
+        file = open(folder / LOCK_FILE, "wb")  # noqa: SIM115 (held while the server runs)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
         raise InputError(
-            f"another server keeps its results in {folder}; stop it or choose another --out."
+            f"another server uses the folder {folder}; stop it or choose another --out."
         ) from None
     return file
 
 
-def take_up(folder: Path) -> Iterator[Job]:
-    """The results that an earlier server left in `folder`; what it left unfinished is removed."""
+def load_results(folder: Path) -> Iterator[Job]:
+    """Yield the finished jobs that an earlier server left in a folder, and delete unfinished ones."""
     for path in folder.iterdir():
-        record = path / RECORD
-        if not NAME.fullmatch(path.name) or not record.is_file():
+        record = path / RECORD_FILE
+        if not JOB_ID.fullmatch(path.name) or not record.is_file():
             continue
-        found = json.loads(record.read_text("utf-8"))
-        if found["state"] == "done":
-            task = Task.read(found["task"])
-            yield Job(path.name, path, task, found["created"], "done", result=found["result"])
+        fields = json.loads(record.read_text("utf-8"))
+        if fields["state"] == "done":
+            task = Task.read(fields["task"])
+            yield Job(path.name, path, task, fields["created"], "done", result=fields["result"])
         else:
             shutil.rmtree(path, ignore_errors=True)

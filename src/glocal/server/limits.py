@@ -1,4 +1,4 @@
-"""How much one job, one client and all of them together may ask for."""
+"""Limits of uploads, jobs and clients."""
 
 import ipaddress
 import resource
@@ -11,20 +11,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken, and what a job may use.
+    """The largest clip that is accepted, and the resources of a job.
 
     Attributes:
-        bytes: of an upload.
-        seconds: of video.
-        frames: of video, however short they are.
-        pixels: of a frame.
-        waiting: jobs that are uploaded or wait.
-        rate: jobs a minute from one address.
+        bytes: size of an upload.
+        seconds: length of a clip.
+        frames: number of frames of a clip.
+        pixels: size of a frame.
+        waiting: number of jobs that are being uploaded or wait in the queue.
+        rate: jobs per minute from one address.
         memory: bytes that a job may allocate.
-        wall: seconds that a job may take.
-        cpu: seconds of computing, of all cores together, that a job may take.
-        upload: seconds that an upload may take.
-        threads: of PyTorch in a job.
+        wall: duration of a job, in seconds.
+        cpu: computing time of a job on all cores together, in seconds.
+        upload: duration of an upload, in seconds.
+        threads: threads of PyTorch in a job.
     """
 
     bytes: int = 100 * 2**20
@@ -40,33 +40,40 @@ class Limits:
     threads: int = 1
 
     def confine(self) -> None:
-        """Hold the calling process to these limits, for good."""
+        """Apply the limits of memory, time and file size to the calling process, permanently."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-        # what a process allocates, without the address space that CUDA reserves
+        # allocated memory, without the address space that CUDA reserves
         _lower(resource.RLIMIT_DATA, self.memory)
-        _lower(resource.RLIMIT_CPU, self.cpu, self.cpu + 5)  # first a signal that tells why, then the end
+        _lower(
+            resource.RLIMIT_CPU, self.cpu, self.cpu + 5
+        )  # first a signal that states the reason, then SIGKILL
         _lower(resource.RLIMIT_FSIZE, max(2**30, 4 * self.bytes))
         _lower(resource.RLIMIT_CORE, 0)
 
 
-def _lower(what: int, soft: int, hard: int | None = None) -> None:
-    _, highest = resource.getrlimit(what)
+def _lower(resource_kind: int, soft: int, hard: int | None = None) -> None:
+    _, highest = resource.getrlimit(resource_kind)
     bounds = [soft, soft if hard is None else hard]
     if highest != resource.RLIM_INFINITY:
         bounds = [min(bound, highest) for bound in bounds]
-    resource.setrlimit(what, (bounds[0], bounds[1]))
+    resource.setrlimit(resource_kind, (bounds[0], bounds[1]))
 
 
-class Rate:
-    """At most so many calls a minute from an address; an IPv6 network of 64 bits counts as one."""
+class RateLimit:
+    """Counts the calls of each address in the last minute; an IPv6 network of 64 bits is one address.
+
+    Args:
+        limit: calls per minute.
+        clock: seconds, increasing.
+    """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit, self._clock = limit, clock
         self._calls: OrderedDict[str, deque[float]] = OrderedDict()
 
     def wait(self, address: str) -> float:
-        """Seconds until `address` may call again; 0 counts this call."""
+        """Return the seconds until an address may call again; if that is now, count a call and return 0."""
         now = self._clock()
         while self._calls and next(iter(self._calls.values()))[-1] <= now - 60:
             self._calls.popitem(last=False)

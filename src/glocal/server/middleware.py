@@ -1,4 +1,4 @@
-"""Who is let in, and what every answer says to the browser: an ASGI layer around the whole server."""
+"""Checks of requests from other sites, and security headers of all responses: an ASGI middleware."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -13,8 +13,8 @@ PAGE_POLICY = (
     "require-trusted-types-for 'script'"
 )
 REPORT_POLICY = "sandbox allow-scripts allow-downloads; frame-ancestors 'none'"
-"""A report brings a stricter policy of its own, and is shown apart from the server's pages: whatever ran in
-it could neither read the history of a browser nor speak for it."""
+"""A report has a stricter policy of its own. The sandbox separates it from the pages of the server: a script
+in it could neither read the list of results in the browser nor send requests on its behalf."""
 
 FILE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
@@ -30,12 +30,13 @@ _HEADERS = {
 _SAFE = ("GET", "HEAD")
 
 
-class Door:
-    """Refuses hosts that are not its own and changes that another site asks for.
+class RequestGuard:
+    """Rejects requests for unknown host names and changes requested by other sites.
 
     Args:
-        hosts: names under which the server is reached; empty for any. Without them a page of another site
-            whose name is made to point at this machine could read all that this server tells (DNS rebinding).
+        app: the application behind it.
+        hosts: host names of the server; empty allows all, so that a page of another site whose name
+            is made to point at this machine could read all responses (DNS rebinding).
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
@@ -46,34 +47,34 @@ class Door:
             await self._app(scope, receive, send)
             return
 
-        async def dress(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
                 if scope["method"] not in _SAFE and message["status"] >= 400:
-                    headers["Connection"] = "close"  # whatever else the client would send
+                    headers["Connection"] = "close"  # do not read the rest of the request
             await send(message)
 
         headers = Headers(scope=scope)
-        refusal = None
-        if self._hosts and _name(headers.get("host", "")) not in self._hosts:
-            refusal = JSONResponse({"error": "This server is not known by that name."}, 421)
-        elif scope["method"] not in _SAFE and _from_elsewhere(headers):
-            refusal = JSONResponse({"error": "Only this server's own pages may ask for that."}, 403)
-        await (refusal or self._app)(scope, receive, dress)
+        error_response = None
+        if self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
+            error_response = JSONResponse({"error": "This server is not known by that name."}, 421)
+        elif scope["method"] not in _SAFE and _is_cross_site(headers):
+            error_response = JSONResponse({"error": "Only pages of this server may send this request."}, 403)
+        await (error_response or self._app)(scope, receive, send_with_headers)
 
 
-def _name(host: str) -> str:
-    """The host of `host:port` or `[host]:port`."""
+def _host_name(host: str) -> str:
+    """Return the host of `host:port` or `[host]:port`."""
     try:
         return (urlsplit(f"//{host}").hostname or "").casefold()
     except ValueError:
         return ""
 
 
-def _from_elsewhere(headers: Headers) -> bool:
-    """Whether a browser says that a page of another site asks."""
+def _is_cross_site(headers: Headers) -> bool:
+    """Return whether the browser marks the request as one of another site."""
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None and site not in ("same-origin", "none"):
         return True

@@ -1,4 +1,4 @@
-"""The queue: jobs wait, run one after another, each in a process of its own, and are done."""
+"""The queue of jobs, each of which runs in a process of its own."""
 
 import contextlib
 import secrets
@@ -11,53 +11,54 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from glocal.server.child_process import Child
-from glocal.server.job import UPLOAD, Job, Task, claim, take_up
+from glocal.server.child_process import ChildProcess
+from glocal.server.job import UPLOAD, Job, Task, load_results, lock_folder
 from glocal.server.limits import Limits
 
-WORK = "glocal.server.worker:run_task"
-REMEMBERED, REMEMBERED_SECONDS = 1000, 3600.0
-"""Failed jobs whose sentence can still be read, and for how long; their files are gone at once."""
+RUN_TASK = "glocal.server.worker:run_task"
+MAX_FAILED_JOBS, FAILED_JOB_SECONDS = 1000, 3600.0
+"""Number of failed jobs whose error can still be read, and for how long; their files are deleted at once."""
 
 
-class BusyError(Exception):
-    """As many jobs wait as may."""
+class QueueFullError(Exception):
+    """The queue has no free place."""
 
 
-class Jobs:
-    """Runs jobs one after another in each of `workers` threads, every job in a process of its own.
+class JobQueue:
+    """Runs jobs one after another in each of several threads, every job in a process of its own.
 
     Args:
-        folder: where each job has a folder; results that lie there from before are taken up again, and what
-            an earlier server left unfinished is removed.
-        work: the function that a job's process runs, see `work.run_task`.
+        folder: of the jobs' folders. Results of an earlier server are loaded, unfinished jobs deleted.
+        limits: of waiting jobs, and of each job.
+        workers: number of jobs that run at the same time.
+        function: `module:function` that the process of a job runs, see `worker.run_task`.
 
     Raises:
-        InputError: another server works in this folder, or it cannot be written.
+        InputError: another server uses the folder, or it cannot be written.
     """
 
-    def __init__(self, folder: Path, limits: Limits, workers: int, work: str = WORK) -> None:
-        self._folder, self._limits, self._work = folder, limits, work
+    def __init__(self, folder: Path, limits: Limits, workers: int, *, function: str = RUN_TASK) -> None:
+        self._folder, self._limits, self._function = folder, limits, function
         self._queue: deque[Job] = deque()
         self._uploads = 0
         self._closed = False
         self._changed = threading.Condition()
-        self._lock = claim(folder)
-        self._jobs = {job.id: job for job in take_up(folder)}
-        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
+        self._lock = lock_folder(folder)
+        self._jobs = {job.id: job for job in load_results(folder)}
+        self._threads = [threading.Thread(target=self._run_jobs, daemon=True) for _ in range(workers)]
         for thread in self._threads:
             thread.start()
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """A place in the queue for an upload while it arrives.
+    def reserve(self) -> Iterator[None]:
+        """Reserve a place in the queue during an upload.
 
         Raises:
-            BusyError: there is none.
+            QueueFullError: there is no free place.
         """
         with self._changed:
             if self._closed or self._uploads + len(self._queue) >= self._limits.waiting:
-                raise BusyError
+                raise QueueFullError
             self._uploads += 1
         try:
             yield
@@ -66,7 +67,7 @@ class Jobs:
                 self._uploads -= 1
 
     def add(self, task: Task, clip: BinaryIO) -> Job:
-        """Queue a job for a clip, which is copied into the job's folder."""
+        """Add a job for a clip; the clip is copied into the job's folder."""
         identity = secrets.token_urlsafe(24)
         job = Job(identity, self._folder / identity, task, time.time())
         job.folder.mkdir(mode=0o700)
@@ -78,24 +79,24 @@ class Jobs:
             shutil.rmtree(job.folder, ignore_errors=True)
             raise
         with self._changed:
-            self._forget()
+            self._forget_failed_jobs()
             self._jobs[identity] = job
             self._queue.append(job)
             self._changed.notify()
         return job
 
     def get(self, identity: str) -> Job | None:
-        """The job of this name."""
+        """Return a job by its id, or None if it is unknown."""
         with self._changed:
             return self._jobs.get(identity)
 
-    def ahead(self, job: Job) -> int:
-        """How many jobs wait before this one."""
+    def jobs_ahead(self, job: Job) -> int:
+        """Return the number of jobs that wait before this one."""
         with self._changed:
             return self._queue.index(job) if job in self._queue else 0
 
     def remove(self, identity: str) -> bool:
-        """Cancel a job, or remove its result; whether there was one."""
+        """Cancel a job or delete its result; return False if it is unknown."""
         with self._changed:
             job = self._jobs.pop(identity, None)
             if job is None:
@@ -104,14 +105,14 @@ class Jobs:
             if job in self._queue:
                 self._queue.remove(job)
             running = job.state == "running"
-            if job.child is not None:
-                job.child.kill()
+            if job.process is not None:
+                job.process.kill()
         if not running:
             shutil.rmtree(job.folder, ignore_errors=True)
         return True
 
     def close(self) -> None:
-        """End all processes and threads, and remove all that is not done."""
+        """Stop all processes and threads, and delete unfinished jobs."""
         with self._changed:
             self._closed = True
             waiting = [job.id for job in self._jobs.values() if job.state in ("queued", "running")]
@@ -122,7 +123,7 @@ class Jobs:
             thread.join()
         self._lock.close()
 
-    def _serve(self) -> None:
+    def _run_jobs(self) -> None:
         while True:
             with self._changed:
                 while not self._queue and not self._closed:
@@ -132,31 +133,32 @@ class Jobs:
                 job = self._queue.popleft()
                 job.state = "running"
             try:
-                self._end(job, self._run(job))
+                self._finish(job, self._run(job))
             except Exception:
                 traceback.print_exc()
-                self._end(
-                    job, {"state": "failed", "error": "The server cannot work on it now; try again later."}
+                self._finish(
+                    job, {"state": "failed", "error": "The server cannot run the job now; try again later."}
                 )
 
     def _run(self, job: Job) -> dict[str, Any]:
-        """What the job's process said last, once it has ended."""
+        """Run a job in its process and return the last message."""
         message: dict[str, Any] = {}
-        with contextlib.closing(Child(self._work, str(job.folder), job.task, self._limits)) as child:
+        child = ChildProcess(self._function, str(job.folder), job.task, self._limits)
+        with contextlib.closing(child) as process:
             with self._changed:
-                job.child = child
+                job.process = process
                 if job.removed:
-                    child.kill()
+                    process.kill()
             try:
-                for message in child.messages(self._limits.wall):
+                for message in process.messages(self._limits.wall):
                     if "state" not in message:
                         job.progress = message
             finally:
                 with self._changed:
-                    job.child = None
+                    job.process = None
         return message
 
-    def _end(self, job: Job, message: dict[str, Any]) -> None:
+    def _finish(self, job: Job, message: dict[str, Any]) -> None:
         state = message["state"]
         if state == "failed":
             shutil.rmtree(job.folder, ignore_errors=True)
@@ -170,8 +172,8 @@ class Jobs:
                 (job.folder / UPLOAD).unlink(missing_ok=True)
                 job.write()
 
-    def _forget(self) -> None:
+    def _forget_failed_jobs(self) -> None:
         failed = [job for job in self._jobs.values() if job.state == "failed"]
-        old = time.time() - REMEMBERED_SECONDS
-        for job in failed[:-REMEMBERED] + [job for job in failed[-REMEMBERED:] if job.ended < old]:
+        old = time.time() - FAILED_JOB_SECONDS
+        for job in failed[:-MAX_FAILED_JOBS] + [job for job in failed[-MAX_FAILED_JOBS:] if job.ended < old]:
             del self._jobs[job.id]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from glocal.errors import nearest
-from glocal.server.job import STEM, Offer, Task
+from glocal.server.job import STEM, OfferedModel, Task
 
 TOP = ("top1", "top2", "top3", "top4", "top5")
 NAME_LENGTH = 120
@@ -102,7 +102,7 @@ def task_of(question: Question, name: str, stock: dict[str, Any], device: str) -
     layers = [layer.strip() for layer in question.layers.split(",") if layer.strip()]
     return Task(
         name=printable(name),
-        offer=Offer(**model["offer"]),
+        offer=OfferedModel(**model["offer"]),
         device=device,
         target=_target(question.target.strip(), model["labels"]),
         method=_one_of(question.method, methods, "method"),

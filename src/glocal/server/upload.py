@@ -1,4 +1,4 @@
-"""Uploads: streamed to disk, cut off when too large or too slow, recognised by their first bytes."""
+"""Uploads: streamed to disk, stopped if too large or too slow, and recognised by their first bytes."""
 
 import asyncio
 import contextlib
@@ -12,10 +12,10 @@ from starlette.requests import ClientDisconnect
 
 from glocal.server.limits import Limits
 
-NEEDED = 200
-"""Bytes that `is_media` looks at."""
+HEADER_BYTES = 200
+"""Bytes at the start of a file that `is_media` reads."""
 
-_STARTS = (
+_SIGNATURES = (
     b"\x1aE\xdf\xa3",  # Matroska, WebM
     b"OggS",
     b"FLV\x01",
@@ -31,57 +31,62 @@ _STARTS = (
     b"II*\x00",
     b"MM\x00*",
 )
-_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
-_RIFF = (b"AVI ", b"WEBP")
-_PACKETS = (188, 192)
+_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+_RIFF_FORMATS = (b"AVI ", b"WEBP")
+_PACKET_BYTES = (188, 192)
 
 
 def is_media(head: bytes) -> bool:
-    """Whether `head`, the first `NEEDED` bytes of a file, begin a video or an image."""
-    if head.startswith(_STARTS) or head[4:8] in _BOXES:
+    """Return whether the first `HEADER_BYTES` bytes of a file are those of a video or an image."""
+    if head.startswith(_SIGNATURES) or head[4:8] in _MP4_BOXES:
         return True
     if head[:4] == b"RIFF":
-        return head[8:12] in _RIFF
+        return head[8:12] in _RIFF_FORMATS
     # MPEG transport streams, plain and with the 4 bytes of a time stamp before each packet
-    return any(head[p - 188 :: p][:2] == b"GG" for p in _PACKETS)
+    return any(head[p - 188 :: p][:2] == b"GG" for p in _PACKET_BYTES)
 
 
-FIELDS = 12
-FIELD_BYTES = 4096
-FORM_BYTES = 64 * 1024
-"""What a form may have beside the clip."""
+MAX_FIELDS = 12
+MAX_FIELD_BYTES = 4096
+MAX_FORM_BYTES = 64 * 1024
+"""Size of a form without the clip."""
 
-DRAINED_SECONDS = 10.0
-
-
-class TooLarge(MultiPartException):
-    """The body goes on for longer than is taken; the parser removes what it has."""
+DRAIN_SECONDS = 10.0
 
 
-class Body:
-    """The body of a request, which is read up to a limit."""
+class BodyTooLargeError(MultiPartException):
+    """The body exceeds the limit; the parser then deletes its temporary file."""
+
+
+class RequestBody:
+    """The body of a request, read up to a limit.
+
+    Args:
+        request: its body has not been read yet.
+        limits: of the upload.
+    """
 
     def __init__(self, request: Request, limits: Limits) -> None:
         self._receive, self._limits = request.receive, limits
         self._ended = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The body, piece by piece.
+        """Yield the body in chunks.
 
         Raises:
-            TooLarge: it goes on.
-            ClientDisconnect: it stops short of its end.
+            BodyTooLargeError: it exceeds the limit.
+            ClientDisconnect: the client closes the connection before its end.
         """
         received = 0
         while not self._ended:
             chunk = await self._next()
             received += len(chunk)
-            if received > self._limits.bytes + FORM_BYTES:
-                raise TooLarge(too_large(self._limits))
+            if received > self._limits.bytes + MAX_FORM_BYTES:
+                raise BodyTooLargeError(too_large_message(self._limits))
             yield chunk
 
     async def drain(self) -> None:
-        """Read on for a while and drop it: a browser listens to an answer only after it has said all."""
+        """Read and drop the rest of the body: browsers read a response only after sending it whole."""
 
         async def read() -> None:
             received = 0
@@ -89,7 +94,7 @@ class Body:
                 received += len(await self._next())
 
         with contextlib.suppress(asyncio.TimeoutError, ClientDisconnect):
-            await asyncio.wait_for(read(), DRAINED_SECONDS)
+            await asyncio.wait_for(read(), DRAIN_SECONDS)
 
     async def _next(self) -> bytes:
         message = await self._receive()
@@ -101,23 +106,23 @@ class Body:
 
 @asynccontextmanager
 async def receive_form(request: Request, limits: Limits) -> AsyncIterator[FormData]:
-    """The multipart form in a request; its file is a temporary one, which has no name and is soon gone.
+    """Parse the multipart form of a request; its file is temporary and deleted at the end of the context.
 
     Raises:
-        HTTPException: 413 too large, 408 too slow, 415 no multipart form, 422 a malformed one.
+        HTTPException: 413 too large, 408 too slow, 415 no multipart form, 422 malformed, 400 interrupted.
     """
-    body = Body(request, limits)
+    body = RequestBody(request, limits)
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         await body.drain()
         raise HTTPException(415, "Send the clip as multipart/form-data.")
     parser = MultiPartParser(
-        request.headers, body.chunks(), max_files=1, max_fields=FIELDS, max_part_size=FIELD_BYTES
+        request.headers, body.chunks(), max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
     )
     try:
         form = await asyncio.wait_for(parser.parse(), limits.upload)
     except asyncio.TimeoutError:
         raise HTTPException(408, f"The upload took longer than {limits.upload:g} seconds.") from None
-    except TooLarge as error:
+    except BodyTooLargeError as error:
         await body.drain()
         raise HTTPException(413, error.message) from None
     except (MultiPartException, KeyError, ValueError) as error:
@@ -131,6 +136,6 @@ async def receive_form(request: Request, limits: Limits) -> AsyncIterator[FormDa
         await form.close()
 
 
-def too_large(limits: Limits) -> str:
-    """The sentence for it."""
-    return f"The file is larger than the {limits.bytes / 2**20:g} MB that are taken here; give a smaller one."
+def too_large_message(limits: Limits) -> str:
+    """Return the error message for a file that exceeds the limit."""
+    return f"The file is larger than the {limits.bytes / 2**20:g} MB that are allowed; give a smaller one."

@@ -1,4 +1,4 @@
-"""What a job's own process does: it looks at the clip, explains it and writes the report."""
+"""The process of a job: check the clip, explain it, write the report."""
 
 import json
 import os
@@ -20,66 +20,73 @@ from glocal.explanation.explanation import Explanation
 from glocal.explanation.runner import explain
 from glocal.models import Model, load_model
 from glocal.report import overlay, write_report
-from glocal.server.job import STEM, UPLOAD, Offer, Task
+from glocal.server.job import STEM, UPLOAD, OfferedModel, Task
 from glocal.server.limits import Limits
 from glocal.video import Video, read_video
 from glocal.video.container import opened
 
-POSTER = (320, 240)
+POSTER_SIZE = (320, 240)
 
-Tell = Callable[..., None]
+Send = Callable[..., None]
+"""Send a message of keyword arguments to the server."""
 
 
 def run_task(connection: Connection, folder: str, task: Task, limits: Limits) -> None:
     """Explain the clip in `folder` and write its report there, within `limits`."""
     os.chdir(folder)
-    talk(connection, limits, lambda tell: explain_clip(task, limits, tell))
+    run_confined(connection, limits, lambda send: explain_clip(task, limits, send))
 
 
-def talk(connection: Connection, limits: Limits, work: Callable[[Tell], dict[str, Any]]) -> None:
-    """Do `work` within `limits`, and say over the connection how far it is and how it ended."""
+def run_confined(connection: Connection, limits: Limits, work: Callable[[Send], dict[str, Any]]) -> None:
+    """Run `work` within limits, and send its progress and its result or error over a connection.
 
-    def tell(**message: Any) -> None:
+    Args:
+        connection: to the server; the process exits when the server closes it.
+        limits: of memory, time and file size.
+        work: takes a function that sends progress, and returns the result.
+    """
+
+    def send(**message: Any) -> None:
         connection.send_bytes(json.dumps(message).encode())
 
-    def follow() -> None:
-        connection.poll(None)  # the server never writes: it ends with its end of the connection
+    def exit_with_server() -> None:
+        connection.poll(None)  # the server never writes: this returns when the connection is closed
         os._exit(1)
 
-    threading.Thread(target=follow, daemon=True).start()
+    threading.Thread(target=exit_with_server, daemon=True).start()
     limits.confine()
-    tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a killed process would leave behind
+    tqdm.set_lock(threading.RLock())  # the default is a semaphore, which a killed process would leave locked
     torch.set_num_threads(limits.threads)
     cv2.setNumThreads(limits.threads)
     try:
-        result = work(tell)
+        result = work(send)
     except GlocalError as error:
-        tell(state="failed", error=_sentence(str(error)))
+        send(state="failed", error=_sentence(str(error)))
     except Exception as error:
-        if _out_of_memory(error):
+        if _is_out_of_memory(error):
             gigabytes = limits.memory / 2**30
-            tell(
+            send(
                 state="failed",
-                error=f"The clip needs more than the {gigabytes:.3g} GB of memory that a job may take; "
+                error=f"The clip needs more than the {gigabytes:.3g} GB of memory that a job may use; "
                 "give a smaller one, or a smaller model.",
             )
             return
         traceback.print_exc()
-        tell(
+        send(
             state="failed",
             error=f"The clip could not be explained because of an unexpected {type(error).__name__}; "
             "try another model or method.",
         )
     else:
-        tell(state="done", **result)
+        send(state="done", **result)
 
 
-def explain_clip(task: Task, limits: Limits, tell: Tell) -> dict[str, Any]:
-    """Explain the clip in the working directory; returns what the page shows of the result."""
-    tell(stage="Looking at the clip")
-    video = checked(Path(UPLOAD), limits)
-    tell(stage="Loading the model")
-    model = load(task.offer, task.device)
+def explain_clip(task: Task, limits: Limits, send: Send) -> dict[str, Any]:
+    """Explain the clip in the working directory, and return what the page shows of the result."""
+    send(stage="Looking at the clip")
+    video = check_clip(Path(UPLOAD), limits)
+    send(stage="Loading the model")
+    model = load_offered_model(task.offer, task.device)
     explanation = explain(
         model,
         video,
@@ -88,9 +95,9 @@ def explain_clip(task: Task, limits: Limits, tell: Tell) -> dict[str, Any]:
         task.layers or None,
         task.aggregate,
         task.counterfactual,
-        progress=lambda what, done, total: tell(stage="Explaining", done=done, total=total),
+        progress=lambda what, done, total: send(stage="Explaining", done=done, total=total),
     )
-    tell(stage="Drawing the report")
+    send(stage="Drawing the report")
     for part in explanation.classes:
         part.video = replace(part.video, path=task.name)
     written = write_report(explanation, video, Path(), STEM)
@@ -104,48 +111,52 @@ def explain_clip(task: Task, limits: Limits, tell: Tell) -> dict[str, Any]:
     }
 
 
-def checked(path: Path, limits: Limits) -> Video:
-    """The video in a file whose real size and length, not only what it says of them, are within `limits`."""
+def check_clip(path: Path, limits: Limits) -> Video:
+    """Return the video in a file after measuring its frames.
+
+    Raises:
+        InputError: a frame or the video is larger than the limits, even if its header states less.
+    """
     with opened(path) as (_, stream):
         width, height = stream.width, stream.height
     if width * height > limits.pixels:
         raise InputError(
             f"{path} is {width}×{height} pixels, more than the {limits.pixels / 1e6:g} megapixels that are "
-            "taken here; make it smaller"
+            "allowed; make it smaller"
         )
     video = read_video(path)
     for count, picture in enumerate(video.pictures(), 1):
         if picture.time > limits.seconds:
             raise InputError(
-                f"{path} is longer than the {limits.seconds:g} seconds that are taken here; cut it shorter"
+                f"{path} is longer than the {limits.seconds:g} seconds that are allowed; cut it shorter"
             )
         if count > limits.frames:
             raise InputError(
-                f"{path} has more than the {limits.frames} frames that are taken here; cut it shorter"
+                f"{path} has more than the {limits.frames} frames that are allowed; cut it shorter"
             )
     return video
 
 
-def load(offer: Offer, device: str) -> Model:
-    """The model, with nothing in it that tells where it lies; random weights come from a fixed seed."""
-    model = load_model(offer.name, offer.weights, device=device)
+def load_offered_model(offered: OfferedModel, device: str) -> Model:
+    """Load a model, and remove folders from the description of its weights; random weights have seed 0."""
+    model = load_model(offered.name, offered.weights, device=device)
     model.weights = ", ".join(part.rpartition("/")[2] for part in model.weights.split(", "))
     return model
 
 
 def write_poster(explanation: Explanation, video: Video) -> Path:
-    """A small picture of the most relevant frame, as `report.jpg`."""
+    """Write a small picture of the most relevant frame as `report.jpg`."""
     peak = int(explanation.relevance.argmax())
     picture = Image.fromarray(overlay(video[peak], explanation.frame(peak)))
-    picture.thumbnail(POSTER)
+    picture.thumbnail(POSTER_SIZE)
     path = Path(f"{STEM}.jpg")
     picture.save(path, quality=85)
     return path
 
 
-def _out_of_memory(error: Exception) -> bool:
-    words = ("can't allocate memory", "insufficient memory", "out of memory", "bad_alloc")
-    return isinstance(error, MemoryError) or any(word in str(error).casefold() for word in words)
+def _is_out_of_memory(error: Exception) -> bool:
+    phrases = ("can't allocate memory", "insufficient memory", "out of memory", "bad_alloc")
+    return isinstance(error, MemoryError) or any(phrase in str(error).casefold() for phrase in phrases)
 
 
 def _sentence(text: str) -> str:

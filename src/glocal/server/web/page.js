@@ -1,4 +1,4 @@
-"use strict"; // the question: a clip, a model, a class, a method
+"use strict"; // the form: a clip, a model, a class, a method
 
 let clip = null; // {file} or {sample}
 let models = [], methods = [], limits = {};
@@ -17,18 +17,18 @@ function group(label, options) {
   return made;
 }
 
-function say(sentence) { $("problem").textContent = sentence; }
+function showProblem(sentence) { $("problem").textContent = sentence; }
 
 function chooseModel() {
   const model = models.find(m => m.name === $("model").value);
-  const trained = model.weights === "random" ? "untrained: what it sees means nothing" : "trained";
+  const trained = model.weights === "random" ? "untrained: its explanations mean nothing" : "trained";
   const takes = model.image ? "images" : `${model.frames} frames`;
   $("model-about").textContent = `${model.labels.length} classes · ${takes} of ${model.size}×${model.size} · ${trained}`;
   const before = $("target").value;
-  const top = [["top1", "its best class"], ["top3", "its best 3 classes"], ["top5", "its best 5 classes"]];
+  const top = [["top1", "top class"], ["top3", "top 3 classes"], ["top5", "top 5 classes"]];
   $("target").replaceChildren(
-    group("What the model decides", top.filter(([name]) => name.slice(3) <= model.labels.length).map(([v, t]) => option(v, t))),
-    group("A class of your choice", model.labels.map((label, index) => option(String(index), label))));
+    group("Predicted classes", top.filter(([name]) => name.slice(3) <= model.labels.length).map(([v, t]) => option(v, t))),
+    group("One class", model.labels.map((label, index) => option(String(index), label))));
   $("target").value = before || "top3";
   if (!$("target").value) $("target").value = "top1";
   $("layers").replaceChildren(...model.layers.map(name => {
@@ -47,9 +47,9 @@ function chooseMethod() {
 }
 
 function chooseClip(chosen) {
-  say("");
+  showProblem("");
   if (chosen.file && chosen.file.size > limits.bytes) {
-    say(`The file is larger than the ${Math.round(limits.bytes / 2 ** 20)} MB that are taken here.`);
+    showProblem(`The file is larger than the ${Math.round(limits.bytes / 2 ** 20)} MB that are allowed.`);
     return;
   }
   clip = chosen;
@@ -72,7 +72,7 @@ function preview({file, sample}) {
   if (element === video) video.play().catch(() => {});
 }
 
-function form() {
+function formData() {
   const data = new FormData();
   for (const name of ["model", "target", "method", "aggregate"]) data.set(name, $(name).value);
   data.set("counterfactual", String($("counterfactual").checked));
@@ -90,33 +90,33 @@ function send(data, progressed) {
     request.responseType = "json";
     request.upload.onprogress = event => event.lengthComputable && progressed(event.loaded / event.total);
     request.onload = () => request.status === 202 ? resolve(request.response)
-      : reject(new Error(request.response?.error || `The server answers ${request.status}.`));
+      : reject(new Error(request.response?.error || `The server responded with status ${request.status}.`));
     request.onerror = () => reject(new Error("The upload did not reach the server; try again."));
     request.send(data);
   });
 }
 
-async function ask(event) {
+async function submit(event) {
   event.preventDefault();
   if (!clip) return;
-  if (!$("layers").querySelector("input:checked")) { say("Choose at least one layer."); return; }
-  say("");
+  if (!$("layers").querySelector("input:checked")) { showProblem("Choose at least one layer."); return; }
+  showProblem("");
   $("go").disabled = true;
   try {
-    const job = await send(form(), share => { $("go").textContent = `Uploading ${Math.round(100 * share)} %`; });
-    keep([job.id, ...kept()]);
+    const job = await send(formData(), share => { $("go").textContent = `Uploading ${Math.round(100 * share)} %`; });
+    saveIds([job.id, ...savedIds()]);
     show(job);
-    shown.get(job.id).element.scrollIntoView({block: "nearest"});
+    results.get(job.id).element.scrollIntoView({block: "nearest"});
     poll();
   } catch (error) {
-    say(error.message);
+    showProblem(error.message);
   } finally {
     $("go").textContent = "Explain";
     $("go").disabled = false;
   }
 }
 
-async function samples() {
+async function showSamples() {
   const names = await get("api/samples").catch(() => []);
   for (const name of names) {
     if ([...$("samples").children].some(button => button.dataset.name === name)) continue;
@@ -131,12 +131,12 @@ async function samples() {
     $("samples").append(button);
     $("sample-area").hidden = false;
   }
-  if (names.length < 4) setTimeout(samples, 2000);
+  if (names.length < 4) setTimeout(showSamples, 2000);
 }
 
 async function start() {
   [models, methods, limits] = await Promise.all(["api/models", "api/methods", "api/limits"].map(get));
-  $("limits").textContent = `Up to ${Math.round(limits.bytes / 2 ** 20)} MB and ${limits.seconds} seconds; a picture will do, too.`;
+  $("limits").textContent = `A video of up to ${Math.round(limits.bytes / 2 ** 20)} MB and ${limits.seconds} seconds, or a picture.`;
   $("model").replaceChildren(...models.map(m => option(m.name)));
   $("method").replaceChildren(...methods.map(m => option(m.name, m.title)));
   $("model").onchange = chooseModel;
@@ -147,9 +147,9 @@ async function start() {
   for (const name of ["dragenter", "dragleave", "drop"]) {
     $("drop").addEventListener(name, () => $("drop").classList.toggle("over", name === "dragenter"));
   }
-  $("ask").onsubmit = ask;
-  samples();
-  for (const id of kept()) await refresh(id);
+  $("ask").onsubmit = submit;
+  showSamples();
+  for (const id of savedIds()) await refresh(id);
   document.documentElement.dataset.ready = "";
   poll();
 }
