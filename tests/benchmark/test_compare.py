@@ -237,8 +237,7 @@ def test_values_that_are_not_defined_are_left_out():
 
 
 def test_maxboxacc_is_that_of_the_measure_over_all_frames(found):
-    from glocal.evaluation import MaxBoxAcc
-    from glocal.evaluation.max_box_accuracy import inclusive
+    from glocal.evaluation import MaxBoxAcc, inclusive_boxes
 
     for method, explain in (("right", right), ("wrong", wrong)):
         measure = MaxBoxAcc()
@@ -246,7 +245,7 @@ def test_maxboxacc_is_that_of_the_measure_over_all_frames(found):
             subject = red_subject(place)
             for frame, boxes in zip(explain(None, subject.clip, None)[0].numpy(), subject.boxes, strict=True):
                 if boxes:
-                    measure.update(frame, inclusive(boxes))
+                    measure.update(frame, inclusive_boxes(boxes))
         mean = summarise(found)["methods"][method]["means"]["maxbox"]["mean"]
         assert mean == pytest.approx(measure.average)
     uneven = [

@@ -11,16 +11,13 @@ from glocal.evaluation.faithfulness import (
     average_drop,
     block_drops,
     deletion,
-    energy,
-    hit,
     infidelity,
     insertion,
-    lift,
-    point_at,
     sensitivity_max,
 )
-from glocal.evaluation.faithfulness.infidelity import Blocks, random_blocks
+from glocal.evaluation.faithfulness.infidelity import BlockDrops, random_blocks
 from glocal.evaluation.faithfulness.scoring import BASELINES
+from glocal.evaluation.pointing import energy_in_mask, lift, pointing_game, pointing_measures
 from helpers.networks import Small2d, Small3d, seeded
 
 SHAPE = (4, 6, 5)
@@ -125,7 +122,7 @@ def test_wrong_arguments_are_named():
     network, clips, shares, classes = example()
     with pytest.raises(UsageError, match="Did you mean 'blur'"):
         deletion(network, clips, shares, classes, baseline="blurr")
-    with pytest.raises(UsageError, match="do not belong together"):
+    with pytest.raises(UsageError, match="do not fit; give"):
         deletion(network, clips, shares[:, :2], classes)
     with pytest.raises(UsageError, match="at least 1"):
         deletion(network, clips, shares, classes, steps=0)
@@ -211,7 +208,7 @@ def test_infidelity_is_that_of_its_definition():
 
 
 def test_infidelity_is_undefined_where_nothing_matters():
-    blocks = Blocks(random_blocks((4, 4, 4), 5, 0), torch.zeros(1, 5))
+    blocks = BlockDrops(random_blocks((4, 4, 4), 5, 0), torch.zeros(1, 5))
     assert infidelity(torch.rand(1, 4, 4, 4), blocks).isnan().all()
 
 
@@ -238,22 +235,26 @@ def test_hit_energy_and_lift_by_hand():
     mask[:, :2, :2] = True
     attention = np.zeros((2, 4, 4), np.float32)
     attention[0, 0, 0], attention[1, 3, 3] = 3, 1
-    assert (hit(attention, mask), energy(attention, mask), lift(attention, mask)) == (1, 0.75, 3)
-    assert hit(np.ones((2, 4, 4)), mask) == pytest.approx(0.25)
-    assert (hit(np.zeros((2, 4, 4)), mask), energy(np.zeros((2, 4, 4)), mask)) == (0, 0)
+    assert (pointing_game(attention, mask), energy_in_mask(attention, mask), lift(attention, mask)) == (
+        1,
+        0.75,
+        3,
+    )
+    assert pointing_game(np.ones((2, 4, 4)), mask) == pytest.approx(0.25)
+    assert (pointing_game(np.zeros((2, 4, 4)), mask), energy_in_mask(np.zeros((2, 4, 4)), mask)) == (0, 0)
     assert np.isnan(lift(attention, np.zeros((2, 4, 4), bool)))
 
 
 def test_attention_on_a_puppet_points_at_it():
     clip = Puppets("test", 4, frames=8, size=48, scale=(0.6, 0.9))[1]
     figure = clip.actors[0]
-    found = point_at(figure.acting.astype(np.float32), figure)
+    found = pointing_measures(figure.acting.astype(np.float32), figure)
     assert found["hit_moment"] == 1
     assert found["lift_limbs"] == pytest.approx(1 / figure.acting.mean())
     assert found["lift_moment"] == pytest.approx(8 / (clip.span[1] - clip.span[0]))
-    around = point_at((~figure.mask).astype(np.float32), figure)
+    around = pointing_measures((~figure.mask).astype(np.float32), figure)
     assert around["lift_figure"] == 0
-    even = point_at(np.ones(figure.mask.shape, np.float32), figure)
+    even = pointing_measures(np.ones(figure.mask.shape, np.float32), figure)
     assert even["lift_figure"] == even["lift_limbs"] == even["lift_moment"] == pytest.approx(1)
     boxes = [np.zeros((48, 48), bool) for _ in range(8)]
     for box, (x0, y0, x1, y1) in zip(boxes, figure.boxes, strict=True):

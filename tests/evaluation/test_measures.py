@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from glocal.errors import UsageError
-from glocal.evaluation import AUROC, Acc, Acc2, FrameMAP, HitAny, HitMax, TemporalMAP, VideoMAP
+from glocal.evaluation import (
+    AUROC,
+    BoxAccuracy,
+    BoxAndClassAccuracy,
+    FrameMAP,
+    HitPoint,
+    PointingGame,
+    TemporalMAP,
+    VideoMAP,
+)
 
 
 def blob(x, y, value=1.0):
@@ -16,7 +25,7 @@ def blob(x, y, value=1.0):
 
 
 def test_a_hit_is_where_attention_meets_the_box():
-    some, highest = HitAny(), HitMax()
+    some, highest = HitPoint(), PointingGame()
     two = blob(3, 4) + blob(20, 10, 0.6)
     for metric in (some, highest):
         metric.update(two, [(20, 10, 21, 11)])
@@ -25,31 +34,31 @@ def test_a_hit_is_where_attention_meets_the_box():
         metric.update(np.zeros((20, 30)), [(0, 0, 30, 20)])
     assert some.compute() == 2 / 4
     assert highest.compute() == 1 / 4
-    strict = HitAny(0.7)
+    strict = HitPoint(0.7)
     strict.update(two, [(20, 10, 21, 11)])
     assert strict.compute() == 0
 
 
 def test_a_hit_of_the_wrong_class_is_none():
-    for metric in (HitAny(), HitMax()):
+    for metric in (HitPoint(), PointingGame()):
         metric.update(blob(3, 4), [(0, 0, 30, 20)], correct=False)
         metric.update(blob(3, 4), [(0, 0, 30, 20)], correct=True)
         assert metric.compute() == 1 / 2
 
 
 def test_a_constant_map_points_by_chance():
-    metric = HitMax()
+    metric = PointingGame()
     metric.update(np.ones((20, 30)), [(0, 0, 15, 20)])
     assert metric.compute() == 1 / 2
 
 
 def test_a_hit_threshold_out_of_range_is_refused():
     with pytest.raises(UsageError, match="out of range"):
-        HitAny(0)
+        HitPoint(0)
 
 
 def test_acc_counts_boxes_and_acc2_boxes_of_the_right_class():
-    acc, acc2 = Acc((0.5, 0.6)), Acc2((0.5, 0.6))
+    acc, acc2 = BoxAccuracy((0.5, 0.6)), BoxAndClassAccuracy((0.5, 0.6))
     frames = [
         ((0, 0, 10, 10), [(0, 0, 10, 10)], True),
         ((0, 0, 10, 10), [(0, 0, 10, 18), (50, 50, 60, 60)], True),  # IoU 0.556
@@ -65,7 +74,7 @@ def test_acc_counts_boxes_and_acc2_boxes_of_the_right_class():
 
 
 def test_shares_merge_and_reset():
-    whole, one, other = HitMax(), HitMax(), HitMax()
+    whole, one, other = PointingGame(), PointingGame(), PointingGame()
     for index, x in enumerate((2, 7, 12)):
         for metric in (whole, one if index else other):
             metric.update(blob(x, 3), [(0, 0, 10, 10)])

@@ -14,10 +14,10 @@ from glocal.evaluation.sanity import (
     randomised,
     similarity,
     ssim,
-    survives,
+    survives_randomisation,
     weight_parts,
 )
-from glocal.evaluation.statistics import agreement, bootstrap, spearman
+from glocal.evaluation.statistics import bootstrap, rank_correlations, spearman
 from glocal.models import load_model
 from helpers.networks import Small3d, seeded
 
@@ -84,7 +84,7 @@ def test_parts_can_be_named_and_wrong_ones_are_answered():
     ]
     with pytest.raises(UsageError, match="Did you mean 'layer1'"):
         list(randomised(network, parts=["leyer1"]))
-    with pytest.raises(UsageError, match="cascading or independent"):
+    with pytest.raises(UsageError, match="Orders: cascading, independent"):
         list(randomised(network, "cascade"))
 
 
@@ -122,18 +122,20 @@ def test_a_method_that_does_not_ask_the_network_survives_and_is_flagged():
     for explain in (explain_by_gradient, explain_by_edges):
         steps = list(randomisation_check(network, clips, classes, explain))
         assert [step.part for step in steps] == ["", "fc", "layer2", "layer1", "conv1"]
-        assert all(np.allclose(values, 1, atol=1e-5) for values in steps[0].alike.values())
-        last[explain] = steps[-1].alike["spearman"]
-    assert survives(last[explain_by_edges])
-    assert not survives(last[explain_by_gradient])
+        assert all(np.allclose(values, 1, atol=1e-5) for values in steps[0].similarities.values())
+        last[explain] = steps[-1].similarities["spearman"]
+    assert survives_randomisation(last[explain_by_edges])
+    assert not survives_randomisation(last[explain_by_gradient])
     other = seeded(Small3d(), seed=9).eval()
-    assert survives(label_check(network, other, clips, classes, explain_by_edges)["spearman"])
-    assert not survives(label_check(network, other, clips, classes, explain_by_gradient)["spearman"])
+    assert survives_randomisation(label_check(network, other, clips, classes, explain_by_edges)["spearman"])
+    assert not survives_randomisation(
+        label_check(network, other, clips, classes, explain_by_gradient)["spearman"]
+    )
 
 
 def test_what_hovers_about_one_half_is_not_flagged():
-    assert not survives(0.5 + 0.3 * RNG.standard_normal(20))
-    assert survives(np.full(5, 0.6))
+    assert not survives_randomisation(0.5 + 0.3 * RNG.standard_normal(20))
+    assert survives_randomisation(np.full(5, 0.6))
 
 
 def test_spearman_is_scipys_with_ties():
@@ -147,7 +149,7 @@ def test_spearman_is_scipys_with_ties():
 
 def test_agreement_is_symmetric_and_equals_its_pairs():
     maps = {name: RNG.random((3, 4, 5)) for name in "abc"}
-    table = agreement(maps)
+    table = rank_correlations(maps)
     assert np.allclose(np.diag(table), 1)
     assert table[0, 2] == table[2, 0] == pytest.approx(spearman(maps["a"], maps["c"]))
 

@@ -11,7 +11,7 @@ from torch import nn
 import glocal
 from glocal.benchmark import contenders
 from glocal.errors import InputError, UsageError
-from glocal.evaluation.faithfulness import Blocks, block_drops
+from glocal.evaluation.faithfulness import BlockDrops, block_drops
 from glocal.papers import Cells, Context
 from glocal.papers.claims import order
 from glocal.papers.claims.discriminative import discriminate, strongest, within
@@ -102,14 +102,14 @@ def test_evidence_that_gets_no_attention_is_missed():
     frames, (one, other) = squares((0, 2, 2), (0, 14, 15))
     clip, classes = to_clip(frames), torch.tensor([0])
     masks = torch.from_numpy(np.stack([one, other, ~(one | other)]))
-    blocks = Blocks(masks, torch.tensor([[0.3, 0.3, 0.001]]))
+    blocks = BlockDrops(masks, torch.tensor([[0.3, 0.3, 0.001]]))
     half = miss(NETWORK, clip, classes, fixed(one.astype(np.float32)), blocks, 0.9)
     whole = miss(NETWORK, clip, classes, fixed((one | other).astype(np.float32)), blocks, 0.9)
     none = miss(NETWORK, clip, classes, fixed((~(one | other)).astype(np.float32)), blocks, 0.9)
     assert (half["missed"], whole["missed"], none["missed"]) == (0.5, 0, 1)
     assert half["blind"] == pytest.approx(1 - one.mean())
     assert whole["infidelity"] < half["infidelity"]
-    nothing = Blocks(masks, torch.tensor([[0.01, 0.0, -0.5]]))
+    nothing = BlockDrops(masks, torch.tensor([[0.01, 0.0, -0.5]]))
     assert math.isnan(miss(NETWORK, clip, classes, fixed(one.astype(np.float32)), nothing, 0.9)["missed"])
 
 

@@ -18,7 +18,7 @@ from glocal.benchmark.one import Keep, One, Picture
 from glocal.benchmark.samples import Subject, as_target
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.cost import costs
-from glocal.evaluation.sanity import Explain
+from glocal.evaluation.sanity import ExplainFunction
 from glocal.models import Model
 
 
@@ -52,7 +52,7 @@ class Found:
 def compare(
     model: Model,
     subjects: Iterator[Subject],
-    contenders: Mapping[str, Explain],
+    contenders: Mapping[str, ExplainFunction],
     target: str | list[int],
     protocol: Protocol,
     keep: Keep,
@@ -141,7 +141,7 @@ def ask(model: Model, subject: Subject, target: str | list[int], protocol: Proto
     )
 
 
-def _refuse(found: Found, name: str, problem: Exception, contenders: Mapping[str, Explain]) -> None:
+def _refuse(found: Found, name: str, problem: Exception, contenders: Mapping[str, ExplainFunction]) -> None:
     """Leave a method out that does not fit the network; raises InputError when none is left."""
     found.refused[name] = str(problem)
     del found.results[name]
@@ -153,7 +153,7 @@ def _refuse(found: Found, name: str, problem: Exception, contenders: Mapping[str
         raise InputError(f"none of the methods fits the network: {problem}") from problem
 
 
-def _cost(question: Question, explains: Mapping[str, Explain]) -> dict[str, dict[str, float]]:
+def _cost(question: Question, explains: Mapping[str, ExplainFunction]) -> dict[str, dict[str, float]]:
     network, clip, classes = question.network, question.clip, question.classes
 
     def forward() -> None:

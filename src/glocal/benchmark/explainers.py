@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from glocal.attribution import attribute
 from glocal.attribution.method import METHODS
 from glocal.errors import UsageError, nearest
-from glocal.evaluation.sanity import Explain
+from glocal.evaluation.sanity import ExplainFunction
 
 
 def contenders(
@@ -19,7 +19,7 @@ def contenders(
     aggregate: str = "sum",
     options: Mapping[str, Mapping[str, Any]] | None = None,
     counterfactual: bool = False,
-) -> dict[str, Explain]:
+) -> dict[str, ExplainFunction]:
     """Name → what explains clips `(B, C, T, H, W)` by it.
 
     Args:
@@ -54,7 +54,7 @@ def _path(layer: str, layers: Mapping[str, str]) -> str:
 
 def _explain(
     method: str, layers: list[str], aggregate: str, options: Mapping[str, Any], counterfactual: bool
-) -> Explain:
+) -> ExplainFunction:
     def explain(network: nn.Module, clips: Tensor, classes: Tensor) -> Tensor:
         with torch.random.fork_rng(devices=[clips.device] if clips.is_cuda else []):
             torch.manual_seed(0)
@@ -96,7 +96,12 @@ def _even(network: nn.Module, clips: Tensor, classes: Tensor) -> Tensor:
     return torch.ones(len(clips), *clips.shape[2:])
 
 
-CONTROLS: Mapping[str, Explain] = {"even": _even, "random": _random, "centre": _centre, "change": _change}
+CONTROLS: Mapping[str, ExplainFunction] = {
+    "even": _even,
+    "random": _random,
+    "centre": _centre,
+    "change": _change,
+}
 """The same everywhere, noise, a bump in the middle, differences of frames. They ask no network: beat them.
 
 Boxes of the first are the whole frame, of the third at its best threshold the best box in the middle."""

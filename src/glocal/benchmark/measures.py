@@ -10,20 +10,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glocal.benchmark.samples import Subject
-from glocal.evaluation import HitMax, MaxBoxAcc
+from glocal.evaluation import MaxBoxAcc, PointingGame, inclusive_boxes
 from glocal.evaluation.faithfulness import (
-    OVER,
-    Blocks,
+    REMOVAL_UNITS,
+    BlockDrops,
     average_drop,
     block_drops,
     deletion,
     infidelity,
     insertion,
-    point_at,
     sensitivity_max,
 )
-from glocal.evaluation.max_box_accuracy import inclusive
-from glocal.evaluation.sanity import Explain
+from glocal.evaluation.pointing import pointing_measures
+from glocal.evaluation.sanity import ExplainFunction
 from glocal.localization import boxes, overlaps
 from glocal.types import AttributionMap
 
@@ -57,7 +56,7 @@ def _curves() -> list[Measure]:
             better,
             f"Area under the class probability while {texts[over]} are {verb}, most attended first.",
         )
-        for over in OVER
+        for over in REMOVAL_UNITS
         for kind, better, verb in (
             ("insertion", "high", "brought back into an emptied clip"),
             ("deletion", "low", "taken out of the clip"),
@@ -167,7 +166,7 @@ class Protocol:
         batch: changed clips that run through the network at once.
     """
 
-    over: tuple[str, ...] = OVER
+    over: tuple[str, ...] = REMOVAL_UNITS
     baseline: str = "blur"
     steps: int = 10
     blocks: int = 32
@@ -186,7 +185,7 @@ class Question:
     protocol: Protocol
 
     @cached_property
-    def blocks(self) -> Blocks:
+    def blocks(self) -> BlockDrops:
         """The same for all methods, and computed once."""
         p = self.protocol
         return block_drops(
@@ -194,7 +193,7 @@ class Question:
         )
 
 
-def measure(question: Question, explain: Explain, attention: Tensor) -> dict[str, Any]:
+def measure(question: Question, explain: ExplainFunction, attention: Tensor) -> dict[str, Any]:
     """All that is said of `attention` `(1, T, H, W)`, as plain data.
 
     Returns:
@@ -213,7 +212,7 @@ def measure(question: Question, explain: Explain, attention: Tensor) -> dict[str
 
 
 def _faithfulness(
-    question: Question, explain: Explain, attention: Tensor
+    question: Question, explain: ExplainFunction, attention: Tensor
 ) -> tuple[dict[str, float], dict[str, list[list[float]]]]:
     network, clip, classes, protocol = question.network, question.clip, question.classes, question.protocol
     found: dict[str, float] = {}
@@ -249,18 +248,18 @@ def _localization(subject: Subject, attention: AttributionMap) -> tuple[dict[str
     found: dict[str, float] = {}
     counted: dict[str, Any] = {}
     if subject.boxes is not None:
-        hit, sweep, overlap = HitMax(), MaxBoxAcc(), []
+        hit, sweep, overlap = PointingGame(), MaxBoxAcc(), []
         for frame, truth in zip(frames, subject.boxes, strict=True):
             if truth:
                 hit.update(frame, truth)
-                sweep.update(frame, inclusive(truth))
+                sweep.update(frame, inclusive_boxes(truth))
                 overlap.append(overlaps([box[:4] for box in boxes(frame)], truth).max(initial=0))
         if overlap:
             found["hit_max"], found["iou"] = hit.compute(), float(np.mean(overlap))
             hits, maps = sweep.state
             counted = {"hits": hits.tolist(), "maps": maps}
     if subject.figure is not None and attention.ndim == 3:
-        pointed = point_at(attention, subject.figure)
+        pointed = pointing_measures(attention, subject.figure)
         found |= {name: pointed[name] for name in pointed if name in MEASURES}
     return found, counted
 

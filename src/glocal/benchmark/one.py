@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from glocal.benchmark.cache import fingerprint
 from glocal.benchmark.measures import Question, measure
 from glocal.benchmark.samples import Subject
-from glocal.evaluation.sanity import Explain, label_check, randomisation_check
+from glocal.evaluation.sanity import ExplainFunction, label_check, randomisation_check
 
 
 class Keep(Protocol):
@@ -27,7 +27,7 @@ Picture = Callable[[Subject, npt.NDArray[np.float32]], list[str]]
 class One:
     """One method on one clip; its attention is computed only if something is not kept from before."""
 
-    def __init__(self, question: Question, explain: Explain, key: dict[str, Any], keep: Keep) -> None:
+    def __init__(self, question: Question, explain: ExplainFunction, key: dict[str, Any], keep: Keep) -> None:
         self.question, self.explain, self.key, self.keep = question, explain, key, keep
         self._attention: Tensor | None = None
 
@@ -56,8 +56,8 @@ class One:
             q = self.question
             alike, pictures = {}, {}
             for step in randomisation_check(q.network, q.clip, q.classes, self.explain):
-                alike[step.part] = {name: float(values[0]) for name, values in step.alike.items()}
-                maps = frames_of(torch.from_numpy(step.attention))
+                alike[step.part] = {name: float(values[0]) for name, values in step.similarities.items()}
+                maps = frames_of(torch.from_numpy(step.attributions))
                 pictures[step.part] = draw(q.subject, maps)[len(maps) > 1 and 2]
             return {"alike": alike, "pictures": pictures}
 

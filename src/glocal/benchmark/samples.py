@@ -16,7 +16,7 @@ from glocal.datasets.dataset import Record
 from glocal.datasets.folder import VIDEO_SUFFIXES
 from glocal.datasets.puppets import Puppets
 from glocal.errors import InputError, UsageError
-from glocal.evaluation.faithfulness.pointing import Figure
+from glocal.evaluation.pointing import Figure
 from glocal.models import Model
 from glocal.types import Box
 from glocal.video import ClipSpec, Geometry, Video, read_video, windows

@@ -8,8 +8,8 @@ import numpy as np
 from glocal.benchmark.compare import Found
 from glocal.benchmark.explainers import CONTROLS
 from glocal.benchmark.measures import MEASURES, Measure
-from glocal.evaluation.sanity import survives
-from glocal.evaluation.statistics import agreement, bootstrap
+from glocal.evaluation.sanity import survives_randomisation
+from glocal.evaluation.statistics import bootstrap, rank_correlations
 
 
 def summarise(found: Found) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _method(found: Found, method: str, values: Mapping[str, Mapping[str, list[fl
         "means": {name: bootstrap(by_method[method])._asdict() for name, by_method in values.items()},
         "values": {name: by_method[method] for name, by_method in values.items()},
         **{name: bootstrap(found)._asdict() if found else None for name, found in checks.items()},
-        "survives": any(survives(correlations) for correlations in done) if done else None,
+        "survives": any(survives_randomisation(correlations) for correlations in done) if done else None,
         "cost": found.cost.get(method),
     }
 
@@ -108,7 +108,7 @@ def _agreement(found: Found, methods: Sequence[str]) -> list[list[float]]:
     tables = []
     for place in range(len(found.names)):
         maps = {m: np.array(found.results[m][place]["cells"], np.float64) for m in methods}
-        tables.append(agreement(maps))
+        tables.append(rank_correlations(maps))
     mean: list[list[float]] = np.mean(tables, 0).round(4).tolist()
     return mean
 

@@ -22,7 +22,7 @@ from glocal.cli.options import (
 )
 from glocal.cli.running import load, tell
 from glocal.errors import UsageError
-from glocal.evaluation.faithfulness import BASELINES, OVER
+from glocal.evaluation.faithfulness import BASELINES, REMOVAL_UNITS
 from glocal.explanation.runner import chosen_layers, resolve_target
 from glocal.models import Model
 from glocal.papers import Cells
@@ -67,7 +67,7 @@ SANITY_CLIPS = 10
 @click.option(
     "--over",
     callback=list_of_names,
-    help=f"What insertion and deletion change: {', '.join(OVER)}.  [default: all three]",
+    help=f"What insertion and deletion change: {', '.join(REMOVAL_UNITS)}.  [default: all three]",
 )
 @click.option("--baseline", type=click.Choice(list(BASELINES)), default="blur", show_default=True)
 @click.option("--steps", type=click.IntRange(2), default=10, show_default=True, help="Of the curves.")
@@ -121,11 +121,11 @@ def compare(
     under 'cells' in --out.
     """
     AGGREGATES.check(aggregate)
-    if unknown := [word for word in over or () if word not in OVER]:
-        raise UsageError(f"over is '{unknown[0]}'; use some of {', '.join(OVER)}.")
+    if unknown := [word for word in over or () if word not in REMOVAL_UNITS]:
+        raise UsageError(f"over is '{unknown[0]}'; use some of {', '.join(REMOVAL_UNITS)}.")
     if bool(videos) == bool(data):
         raise UsageError("name some videos, or a data set with --data; one of them.")
-    protocol = Protocol(tuple(over or OVER), baseline, steps)
+    protocol = Protocol(tuple(over or REMOVAL_UNITS), baseline, steps)
     model = load(name, weights, labels, device, quiet)
     paths = {module: path for path, module in model.network.named_modules()}
     chosen = {layer: paths[module] for layer, module in chosen_layers(model, layers).items()}

@@ -12,7 +12,7 @@ from glocal.cli.options import common_options, json_option
 from glocal.cli.running import tell
 from glocal.datasets.dataset import DATASETS, Record
 from glocal.errors import InputError, UsageError, nearest
-from glocal.evaluation import Acc
+from glocal.evaluation import BoxAccuracy
 from glocal.evaluation.baselines import FULL_FRAME, FixedBox
 from glocal.papers.table import Row, Rows
 from glocal.papers.writer import as_text
@@ -74,7 +74,7 @@ def measure(
     frames: list[BoxArray], fixed: FixedBox, deltas: tuple[float, ...], progress: bool
 ) -> dict[float, float]:
     """δ → share of frames in which the box has IoU ≥ δ with a true one."""
-    acc = Acc(deltas)
+    acc = BoxAccuracy(deltas)
     box = fixed.box(1, 1)
     hidden = None if progress else True
     for boxes in tqdm(frames, desc="evaluate", unit="frame", disable=hidden, leave=False):

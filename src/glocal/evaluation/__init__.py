@@ -1,21 +1,30 @@
-"""How well a model does: measures that are updated bit by bit, and merged over processes."""
+"""Measures: each is updated item by item, merged over processes, and computed; see `Metric`."""
 
 from glocal.evaluation.accuracy import Accuracy
-from glocal.evaluation.box_accuracy import Acc, Acc2, HitAny, HitMax
-from glocal.evaluation.max_box_accuracy import MaxBoxAcc, MaxBoxAccV2
+from glocal.evaluation.box_accuracy import (
+    BoxAccuracy,
+    BoxAndClassAccuracy,
+    MaxBoxAcc,
+    MaxBoxAccV2,
+    inclusive_boxes,
+)
 from glocal.evaluation.mean_average_precision import FrameMAP, TemporalMAP, VideoMAP
+from glocal.evaluation.metric import Metric
+from glocal.evaluation.pointing import HitPoint, PointingGame
 from glocal.evaluation.statistics import AUROC
 
 __all__ = [
     "AUROC",
-    "Acc",
-    "Acc2",
     "Accuracy",
+    "BoxAccuracy",
+    "BoxAndClassAccuracy",
     "FrameMAP",
-    "HitAny",
-    "HitMax",
+    "HitPoint",
     "MaxBoxAcc",
     "MaxBoxAccV2",
+    "Metric",
+    "PointingGame",
     "TemporalMAP",
     "VideoMAP",
+    "inclusive_boxes",
 ]

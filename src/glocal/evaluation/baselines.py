@@ -1,21 +1,20 @@
-"""Trivial baselines: what localizes without looking at a network, and must be beaten."""
+"""Trivial baselines: localization that needs no network, which a method must beat."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
-from glocal.types import AttributionMap
+from glocal.types import AttributionMap, Box, Frame
 from glocal.video.flow import dense_flow
 
 SPREAD = 0.25
 """Standard deviation of the centre prior, as a share of the frame's sides."""
-STEPS = 40
-"""Sides of fixed boxes that are tried, as shares of the frame's sides: 1/40 to 1."""
+BOX_SIDES = 40
+"""Number of sides that are tried for a fixed box: 1/40 to 1 of the frame's side."""
 
 
 @dataclass(frozen=True)
@@ -31,22 +30,23 @@ class FixedBox:
 
     @classmethod
     def fit(cls, frames: Sequence[npt.ArrayLike], iou_thresholds: Sequence[float]) -> "FixedBox":
-        """The box that is right in most frames, on average over the thresholds.
+        """Find the box that is right in most frames, on average over the thresholds.
 
         Args:
-            frames: of each frame its true boxes `(N, 4)`, half-open, as shares of the frame's sides.
+            frames: the true boxes `(N, 4)` of each frame, half-open, as shares of the frame's sides.
+            iou_thresholds: IoU from which a box is right.
 
         Raises:
             UsageError: no frame has a box.
         """
-        found = [corners for frame in frames if len(corners := np.asarray(frame, float).reshape(-1, 4))]
-        if not found:
-            raise UsageError("a fixed box is fitted to true boxes, and there are none.")
-        owner = np.repeat(np.arange(len(found)), [len(corners) for corners in found])
-        starts = np.searchsorted(owner, np.arange(len(found)))
-        x0, y0, x1, y1 = np.concatenate(found).T
-        sides = np.arange(1, STEPS + 1) / STEPS
-        best, chosen = -1.0, cls()
+        true_boxes = [corners for frame in frames if len(corners := np.asarray(frame, float).reshape(-1, 4))]
+        if not true_boxes:
+            raise UsageError("a fixed box cannot be fitted: no frame has a true box.")
+        frame_of_box = np.repeat(np.arange(len(true_boxes)), [len(corners) for corners in true_boxes])
+        starts = np.searchsorted(frame_of_box, np.arange(len(true_boxes)))
+        x0, y0, x1, y1 = np.concatenate(true_boxes).T
+        sides = np.arange(1, BOX_SIDES + 1) / BOX_SIDES
+        best_score, best_box = -1.0, cls()
         for width in sides:
             wide = (np.minimum(x1, 0.5 + width / 2) - np.maximum(x0, 0.5 - width / 2)).clip(0)
             for height in sides:
@@ -54,17 +54,22 @@ class FixedBox:
                 iou = common / (width * height + (x1 - x0) * (y1 - y0) - common)
                 highest = np.maximum.reduceat(iou, starts)
                 score = float(np.mean([(highest >= threshold).mean() for threshold in iou_thresholds]))
-                if score > best:
-                    best, chosen = score, cls(float(width), float(height))
-        return chosen
+                if score > best_score:
+                    best_score, best_box = score, cls(float(width), float(height))
+        return best_box
 
-    def box(self, height: int, width: int) -> tuple[float, float, float, float]:
-        """Half-open pixels x0, y0, x1, y1 in a frame of that size."""
-        wide, high = self.width * width, self.height * height
-        return (width - wide) / 2, (height - high) / 2, (width + wide) / 2, (height + high) / 2
+    def box(self, height: int, width: int) -> Box:
+        """The box x0, y0, x1, y1 in pixels of a frame of that size, half-open."""
+        box_width, box_height = self.width * width, self.height * height
+        return (
+            (width - box_width) / 2,
+            (height - box_height) / 2,
+            (width + box_width) / 2,
+            (height + box_height) / 2,
+        )
 
     def maps(self, frames: int, height: int, width: int) -> AttributionMap:
-        """1 in the box, 0 outside."""
+        """Score maps `(T, H, W)`: 1 in the box, 0 outside."""
         x0, y0, x1, y1 = np.rint(self.box(height, width)).astype(int)
         maps = np.zeros((frames, height, width), np.float32)
         maps[:, y0:y1, x0:x1] = 1
@@ -72,43 +77,46 @@ class FixedBox:
 
 
 FULL_FRAME = FixedBox()
+"""The box that covers the whole frame."""
 
 
 def centre_prior(frames: int, height: int, width: int) -> AttributionMap:
-    """A Gaussian around the middle of the frame."""
+    """Score maps `(T, H, W)` in (0, 1]: a Gaussian around the middle of the frame, see `SPREAD`."""
     rows, columns = (np.exp(-0.5 * (((np.arange(n) + 0.5) / n - 0.5) / SPREAD) ** 2) for n in (height, width))
     prior = np.outer(rows, columns)
     return np.repeat((prior / prior.max())[None].astype(np.float32), frames, 0)
 
 
 def random_maps(frames: int, height: int, width: int, seed: Sequence[int] = (0,)) -> AttributionMap:
-    """Uniform noise."""
+    """Score maps `(T, H, W)` of uniform noise in [0, 1)."""
     return np.random.default_rng(list(seed)).random((frames, height, width), np.float32)
 
 
-def flow_magnitude(video: Sequence[npt.NDArray[np.uint8]]) -> AttributionMap:
-    """The length of the optical flow at each pixel, over the clip's longest; the last frame's is repeated.
+def flow_magnitude(video: Sequence[Frame]) -> AttributionMap:
+    """Score maps `(T, H, W)` in [0, 1]: length of the optical flow to the next frame, over its maximum.
+
+    The last frame repeats the flow before it; a single frame gets zeros.
 
     Args:
-        video: frames `(H, W, 3)` uint8 RGB; of a single one, nothing moves.
+        video: frames `(H, W, 3)`.
     """
     lengths = [np.linalg.norm(dense_flow(first, second), axis=2) for first, second in pairwise(video)]
     maps = np.stack([*lengths, lengths[-1]] if lengths else [np.zeros(video[0].shape[:2])])
     return np.asarray(maps / max(float(maps.max()), 1e-9), np.float32)
 
 
-Baseline = Callable[[Sequence[npt.NDArray[np.uint8]], Sequence[int]], AttributionMap]
-"""Frames `(H, W, 3)` and a seed → score maps."""
+TrivialBaseline = Callable[[Sequence[Frame], Sequence[int]], AttributionMap]
+"""Frames `(H, W, 3)` and a seed → score maps `(T, H, W)`."""
 
 
-def baselines(fixed: FixedBox) -> dict[str, Baseline]:
+def trivial_baselines(fixed: FixedBox) -> dict[str, TrivialBaseline]:
     """The trivial baselines by name.
 
     Args:
-        fixed: fitted to the clips for training or validation.
+        fixed: box that was fitted to clips for training or validation.
     """
 
-    def shape(video: Sequence[npt.NDArray[Any]]) -> tuple[int, int, int]:
+    def shape(video: Sequence[Frame]) -> tuple[int, int, int]:
         return len(video), video[0].shape[0], video[0].shape[1]
 
     return {

@@ -1,4 +1,4 @@
-"""Frame mAP and video mAP of UCF24 and JHMDB, and the temporal mAP of THUMOS14."""
+"""Mean average precision of boxes in frames, of tubes in videos, and of segments in time."""
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -6,25 +6,29 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from glocal.errors import UsageError
-from glocal.evaluation.metric import Parts
+from glocal.evaluation.metric import CollectedMetric
 from glocal.localization.boxes import overlaps
-from glocal.types import BoxTrack
+from glocal.types import BoxArray, BoxTrack, FloatArray, Mask
 
-Part = tuple[Hashable, list[tuple[Any, float, Hashable]], list[tuple[Any, Hashable]]]
-"""A frame or video: its name, the detections (shape, score, label), and the truth (shape, label)."""
+Detection = tuple[Any, float, Hashable]
+"""Shape, score and label of a detection."""
+RankedItem = tuple[Hashable, list[Detection], list[tuple[Any, Hashable]]]
+"""A frame or video: its name, its detections, and its true shapes with their labels."""
+TubeBoxes = tuple[int, BoxArray]
+"""First frame of a tube, and its box in each frame."""
 
 
-class RankedDetections(Parts[Part], ABC):
-    """Average precision of each class, and its mean over the classes that occur.
+class MeanAveragePrecision(CollectedMetric[RankedItem], ABC):
+    """Average precision (AP) of each class, and its mean over the classes that occur in the truth.
 
-    From the highest score down, a detection is right if the best of the true ones of its class that are left
-    in the same frame or video overlaps it by the threshold; that one is used up.
+    From the highest score down, a detection is right if the best unmatched true shape of its class in the
+    same frame or video overlaps it by the threshold; that true shape is then matched. In [0, 1]; higher is
+    better.
 
     Args:
-        thresholds: on the overlap.
+        thresholds: smallest overlaps that count.
     """
 
     def __init__(self, thresholds: Sequence[float]) -> None:
@@ -33,74 +37,92 @@ class RankedDetections(Parts[Part], ABC):
 
     def compute(self) -> dict[float, float]:
         """Threshold → mean AP in [0, 1] over the classes that occur in the truth; 0 if none does."""
-        each = self.per_class()
+        per_class = self.per_class()
         return {
-            threshold: float(np.mean([aps[threshold] for aps in each.values()])) if each else 0.0
+            threshold: float(np.mean([aps[threshold] for aps in per_class.values()])) if per_class else 0.0
             for threshold in self.thresholds
         }
 
     def per_class(self) -> dict[Hashable, dict[float, float]]:
-        """Class → threshold → AP."""
-        labels = dict.fromkeys(label for _, _, truth in self._parts for _, label in truth)
-        return {label: self._of_class(label) for label in labels}
+        """Class → threshold → AP in [0, 1]."""
+        labels = dict.fromkeys(label for _, _, truth in self._items for _, label in truth)
+        return {label: self._average_precision(label) for label in labels}
 
     @abstractmethod
-    def overlap(self, found: Any, truth: Sequence[Any]) -> npt.NDArray[np.float64]:
-        """`(N,)` overlaps of a detection with N true ones."""
+    def overlap(self, detected: Any, truth: Sequence[Any]) -> FloatArray:
+        """`(N,)` overlaps in [0, 1] of a detected shape with N true ones."""
 
     @abstractmethod
-    def area(self, right: npt.NDArray[np.bool_], total: int) -> float:
+    def area(self, is_right: Mask, num_true: int) -> float:
         """AP: the area below the curve of precision over recall.
 
         Args:
-            right: of each detection, the highest score first.
-            total: number of true ones.
+            is_right: `(N,)` for each detection, the highest score first.
+            num_true: number of true shapes.
         """
 
-    def _of_class(self, label: Hashable) -> dict[float, float]:
+    def _average_precision(self, label: Hashable) -> dict[float, float]:
+        """Threshold → AP of a class."""
         truth: dict[Hashable, list[Any]] = defaultdict(list)
-        ranked = []
-        for name, found, present in self._parts:
-            truth[name] += [shape for shape, kind in present if kind == label]
-            ranked += [(score, name, shape) for shape, score, kind in found if kind == label]
+        ranked: list[tuple[float, Hashable, Any]] = []
+        for name, detections, true_shapes in self._items:
+            truth[name] += [shape for shape, true_label in true_shapes if true_label == label]
+            ranked += [(score, name, shape) for shape, score, found in detections if found == label]
         ranked.sort(key=lambda detection: -detection[0])
+        names = [name for _, name, _ in ranked]
         overlaps = [
             self.overlap(shape, truth[name]) if truth[name] else np.zeros(0) for _, name, shape in ranked
         ]
-        total = sum(map(len, truth.values()))
-        aps = {}
-        for threshold in self.thresholds:
-            left = {name: np.ones(len(shapes), bool) for name, shapes in truth.items()}
-            right = np.zeros(len(ranked), bool)
-            for rank, ((_, name, _), shared) in enumerate(zip(ranked, overlaps, strict=True)):
-                open_ = np.where(left[name], shared, -1.0)
-                if len(open_) and open_.max() >= threshold:
-                    right[rank] = True
-                    left[name][open_.argmax()] = False
-            aps[threshold] = self.area(right, total)
-        return aps
+        num_true = {name: len(shapes) for name, shapes in truth.items()}
+        return {
+            threshold: self.area(_match(names, overlaps, num_true, threshold), sum(num_true.values()))
+            for threshold in self.thresholds
+        }
 
 
-def trapezoids(right: npt.NDArray[np.bool_], total: int) -> float:
-    """Area by trapezoids from (recall 0, precision 1) on, as the evaluation of UCF24 and JHMDB takes it."""
-    hits = np.concatenate([[0], right.cumsum()])
-    precision = np.concatenate([[1.0], hits[1:] / np.arange(1, len(hits))])
-    return float((np.diff(hits / total) * (precision[1:] + precision[:-1]) / 2).sum())
-
-
-def interpolated(right: npt.NDArray[np.bool_], total: int) -> float:
-    """Area below the highest precision at each recall or beyond (PASCAL VOC 2011), as for THUMOS14."""
-    hits = right.cumsum()
-    precision = hits / np.arange(1, len(hits) + 1)
-    best = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(best[right].sum() / total)
-
-
-class FrameMAP(RankedDetections):
-    """frame-mAP (Gkioxari and Malik, 2015; AP as Kalogeiton et al., 2017, take it).
+def _match(
+    names: Sequence[Hashable], overlaps: Sequence[FloatArray], num_true: dict[Hashable, int], threshold: float
+) -> Mask:
+    """Which detections are right, each true shape being matched once.
 
     Args:
-        thresholds: IoU of boxes.
+        names: of each detection's frame or video, the highest score first.
+        overlaps: of each detection with the true shapes of its frame or video.
+        num_true: number of true shapes of each frame or video.
+        threshold: smallest overlap that counts.
+    """
+    unmatched = {name: np.ones(count, bool) for name, count in num_true.items()}
+    is_right = np.zeros(len(names), bool)
+    for rank, (name, shared) in enumerate(zip(names, overlaps, strict=True)):
+        available = np.where(unmatched[name], shared, -1.0)
+        if len(available) and available.max() >= threshold:
+            is_right[rank] = True
+            unmatched[name][available.argmax()] = False
+    return is_right
+
+
+def trapezoid_area(is_right: Mask, num_true: int) -> float:
+    """Area by trapezoids from (recall 0, precision 1) on, as in the evaluation of UCF24 and JHMDB."""
+    hits = np.concatenate([[0], is_right.cumsum()])
+    precision = np.concatenate([[1.0], hits[1:] / np.arange(1, len(hits))])
+    return float((np.diff(hits / num_true) * (precision[1:] + precision[:-1]) / 2).sum())
+
+
+def interpolated_area(is_right: Mask, num_true: int) -> float:
+    """Area below the highest precision at each recall or beyond (PASCAL VOC 2011), as for THUMOS14."""
+    hits = is_right.cumsum()
+    precision = hits / np.arange(1, len(hits) + 1)
+    best = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(best[is_right].sum() / num_true)
+
+
+class FrameMAP(MeanAveragePrecision):
+    """frame-mAP of boxes (Gkioxari and Malik, 2015), with the AP of Kalogeiton et al. (2017).
+
+    In [0, 1]; higher is better.
+
+    Args:
+        thresholds: IoU of boxes, in (0, 1].
     """
 
     def __init__(self, thresholds: Sequence[float] = (0.5,)) -> None:
@@ -112,30 +134,34 @@ class FrameMAP(RankedDetections):
         true: Iterable[tuple[Sequence[float], Hashable]],
         frame: Hashable,
     ) -> None:
-        """Add a frame, named as by its video and number: predicted (box, score, label) and true (box, label).
+        """Add a frame.
 
-        Boxes are half-open.
+        Args:
+            predicted: box x0, y0, x1, y1 (half-open), score and label of each detection.
+            true: box and label of each true one.
+            frame: unique name, such as the video and the frame's number.
         """
-        found: list[tuple[Any, float, Hashable]] = [
-            (tuple(b)[:4], score, label) for b, score, label in predicted
-        ]
-        self._parts.append((frame, found, [(tuple(box)[:4], label) for box, label in true]))
+        detections: list[Detection] = [(tuple(box)[:4], score, label) for box, score, label in predicted]
+        self._items.append((frame, detections, [(tuple(box)[:4], label) for box, label in true]))
 
-    def overlap(self, found: Any, truth: Sequence[Any]) -> npt.NDArray[np.float64]:
-        shared: npt.NDArray[np.float64] = overlaps([found], truth)[0]
-        return shared
+    def overlap(self, detected: Any, truth: Sequence[Any]) -> FloatArray:
+        """`(N,)` IoU of a box with N true ones."""
+        ious: FloatArray = overlaps([detected], truth)[0]
+        return ious
 
-    def area(self, right: npt.NDArray[np.bool_], total: int) -> float:
-        return trapezoids(right, total)
+    def area(self, is_right: Mask, num_true: int) -> float:
+        """AP by trapezoids."""
+        return trapezoid_area(is_right, num_true)
 
 
-class VideoMAP(RankedDetections):
-    """video-mAP of tubes (Gkioxari and Malik, 2015; AP as Kalogeiton et al., 2017, take it).
+class VideoMAP(MeanAveragePrecision):
+    """video-mAP of tubes (Gkioxari and Malik, 2015), with the AP of Kalogeiton et al. (2017).
 
-    The overlap of tubes is the mean IoU over the frames that both have, times the IoU of their spans.
+    The overlap of tubes is the mean IoU over the frames that both have, times the IoU of their spans. In
+    [0, 1]; higher is better.
 
     Args:
-        thresholds: on that overlap.
+        thresholds: smallest overlaps that count, in (0, 1].
     """
 
     def __init__(self, thresholds: Sequence[float] = (0.2, 0.5, 0.75)) -> None:
@@ -147,22 +173,35 @@ class VideoMAP(RankedDetections):
         true: Iterable[tuple[BoxTrack, Hashable]],
         video: Hashable,
     ) -> None:
-        """Add a video: predicted (tube, score, label) and true (tube, label); a tube is frame → box."""
-        found = [(_arrays(tube), score, label) for tube, score, label in predicted]
-        self._parts.append((video, found, [(_arrays(tube), label) for tube, label in true]))
+        """Add a video.
 
-    def overlap(self, found: Any, truth: Sequence[Any]) -> npt.NDArray[np.float64]:
-        return np.array([tube_overlap(found, other) for other in truth])
+        Args:
+            predicted: tube (frame number → half-open box, without gaps), score and label of each detection.
+            true: tube and label of each true one.
+            video: unique name.
 
-    def area(self, right: npt.NDArray[np.bool_], total: int) -> float:
-        return trapezoids(right, total)
+        Raises:
+            UsageError: a tube is empty or has a gap.
+        """
+        detections: list[Detection] = [(_tube_boxes(tube), score, label) for tube, score, label in predicted]
+        self._items.append((video, detections, [(_tube_boxes(tube), label) for tube, label in true]))
+
+    def overlap(self, detected: Any, truth: Sequence[Any]) -> FloatArray:
+        """`(N,)` overlaps of a tube with N true ones."""
+        return np.array([tube_overlap(detected, tube) for tube in truth])
+
+    def area(self, is_right: Mask, num_true: int) -> float:
+        """AP by trapezoids."""
+        return trapezoid_area(is_right, num_true)
 
 
-class TemporalMAP(RankedDetections):
-    """Temporal mAP of segments, as THUMOS14 is evaluated: interpolated AP at tIoU 0.3 … 0.7.
+class TemporalMAP(MeanAveragePrecision):
+    """Temporal mAP of segments, as THUMOS14 is evaluated (Jiang et al., 2014): interpolated AP.
+
+    In [0, 1]; higher is better.
 
     Args:
-        thresholds: tIoU.
+        thresholds: temporal IoU of segments, in (0, 1].
     """
 
     def __init__(self, thresholds: Sequence[float] = (0.3, 0.4, 0.5, 0.6, 0.7)) -> None:
@@ -174,38 +213,46 @@ class TemporalMAP(RankedDetections):
         true: Iterable[tuple[float, float, Hashable]],
         video: Hashable,
     ) -> None:
-        """Add a video: predicted (start, end, score, label) and true (start, end, label), in seconds."""
-        found: list[tuple[Any, float, Hashable]] = [
-            ((s, e), score, label) for s, e, score, label in predicted
-        ]
-        self._parts.append((video, found, [((start, end), label) for start, end, label in true]))
+        """Add a video.
 
-    def overlap(self, found: Any, truth: Sequence[Any]) -> npt.NDArray[np.float64]:
-        start, end = found
+        Args:
+            predicted: start and end in seconds, score and label of each detected segment.
+            true: start and end in seconds, and label of each true one.
+            video: unique name.
+        """
+        detections: list[Detection] = [((start, end), score, label) for start, end, score, label in predicted]
+        self._items.append((video, detections, [((start, end), label) for start, end, label in true]))
+
+    def overlap(self, detected: Any, truth: Sequence[Any]) -> FloatArray:
+        """`(N,)` temporal IoU of a segment with N true ones."""
+        start, end = detected
         starts, ends = np.asarray(truth, float).T
         common = (np.minimum(end, ends) - np.maximum(start, starts)).clip(0)
-        whole = (end - start) + (ends - starts) - common
-        return np.asarray(np.divide(common, whole, out=np.zeros_like(common), where=whole > 0))
+        union = (end - start) + (ends - starts) - common
+        return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
 
-    def area(self, right: npt.NDArray[np.bool_], total: int) -> float:
-        return interpolated(right, total)
-
-
-Arrays = tuple[int, npt.NDArray[np.float64]]
+    def area(self, is_right: Mask, num_true: int) -> float:
+        """Interpolated AP."""
+        return interpolated_area(is_right, num_true)
 
 
-def tube_overlap(one: Arrays, other: Arrays) -> float:
-    """Mean IoU over the frames in common, times the IoU of the spans; a tube is its first frame and boxes."""
-    (first, boxes), (second, others) = one, other
-    start, end = max(first, second), min(first + len(boxes), second + len(others))
-    if end <= start:
+def tube_overlap(tube: TubeBoxes, other: TubeBoxes) -> float:
+    """Mean IoU over the frames in common, times the IoU of the spans, in [0, 1]."""
+    (first, boxes), (other_first, other_boxes) = tube, other
+    end, other_end = first + len(boxes), other_first + len(other_boxes)
+    common_start, common_end = max(first, other_first), min(end, other_end)
+    if common_end <= common_start:
         return 0.0
-    whole = max(first + len(boxes), second + len(others)) - min(first, second)
-    pairs = zip(boxes[start - first : end - first], others[start - second : end - second], strict=True)
-    return float(np.mean([overlaps(a, b)[0, 0] for a, b in pairs])) * (end - start) / whole
+    union = max(end, other_end) - min(first, other_first)
+    pairs = zip(
+        boxes[common_start - first : common_end - first],
+        other_boxes[common_start - other_first : common_end - other_first],
+        strict=True,
+    )
+    return float(np.mean([overlaps(a, b)[0, 0] for a, b in pairs])) * (common_end - common_start) / union
 
 
-def _arrays(tube: BoxTrack) -> Arrays:
+def _tube_boxes(tube: BoxTrack) -> TubeBoxes:
     frames = sorted(tube)
     if not frames or frames[-1] - frames[0] + 1 != len(frames):
         raise UsageError("a tube must have a box in each frame from its first to its last.")

@@ -9,8 +9,7 @@ from tqdm import tqdm
 
 from glocal.benchmark.cache import fingerprint
 from glocal.datasets.puppets import PuppetClip, Puppets
-from glocal.evaluation import AUROC, HitMax, MaxBoxAcc
-from glocal.evaluation.max_box_accuracy import inclusive
+from glocal.evaluation import AUROC, MaxBoxAcc, PointingGame, inclusive_boxes
 from glocal.explanation.runner import explain
 from glocal.models import Model
 from glocal.papers.attentive import SEEDS, attentive, notes_of
@@ -34,7 +33,7 @@ class Pointing:
 
     def __init__(self) -> None:
         self.all_clips, self.each_clip = AUROC(), list[float]()
-        self.hits, self.boxes = HitMax(), MaxBoxAcc(IOUS)
+        self.hits, self.boxes = PointingGame(), MaxBoxAcc(IOUS)
 
     def update(self, clip: PuppetClip, over_time: FloatArray, attention: npt.NDArray[np.float32]) -> None:
         """Add a clip: a score `(T,)` of each frame, and attention `(T, H, W)`."""
@@ -50,7 +49,7 @@ class Pointing:
             if box[0, 2] > box[0, 0]:
                 score_map = attention[frame] / (attention[frame].max() or 1)
                 self.hits.update(score_map, box)
-                self.boxes.update(score_map, inclusive(box))
+                self.boxes.update(score_map, inclusive_boxes(box))
 
     def compute(self) -> dict[str, float]:
         """Column → figure."""

@@ -7,8 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glocal.evaluation import Acc, Acc2, HitAny, HitMax, MaxBoxAcc
-from glocal.evaluation.max_box_accuracy import inclusive
+from glocal.evaluation import (
+    BoxAccuracy,
+    BoxAndClassAccuracy,
+    HitPoint,
+    MaxBoxAcc,
+    PointingGame,
+    inclusive_boxes,
+)
 from glocal.localization import auto_threshold, boxes
 from glocal.types import AttributionMap
 
@@ -71,9 +77,9 @@ class Points(Measure):
         for place, true in truth:
             found = boxes(volume[place], threshold)
             for name, measure in measures.items():
-                if isinstance(measure, Acc2):
+                if isinstance(measure, BoxAndClassAccuracy):
                     measure.update(found[0] if found else None, true, correct)
-                elif isinstance(measure, Acc):
+                elif isinstance(measure, BoxAccuracy):
                     measure.update(found[0] if found else None, true)
                 else:
                     measure.update(volume[place], true, correct or "2" not in name)
@@ -92,11 +98,11 @@ class Points(Measure):
 
     def _make(self) -> dict[str, Any]:
         return {
-            "hit_any": HitAny(),
-            "hit_max": HitMax(),
-            "hit_any2": HitAny(),
-            "Acc": Acc(self.thresholds),
-            "Acc2": Acc2(self.thresholds),
+            "hit_any": HitPoint(),
+            "hit_max": PointingGame(),
+            "hit_any2": HitPoint(),
+            "Acc": BoxAccuracy(self.thresholds),
+            "Acc2": BoxAndClassAccuracy(self.thresholds),
         }
 
 
@@ -124,7 +130,7 @@ class MaxBox(Measure):
     ) -> Any:
         metric = MaxBoxAcc(self.thresholds, self.every)
         for place, true in truth:
-            if len(corners := inclusive(true)):
+            if len(corners := inclusive_boxes(true)):
                 frame = volume[place]
                 metric.update(frame / max(float(frame.max()), np.finfo(np.float32).tiny), corners)
         hits, maps = metric.state

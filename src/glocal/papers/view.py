@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glocal.evaluation.baselines import FixedBox, baselines
+from glocal.evaluation.baselines import FixedBox, trivial_baselines
 from glocal.localization.refinements import SIDE, refine
 from glocal.models import Model
 from glocal.papers.examples import Example
@@ -113,7 +113,7 @@ class View:
             volume = np.stack(list(refine(maps, looks, way.refinements)))
             spent = time.perf_counter() - begin
             yield row_name(way), finer.backward(volume), spent
-        for name, baseline in baselines(self.fixed).items():
+        for name, baseline in trivial_baselines(self.fixed).items():
             yield name, baseline(frames, seed), None
 
 

@@ -1,4 +1,4 @@
-"""The score of a class for changed copies of clips, and what replaces removed evidence."""
+"""Scores of a class for changed clips, and the baselines that replace removed parts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -9,19 +9,20 @@ from torch import Tensor, nn
 from glocal.attribution.inputs.network_inputs import call, to_network
 from glocal.attribution.tape import find_logits, frozen
 from glocal.attribution.targets import class_scores
-from glocal.errors import UsageError, nearest
+from glocal.errors import UsageError
+from glocal.registry import Registry
 
 BLUR = 1 / 8
 """Standard deviation of the blur, as a share of each axis: 14 pixels of 112, 2 frames of 16."""
 
 
 def mean_clip(clips: Tensor) -> Tensor:
-    """Each channel's mean over the clip: no detail, no motion, the right brightness."""
+    """Each channel's mean over the clip, of the same shape: no detail and no motion, the same brightness."""
     return clips.mean(tuple(range(2, clips.dim())), keepdim=True).expand_as(clips)
 
 
 def blurred_clip(clips: Tensor) -> Tensor:
-    """The clip after a Gaussian blur over space and time, without a border: colours stay where they are.
+    """The clip after a Gaussian blur over space and time; the kernel is renormalised at the border.
 
     A blurred input stays closer to what the network was trained on than a grey one (RISE, Petsiuk et al.,
     2018, section 4.2).
@@ -35,54 +36,49 @@ def blurred_clip(clips: Tensor) -> Tensor:
     return clips.contiguous()
 
 
-BASELINES: dict[str, Callable[[Tensor], Tensor]] = {"blur": blurred_clip, "mean": mean_clip}
+BASELINES: Registry[Callable[[Tensor], Tensor]] = Registry("baseline")
+"""What replaces removed parts: clips `(B, C, T, H, W)` or images `(B, C, H, W)` → the same shape."""
 
-
-def find_baseline(name: str) -> Callable[[Tensor], Tensor]:
-    """From clips `(B, C, T, H, W)` or images `(B, C, H, W)` to as many without evidence.
-
-    Raises:
-        UsageError: there is no such baseline.
-    """
-    if name not in BASELINES:
-        known = list(BASELINES)
-        raise UsageError(f"unknown baseline '{name}'.{nearest(name, known)} Baselines: {', '.join(known)}.")
-    return BASELINES[name]
+BASELINES.register("blur", blurred_clip)
+BASELINES.register("mean", mean_clip)
 
 
 Output: TypeAlias = Callable[[Any], Tensor] | None
-T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 def class_score(
-    network: nn.Module, clips: Tensor, classes: Tensor, score: str = "probability", output: Output = None
+    network: nn.Module, clips: Tensor, targets: Tensor, *, score: str = "probability", output: Output = None
 ) -> Tensor:
-    """`(B,)` float32: the score of `classes` `(B,)`; the network stays as it is.
+    """`(B,)` float32 scores of the class indices `targets` `(B,)`; the network is not changed.
 
     Args:
+        network: any module that returns logits.
+        clips: `(B, C, T, H, W)`, or images `(B, C, H, W)`.
+        targets: `(B,)`.
         score: `"probability"` or `"logit"`.
         output: takes the logits out of what the network returns.
     """
     with torch.inference_mode(), frozen(network):
         logits = find_logits(call(network, to_network(clips, network)), output).float()
-        picked = class_scores(logits, score).gather(1, classes.to(logits.device)[:, None])[:, 0]
-    return picked.to(clips.device)
+        target_scores = class_scores(logits, score).gather(1, targets.to(logits.device)[:, None])[:, 0]
+    return target_scores.to(clips.device)
 
 
-def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """`items` in parts of at most `size`."""
+def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Split `items` into parts of at most `size`."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def check_maps(clips: Tensor, attention: Tensor) -> None:
-    """Raise UsageError unless `attention` is `(B, T, H, W)` for `(B, C, T, H, W)`, or the same without T."""
-    if clips.dim() not in (4, 5) or attention.shape != (len(clips), *clips.shape[2:]):
+def check_maps(clips: Tensor, attributions: Tensor) -> None:
+    """Raise UsageError unless `attributions` are `(B, T, H, W)` for `(B, C, T, H, W)`, or both without T."""
+    if clips.dim() not in (4, 5) or attributions.shape != (len(clips), *clips.shape[2:]):
         raise UsageError(
-            f"clips {tuple(clips.shape)} and attention {tuple(attention.shape)} do not belong together; give "
+            f"clips {tuple(clips.shape)} and attributions {tuple(attributions.shape)} do not fit; give "
             "(B, C, T, H, W) with (B, T, H, W), or (B, C, H, W) with (B, H, W)."
         )
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
-    """`(B,)` as `(B, 1, 1, …)`, to be combined with `like`."""
+    """Reshape `(B,)` to `(B, 1, 1, …)`, with as many axes as `like`."""
     return values.view(-1, *[1] * (like.dim() - 1))

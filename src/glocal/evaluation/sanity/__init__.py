@@ -1,26 +1,26 @@
 """Sanity checks for explanations (Adebayo et al., 2018)."""
 
 from glocal.evaluation.sanity.checks import (
-    Explain,
-    Step,
+    ExplainFunction,
+    RandomisationStep,
     label_check,
-    likeness,
     randomisation_check,
-    survives,
+    similarities,
+    survives_randomisation,
 )
 from glocal.evaluation.sanity.randomise import randomised, weight_parts
 from glocal.evaluation.sanity.similarity import hog_correlation, similarity, ssim
 
 __all__ = [
-    "Explain",
-    "Step",
+    "ExplainFunction",
+    "RandomisationStep",
     "hog_correlation",
     "label_check",
-    "likeness",
     "randomisation_check",
     "randomised",
+    "similarities",
     "similarity",
     "ssim",
-    "survives",
+    "survives_randomisation",
     "weight_parts",
 ]

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from glocal.attribution.inputs.wrappers import unwrap
-from glocal.errors import UsageError, nearest
+from glocal.errors import UsageError, nearest, unknown
 
-FEWEST = 4
-"""Steps from the trained network to the random one, if it has as many parts."""
+MIN_PARTS = 4
+"""Smallest number of parts that are randomised in turn, if the network has as many."""
 NORMS = (
     nn.modules.batchnorm._BatchNorm,
     nn.modules.instancenorm._InstanceNorm,
@@ -21,51 +21,55 @@ ORDERS = ("cascading", "independent")
 
 
 def randomised(
-    network: nn.Module, how: str = "cascading", *, parts: Sequence[str] | None = None, seed: int = 0
+    network: nn.Module, order: str = "cascading", *, parts: Sequence[str] | None = None, seed: int = 0
 ) -> Iterator[tuple[str, nn.Module]]:
-    """The name of each part, from the head to the stem, and a copy of the network in which it is random.
+    """Yield each part's name, from the head to the stem, and a copy of the network in which it is random.
 
-    Adebayo et al. (2018, section 3): `"cascading"`, where all parts above it are random too, so that the last
-    copy is a random network; `"independent"`, where it is the only one. A copy holds until the next is asked
-    for; the network itself is never changed.
+    Adebayo et al. (2018, section 3). The network itself is never changed; a copy is valid until the next one
+    is yielded.
 
     Args:
         network: any module.
+        order: `"cascading"`: all parts above are random too, so that the last copy is fully random;
+            `"independent"`: only this part is random.
         parts: names of submodules, top first; by default those of `weight_parts`.
         seed: of the weights.
 
     Raises:
-        UsageError: no such order or part.
+        UsageError: the order or a part is unknown.
     """
-    if how not in ORDERS:
-        raise UsageError(
-            f"unknown order '{how}'.{nearest(how, ORDERS)} Weights are randomised {' or '.join(ORDERS)}."
-        )
+    if order not in ORDERS:
+        raise unknown("order", order, ORDERS)
     network = unwrap(network)
     groups = weight_parts(network, parts)
-    changed = copy.deepcopy(network)
+    randomised_copy = copy.deepcopy(network)
     for place, (name, modules) in enumerate(groups.items()):
-        if how == "independent" and place:
-            changed = copy.deepcopy(network)
+        if order == "independent" and place:
+            randomised_copy = copy.deepcopy(network)
         with torch.random.fork_rng(devices=_devices(network)):
             torch.manual_seed(seed + place)
             for path in modules:
-                _randomise(changed.get_submodule(path))
-        yield name, changed
+                _randomise(randomised_copy.get_submodule(path))
+        yield name, randomised_copy
 
 
 def weight_parts(network: nn.Module, parts: Sequence[str] | None = None) -> dict[str, list[str]]:
-    """Part → paths of the modules in it that have weights of their own; the part defined last comes first.
+    """Part → paths of its modules that have weights of their own; the part defined last comes first.
 
-    By default parts are the network's children; while there are fewer than `FEWEST`, the largest gives way to
-    its own. A normalisation belongs to what it follows, and weights outside of all parts to the lowest.
+    By default parts are the network's children; while there are fewer than `MIN_PARTS`, the largest part is
+    replaced by its children. A normalisation belongs to the part that it follows, and weights outside of all
+    parts belong to the lowest one.
+
+    Args:
+        network: any module.
+        parts: names of submodules, top first.
 
     Raises:
         UsageError: one of `parts` is not in the network.
     """
     owners = [name for name, module in network.named_modules() if list(module.parameters(recurse=False))]
 
-    def within(part: str) -> list[str]:
+    def modules_of(part: str) -> list[str]:
         return [name for name in owners if name == part or name.startswith(f"{part}.")]
 
     if parts is not None:
@@ -73,29 +77,29 @@ def weight_parts(network: nn.Module, parts: Sequence[str] | None = None) -> dict
         for part in parts:
             if part not in known:
                 raise UsageError(f"the network has no part '{part}'.{nearest(part, known)}")
-        return {part: within(part) for part in parts}
-    found: dict[str, list[str]] = {}
-    for name in _level(network):
-        if found and isinstance(network.get_submodule(name), NORMS):
-            found[next(reversed(found))] += within(name)
+        return {part: modules_of(part) for part in parts}
+    groups: dict[str, list[str]] = {}
+    for name in _default_parts(network):
+        if groups and isinstance(network.get_submodule(name), NORMS):
+            groups[next(reversed(groups))] += modules_of(name)
         else:
-            found[name] = within(name)
-    if rest := [name for name in owners if not any(name in group for group in found.values())]:
-        found.setdefault(next(iter(found), rest[0]), []).extend(rest)
-    return {name: found[name] for name in reversed(found)}
+            groups[name] = modules_of(name)
+    if rest := [name for name in owners if not any(name in group for group in groups.values())]:
+        groups.setdefault(next(iter(groups), rest[0]), []).extend(rest)
+    return {name: groups[name] for name in reversed(groups)}
 
 
-def _level(network: nn.Module) -> list[str]:
-    """Paths of the modules that are taken for parts, norms among them."""
-    level = _children(network, "")
-    while len(level) < FEWEST:
-        inner = {name: _children(network, name) for name in level}
-        name = max(level, key=lambda n: _size(network.get_submodule(n)) if inner[n] else -1, default="")
+def _default_parts(network: nn.Module) -> list[str]:
+    """Paths of the modules that are parts by default, normalisations among them."""
+    parts = _children(network, "")
+    while len(parts) < MIN_PARTS:
+        inner = {name: _children(network, name) for name in parts}
+        name = max(parts, key=lambda n: _size(network.get_submodule(n)) if inner[n] else -1, default="")
         if not inner.get(name):
             break
-        place = level.index(name)
-        level[place : place + 1] = inner[name]
-    return level
+        place = parts.index(name)
+        parts[place : place + 1] = inner[name]
+    return parts
 
 
 def _children(network: nn.Module, name: str) -> list[str]:
@@ -108,7 +112,7 @@ def _size(module: nn.Module) -> int:
 
 
 def _randomise(module: nn.Module) -> None:
-    """Weights as PyTorch starts them; what it cannot start, normal with the present mean and deviation."""
+    """Reinitialise as PyTorch does; parameters without a rule are drawn with their mean and deviation."""
     if callable(reset := getattr(module, "reset_parameters", None)):
         reset()
         return

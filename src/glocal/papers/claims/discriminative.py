@@ -6,8 +6,8 @@ from torch import nn
 from glocal.attribution import METHODS
 from glocal.benchmark import contenders
 from glocal.errors import GlocalError
-from glocal.evaluation.faithfulness import hit
-from glocal.evaluation.sanity import Explain
+from glocal.evaluation.pointing import pointing_game
+from glocal.evaluation.sanity import ExplainFunction
 from glocal.evaluation.statistics import spearman
 from glocal.papers.claims.scenes import Scene, by_method, explained, logits, scenes, setting, table, words
 from glocal.papers.table import Context, Rows
@@ -42,7 +42,9 @@ def run(context: Context) -> Rows:
     return table(values, COLUMNS, "right", {"chance": CHANCE}, notes=notes)
 
 
-def discriminate(network: nn.Module, scene: Scene, explain: Explain, against: Explain) -> dict[str, float]:
+def discriminate(
+    network: nn.Module, scene: Scene, explain: ExplainFunction, against: ExplainFunction
+) -> dict[str, float]:
     """`COLUMNS` for a clip in which two figures do two different actions; NaN where one is not defined.
 
     Args:
@@ -52,8 +54,8 @@ def discriminate(network: nn.Module, scene: Scene, explain: Explain, against: Ex
     maps = [explained(network, scene.clip, explain, index) for index in scene.classes]
     one, two = scene.masks
     sides = [(maps[0], one, two), (maps[1], two, one)]
-    own = sum(hit(attention, right & ~wrong) for attention, right, wrong in sides)
-    other = sum(hit(attention, wrong & ~right) for attention, right, wrong in sides)
+    own = sum(pointing_game(attention, right & ~wrong) for attention, right, wrong in sides)
+    other = sum(pointing_game(attention, wrong & ~right) for attention, right, wrong in sides)
     more = [np.sign(float(a[right].sum()) - float(a[wrong].sum())) for a, right, wrong in sides]
     best = logits(network, scene.clip).argsort(descending=True)[:3].tolist()
     first, *others = (strongest(explained(network, scene.clip, explain, index)) for index in best)

@@ -10,7 +10,7 @@ from torch import nn
 from glocal.attribution import METHODS
 from glocal.benchmark import contenders
 from glocal.benchmark.explainers import CONTROLS
-from glocal.evaluation.sanity import Explain
+from glocal.evaluation.sanity import ExplainFunction
 from glocal.papers.claims.scenes import Scene, by_method, explained, logits, scenes, setting, table, words
 from glocal.papers.table import Context, Rows
 from glocal.types import AttributionMap, Mask
@@ -47,7 +47,7 @@ def run(context: Context) -> Rows:
     return table(values, COLUMNS, notes=notes, controls=list(CONTROLS))
 
 
-def both_ways(network: nn.Module, scene: Scene, explain: Explain) -> dict[str, float]:
+def both_ways(network: nn.Module, scene: Scene, explain: ExplainFunction) -> dict[str, float]:
     """The mean of `early_late` over the clip and its reversal, each explained for its best class."""
     found = []
     for step in (1, -1):

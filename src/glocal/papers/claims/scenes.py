@@ -17,7 +17,7 @@ from glocal.benchmark.cache import fingerprint
 from glocal.benchmark.samples import FPS
 from glocal.datasets.puppets import Puppets
 from glocal.errors import GlocalError, InputError
-from glocal.evaluation.sanity import Explain
+from glocal.evaluation.sanity import ExplainFunction
 from glocal.evaluation.statistics import bootstrap
 from glocal.models import Model, load_model
 from glocal.papers.table import Context, Row, Rows
@@ -106,7 +106,7 @@ def logits(network: nn.Module, clip: Tensor) -> Tensor:
         return find_logits(call(network, to_network(clip, network)))[0].float().cpu()
 
 
-def explained(network: nn.Module, clip: Tensor, explain: Explain, index: int) -> AttributionMap:
+def explained(network: nn.Module, clip: Tensor, explain: ExplainFunction, index: int) -> AttributionMap:
     """Attention `(T, H, W)` of one clip `(1, C, T, H, W)` for a class."""
     found: AttributionMap = (
         explain(network, clip, torch.tensor([index], device=clip.device))[0].float().cpu().numpy()

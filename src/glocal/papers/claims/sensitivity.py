@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from glocal.benchmark import contenders
-from glocal.evaluation.faithfulness import Blocks, block_drops, infidelity
-from glocal.evaluation.sanity import Explain
+from glocal.evaluation.faithfulness import BlockDrops, block_drops, infidelity
+from glocal.evaluation.sanity import ExplainFunction
 from glocal.papers.claims.scenes import logits, scenes, setting, table
 from glocal.papers.table import Context, Rows
 
@@ -54,7 +54,12 @@ def run(context: Context) -> Rows:
 
 
 def miss(
-    network: nn.Module, clip: Tensor, classes: Tensor, explain: Explain, blocks: Blocks, probability: float
+    network: nn.Module,
+    clip: Tensor,
+    classes: Tensor,
+    explain: ExplainFunction,
+    blocks: BlockDrops,
+    probability: float,
 ) -> dict[str, float]:
     """`COLUMNS` for one clip `(1, C, T, H, W)`; NaN where no block is decisive.
 

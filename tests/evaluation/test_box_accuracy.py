@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from glocal.errors import UsageError
-from glocal.evaluation import MaxBoxAcc, MaxBoxAccV2
-from glocal.evaluation.max_box_accuracy import inclusive
+from glocal.evaluation import MaxBoxAcc, MaxBoxAccV2, inclusive_boxes
 from helpers.reference_maxbox import boxes_at_thresholds, max_box_acc
 
 DELTAS = (0.05, 0.3, 0.5, 0.7)
@@ -112,17 +111,22 @@ def test_equals_the_reference_loop_at_the_size_of_images(multi):
 
 
 def test_parts_merge_to_the_whole():
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(3)
     whole, one, other, merged = (MaxBoxAcc() for _ in range(4))
+    maps, truths = [], []
     for index in range(6):
         scores = bumps(rng, (32, 32))
         boxes = truth(rng, (32, 32), scores)
+        maps.append(scores)
+        truths.append(boxes)
         whole.update(scores, boxes)
         (one if index < 2 else other).update(scores, boxes)
     merged.merge([one.state, other.state, MaxBoxAcc().state])
     assert merged.compute() == whole.compute()
     assert np.array_equal(merged.curve(), whole.curve())
-    assert merged.average == pytest.approx(sum(merged.compute().values()) / 3)
+    reference, _ = max_box_acc(maps, truths, (0.3, 0.5, 0.7), False)
+    assert merged.average == pytest.approx((reference[0.3] + reference[0.5] + reference[0.7]) / 3)
+    assert len({merged.average, *merged.compute().values()}) == 4, "four different values"
     state = merged.state
     merged.reset()
     assert merged.compute() == dict.fromkeys((0.3, 0.5, 0.7), 0.0)
@@ -142,7 +146,7 @@ def test_v2_takes_the_best_contour():
 
 
 def test_half_open_boxes_become_inclusive():
-    assert inclusive([[2, 3, 5, 9], [1.2, 1.7, 3.1, 2.0], [4, 4, 4, 8]]).tolist() == [
+    assert inclusive_boxes([[2, 3, 5, 9], [1.2, 1.7, 3.1, 2.0], [4, 4, 4, 8]]).tolist() == [
         [2, 3, 4, 8],
         [1, 1, 3, 1],
     ]
