@@ -10,9 +10,16 @@ import torch
 from glocal.datasets.puppets import Puppets
 from glocal.errors import InputError, UsageError
 from glocal.training.augmentation import augment_frames, mirrored_labels, random_box, reversed_labels
-from glocal.training.clips import ClipKey, EvaluationClips, ShuffledClips, TrainingClips, clip_from_frames
+from glocal.training.clips import EvaluationClips, TrainingClips, clip_from_frames
 from glocal.training.recipe import AugmentationConfig
-from glocal.training.sampling import clip_frames, evaluation_starts, random_start, sampling_points
+from glocal.training.sampling import (
+    ClipKey,
+    ShuffledClips,
+    clip_frames,
+    evaluation_starts,
+    random_start,
+    sampling_points,
+)
 from glocal.training.sources import open_source
 from glocal.video import ClipSpec, read_video
 from glocal.video.windows import windows

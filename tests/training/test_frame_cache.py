@@ -13,9 +13,10 @@ import torch
 from glocal.errors import InputError
 from glocal.training import frame_cache
 from glocal.training.augmentation import augment_flow
-from glocal.training.clips import ClipKey, EvaluationClips, TrainingClips
+from glocal.training.clips import EvaluationClips, TrainingClips
 from glocal.training.frame_cache import cached_array, decode_flow, encode_flow
 from glocal.training.recipe import AugmentationConfig
+from glocal.training.sampling import ClipKey
 from glocal.training.sources import open_source
 from glocal.video import ClipSpec, read_video
 from glocal.video.flow import flow

@@ -8,9 +8,9 @@ import yaml
 from glocal.errors import InputError, UsageError
 from glocal.models.card import packaged_cards, packaged_models
 from glocal.training import Recipe, read_recipe
+from glocal.training.optimization import PlateauRule, learning_rate_factor
 from glocal.training.recipe import AugmentationConfig, RunConfig, ScheduleConfig, changed_keys
 from glocal.training.run import clip_spec_of
-from glocal.training.schedules import PlateauRule, learning_rate_factor
 from glocal.utils.structure import construct, plain
 
 RECIPES = Path(__file__).parents[2] / "recipes"

@@ -66,7 +66,7 @@ def test_the_loss_is_the_sum_of_both_branches() -> None:
         assert float(total_loss(network, clips, labels)) == pytest.approx(float(sum(parts)), rel=1e-5)
         plain = seeded(Small3d()).eval()
         expected = F.cross_entropy(plain(clips), labels, label_smoothing=0.1)
-        assert float(total_loss(plain, clips, labels, 0.1)) == pytest.approx(float(expected))
+        assert float(total_loss(plain, clips, labels, smoothing=0.1)) == pytest.approx(float(expected))
 
 
 def test_a_run_trains_resumes_exactly_and_is_loaded(file: Path, tmp_path: Path, monkeypatch: Any) -> None:
@@ -142,7 +142,7 @@ def test_accumulated_batches_make_the_step_of_a_large_one(
 def test_dropout_is_what_the_recipe_says(file: Path, tmp_path: Path, monkeypatch: Any) -> None:
     seen: list[set[float]] = []
 
-    def fit(recipe: Any, model: Model, *rest: Any, progress: bool) -> Path:
+    def fit(recipe: Any, model: Model, *rest: Any, **options: Any) -> Path:
         seen.append({m.p for m in model.network.modules() if isinstance(m, nn.Dropout)})
         return tmp_path
 

@@ -50,7 +50,7 @@ def source_of(
         if context.root is None:
             raise UsageError(f"{context.data} is read from its folder; give it as --root.")
         records = DATASETS[context.data].read(context.root, split)[: context.clips]
-        source = FileSource(records, context.progress)
+        source = FileSource(records, progress=context.progress)
         facts = {"data": context.data, "root": str(context.root), "split": split, "clips": len(source)}
     if unknown := [label for label in source.labels if label not in model.labels]:
         raise UsageError(

@@ -46,7 +46,12 @@ def pictures(
         boxes = [ScoredBox(x0, y0, x1, y1, 1.0) for x0, y0, x1, y1 in corners]
         drawn.append(
             data_uri(
-                draw_frame(np.asarray(large, np.uint8), warm.clip(0, 1), OverlayStyle(threshold=None), boxes)
+                draw_frame(
+                    np.asarray(large, np.uint8),
+                    warm.clip(0, 1),
+                    OverlayStyle(threshold=None),
+                    true_boxes=boxes,
+                )
             )
         )
     return drawn

@@ -107,7 +107,11 @@ def draw_boxes(
 
 
 def draw_frame(
-    frame: Frame, attribution_map: AttributionMap, style: OverlayStyle, true_boxes: Iterable[ScoredBox] = ()
+    frame: Frame,
+    attribution_map: AttributionMap,
+    style: OverlayStyle,
+    *,
+    true_boxes: Iterable[ScoredBox] = (),
 ) -> Frame:
     """Return `overlay` with the boxes of the attribution map and the true boxes."""
     drawn = overlay(frame, attribution_map, style)
@@ -148,7 +152,7 @@ def overlay_frames(
         size = (video.height, video.width)
         bar = time_bar(explanation.temporal, colormap_table(style.colormap), size)
     for index, (frame, attribution_map) in enumerate(zip(video, explanation.frames(), strict=False)):
-        drawn = draw_frame(frame, attribution_map, style, true_boxes[index] if true_boxes else ())
+        drawn = draw_frame(frame, attribution_map, style, true_boxes=true_boxes[index] if true_boxes else ())
         label.paste(drawn)
         if bar is not None:
             bar.paste(drawn, index)

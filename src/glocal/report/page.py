@@ -182,7 +182,7 @@ def _pictures(
 
     def picture(index: int) -> str:
         boxes = true_boxes[index] if true_boxes else ()
-        return data_uri(draw_frame(frames[index], explanation.frame(index), style, boxes))
+        return data_uri(draw_frame(frames[index], explanation.frame(index), style, true_boxes=boxes))
 
     def layer_picture(layer: str) -> str:
         attribution_map = explanation.frame(peak, layer)

@@ -43,6 +43,7 @@ class RequestGuard:
         self._app, self._hosts = app, {host.casefold() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

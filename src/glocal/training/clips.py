@@ -1,18 +1,18 @@
-"""Data sets of clips for training and evaluation, and the order of training clips."""
+"""Data sets of clips for training and evaluation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from glocal.training.augmentation import augment_flow, augment_frames, mirrored_labels, reversed_labels
 from glocal.training.frame_cache import cached_flow, with_cached_frames
 from glocal.training.recipe import AugmentationConfig
-from glocal.training.sampling import clip_frames, evaluation_starts, random_start, sampling_points
+from glocal.training.sampling import ClipKey, clip_frames, evaluation_starts, random_start, sampling_points
 from glocal.training.sources import VideoSource
 from glocal.types import Flow, Frame, FrameIndices
 from glocal.video.clip_spec import ClipSpec, flow_clip, rgb_clip
@@ -34,62 +34,6 @@ class Batch(NamedTuple):
     labels: Tensor
     clip_indices: Tensor
     video_indices: Tensor
-
-
-class ClipKey(NamedTuple):
-    """Identifies a training clip in a run.
-
-    Attributes:
-        epoch: from 0.
-        position: in the epoch, from 0.
-        video_index: of the clip's video in the source.
-    """
-
-    epoch: int
-    position: int
-    video_index: int
-
-
-class ShuffledClips(Sampler[ClipKey]):
-    """The clips of one process in an order that depends only on the seed and the epoch.
-
-    Args:
-        videos: number of videos of the source.
-        clips: number of clips in an epoch, over all processes.
-        seed: of the order.
-        rank, world_size: number of this process, and of all processes.
-        epoch: first epoch.
-        skip: number of clips of this process that are left out of the first epoch.
-    """
-
-    def __init__(
-        self,
-        videos: int,
-        clips: int,
-        seed: int,
-        *,
-        rank: int = 0,
-        world_size: int = 1,
-        epoch: int = 0,
-        skip: int = 0,
-    ):
-        self.videos, self.clips, self.seed, self.rank, self.world_size = videos, clips, seed, rank, world_size
-        self.epoch, self.skip = epoch, skip
-
-    def set_epoch(self, epoch: int) -> None:
-        """Start another epoch; called by Lightning."""
-        if epoch != self.epoch:
-            self.epoch, self.skip = epoch, 0
-
-    def __len__(self) -> int:
-        return self.clips // self.world_size
-
-    def __iter__(self) -> Iterator[ClipKey]:
-        epoch, rng = self.epoch, np.random.default_rng((self.seed, self.epoch))
-        rounds = -(-self.clips // self.videos)
-        order = np.concatenate([rng.permutation(self.videos) for _ in range(rounds)])
-        for position in range(self.rank, len(self) * self.world_size, self.world_size)[self.skip :]:
-            yield ClipKey(epoch, position, int(order[position]))
 
 
 class TrainingClips(Dataset[Batch]):

@@ -51,7 +51,9 @@ class MetricsLog:
 def read_metrics(path: Path) -> list[list[str]]:
     """Return the rows of a log without its header: step, epoch, measure, value.
 
-    An incomplete last line, which a killed run leaves, is skipped; a missing file has no rows.
+    Args:
+        path: of `metrics.csv`. An incomplete last line, which a killed run leaves, is skipped; a missing file
+            has no rows.
     """
     if not path.exists():
         return []

@@ -10,15 +10,15 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import Optimizer
 
 from glocal.attribution.inputs.network_inputs import channels_last
 from glocal.errors import InputError
 from glocal.evaluation import Accuracy
 from glocal.training.clips import Batch
 from glocal.training.metrics_log import MetricsLog
+from glocal.training.optimization import PlateauRule, create_optimizer, learning_rate_factor
 from glocal.training.recipe import Recipe
-from glocal.training.schedules import PlateauRule, learning_rate_factor
 
 log = logging.getLogger("glocal.training")
 
@@ -38,7 +38,7 @@ class MultiBranchNetwork(Protocol):
         """Return the logits `(B, num_classes)` of each branch."""
 
 
-def total_loss(network: nn.Module, clips: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+def total_loss(network: nn.Module, clips: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> Tensor:
     """Return the sum of the cross-entropies of all branches of a network (ST-ABN paper, eq. 4).
 
     Args:
@@ -86,11 +86,7 @@ class TrainingModule(LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """Create the recipe's optimiser."""
-        config = self.recipe.optimizer
-        if config.name == "adamw":
-            betas = (config.momentum, 0.999)
-            return AdamW(self.parameters(), config.lr, betas, weight_decay=config.weight_decay)
-        return SGD(self.parameters(), config.lr, config.momentum, weight_decay=config.weight_decay)
+        return create_optimizer(self.recipe.optimizer, self.parameters())
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Put the clips in the channels-last layout."""
@@ -122,7 +118,7 @@ class TrainingModule(LightningModule):
             InputError: the loss is not finite.
         """
         smoothing = self.recipe.optimizer.label_smoothing
-        loss = total_loss(self.network, batch.clips, batch.labels, smoothing)
+        loss = total_loss(self.network, batch.clips, batch.labels, smoothing=smoothing)
         self.losses.append(float(torch.as_tensor(self.all_gather(loss.detach())).mean()))
         if not math.isfinite(self.losses[-1]):
             batches = self.completed_batches(batch_idx)

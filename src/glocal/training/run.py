@@ -81,7 +81,7 @@ def train(
     if recipe.model.dropout is not None:
         set_dropout(model.network, recipe.model.dropout)
     log.info("%s (%s) on %d videos of %d classes", model.name, model.weights, len(source), len(labels))
-    return fit(recipe, model, clips, evaluation, out, progress=progress)
+    return fit(recipe, model, clips, evaluation, out=out, progress=progress)
 
 
 def clip_spec_of(recipe: Recipe) -> ClipSpec:

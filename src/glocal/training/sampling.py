@@ -1,10 +1,70 @@
-"""Frames of training clips: sampling points of a video, and the clips that start at them."""
+"""Sampling of clips: their order in an epoch, their start in a video, and their frames."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
+from torch.utils.data import Sampler
 
 from glocal.types import FrameIndices, FrameTimes
 from glocal.video.clip_spec import ClipSpec
 from glocal.video.windows import TIE
+
+
+class ClipKey(NamedTuple):
+    """Identifies a training clip in a run.
+
+    Attributes:
+        epoch: from 0.
+        position: in the epoch, from 0.
+        video_index: of the clip's video in the source.
+    """
+
+    epoch: int
+    position: int
+    video_index: int
+
+
+class ShuffledClips(Sampler[ClipKey]):
+    """The clips of one process in an order that depends only on the seed and the epoch.
+
+    Args:
+        videos: number of videos of the source.
+        clips: number of clips in an epoch, over all processes.
+        seed: of the order.
+        rank, world_size: number of this process, and of all processes.
+        epoch: first epoch.
+        skip: number of clips of this process that are left out of the first epoch.
+    """
+
+    def __init__(
+        self,
+        videos: int,
+        clips: int,
+        seed: int,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+        epoch: int = 0,
+        skip: int = 0,
+    ):
+        self.videos, self.clips, self.seed, self.rank, self.world_size = videos, clips, seed, rank, world_size
+        self.epoch, self.skip = epoch, skip
+
+    def set_epoch(self, epoch: int) -> None:
+        """Start another epoch; called by Lightning."""
+        if epoch != self.epoch:
+            self.epoch, self.skip = epoch, 0
+
+    def __len__(self) -> int:
+        return self.clips // self.world_size
+
+    def __iter__(self) -> Iterator[ClipKey]:
+        epoch, rng = self.epoch, np.random.default_rng((self.seed, self.epoch))
+        rounds = -(-self.clips // self.videos)
+        order = np.concatenate([rng.permutation(self.videos) for _ in range(rounds)])
+        for position in range(self.rank, len(self) * self.world_size, self.world_size)[self.skip :]:
+            yield ClipKey(epoch, position, int(order[position]))
 
 
 def sampling_points(times: FrameTimes, clip_spec: ClipSpec) -> FrameIndices:

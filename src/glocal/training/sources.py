@@ -62,7 +62,7 @@ class PuppetSource:
 
     keeps_frames = False  # the render cache stores them
 
-    def __init__(self, puppets: Puppets, keeps_frames: bool = False):
+    def __init__(self, puppets: Puppets, *, keeps_frames: bool = False):
         self.puppets = puppets
         self.labels = tuple(puppets.actions)
         self._cache = RenderCache(puppets, cache_folder() / "puppets") if keeps_frames else None
@@ -117,7 +117,7 @@ class FileSource:
         InputError: no video can be read.
     """
 
-    def __init__(self, records: Sequence[Record], progress: bool = False, keeps_frames: bool = False):
+    def __init__(self, records: Sequence[Record], *, progress: bool = False, keeps_frames: bool = False):
         self.labels = tuple(sorted({record.label for record in records if not record.problem}))
         self.keeps_frames = keeps_frames
         self.videos: list[OpenedVideo] = []
@@ -241,11 +241,11 @@ def open_source(
     keeps_frames = fitted(options.pop("kept", False), bool, f"{where}.kept")
     shuffle = fitted(options.pop("random_labels", False), bool, f"{where}.random_labels")
     if name == "puppets":
-        source: VideoSource = PuppetSource(construct(Puppets, options, where), keeps_frames)
+        source: VideoSource = PuppetSource(construct(Puppets, options, where), keeps_frames=keeps_frames)
     else:
         defaults = {"boxes": False} if DATASETS[name].has_option("boxes") else {}
         records = construct(SOURCES[name], options, where, **defaults)
-        source = FileSource(records, progress, keeps_frames)
+        source = FileSource(records, progress=progress, keeps_frames=keeps_frames)
     if unknown := [label for label in source.labels if labels and label not in labels]:
         raise InputError(f"{where} has clips of '{unknown[0]}', a class that the training clips do not have.")
     return ShuffledLabels(source) if shuffle else source

@@ -20,12 +20,13 @@ from glocal.errors import InputError, UsageError
 from glocal.models import Model
 from glocal.models.adapter import example_clip
 from glocal.training.checkpointing import STATE_FILE, CheckpointWriter, add_measures, write_confusion
-from glocal.training.clips import Batch, EvaluationClips, ShuffledClips, TrainingClips
+from glocal.training.clips import Batch, EvaluationClips, TrainingClips
 from glocal.training.metrics_log import MetricsLog
 from glocal.training.module import TrainingModule, to_channels_last
 from glocal.training.precision import find_bfloat16_errors, in_float32
 from glocal.training.progress import ProgressBars
 from glocal.training.recipe import Recipe, RunConfig, is_main_process
+from glocal.training.sampling import ShuffledClips
 from glocal.utils.files import shown
 
 log = logging.getLogger("glocal.training")
@@ -105,8 +106,8 @@ def fit(
     model: Model,
     clips: TrainingClips,
     evaluation: Mapping[str, EvaluationClips],
-    out: Path,
     *,
+    out: Path,
     progress: bool,
 ) -> Path:
     """Train `model`, from the state in `out` if there is one; see `glocal.training.train`.

@@ -1,8 +1,20 @@
-"""Learning rate over a run: schedules, warm-up and the plateau rule."""
+"""The optimiser of a run, and its learning rate: schedules, warm-up and the plateau rule."""
 
 import math
+from collections.abc import Iterable
 
-from glocal.training.recipe import ScheduleConfig
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from glocal.training.recipe import OptimizerConfig, ScheduleConfig
+
+
+def create_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """Return a recipe's optimiser of some parameters."""
+    if config.name == "adamw":
+        betas = (config.momentum, 0.999)
+        return AdamW(parameters, config.lr, betas, weight_decay=config.weight_decay)
+    return SGD(parameters, config.lr, config.momentum, weight_decay=config.weight_decay)
 
 
 def learning_rate_factor(config: ScheduleConfig, epoch: float, epochs: int) -> float:
