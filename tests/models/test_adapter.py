@@ -10,6 +10,7 @@ from torch import nn
 
 import glocal
 from glocal.errors import InputError, UsageError
+from glocal.models import MODELS
 from helpers.networks import Small2d, Small3d, seeded
 from helpers.token_networks import FRAMES, PATCH, SIDE, timesformer, videomae, vivit
 
@@ -133,12 +134,13 @@ def test_arguments_that_do_not_fit_are_refused():
         glocal.as_model(seeded(Small3d()), CLIP_SPEC, layers={"other": nn.ReLU()})
 
 
-def test_the_examples_in_the_documentation_run():
+def test_the_examples_in_the_documentation_run(monkeypatch):
     """Each block of code, one after the other in one namespace, on small networks."""
     pytest.importorskip("transformers")
     text = (Path(__file__).parents[2] / "docs" / "architectures.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
+    monkeypatch.setattr(MODELS, "_values", dict(MODELS))  # the registered network is removed again
     namespace = {"video": FRAMES_OF_A_VIDEO}
     for block in blocks:
         exec(compile(block, "docs/architectures.md", "exec"), namespace)

@@ -1,4 +1,4 @@
-"""`glocal models`, `methods` and `layers`: what there is."""
+"""`glocal models`, `glocal methods` and `glocal layers`: list what can be named in other commands."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from glocal.utils.text_table import in_columns
 @json_option
 @click.option("--debug", is_flag=True, hidden=True)
 def models(as_json: bool, debug: bool) -> None:
-    """List the models: parameters, clip, layers, weights."""
+    """List the models with their number of parameters, clips, layers and published weights."""
     rows = summary()
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
@@ -29,8 +29,8 @@ def models(as_json: bool, debug: bool) -> None:
             [
                 row["name"],
                 f"{row['parameters'] / 1e6:.1f} M",
-                clip_words(row["clip"]),
-                compact(row["layers"]),
+                describe_clip(row["clip"]),
+                abbreviate(row["layers"]),
                 ", ".join(row["weights"]) or "-",
                 row["title"],
             ]
@@ -43,7 +43,7 @@ def models(as_json: bool, debug: bool) -> None:
 @json_option
 @click.option("--debug", is_flag=True, hidden=True)
 def methods(as_json: bool, debug: bool) -> None:
-    """List the attribution methods: paper, cost in forward and backward passes, needs and options."""
+    """List the attribution methods with their cost in passes, requirements, options and paper."""
     rows: list[dict[str, Any]] = [
         {name: getattr(m, name) for name in ("name", "title", "paper", "cost", "needs", "options")}
         for m in METHODS.values()
@@ -53,37 +53,35 @@ def methods(as_json: bool, debug: bool) -> None:
         return
     table(
         ["name", "cost", "needs", "options", "paper"],
-        [[r["name"], r["cost"], r["needs"], settings(r["options"]) or "-", r["paper"]] for r in rows],
+        [[r["name"], r["cost"], r["needs"], describe_options(r["options"]) or "-", r["paper"]] for r in rows],
     )
 
 
-def settings(options: Mapping[str, Any]) -> str:
-    """`samples=1000 seed=0`."""
+def describe_options(options: Mapping[str, Any]) -> str:
+    """Write options as in `samples=1000 seed=0`."""
     return " ".join(f"{name}={value}" for name, value in options.items())
 
 
 @click.command()
 @click.argument("model")
 @click.option(
-    "--all", "every", is_flag=True, help="Every module whose output is a map, not only the defaults."
+    "--all", "list_all", is_flag=True, help="List every module that can be explained, not only the defaults."
 )
 @json_option
 @click.option("--debug", is_flag=True, hidden=True)
-def layers(model: str, every: bool, as_json: bool, debug: bool) -> None:
-    """List the layers of MODEL that can be explained, with the shapes that a clip gives them."""
+def layers(model: str, list_all: bool, as_json: bool, debug: bool) -> None:
+    """List the layers of MODEL that can be explained, with the shape of their output for one clip."""
     loaded = load_model(model)
-    found = {layer.name: layer for layer in explainable_layers(loaded.network, example_clip(loaded.clip))}
-    paths = {module: path for path, module in loaded.network.named_modules()}
+    modules = {layer.name: layer for layer in explainable_layers(loaded.network, example_clip(loaded.clip))}
     rows = [
-        {**asdict(found[paths[module]]), "name": name, "module": paths[module], "default": True}
-        for name, module in loaded.layers.items()
+        {**asdict(modules[path]), "name": name, "module": path, "default": True}
+        for name, path in loaded.layer_paths.items()
     ]
-    if every:
-        named = {row["module"] for row in rows}
+    if list_all:
         rows += [
-            {**asdict(layer), "module": layer.name, "default": False}
-            for layer in found.values()
-            if layer.name not in named
+            {**asdict(module), "module": path, "default": False}
+            for path, module in modules.items()
+            if path not in loaded.layer_paths.values()
         ]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
@@ -98,8 +96,8 @@ def layers(model: str, every: bool, as_json: bool, debug: bool) -> None:
     )
 
 
-def clip_words(clip: dict[str, Any]) -> str:
-    """A clip spec in a few words."""
+def describe_clip(clip: Mapping[str, Any]) -> str:
+    """Describe the fields of a `ClipSpec`, as in `64 frames at 25 fps, 224², flow`."""
     if clip["image"]:
         return f"image {clip['size']}²"
     if clip["fps"]:
@@ -110,13 +108,13 @@ def clip_words(clip: dict[str, Any]) -> str:
     return f"{clip['frames']} frames{rate}, {clip['size']}²{modality}"
 
 
-def compact(names: Sequence[str]) -> str:
-    """Names joined by commas, the middle of a long list left out."""
+def abbreviate(names: Sequence[str]) -> str:
+    """Join names by commas, without the middle of a list of more than five."""
     return ", ".join(names) if len(names) <= 5 else f"{names[0]}, …, {names[-1]}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns as wide as their widest entry."""
+    """Print a header, a rule and rows in columns as wide as their widest entry."""
     rule = ["-" * max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for line in in_columns([header, rule, *rows], words=len(header)):
         click.echo(line)

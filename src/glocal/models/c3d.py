@@ -59,6 +59,7 @@ class C3D(Backbone):
         self.dropout = nn.Dropout(0.5)
 
     def classify(self, x: Tensor) -> Tensor:
+        """Average to a grid of 1 × 4 × 4, and classify by three linear layers."""
         x = F.adaptive_avg_pool3d(self.pool5(x), (1, 4, 4)).flatten(1)
         x = self.dropout(F.relu(self.fc6(x)))
         x = self.dropout(F.relu(self.fc7(x)))

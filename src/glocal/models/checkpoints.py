@@ -19,7 +19,7 @@ from glocal.errors import InputError
 from glocal.utils.files import shown
 
 WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "network", "net", "params")
-"""Keys under which training scripts store the state dict, beside optimizer states and the like."""
+"""Keys under which training scripts store the state dict, beside optimizer states and other extras."""
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "network.", "net.")
 """Prefixes that wrappers of a network (DataParallel, torch.compile, Lightning) add to each key."""

@@ -44,6 +44,7 @@ class Unit3D(nn.Module):
         self.kernel, self.stride = kernel, stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply convolution, batch norm and ReLU."""
         if self.stride > 1:
             x = pad_same(x, (self.kernel,) * 3, (self.stride,) * 3)
         activation: Tensor = self.relu(self.bn(self.conv3d(x)))
@@ -58,6 +59,7 @@ class MaxPoolSame(nn.Module):
         self.kernel, self.stride = kernel, stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """Pad and pool."""
         return F.max_pool3d(pad_same(x, self.kernel, self.stride), self.kernel, self.stride)
 
 
@@ -80,6 +82,7 @@ class Inception(nn.Module):
         self.b3b = Unit3D(inputs, channels[5])
 
     def forward(self, x: Tensor) -> Tensor:
+        """Concatenate the outputs of the branches."""
         branches = [self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x))]
         return torch.cat(branches, dim=1)
 
@@ -123,6 +126,7 @@ class I3D(Backbone):
         self.logits = nn.Sequential(OrderedDict(conv3d=nn.Conv3d(1024, num_classes, 1)))
 
     def classify(self, x: Tensor) -> Tensor:
+        """Classify each pair of time steps, and average the logits."""
         x = x.mean((3, 4), keepdim=True)
         x = F.avg_pool3d(x, (min(2, x.shape[2]), 1, 1), stride=1)
         logits: Tensor = self.logits(self.dropout(x))
@@ -138,6 +142,7 @@ class TwoStreamI3D(nn.Module):
         self.flow = I3D(num_classes, in_channels=2)
 
     def forward(self, clips: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
+        """Average the logits of both networks."""
         if not isinstance(clips, list | tuple) or len(clips) != 2:
             raise InputError(
                 "the network takes a list of two clips, [rgb (B, 3, T, H, W), flow (B, 2, T, H, W)]."

@@ -129,7 +129,7 @@ def _check_num_classes(class_names: Sequence[str] | None, num_classes: int | Non
 
 @contextmanager
 def _fixed_seed(seed: int) -> Iterator[None]:
-    """Inside, PyTorch's random numbers on the CPU follow from `seed`; afterwards they go on as before."""
+    """Seed PyTorch's random numbers on the CPU, and restore the global state afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield

@@ -36,11 +36,16 @@ class Model:
         """Explainable layer → module, from the stem up."""
         return {name: self.network.get_submodule(path) for name, path in self.layer_paths.items()}
 
+    @property
+    def num_classes(self) -> int:
+        """Number of logits."""
+        return len(self.labels)
+
     def logits(self, clips: Inputs) -> Tensor:
         """Compute logits `(B, num_classes)` in eval mode and without gradients.
 
         Args:
-            clips: `(B, C, T, H, W)`, or whatever else the network takes; moved to its device.
+            clips: `(B, C, T, H, W)`, or a list of clips for several streams; moved to the network's device.
 
         Raises:
             InputError: the network does not return finite logits.
@@ -52,6 +57,6 @@ class Model:
         clip = self.clip
         shape = f"{clip.size}×{clip.size} image" if clip.image else f"{clip.frames}×{clip.size}×{clip.size}"
         return (
-            f"Model({self.name!r}, weights={self.weights!r}, {len(self.labels)} classes, "
+            f"Model({self.name!r}, weights={self.weights!r}, {self.num_classes} classes, "
             f"{clip.modality} {shape}, layers={', '.join(self.layer_paths)})"
         )

@@ -49,6 +49,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Add the convolutions' output to the shortcut."""
         y = self.conv2(self.conv1(x))
         y += x if self.downsample is None else self.downsample(x)
         activation: Tensor = self.relu(y)
@@ -77,6 +78,7 @@ class VideoResNet(Backbone):
         self.fc = nn.Linear(512, num_classes)
 
     def classify(self, x: Tensor) -> Tensor:
+        """Average over all positions, and classify by a linear layer."""
         logits: Tensor = self.fc(self.dropout(x.flatten(2).mean(2)))
         return logits
 

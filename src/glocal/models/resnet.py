@@ -41,6 +41,7 @@ class Bottleneck(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Add the convolutions' output to the shortcut."""
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
@@ -59,7 +60,7 @@ def _stage(
 
 
 class ResNet(Backbone):
-    """Stem, four stages of bottlenecks, mean over all positions, linear classifier.
+    """A stem, four stages of bottlenecks, global average pooling and a linear classifier.
 
     Takes clips `(B, 3, T, H, W)`, or images `(B, 3, H, W)` with `dims=2`, of any size; returns logits
     `(B, num_classes)`. The stem halves space and keeps time; its pooling and stages 2 to 4 halve both.
@@ -68,13 +69,13 @@ class ResNet(Backbone):
         depths: blocks of each stage.
         num_classes: number of logits.
         dims: 2 for images, 3 for clips.
-        widths: channels of each stage's 3-wide convolutions.
-        groups: of the 3-wide convolutions (ResNeXt's cardinality).
-        stem: channels of the first convolution; stage 1 puts out four times as many, and each later stage
-            twice as many as the one before.
-        stem_time: frames that the first convolution spans.
-        pool_time: by how much the pooling behind the stem shortens time.
-        strides: of stages 2 to 4, for all axes or for each.
+        widths: channels of each stage's convolutions of size 3.
+        groups: of the convolutions of size 3 (ResNeXt's cardinality).
+        stem: channels of the first convolution; stage 1 has four times as many, and each later stage twice
+            as many as the one before.
+        stem_time: kernel size of the first convolution over time.
+        pool_time: stride over time of the pooling after the stem.
+        strides: of stages 2 to 4, for all axes or for each axis.
         in_channels: 3 for RGB, 2 for optical flow.
     """
 
@@ -115,6 +116,7 @@ class ResNet(Backbone):
         self.fc = nn.Linear(32 * stem, num_classes)
 
     def classify(self, x: Tensor) -> Tensor:
+        """Average over all positions, and classify by a linear layer."""
         logits: Tensor = self.fc(self.dropout(x.flatten(2).mean(2)))
         return logits
 

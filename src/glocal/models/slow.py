@@ -21,7 +21,7 @@ def _conv(inputs: int, outputs: int, kernel: tuple[int, int, int], stride: int =
 
 
 class Block(nn.Module):
-    """A bottleneck whose first convolution spans `time` frames and whose second strides over space."""
+    """A bottleneck whose first convolution spans `time` frames and whose second has a spatial stride."""
 
     def __init__(self, inputs: int, width: int, outputs: int, time: int, stride: int = 1):
         super().__init__()
@@ -44,6 +44,7 @@ class Block(nn.Module):
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Add the convolutions' output to the shortcut."""
         y: Tensor = self.branch2(x)
         if self.branch1_conv is not None and self.branch1_norm is not None:
             x = self.branch1_norm(self.branch1_conv(x))
@@ -61,6 +62,7 @@ class Head(nn.Module):
         self.proj = nn.Linear(inputs, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute logits `(B, num_classes)`."""
         logits: Tensor = self.proj(self.dropout(x.flatten(2).mean(2)))
         return logits
 
@@ -100,6 +102,7 @@ class Slow(Backbone):
         self.blocks.append(Head(inputs, num_classes))
 
     def classify(self, x: Tensor) -> Tensor:
+        """Average over all positions, and classify by a linear layer."""
         logits: Tensor = self.blocks[5](x)
         return logits
 
