@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -270,7 +269,6 @@ def test_an_export_of_an_installed_package_is_found_and_a_broken_one_is_a_warnin
     assert "the package glocal-blink adds no export: its entry point 'broken'" in done.stderr
 
 
-@pytest.mark.skipif(find_spec("glocal.models.entry") is None, reason="networks are not in a registry")
 def test_a_network_of_an_installed_package_is_loaded(plugin: Path) -> None:
     code = """
 import glocal
