@@ -1,4 +1,4 @@
-"""A network with everything that is needed to run and explain it."""
+"""A network with its layers, class names and clips: `Model`."""
 
 from dataclasses import dataclass
 

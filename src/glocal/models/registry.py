@@ -13,14 +13,23 @@ from glocal.models.gated import gated_entry
 from glocal.models.stabn import stabn_entry
 from glocal.video.clip_spec import ClipSpec
 
+VARIANTS = ("gated", "st-abn")
+"""Networks that can be built on a backbone, `<variant>/<backbone>`."""
+
 
 def network_names() -> list[str]:
     """The registered networks, and the gated networks and ST-ABNs that can be built on them."""
-    return [
-        *MODELS,
-        *(f"gated/{name}" for name, entry in MODELS.items() if entry.gates),
-        *(f"st-abn/{name}" for name, entry in MODELS.items() if is_backbone(entry.build)),
+    variants = [
+        f"{variant}/{name}"
+        for variant in VARIANTS
+        for name, entry in MODELS.items()
+        if _supports(entry, variant)
     ]
+    return [*MODELS, *variants]
+
+
+def _supports(entry: ModelEntry, variant: str) -> bool:
+    return bool(entry.gates) if variant == "gated" else is_backbone(entry.build)
 
 
 def model_names() -> list[str]:
@@ -43,24 +52,26 @@ def find_entry(name: str, clip_spec: ClipSpec | None = None) -> ModelEntry:
         UsageError: the name is unknown, or the network has no such gate.
     """
     base, colon, gates = name.partition(":")
-    if base not in MODELS and base not in network_names():
+    variant, _, backbone = base.partition("/")
+    if variant not in VARIANTS:
+        variant, backbone = "", base
+    if backbone not in MODELS or (variant and not _supports(MODELS[backbone], variant)):
         raise unknown("model", base, model_names())
-    variant, _, backbone = ("", "", base) if base in MODELS else base.partition("/")
+    if colon and variant != "gated":
+        raise UsageError(
+            f"{base} has no gates to choose from; name a gated network, such as gated/resnext3d-101."
+        )
     entry = MODELS[backbone]
     clip_spec = clip_spec or entry.clip_spec
     if variant == "gated":
         return gated_entry(entry, clip_spec, _chosen_gates(entry, gates) if colon else tuple(entry.gates))
-    if colon:
-        raise UsageError(
-            f"{base} has no gates to choose from; name a gated network, such as gated/resnext3d-101."
-        )
     if variant == "st-abn":
         return stabn_entry(entry, clip_spec)
     return entry if clip_spec == entry.clip_spec else replace(entry, clip_spec=clip_spec)
 
 
 def _chosen_gates(backbone: ModelEntry, names: str) -> tuple[str, ...]:
-    """Split `layer4+layer3` into names of gates, from the stem up."""
+    """Split `layer4+layer3` into the names of gates, and sort them from the stem up."""
     chosen = names.split("+")
     for gate in chosen:
         if gate not in backbone.gates:
