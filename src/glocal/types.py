@@ -1,6 +1,7 @@
-"""Types of arrays and boxes that several subpackages share."""
+"""Types that several modules share: arrays, boxes, and sources of labels and weights."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -41,8 +42,14 @@ InclusiveBox = tuple[int, int, int, int]
 IntBoxArray = npt.NDArray[np.int32]
 """Boxes `(N, 4)` in whole pixels of the frame, half-open; zeros where nothing is visible."""
 
+LabelSource = Sequence[str] | str | os.PathLike[str]
+"""Class names, the path of a file with one a line, or the name of a packaged list."""
+
 Mask = npt.NDArray[np.bool_]
 """True where an object is visible, `(H, W)` or `(T, H, W)`."""
 
 Pixels = npt.NDArray[np.uint8]
 """8-bit values of any shape: part of an image, a texture, numbers of parts, the frames of a clip."""
+
+WeightSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""The name of published weights, the path of a checkpoint, or the paths of one checkpoint for each stream."""

@@ -13,8 +13,9 @@ from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.layers import LayerNames, find_layers
 from glocal.attribution.tape import find_logits, frozen
 from glocal.errors import GlocalError, InputError, UsageError
-from glocal.models.labels import Labels, default_labels, read_labels
+from glocal.models.labels import default_labels, read_labels
 from glocal.models.model import Model
+from glocal.types import LabelSource
 from glocal.video.clip_spec import ClipSpec
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -52,7 +53,7 @@ def as_model(
     network: nn.Module,
     clip: ClipSpec | None = None,
     *,
-    labels: Labels | None = None,
+    labels: LabelSource | None = None,
     layers: LayerNames | None = None,
     name: str = "custom",
     weights: str = "custom",
@@ -141,7 +142,7 @@ def _clip_of_config(config: Any) -> ClipSpec:
     return ClipSpec(frames, short_side=side, size=side, mean=IMAGENET_MEAN, std=IMAGENET_STD, crop="center")
 
 
-def _class_names(labels: Labels | None, config: Any, num_classes: int) -> tuple[str, ...]:
+def _class_names(labels: LabelSource | None, config: Any, num_classes: int) -> tuple[str, ...]:
     id2label = getattr(config, "id2label", None)
     if labels is not None:
         names = read_labels(labels)

@@ -1,12 +1,12 @@
 """Class names, from packaged lists or from the user."""
 
 import os
-from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from glocal.errors import InputError, UsageError, unknown
+from glocal.types import LabelSource
 from glocal.utils.files import shown
 
 LABEL_LISTS = (
@@ -18,10 +18,6 @@ LABEL_LISTS = (
     "something-something-v2",
 )
 """Names of the packaged lists, each in the class order of the public checkpoints."""
-
-
-Labels = Sequence[str] | str | os.PathLike[str]
-"""Class names, the path of a file with one a line, or the name of a packaged list."""
 
 
 @cache
@@ -40,7 +36,7 @@ def label_list(name: str) -> tuple[str, ...]:
     return tuple(file.read_text(encoding="utf-8").splitlines())
 
 
-def read_labels(source: Labels) -> tuple[str, ...]:
+def read_labels(source: LabelSource) -> tuple[str, ...]:
     """Return the class names that `source` gives.
 
     Args:

@@ -10,20 +10,21 @@ from torch import nn
 
 from glocal.errors import UsageError
 from glocal.models.card import Card, checkpoint_paths, packaged_models, read_card
-from glocal.models.labels import Labels, default_labels, read_labels
+from glocal.models.labels import default_labels, read_labels
 from glocal.models.model import Model
 from glocal.models.onnx import load_onnx
 from glocal.models.registry import find_entry
-from glocal.models.weights import Weights, load_network
+from glocal.models.weights import load_network
+from glocal.types import LabelSource, WeightSource
 from glocal.utils.files import shown
 from glocal.video.clip_spec import ClipSpec
 
 
 def load_model(
     name: str | os.PathLike[str],
-    weights: Weights | None = None,
+    weights: WeightSource | None = None,
     *,
-    labels: Labels | None = None,
+    labels: LabelSource | None = None,
     num_classes: int | None = None,
     new_head: bool = False,
     clip: ClipSpec | None = None,
@@ -86,11 +87,11 @@ class _Source(NamedTuple):
     """Name of the network, its weights, and the card that describes them, if there is one."""
 
     network: str
-    weights: Weights | None
+    weights: WeightSource | None
     card: Card | None
 
 
-def _find_source(name: str, weights: Weights | None) -> _Source:
+def _find_source(name: str, weights: WeightSource | None) -> _Source:
     """Look up packaged models and cards."""
     if paths := checkpoint_paths(packaged_models().get(name, name)):
         file, card_file = paths

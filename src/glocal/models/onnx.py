@@ -10,8 +10,8 @@ from typing import Any
 
 from glocal.errors import InputError, UsageError
 from glocal.models.adapter import as_model
-from glocal.models.labels import Labels
 from glocal.models.model import Model
+from glocal.types import LabelSource
 from glocal.utils.files import shown
 from glocal.utils.optional_import import optional_import
 from glocal.video.clip_spec import ClipSpec
@@ -24,7 +24,7 @@ def load_onnx(
     path: str | os.PathLike[str],
     clip: ClipSpec | None = None,
     *,
-    labels: Labels | None = None,
+    labels: LabelSource | None = None,
 ) -> Model:
     """Load the network in an ONNX file; its layers are named after the file's nodes.
 

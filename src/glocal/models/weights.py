@@ -1,7 +1,6 @@
 """Build a network and load its weights: own checkpoints, a backbone's, or an image network's."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,10 +22,8 @@ from glocal.models.entry import ModelEntry
 from glocal.models.gated import Gated
 from glocal.models.registry import find_entry, network_names
 from glocal.models.stabn import STABN
+from glocal.types import WeightSource
 from glocal.utils.files import shown
-
-Weights = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-"""The name of published weights, the path of a checkpoint, or the paths of one for each stream."""
 
 State = dict[str, Tensor]
 
@@ -54,7 +51,7 @@ class _Checkpoint(NamedTuple):
 
 
 def load_network(
-    entry: ModelEntry, weights: Weights | None, num_classes: int | None, new_head: bool
+    entry: ModelEntry, weights: WeightSource | None, num_classes: int | None, new_head: bool
 ) -> LoadedNetwork:
     """Build the network of an entry and load its weights.
 
@@ -174,7 +171,7 @@ def _matching_networks(states: list[State]) -> list[str]:
     return names
 
 
-def _find_files(entry: ModelEntry, weights: Weights) -> tuple[list[Path], str]:
+def _find_files(entry: ModelEntry, weights: WeightSource) -> tuple[list[Path], str]:
     """Return the checkpoint files that `weights` refers to, and what messages call them."""
     if isinstance(weights, str) and weights in entry.weights:
         return [fetch(file) for file in entry.weights[weights]], weights
