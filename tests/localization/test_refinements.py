@@ -9,7 +9,7 @@ import pytest
 import glocal
 from glocal.errors import InputError, UsageError
 from glocal.localization import REFINEMENTS, auto_threshold, boxes, iou, refine
-from glocal.video.flow import agreement, without_camera
+from glocal.video.flow import relative_motion, remove_camera_motion
 from helpers.scene_model import bleeding_model
 
 SIZE = 64
@@ -80,14 +80,14 @@ def test_the_motion_of_the_camera_is_taken_out():
     zoom = np.stack([0.05 * (xs - 30) + 2, 0.05 * (ys - 30) - 1], -1)
     moved = zoom.copy()
     moved[20:40, 10:25] += (4, 0)
-    rest = without_camera(moved)
+    rest = remove_camera_motion(moved)
     assert np.abs(rest[20:40, 10:25] - (4, 0)).max() < 0.2
     rest[20:40, 10:25] = 0
     assert np.abs(rest).max() < 0.2
-    agreed = agreement(moved)
+    agreed = relative_motion(moved)
     assert agreed[25:35, 14:21].min() > 0.7
     assert agreed[:, 45:].max() < 0.05
-    assert (agreement(np.zeros((SIZE, SIZE, 2), np.float32)) == 1).all()
+    assert (relative_motion(np.zeros((SIZE, SIZE, 2), np.float32)) == 1).all()
 
 
 def test_no_flow_is_taken_across_a_cut():

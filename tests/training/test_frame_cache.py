@@ -19,7 +19,7 @@ from glocal.training.recipe import AugmentationConfig
 from glocal.training.sampling import ClipKey
 from glocal.training.sources import open_source
 from glocal.video import ClipSpec, read_video
-from glocal.video.flow import flow
+from glocal.video.flow import tvl1_flow
 from glocal.video.geometry import Geometry
 from helpers.moving_squares import CLASSES, write_squares
 
@@ -61,7 +61,7 @@ def test_kept_flow_is_the_flow_between_the_points_of_the_grid(root: Path, cache:
     frames = [np.asarray(video[i]) for i in (2, 4, 6, 8)]
 
     resize = Geometry.fit((32, 32), clip_spec, "center").forward
-    expected = [flow(resize(a), resize(b)) / 20 for a, b in pairwise(frames)]
+    expected = [tvl1_flow(resize(a), resize(b)) / 20 for a, b in pairwise(frames)]
     clip = clips[len(clips) - 1].clips.numpy()
     assert clip.shape == (2, 4, 24, 24)
     np.testing.assert_allclose(clip[:, :3], np.stack(expected).transpose(3, 0, 1, 2), atol=0.5 / 127 + 1e-6)
@@ -76,7 +76,7 @@ def test_flow_is_computed_once_for_all_epochs_and_runs(
 
     def counted(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         calls.append(1)
-        return flow(before, after)
+        return tvl1_flow(before, after)
 
     monkeypatch.setattr(frame_cache, "flow", counted)
     first = TrainingClips(files(root), FLOW, NONE, CLASSES, 0)

@@ -83,7 +83,7 @@ def test_the_pass_that_counts_frames_happens_once(
     for _ in iterated:
         pass
     assert counted.frames == COUNT
-    monkeypatch.setattr(type(iterated), "pictures", lambda _: pytest.fail("decoded again"))
+    monkeypatch.setattr(type(iterated), "decoded_frames", lambda _: pytest.fail("decoded again"))
     assert iterated.frames == counted.frames == len(iterated.times) == COUNT
 
 
@@ -142,7 +142,7 @@ def test_a_truncated_file_gives_the_frames_it_has(tmp_path: Path, noisy: list[np
     numbers = [number(frame) for frame in video]
     assert 10 < len(numbers) < COUNT
     assert numbers[:20] == list(range(20))
-    assert any(f"announces {COUNT} frames, but only {len(numbers)}" in note for note in video.notes)
+    assert any(f"declares {COUNT} frames, but only {len(numbers)}" in note for note in video.notes)
     assert number(video[-1]) == numbers[-1]
 
 
@@ -177,7 +177,7 @@ def test_a_file_cut_before_its_first_frame_is_one_sentence(tmp_path: Path, noisy
 def test_time_stamps_that_repeat_restart_or_lack_still_give_increasing_times() -> None:
     clock = _Clock(0.1, fps=10)
     stamps = [7, 8, 8, 10, None, 13, 100, 0, 1, 2]
-    times = [clock.tick(stamp) for stamp in stamps]
+    times = [clock.next_time(stamp) for stamp in stamps]
     np.testing.assert_allclose(times, [0, 0.1, 0.2, 0.3, 0.4, 0.6, 9.3, 9.4, 9.5, 9.6])
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from glocal.errors import InputError, UsageError
 from glocal.video import ClipSpec, Geometry, read_video, windows
-from glocal.video.flow import flow
+from glocal.video.flow import tvl1_flow
 from helpers.video_files import encode, number, numbered
 
 CLIP_SPEC = ClipSpec(frames=4, short_side=16, size=16)
@@ -116,8 +116,8 @@ def test_resampling_honours_a_variable_frame_rate(tmp_path: Path) -> None:
 def test_a_window_is_ready_before_the_rest_is_decoded() -> None:
     video = read_video(film(40))
     decoded = []
-    pictures = video.pictures()
-    video.pictures = lambda: (decoded.append(0) or picture for picture in pictures)
+    frames = video.decoded_frames()
+    video.decoded_frames = lambda: (decoded.append(0) or frame for frame in frames)
     for expected, window in zip((4, 6, 8), windows(video, CLIP_SPEC), strict=False):
         assert len(decoded) == expected
         assert window.frames[-1] == expected - 1
@@ -141,7 +141,7 @@ def moving(count: int, speed: float) -> np.ndarray:
 
 def test_flow_is_the_motion_in_pixels() -> None:
     frames = moving(2, 2)
-    found = flow(frames[0], frames[1])
+    found = tvl1_flow(frames[0], frames[1])
     assert found.shape == (64, 96, 2)
     assert found.dtype == np.float32
     assert abs(np.median(found[8:-8, 16:-16, 0]) - 2) < 0.2
@@ -162,7 +162,7 @@ def test_two_streams_get_both_and_each_flow_is_computed_once(monkeypatch: pytest
     calls = itertools.count()
     module = importlib.import_module("glocal.video.windows")
     fast = np.full((16, 24, 2), 99, np.float32)
-    monkeypatch.setattr(module, "flow", lambda *_: (next(calls), fast)[1])
+    monkeypatch.setattr(module, "tvl1_flow", lambda *_: (next(calls), fast)[1])
     found = list(windows(read_video(film(9)), replace(CLIP_SPEC, modality="rgb+flow"), overlap=0.75))
     assert len(found) == 6
     assert next(calls) <= 9

@@ -17,7 +17,7 @@ from glocal.datasets.folder import VIDEO_SUFFIXES
 from glocal.errors import InputError, UsageError
 from glocal.utils.files import shown
 from glocal.video import read_video
-from glocal.video.stills import SUFFIXES
+from glocal.video.reading import IMAGE_SUFFIXES
 
 ProblemKind = Literal["annotations", "missing", "broken", "mislabelled", "unchecked", "extra"]
 HARMLESS = ("unchecked", "extra")
@@ -155,7 +155,7 @@ def _media_files(root: Path, named: Mapping[Path, Any]) -> list[Path]:
         paths += [
             folder / name
             for name in sorted(files)
-            if name[0] != "." and name.lower().endswith((*VIDEO_SUFFIXES, *SUFFIXES))
+            if name[0] != "." and name.lower().endswith((*VIDEO_SUFFIXES, *IMAGE_SUFFIXES))
         ]
     return paths
 
@@ -171,7 +171,7 @@ def _file_problems(
             yield Problem("mislabelled", shown(other), f"it should lie in {shown(path.parent)}.")
         else:
             yield Problem("missing", name, "the annotations name it, but it does not exist.")
-    elif path.is_dir() and not any(entry.name.lower().endswith(SUFFIXES) for entry in os.scandir(path)):
+    elif path.is_dir() and not any(entry.name.lower().endswith(IMAGE_SUFFIXES) for entry in os.scandir(path)):
         yield Problem("broken", name, "it is a folder without images.")
     elif path.is_file() and not path.stat().st_size:
         yield Problem("broken", name, "it is empty (0 bytes).")

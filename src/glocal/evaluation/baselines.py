@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from glocal.errors import UsageError
 from glocal.types import AttributionMap, Box, Frame
-from glocal.video.flow import dense_flow
+from glocal.video.flow import dis_flow
 
 SPREAD = 0.25
 """Standard deviation of the centre prior, as a share of the frame's sides."""
@@ -100,7 +100,7 @@ def flow_magnitude(video: Sequence[Frame]) -> AttributionMap:
     Args:
         video: frames `(H, W, 3)`.
     """
-    lengths = [np.linalg.norm(dense_flow(first, second), axis=2) for first, second in pairwise(video)]
+    lengths = [np.linalg.norm(dis_flow(first, second), axis=2) for first, second in pairwise(video)]
     maps = np.stack([*lengths, lengths[-1]] if lengths else [np.zeros(video[0].shape[:2])])
     return np.asarray(maps / max(float(maps.max()), 1e-9), np.float32)
 

@@ -303,7 +303,7 @@ def _several_windows(
 ) -> bool:
     """Whether the video is longer than one window; looked up in RGB, which has the same windows as flow."""
     rgb = replace(clip_spec, modality="rgb", mean=(0.0,) * 3, std=(1.0,) * 3)
-    return len(list(itertools.islice(windows(video, rgb, None, crop, overlap, cuts), 2))) > 1
+    return len(list(itertools.islice(windows(video, rgb, crop=crop, overlap=overlap, cuts=cuts), 2))) > 1
 
 
 def _edit_note(before: Sequence[Prediction], after: Sequence[Prediction]) -> tuple[str, ...]:

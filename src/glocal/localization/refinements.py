@@ -13,7 +13,7 @@ from glocal.localization.tubes import Tube, tubes
 from glocal.registry import Registry
 from glocal.types import AttributionMap, Frame
 from glocal.utils.optional_import import optional_import
-from glocal.video.flow import agreement, dense_flow
+from glocal.video.flow import dis_flow, relative_motion
 
 Refinement = Callable[[Iterable[AttributionMap], Iterable[Frame], Sequence[int]], Iterator[AttributionMap]]
 """Maps `(H, W)`, frames `(H, W, 3)` RGB of the same size, and cuts → the refined maps."""
@@ -47,7 +47,7 @@ def flow(
         assert frame is not None
         attention = next(maps)
         if following is not None and index not in scene_starts:
-            moving = agreement(dense_flow(frame, following))
+            moving = relative_motion(dis_flow(frame, following))
         yield attention if moving is None else attention * (STILL + (1 - STILL) * moving)
         if index in scene_starts:
             moving = None

@@ -23,7 +23,7 @@ from glocal.report import overlay, write_report
 from glocal.server.job import STEM, UPLOAD, OfferedModel, Task
 from glocal.server.limits import Limits
 from glocal.video import Video, read_video
-from glocal.video.container import opened
+from glocal.video.container import open_container
 
 POSTER_SIZE = (320, 240)
 
@@ -117,7 +117,7 @@ def check_clip(path: Path, limits: Limits) -> Video:
     Raises:
         InputError: a frame or the video is larger than the limits, even if its header states less.
     """
-    with opened(path) as (_, stream):
+    with open_container(path) as (_, stream):
         width, height = stream.width, stream.height
     if width * height > limits.pixels:
         raise InputError(
@@ -125,8 +125,8 @@ def check_clip(path: Path, limits: Limits) -> Video:
             "allowed; make it smaller"
         )
     video = read_video(path)
-    for count, picture in enumerate(video.pictures(), 1):
-        if picture.time > limits.seconds:
+    for count, frame in enumerate(video.decoded_frames(), 1):
+        if frame.time > limits.seconds:
             raise InputError(
                 f"{path} is longer than the {limits.seconds:g} seconds that are allowed; cut it shorter"
             )

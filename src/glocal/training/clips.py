@@ -16,7 +16,7 @@ from glocal.training.sampling import ClipKey, clip_frames, evaluation_starts, ra
 from glocal.training.sources import VideoSource
 from glocal.types import Flow, Frame, FrameIndices
 from glocal.video.clip_spec import ClipSpec, flow_clip, rgb_clip
-from glocal.video.flow import flow
+from glocal.video.flow import tvl1_flow
 from glocal.video.geometry import Geometry
 
 
@@ -146,7 +146,7 @@ def clip_from_frames(frames: Sequence[Frame], clip_spec: ClipSpec) -> Tensor:
     If there are too few frames, the last one is repeated. For networks of flow, the flow is computed.
     """
     if clip_spec.modality == "flow":
-        flows = [flow(before, after) for before, after in pairwise(frames)]
+        flows = [tvl1_flow(before, after) for before, after in pairwise(frames)]
         return clip_from_flow(flows or [np.zeros((*frames[0].shape[:2], 2), np.float32)], clip_spec)
     clip = rgb_clip([*frames, *[frames[-1]] * (clip_spec.frames - len(frames))], clip_spec)[0]
     return clip[:, 0] if clip_spec.image else clip

@@ -22,7 +22,7 @@ from glocal.training.sources import VideoSource
 from glocal.types import Frame, FrameIndices, FrameTimes
 from glocal.utils.files import atomic_path, writing
 from glocal.video.clip_spec import FLOW_LIMIT, ClipSpec, Crop
-from glocal.video.flow import flow
+from glocal.video.flow import tvl1_flow
 from glocal.video.geometry import Geometry
 
 DECODED_FRAMES = 32
@@ -108,7 +108,7 @@ class CachedFlow:
         before: Frame | None = None
         for frame in _resized_frames(self.source, index, points, self.clip_spec, self.crop):
             if before is not None:
-                yield encode_flow(flow(before, frame))
+                yield encode_flow(tvl1_flow(before, frame))
             before = frame
         if len(points) == 1 and before is not None:
             yield encode_flow(np.zeros((*before.shape[:2], 2), np.float32))

@@ -8,7 +8,7 @@ from torch.utils.data import Sampler
 
 from glocal.types import FrameIndices, FrameTimes
 from glocal.video.clip_spec import ClipSpec
-from glocal.video.windows import TIE
+from glocal.video.windows import TIME_TOLERANCE
 
 
 class ClipKey(NamedTuple):
@@ -80,8 +80,8 @@ def sampling_points(times: FrameTimes, clip_spec: ClipSpec) -> FrameIndices:
         return np.arange(0, len(times), clip_spec.stride)
     last = times[-1] / (len(times) - 1) if len(times) > 1 else 0.0
     until = np.append((times[:-1] + times[1:]) / 2, times[-1] + last)
-    points = np.arange(0, max(until[-1] - TIE, TIE), clip_spec.stride / clip_spec.fps)
-    return np.searchsorted(until - TIE, points, side="right").clip(max=len(times) - 1)
+    points = np.arange(0, max(until[-1] - TIME_TOLERANCE, TIME_TOLERANCE), clip_spec.stride / clip_spec.fps)
+    return np.searchsorted(until - TIME_TOLERANCE, points, side="right").clip(max=len(times) - 1)
 
 
 def clip_frames(points: FrameIndices, start: int, clip_spec: ClipSpec) -> FrameIndices:

@@ -1,4 +1,4 @@
-"""Videos in and out: decoding, windows of clips, the geometry between frame and network, encoding."""
+"""Videos: decoding, windows of clips, geometry between frame and network, encoding."""
 
 from glocal.video.clip_spec import ClipSpec
 from glocal.video.encoding import write_video

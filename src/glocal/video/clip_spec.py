@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from glocal.errors import UsageError
-from glocal.types import Frame
+from glocal.types import Flow, Frame
 
 Crop = Literal["full", "center"]
 Modality = Literal["rgb", "flow", "rgb+flow"]
@@ -17,22 +16,22 @@ Modality = Literal["rgb", "flow", "rgb+flow"]
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """The clip that a network was trained on.
+    """How a model samples, resizes and normalises its input clips.
 
     Attributes:
-        frames: sampled frames in a clip.
-        stride: from one sampled frame to the next, in frames of the video (after resampling to `fps`).
+        frames: number of sampled frames in a clip.
+        stride: distance of sampled frames, in frames of the video (after resampling to `fps`).
         short_side: pixels; frames are resized so that their short side has this length.
         size: pixels; side of the centre crop that the network was trained on.
         mean, std: per RGB channel, applied after scaling to `range`; flow is divided by 20 instead.
-        range: 0 … 255 maps linearly to this.
-        fps: frames a second that the video is resampled to first; None keeps the video's own.
-        modality: what the network sees; "rgb+flow" stands for the two streams.
-        crop: how much of a frame is explained unless told otherwise.
-        image: the network takes images `(B, C, H, W)`.
+        range: values to which 0 and 255 are mapped linearly.
+        fps: frames per second to which the video is resampled first; None keeps the video's rate.
+        modality: input of the network; "rgb+flow" are two streams.
+        crop: default part of a frame that is explained: "full" or "center".
+        image: whether the network takes images `(B, C, H, W)`.
 
     Raises:
-        UsageError: a value that no clip can have.
+        UsageError: a value is out of range.
     """
 
     frames: int
@@ -61,18 +60,21 @@ class ClipSpec:
 
 
 FLOW_LIMIT = 20.0
-"""Pixels; faster motion is clipped (Carreira and Zisserman, 2017)."""
+"""Longest flow in pixels; faster motion is clipped (Carreira and Zisserman, 2017)."""
 
 
 def rgb_clip(frames: Sequence[Frame], clip_spec: ClipSpec) -> torch.Tensor:
-    """Frames `(h, w, 3)` uint8 → `(1, 3, n, h, w)` float32, scaled to `clip_spec.range`, then normalised."""
+    """Stack frames `(H, W, 3)` to a normalised clip `(1, 3, T, H, W)` float32.
+
+    Values are scaled to `clip_spec.range`, then normalised by mean and standard deviation.
+    """
     low, high = clip_spec.range
     mean, std = (torch.tensor(values).view(-1, 1, 1, 1) for values in (clip_spec.mean, clip_spec.std))
     clip = torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2).contiguous().float()
     return (clip * ((high - low) / 255) + low).sub_(mean).div_(std)[None]
 
 
-def flow_clip(flows: Sequence[npt.NDArray[np.float32]]) -> torch.Tensor:
-    """Flows `(h, w, 2)` in pixels → `(1, 2, n, h, w)` float32 in [-1, 1]."""
+def flow_clip(flows: Sequence[Flow]) -> torch.Tensor:
+    """Stack flows `(H, W, 2)` in pixels to a clip `(1, 2, T, H, W)` float32 in [-1, 1]."""
     clip = torch.from_numpy(np.stack(flows)).permute(3, 0, 1, 2).contiguous()
     return clip.clamp_(-FLOW_LIMIT, FLOW_LIMIT).div_(FLOW_LIMIT)[None]

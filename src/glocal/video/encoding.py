@@ -1,4 +1,4 @@
-"""Writing H.264 videos that play everywhere."""
+"""Write H.264 videos that every player and browser can show."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,18 +19,19 @@ from glocal.errors import InputError, UsageError
 from glocal.types import Frame
 from glocal.utils.files import atomic_path, shown
 
-SUFFIXES = (".mp4", ".mov", ".mkv")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
+"""Suffixes of the files that `write_video` writes."""
 
-TICKS = 90_000
-"""Time stamps a second in videos whose frames are unevenly spaced."""
+TIME_BASE = 90_000
+"""Time units per second in videos whose frames are unevenly spaced."""
 
-HD = 720
-"""Rows from which on players expect the colour matrix of BT.709 rather than that of BT.601."""
+BT709_HEIGHT = 720
+"""Rows from which players expect the colour matrix of BT.709 instead of BT.601."""
 
 BT709, BT601, LIMITED = 1, 6, 1
 """Codes of colour matrices, primaries and transfer curves, and of the range 16 … 235 (ITU-T H.273)."""
 
-EXACT = 4 | 0x2000 | 0x4000 | 0x40000
+SCALER_FLAGS = 4 | 0x2000 | 0x4000 | 0x40000
 """SWS_BICUBIC, SWS_FULL_CHR_H_INT, SWS_FULL_CHR_H_INP, SWS_ACCURATE_RND."""
 
 
@@ -44,24 +45,32 @@ def write_video(
     crf: int = 18,
     keyframe_every: int | None = None,
 ) -> None:
-    """Encode frames `(H, W, 3)` uint8 RGB, taken one by one, as H.264 (yuv420p, `crf` with libx264).
+    """Encode frames as H.264 (yuv420p), one by one; the file appears whole or not at all.
 
-    Odd sizes are padded to even ones by repeating the last row or column. `times`, in seconds, is when each
-    frame is shown; without them frames follow each other at `fps`. A player can start at every
-    `keyframe_every`-th frame, or where the encoder likes. The file appears whole or not at all.
+    Odd sizes are padded to even ones by repeating the last row or column.
+
+    Args:
+        path: file with a suffix among `VIDEO_SUFFIXES`.
+        frames: `(H, W, 3)` uint8 RGB, all of one size.
+        fps: frames per second.
+        times: seconds at which each frame is shown, increasing; by default frames are spaced evenly.
+        sample_aspect_ratio: width of a pixel over its height.
+        crf: constant rate factor of libx264; lower is better quality.
+        keyframe_every: distance of key frames, at which players can start; by default the encoder chooses.
 
     Raises:
-        InputError: the file cannot be written, or PyAV comes without an H.264 encoder.
-        UsageError: no frames, frames of different sizes, fewer times than frames, or an unknown suffix.
+        InputError: the file cannot be written, or PyAV has no H.264 encoder.
+        UsageError: there are no frames, frames differ in size, there are fewer times than frames, or the
+            suffix is unknown.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"a video is written as {', '.join(SUFFIXES)}, not as {shown(path)}")
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        raise UsageError(f"a video is written as {', '.join(VIDEO_SUFFIXES)}, not as {shown(path)}")
     rate = Fraction(fps).limit_denominator(1001)
     if rate <= 0:
         raise UsageError(f"fps must be positive, not {fps}")
-    rest = iter(frames)
-    first = next(rest, None)
+    remaining = iter(frames)
+    first = next(remaining, None)
     if first is None:
         raise UsageError(f"there are no frames to write to {shown(path)}")
     try:
@@ -74,7 +83,7 @@ def write_video(
             if keyframe_every is not None:
                 stream.codec_context.gop_size = keyframe_every
             stream.codec_context.sample_aspect_ratio = Fraction(sample_aspect_ratio)
-            for frame in _timed(chain([first], rest), rate, times):
+            for frame in _encoder_frames(chain([first], remaining), rate, times):
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
     except (av.FFmpegError, OSError) as error:
@@ -86,7 +95,7 @@ def write_video(
 def _stream(
     container: OutputContainer, size: tuple[int, int], rate: Fraction, uneven: bool, crf: int
 ) -> VideoStream:
-    """An H.264 stream for frames of `(H, W)` pixels, made even."""
+    """Add an H.264 stream for frames of `(H, W)` pixels, padded to even sides."""
     name = _encoder()
     stream = container.add_stream(name, rate=rate)
     assert isinstance(stream, VideoStream)
@@ -96,10 +105,10 @@ def _stream(
     context = stream.codec_context
     context.time_base = 1 / rate
     if uneven:
-        context.time_base = Fraction(1, TICKS)
+        context.time_base = Fraction(1, TIME_BASE)
         context.max_b_frames = 0  # reordered frames of uneven length would make an MP4 end too early
     context.color_range = LIMITED
-    context.colorspace = BT709 if size[0] >= HD else BT601
+    context.colorspace = BT709 if size[0] >= BT709_HEIGHT else BT601
     context.color_primaries = context.color_trc = BT709
     if name == "libx264":
         stream.options = {"crf": str(crf), "preset": "veryfast"}
@@ -108,7 +117,7 @@ def _stream(
 
 @cache
 def _encoder() -> str:
-    """The first encoder for H.264 that opens on this machine, libx264 before all others."""
+    """Name of the first H.264 encoder that opens on this machine; libx264 is tried first."""
     names = sorted(name for name in codecs_available if "264" in name and not name.endswith("rgb"))
     for name in ["libx264", *names]:
         try:
@@ -123,36 +132,39 @@ def _encoder() -> str:
     raise InputError("this PyAV has no H.264 encoder; run pip install --upgrade --force-reinstall av")
 
 
-def _timed(frames: Iterable[Frame], rate: Fraction, times: Sequence[float] | None) -> Iterator[VideoFrame]:
-    """Frames as the encoder takes them, with their time stamps."""
+def _encoder_frames(
+    frames: Iterable[Frame], rate: Fraction, times: Sequence[float] | None
+) -> Iterator[VideoFrame]:
+    """Convert frames to those of the encoder, with their time stamps."""
     size: tuple[int, ...] | None = None
     stamp = -1
     for index, frame in enumerate(frames):
         size = size or frame.shape
         if frame.dtype != np.uint8 or frame.shape != size or frame.ndim != 3 or frame.shape[2] != 3:
             raise UsageError(
-                f"frame {index} is {frame.shape} {frame.dtype}; all frames must be (H, W, 3) uint8 and alike"
+                f"frame {index} is {frame.shape} {frame.dtype}; "
+                "all frames must be (H, W, 3) uint8 of one size"
             )
         if times is None:
             stamp = index
         elif index < len(times):
-            stamp = max(stamp + 1, round(times[index] * TICKS))
+            stamp = max(stamp + 1, round(times[index] * TIME_BASE))
         else:
             raise UsageError(f"there are more frames than the {len(times)} times that were given")
-        picture = _picture(frame)
-        picture.pts = stamp
-        picture.time_base = 1 / rate if times is None else Fraction(1, TICKS)
-        yield picture
+        encoder_frame = _to_yuv(frame)
+        encoder_frame.pts = stamp
+        encoder_frame.time_base = 1 / rate if times is None else Fraction(1, TIME_BASE)
+        yield encoder_frame
 
 
-def _picture(frame: Frame) -> VideoFrame:
+def _to_yuv(frame: Frame) -> VideoFrame:
     height, width = frame.shape[:2]
     if height % 2 or width % 2:
         frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
     rgb = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
     return rgb.reformat(
         format="yuv420p",
-        dst_colorspace="ITU709" if height >= HD else "ITU601",
+        dst_colorspace="ITU709" if height >= BT709_HEIGHT else "ITU601",
         dst_color_range="MPEG",
-        interpolation=EXACT,
+        interpolation=SCALER_FLAGS,
     )

@@ -1,4 +1,4 @@
-"""The way from a frame's pixels to a network's, and back."""
+"""Mapping between the pixels of a frame and those of a network's input, in both directions."""
 
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,19 +10,19 @@ import numpy.typing as npt
 from glocal.errors import InputError, UsageError
 from glocal.video.clip_spec import ClipSpec, Crop
 
-Number = TypeVar("Number", np.uint8, np.float32)
-LONGEST = {"full": 8, "center": 256}
-"""Long side over short side up to which a frame is resized: memory grows with it."""
+Value = TypeVar("Value", np.uint8, np.float32)
+MAX_ASPECT_RATIO = {"full": 8, "center": 256}
+"""Largest ratio of long to short side of a frame for each crop; memory grows with it."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Resize, then crop; knows its inverse.
+    """Resize and crop of frames, with its inverse.
 
     Attributes:
-        frame: (H, W), pixels of the video's frames.
-        resized: (h, w), pixels of the resized frame.
-        crop: (top, left, h, w), pixels of the resized frame that the network sees.
+        frame: `(H, W)` of the video's frames, in pixels.
+        resized: `(h, w)` of the resized frame, in pixels.
+        crop: top, left, height and width of the network's input, in pixels of the resized frame.
     """
 
     frame: tuple[int, int]
@@ -31,24 +31,28 @@ class Geometry:
 
     @classmethod
     def fit(cls, frame: tuple[int, int], clip_spec: ClipSpec, crop: Crop | None = None) -> "Geometry":
-        """The geometry that a clip spec asks of frames `(H, W)`; `crop` None takes the clip spec's.
+        """Build the geometry of a clip spec for frames of one size.
 
-        "full" keeps the whole frame, "center" the square of `clip_spec.size` pixels in the middle.
+        Args:
+            frame: `(H, W)` in pixels.
+            clip_spec: gives the short side, the size and the default crop.
+            crop: "full" keeps the whole frame, "center" the square of `clip_spec.size` pixels in the middle;
+                None takes that of the clip spec.
 
         Raises:
             InputError: the frame is too elongated to be resized.
-            UsageError: an unknown crop.
+            UsageError: the crop is unknown.
         """
         crop = crop or clip_spec.crop
-        if crop not in LONGEST:
-            raise UsageError(f"crop must be one of {', '.join(LONGEST)}, not {crop!r}")
+        if crop not in MAX_ASPECT_RATIO:
+            raise UsageError(f"crop must be one of {', '.join(MAX_ASPECT_RATIO)}, not {crop!r}")
         height, width = frame
         short, long = min(frame), max(frame)
-        if long > LONGEST[crop] * short:
+        if long > MAX_ASPECT_RATIO[crop] * short:
             advice = "use crop='center' or cut the video" if crop == "full" else "cut the video"
             raise InputError(
-                f"frames of {width}×{height} pixels are more than {LONGEST[crop]} times as long as wide, "
-                f"which would not fit into memory; {advice}"
+                f"frames of {width}×{height} pixels are more than {MAX_ASPECT_RATIO[crop]} times as long as "
+                f"wide, which would not fit into memory; {advice}"
             )
         resized = (
             (clip_spec.short_side, round(width * clip_spec.short_side / height))
@@ -61,16 +65,19 @@ class Geometry:
         return cls(frame, resized, ((resized[0] - side) // 2, (resized[1] - side) // 2, side, side))
 
     def finer(self, short_side: int) -> "Geometry":
-        """The same crop with `short_side` pixels along its short side, as far as the frame has so many."""
-        wanted = short_side / min(self.crop[2:])
-        factor = max(1.0, min(wanted, self.frame[0] / self.resized[0]))
+        """The same crop with `short_side` pixels along its short side, but never more than the frame has.
+
+        The resolution is never lower than before.
+        """
+        requested = short_side / min(self.crop[2:])
+        factor = max(1.0, min(requested, self.frame[0] / self.resized[0]))
         resized = round(self.resized[0] * factor), round(self.resized[1] * factor)
         top, left, height, width = (round(length * factor) for length in self.crop)
         crop = top, left, min(height, resized[0] - top), min(width, resized[1] - left)
         return Geometry(self.frame, resized, crop)
 
-    def forward(self, frame: npt.NDArray[Number]) -> npt.NDArray[Number]:
-        """Frame `(H, W, C)` uint8 or float32 → what the network sees of it, `(h, w, C)` of the same type."""
+    def forward(self, frame: npt.NDArray[Value]) -> npt.NDArray[Value]:
+        """Resize and crop a frame `(H, W, C)` uint8 or float32 to `(h, w, C)` of the same type."""
         height, width = self.resized
         if self.resized != self.frame:
             method = cv2.INTER_AREA if height < self.frame[0] else cv2.INTER_LINEAR
@@ -79,10 +86,10 @@ class Geometry:
         return np.ascontiguousarray(frame[top : top + height, left : left + width])
 
     def backward(self, maps: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Maps `(N, h, w)` on any grid that spans the crop → `(N, H, W)` float32 in the frame's pixels.
+        """Resize maps `(N, h, w)`, on any grid that spans the crop, to the frame: `(N, H, W)` float32.
 
-        Linear interpolation with half-pixel centres; zero outside the crop, whose edge cells reach to its
-        border.
+        Linear interpolation with half-pixel centres; edge cells extend to the border of the crop, and the
+        result is zero outside it.
         """
         top, left, height, width = self.crop
         rows = _interpolation(self.frame[0], self.resized[0], top, height, maps.shape[1])
@@ -92,9 +99,14 @@ class Geometry:
 
 
 def _interpolation(frame: int, resized: int, start: int, length: int, cells: int) -> npt.NDArray[np.float32]:
-    """`(frame, cells)`: weights of a crop's cells in each of a frame's pixels, along one axis.
+    """Interpolation weights along one axis, `(frame, cells)`: of a crop's cells for each pixel of the frame.
 
-    The crop is `length` pixels from pixel `start` of the `resized` axis.
+    Args:
+        frame: pixels of the frame.
+        resized: pixels of the resized frame.
+        start: first pixel of the crop in the resized frame.
+        length: pixels of the crop in the resized frame.
+        cells: cells of the map that spans the crop.
     """
     position = (np.arange(frame) + 0.5) * resized / frame - start
     inside = (position >= 0) & (position <= length)

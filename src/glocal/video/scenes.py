@@ -1,4 +1,4 @@
-"""Scene cuts, found in one decoding pass and constant memory."""
+"""Detect scene cuts in one decoding pass and constant memory."""
 
 from bisect import bisect_right
 from collections import deque
@@ -16,50 +16,54 @@ from glocal.types import Frame
 from glocal.video.video import Video
 
 Cuts = Literal["auto", "none"] | Sequence[int]
+"""`"auto"` detects cuts, `"none"` has none; else the first frame of every scene but the first."""
 
-NEAR = 3
-"""Frames on either side that a change is compared with; a scene is longer than this."""
+NEIGHBOURS = 3
+"""Frames on either side with which a change is compared; a scene is longer than this."""
 
-JUMP = 2.5
-"""A cut changes the picture this many times as much as any frame nearby does."""
+MIN_CHANGE_RATIO = 2.5
+"""Smallest ratio of the change at a cut to the largest change nearby."""
 
-MOST = 0.5
-"""A cut changes at least this share of the picture."""
+MIN_CHANGED_SHARE = 0.5
+"""Smallest share of the pixels that a cut changes."""
 
-LEVELS = 12
-"""Grey levels by which a pixel has to change to count."""
+MIN_CHANGE = 12
+"""Grey levels by which a pixel must change to count as changed."""
 
-SIDE = 64
-"""Pixels of the thumbnails that are compared, `(SIDE, SIDE)`."""
+THUMBNAIL_SIDE = 64
+"""Side of the square thumbnails that are compared, in pixels."""
 
 
 def scene_cuts(frames: Iterable[Frame]) -> tuple[int, ...]:
-    """The first frame of every scene but the first, of frames `(H, W, 3)` uint8 RGB.
+    """Detect cuts: return the first frame of every scene but the first.
 
-    A cut stands out twice. The picture, as a thumbnail, changes `JUMP` times as much as between any other
-    neighbours within `NEAR` frames, unlike in fast motion, a shaking camera or a flash. And it changes in
-    `MOST` of its pixels, unlike where an object jumps. Dissolves and fades are not found.
+    At a cut the thumbnail changes `MIN_CHANGE_RATIO` times as much as between any other neighbours within
+    `NEIGHBOURS` frames, unlike in fast motion, with a shaking camera or at a flash; and a share of at least
+    `MIN_CHANGED_SHARE` of its pixels changes, unlike when an object jumps. Dissolves and fades are not found.
     """
-    changes: deque[tuple[float, float]] = deque(maxlen=2 * NEAR + 1)
-    found = []
+    changes: deque[tuple[float, float]] = deque(maxlen=2 * NEIGHBOURS + 1)
+    cuts = []
     for index, (before, after) in enumerate(pairwise(map(_thumbnail, frames)), 1):
         difference = np.abs(after - before).mean(2)
-        changes.append((float(difference.mean()), float((difference > LEVELS).mean())))
+        changes.append((float(difference.mean()), float((difference > MIN_CHANGE).mean())))
         if len(changes) == changes.maxlen:
-            change, share = changes[NEAR]
-            nearby = max(changes[i][0] for i in range(len(changes)) if i != NEAR)
-            if share >= MOST and change >= JUMP * (nearby + 1):
-                found.append(index - NEAR)
-    return tuple(found)
+            change, share = changes[NEIGHBOURS]
+            nearby = max(changes[i][0] for i in range(len(changes)) if i != NEIGHBOURS)
+            if share >= MIN_CHANGED_SHARE and change >= MIN_CHANGE_RATIO * (nearby + 1):
+                cuts.append(index - NEIGHBOURS)
+    return tuple(cuts)
 
 
 def resolve_cuts(video: Video, cuts: Cuts, progress: bool = False) -> tuple[int, ...]:
-    """`cuts` as frames: `"auto"` looks for them, `"none"` has none, and frames are checked.
+    """Return cuts as frame numbers: detect them for `"auto"`, else check them.
 
-    With `progress`, the search shows a bar where stderr is a terminal.
+    Args:
+        video: any video; an image has no cuts.
+        cuts: see `Cuts`.
+        progress: show a progress bar if stderr is a terminal.
 
     Raises:
-        UsageError: not one of these, or frames that the video does not have, or not in order.
+        UsageError: `cuts` is unknown, or its frames are out of order or not in the video.
     """
     if isinstance(cuts, str):
         if cuts not in ("auto", "none"):
@@ -70,24 +74,26 @@ def resolve_cuts(video: Video, cuts: Cuts, progress: bool = False) -> tuple[int,
             video, f"scenes {video.name}", unit="frame", disable=None if progress else True, leave=False
         )
         return scene_cuts(bar)
-    given = tuple(int(cut) for cut in cuts)
-    if any(a >= b for a, b in pairwise((0, *given, video.frames))):
+    frames = tuple(int(cut) for cut in cuts)
+    if any(a >= b for a, b in pairwise((0, *frames, video.frames))):
         raise UsageError(
             f"cuts must be ascending frames from 1 to {video.frames - 1}, each the first of a scene, "
-            f"not {list(given)}."
+            f"not {list(frames)}."
         )
-    return given
+    return frames
 
 
 def scenes(frames: int, cuts: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """First and last frame + 1 of every scene of a video of `frames` frames."""
+    """Yield the first frame of every scene and the one after its last, of a video of `frames` frames."""
     return pairwise((0, *cuts, frames))
 
 
 def scene_of(frame: int, cuts: Sequence[int]) -> int:
-    """The number of the scene that a frame lies in."""
+    """Number of the scene, from 0, in which a frame lies."""
     return bisect_right(cuts, frame)
 
 
 def _thumbnail(frame: Frame) -> npt.NDArray[np.int16]:
-    return np.asarray(cv2.resize(frame, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.int16)
+    return np.asarray(
+        cv2.resize(frame, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA), np.int16
+    )

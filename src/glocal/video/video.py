@@ -1,4 +1,4 @@
-"""A video as a lazy sequence of frames."""
+"""Videos as lazy sequences of frames."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -7,31 +7,33 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from glocal.errors import UsageError
-from glocal.types import Frame
+from glocal.types import Frame, FrameTimes
 
 
-class Picture(NamedTuple):
-    """A decoded frame that is converted to RGB on demand."""
+class DecodedFrame(NamedTuple):
+    """A decoded frame that is converted to RGB on demand.
+
+    Attributes:
+        time: seconds from the start of the video.
+        to_rgb: returns the frame `(H, W, 3)`.
+    """
 
     time: float
-    rgb: Callable[[], Frame]
+    to_rgb: Callable[[], Frame]
 
 
 class Video(ABC):
-    """Frames in the order of presentation, decoded as they are asked for; `read_video` makes one.
+    """A lazily decoded sequence of frames in the order of presentation; `read_video` opens one.
 
     Attributes:
         path: the file or folder; None for an array.
         name: the file's name without its suffix.
-        width, height: pixels, of frames that stand upright.
-        fps: frames a second, on average.
+        width, height: pixels of upright frames.
+        fps: average frames per second.
         sample_aspect_ratio: width of a pixel over its height.
-        is_image: a single picture, not a video of one frame.
-        notes: sentences on what is wrong with the file, complete once every frame has been decoded.
+        is_image: True for an image, False for a video of one frame.
+        notes: sentences about damage of the file, complete once every frame has been decoded.
     """
 
     path: Path | None
@@ -45,50 +47,50 @@ class Video(ABC):
 
     @property
     @abstractmethod
-    def times(self) -> npt.NDArray[np.float64]:
-        """`(frames,)` seconds at which each frame is shown; the first is 0, and they increase.
+    def times(self) -> FrameTimes:
+        """`(T,)` times at which frames are shown, in seconds: increasing from 0.
 
-        Known once every frame has been decoded: the first use may decode the whole video.
+        The first use may decode the whole video.
         """
 
     @abstractmethod
-    def pictures(self) -> Iterator[Picture]:
-        """Every frame in order, with its time; pixels only of those whose `rgb` is called."""
+    def decoded_frames(self) -> Iterator[DecodedFrame]:
+        """Decode all frames in order; only those whose `to_rgb` is called are converted to RGB."""
 
     @abstractmethod
-    def _pick(self, indices: Sequence[int]) -> Iterator[Frame]:
-        """Frames at ascending indices within range."""
+    def _read_frames(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Frames at ascending indices that are in range."""
 
     @property
     def frames(self) -> int:
-        """The number of frames that really decode, whatever the container announces."""
+        """Number of frames that can be decoded, whatever the file declares."""
         return len(self.times)
 
     def __iter__(self) -> Iterator[Frame]:
         """Every frame `(H, W, 3)` uint8 RGB in order, in constant memory."""
-        for picture in self.pictures():
-            yield picture.rgb()
+        for frame in self.decoded_frames():
+            yield frame.to_rgb()
 
     def __getitem__(self, index: int) -> Frame:
-        """One frame `(H, W, 3)` uint8 RGB, the same picture as in iteration; -1 is the last."""
+        """One frame `(H, W, 3)` uint8 RGB, the same as in iteration; -1 is the last."""
         position = index + self.frames if index < 0 else index
         if not 0 <= position < self.frames:
             raise IndexError(f"{self.name} has frames 0 to {self.frames - 1}, not {index}")
-        return next(self._pick([position]))
+        return next(self._read_frames([position]))
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
-        """Frames at ascending indices, decoding no more than what lies between them.
+        """Frames at ascending indices; no more than the frames between them are decoded.
 
         Raises:
-            UsageError: indices that descend or that the video does not have.
+            UsageError: the indices descend or are out of range.
         """
         if any(a > b for a, b in pairwise(indices)):
-            raise UsageError("frames can only be picked in ascending order")
+            raise UsageError("frames can only be read in ascending order")
         if len(indices) and not 0 <= indices[0] <= indices[-1] < self.frames:
             raise UsageError(
                 f"{self.name} has frames 0 to {self.frames - 1}, not {indices[0]} to {indices[-1]}"
             )
-        return self._pick(indices)
+        return self._read_frames(indices)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} {self.width}×{self.height} at {self.fps:.4g} fps>"
