@@ -52,7 +52,7 @@ def test_an_image_network():
 
 
 @pytest.mark.parametrize("family", [videomae, timesformer, vivit])
-def test_a_network_of_transformers_tells_all_itself(family):
+def test_a_network_of_transformers_needs_no_arguments(family):
     network = family(id2label=dict(enumerate(("run", "walk", "jump", "sit", "wave"))))
     model = glocal.as_model(network)
     assert model.labels == ("run", "walk", "jump", "sit", "wave")
@@ -68,7 +68,7 @@ def test_a_network_of_transformers_tells_all_itself(family):
     assert torch.equal(model.network(clip), network(clip.transpose(1, 2)).logits)
 
 
-def test_a_token_network_that_looks_at_one_place_is_explained_there_in_the_pixels_of_the_video():
+def test_a_token_network_that_reads_one_place_is_explained_at_that_place_of_the_video():
     """Tokens (1..2, 1, 2) of the centre crop: its frames 2 to 5, rows 8 to 15 and columns 16 to 23, of a
     video of twice that size with 32 columns more on either side."""
     network = videomae()
@@ -105,7 +105,7 @@ class Tokens(nn.Module):
         return {"features": patches, "scores": self.head(self.mix(self.embed(patches.flatten(1, 3))).mean(1))}
 
 
-def test_layout_output_and_grid_are_told_once():
+def test_layout_output_and_grid_are_given_to_as_model_only():
     clip_spec = glocal.ClipSpec(frames=6, size=24, short_side=24, crop="center")
     model = glocal.as_model(
         seeded(Tokens()),

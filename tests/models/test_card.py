@@ -1,4 +1,4 @@
-"""Cards: a trained network is read back by its path alone."""
+"""Cards: a trained network is loaded by its path alone."""
 
 import json
 from dataclasses import replace
@@ -36,7 +36,7 @@ def test_a_trained_network_is_read_back_by_its_path_alone(tmp_path: Path) -> Non
             assert torch.equal(again.network(clips), model.network(clips))
 
 
-def test_weights_with_a_card_bring_labels_and_clip_spec_to_a_named_model(tmp_path: Path) -> None:
+def test_a_card_beside_the_weights_sets_labels_and_clip_spec_of_a_named_model(tmp_path: Path) -> None:
     model, path = trained(tmp_path)
     again = load_model("gated/resnext3d-small:layer4+layer2", path)
     assert (again.labels, again.clip) == (LABELS, CLIP_SPEC)
@@ -46,7 +46,7 @@ def test_weights_with_a_card_bring_labels_and_clip_spec_to_a_named_model(tmp_pat
     assert (len(new.labels), new.clip) == (5, CLIP_SPEC)
 
 
-def test_a_backbones_card_serves_the_gated_network_that_starts_from_it(tmp_path: Path) -> None:
+def test_a_backbones_card_is_used_for_a_gated_network_on_it(tmp_path: Path) -> None:
     _, path = trained(tmp_path, "resnext3d-small")
     model = load_model("gated/resnext3d-small", path)
     assert (model.labels, model.clip) == (LABELS, CLIP_SPEC)
@@ -60,7 +60,7 @@ def test_a_card_of_another_model_is_not_used(tmp_path: Path) -> None:
         load_model("resnet3d-50", path)
 
 
-def test_a_card_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+def test_a_damaged_card_is_refused_with_the_reason(tmp_path: Path) -> None:
     _, path = trained(tmp_path)
     card = path.with_suffix(".json")
     content = json.loads(card.read_text())

@@ -1,4 +1,4 @@
-"""Checkpoints: every form loads, and what is not one, not safe or not for this network is refused."""
+"""Checkpoints: every format loads; damaged, unsafe and other networks' files are refused."""
 
 import argparse
 import io
@@ -95,7 +95,7 @@ WRAPPINGS: dict[str, Callable[[State], Any]] = {
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-def test_every_wrapping_loads_as_it_is(wrapping: str, legacy: bool, file: Path, state: State) -> None:
+def test_every_wrapped_state_dict_loads(wrapping: str, legacy: bool, file: Path, state: State) -> None:
     torch.save(WRAPPINGS[wrapping](state), file, _use_new_zipfile_serialization=not legacy)
     assert loads(file, state)
 
@@ -159,7 +159,9 @@ def test_a_file_without_classifier_needs_a_new_head(file: Path, state: State) ->
     assert load_model("tiny", file, num_classes=2, new_head=True).labels == ("class 0", "class 1")
 
 
-def test_what_does_not_fit_is_named_with_the_model_that_it_fits(file: Path, state: State) -> None:
+def test_a_checkpoint_of_another_network_is_refused_with_the_name_of_that_network(
+    file: Path, state: State
+) -> None:
     torch.save({"extra.weight": torch.ones(2), **state, "bn.bias": torch.ones(3)}, file)
     with pytest.raises(InputError) as error:
         load_model("tiny", file)

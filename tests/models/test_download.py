@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine that misbehaves in every way."""
+"""Downloads from a local server that breaks connections, changes files and sends errors."""
 
 import hashlib
 import http.server
@@ -105,13 +105,13 @@ def test_a_file_is_fetched_once_and_kept(server: Server, cache: Path) -> None:
     assert left_in(cache) == {"weights.pth"}
 
 
-def test_a_broken_connection_is_taken_up_where_it_broke(server: Server) -> None:
+def test_a_broken_download_resumes(server: Server) -> None:
     server.drops = 2
     assert fetch(item(server.url)).read_bytes() == CONTENT
     assert server.requests == [("", ""), ("bytes=1000000-", '"first"'), ("bytes=2000000-", '"first"')]
 
 
-def test_the_next_call_takes_up_what_the_last_one_left(server: Server, cache: Path) -> None:
+def test_the_next_call_resumes_a_partial_download(server: Server, cache: Path) -> None:
     server.drops = download.ATTEMPTS
     server.ranges = False
     with pytest.raises(InputError, match="could not be downloaded") as error:
@@ -125,7 +125,7 @@ def test_the_next_call_takes_up_what_the_last_one_left(server: Server, cache: Pa
     assert left_in(cache) == {"weights.pth"}
 
 
-def test_a_file_that_changed_meanwhile_is_fetched_anew(server: Server, cache: Path) -> None:
+def test_a_file_that_changed_on_the_server_is_downloaded_from_the_start(server: Server, cache: Path) -> None:
     cache.mkdir()
     (cache / "weights.pth.part").write_bytes(b"old" * 1000)
     (cache / "weights.pth.part.version").write_text('"older"')
@@ -134,7 +134,7 @@ def test_a_file_that_changed_meanwhile_is_fetched_anew(server: Server, cache: Pa
 
 
 @pytest.mark.parametrize("etag", ["", 'W/"weak"'])
-def test_without_a_way_to_tell_versions_apart_nothing_is_continued(server: Server, etag: str) -> None:
+def test_without_an_etag_or_date_nothing_is_resumed(server: Server, etag: str) -> None:
     server.etag = etag
     server.drops = 1
     assert fetch(item(server.url)).read_bytes() == CONTENT
@@ -148,21 +148,21 @@ def test_a_server_without_ranges_starts_over(server: Server) -> None:
     assert len(server.requests) == 2
 
 
-def test_a_part_that_is_too_long_is_dropped(server: Server, cache: Path) -> None:
+def test_a_partial_file_that_is_too_long_is_deleted(server: Server, cache: Path) -> None:
     cache.mkdir()
     (cache / "weights.pth.part").write_bytes(CONTENT + b"more")
     (cache / "weights.pth.part.version").write_text('"first"')
     assert fetch(item(server.url)).read_bytes() == CONTENT
 
 
-def test_a_server_that_sends_another_range_is_not_believed(server: Server) -> None:
+def test_another_range_than_requested_is_rejected(server: Server) -> None:
     server.drops = 1
     server.shift = 5
     assert fetch(item(server.url)).read_bytes() == CONTENT
     assert [request[0] for request in server.requests] == ["", "bytes=1000000-", ""]
 
 
-def test_a_damaged_part_is_fetched_anew(server: Server, cache: Path) -> None:
+def test_a_damaged_partial_file_is_downloaded_again(server: Server, cache: Path) -> None:
     cache.mkdir()
     (cache / "weights.pth.part").write_bytes(bytes(1_000_000))
     (cache / "weights.pth.part.version").write_text('"first"')
@@ -198,7 +198,7 @@ def test_a_damaged_file_in_the_cache_is_named(server: Server, cache: Path) -> No
 
 
 @pytest.mark.parametrize(("status", "tries"), [(404, 1), (403, 1), (503, download.ATTEMPTS)])
-def test_a_refusal_says_which_file_from_where_and_where_to_put_it(
+def test_an_http_error_names_the_file_its_address_and_the_path_to_save_it(
     server: Server, cache: Path, status: int, tries: int
 ) -> None:
     server.status = status
@@ -211,7 +211,7 @@ def test_a_refusal_says_which_file_from_where_and_where_to_put_it(
     assert len(server.requests) == tries
 
 
-def test_offline_says_which_file_from_where_and_where_to_put_it(
+def test_without_a_connection_the_error_names_the_file_its_address_and_the_path(
     monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     monkeypatch.setenv("no_proxy", "*")
@@ -223,7 +223,7 @@ def test_offline_says_which_file_from_where_and_where_to_put_it(
     assert str(cache / "weights.pth") in str(error.value)
 
 
-def test_files_that_only_a_person_can_fetch_say_so_at_once(cache: Path) -> None:
+def test_files_without_an_address_are_to_be_downloaded_by_hand(cache: Path) -> None:
     by_hand = CheckpointFile("weights.pth", page="https://example.org/folder")
     with pytest.raises(InputError, match=r"by hand; get it from https://example\.org/folder") as error:
         fetch(by_hand)
@@ -233,7 +233,7 @@ def test_files_that_only_a_person_can_fetch_say_so_at_once(cache: Path) -> None:
     assert fetch(by_hand) == cache / "weights.pth"
 
 
-def test_two_that_ask_at_once_share_one_download(server: Server) -> None:
+def test_two_processes_share_one_download(server: Server) -> None:
     server.pause_s = 0.2
     paths: list[Path] = []
     threads = [threading.Thread(target=lambda: paths.append(fetch(item(server.url)))) for _ in range(3)]
@@ -252,9 +252,9 @@ def test_a_cache_that_cannot_be_written_is_named(server: Server, cache: Path) ->
         fetch(item(server.url))
 
 
-def test_the_cache_is_in_the_home_folder_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_in_the_home_folder_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GLOCAL_CACHE")
-    monkeypatch.setenv("HOME", "/home/someone")
-    assert cache_folder() == Path("/home/someone/.cache/glocal")
+    monkeypatch.setenv("HOME", "/home/user")
+    assert cache_folder() == Path("/home/user/.cache/glocal")
     monkeypatch.setenv("GLOCAL_CACHE", "~/elsewhere")
-    assert cache_folder() == Path("/home/someone/elsewhere")
+    assert cache_folder() == Path("/home/user/elsewhere")

@@ -112,7 +112,7 @@ def test_clips_of_any_length_and_size_are_taken(frames: int) -> None:
         assert network(torch.randn(1, 3, frames, 24, 41)).shape == (1, 3)
 
 
-def test_a_longer_clip_that_stands_still_gets_the_vote_of_a_short_one() -> None:
+def test_a_gates_logits_of_a_still_clip_do_not_depend_on_its_length() -> None:
     linear = nn.Linear(4 * 8, 3)
     still = torch.randn(2, 4, 1, 5, 5)
     assert torch.allclose(
@@ -127,7 +127,7 @@ def test_a_longer_clip_that_stands_still_gets_the_vote_of_a_short_one() -> None:
     )
 
 
-def test_what_lies_above_the_last_gate_is_gone() -> None:
+def test_layers_after_the_last_gate_are_removed() -> None:
     model = load_model(f"gated/{SMALL}:layer2+conv", num_classes=2)
     assert model.name == f"gated/{SMALL}:conv+layer2", "gates are named from the stem up"
     assert list(model.layers) == ["conv", "layer1", "layer2"]
@@ -147,7 +147,7 @@ def test_what_lies_above_the_last_gate_is_gone() -> None:
     assert not hasattr(network.backbone, "logits")
 
 
-def test_names_that_are_no_gated_network_are_answered_with_what_there_is() -> None:
+def test_unknown_gates_and_gated_networks_are_refused_with_the_nearest() -> None:
     assert find_entry(f"gated/{SMALL}:conv+layer1+layer2+layer3+layer4").name == f"gated/{SMALL}"
     with pytest.raises(
         UsageError, match=r"unknown gate 'layer5'\. Did you mean 'layer4'\? Gates: conv, layer1"
@@ -223,7 +223,7 @@ def test_activations_stay_as_the_layers_returned_them() -> None:
     assert all(torch.equal(now, then) for now, then in kept)
 
 
-def test_backbones_give_their_stages_and_are_cut_anywhere() -> None:
+def test_backbones_yield_their_activations_and_can_be_truncated_at_any_layer() -> None:
     network = resnext3d_small(3)
     assert isinstance(network, Backbone)
     shapes = {layer: tuple(x.shape[1:]) for layer, x in network.eval().activations(clip(size=64))}

@@ -11,7 +11,7 @@ from glocal.video.clip_spec import ClipSpec
 from helpers.networks import Small3d, seeded
 
 
-def test_random_weights_have_the_published_classes_unless_told_otherwise() -> None:
+def test_random_weights_have_the_published_classes_by_default() -> None:
     model = load_model("i3d-flow")
     assert (model.name, model.weights, model.labels) == ("i3d-flow", "random", label_list("kinetics400"))
     assert (model.clip.modality, model.clip.fps) == ("flow", 25.0)
@@ -27,7 +27,7 @@ def test_the_order_of_resnet3d_50s_classes_is_unknown() -> None:
     assert load_model("resnet3d-50").labels[0] == "class 0"
 
 
-def test_unknown_models_and_weights_are_named_with_what_there_is(tmp_path: Path) -> None:
+def test_unknown_models_and_weights_are_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"unknown model 'i3d-rbg'\. Did you mean 'i3d-rgb'\? Models: c3d, "):
         load_model("i3d-rbg")
     with pytest.raises(UsageError, match=r"no file kinetics, .*only kinetics400.*Did you mean 'kinetics400'"):

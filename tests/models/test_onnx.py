@@ -1,4 +1,4 @@
-"""ONNX files: the converted network is explained as the one that it was made from."""
+"""ONNX files: the converted network has the logits and attributions of the original."""
 
 import sys
 
@@ -122,7 +122,7 @@ def test_the_command_line_takes_an_onnx_file(file, capsys):
 
 
 @pytest.mark.parametrize("opset", [18, 20, 21])
-def test_newer_operator_sets_are_brought_down(network, tmp_path, opset):
+def test_newer_operator_sets_are_converted_down(network, tmp_path, opset):
     path = tmp_path / "new.onnx"
     write(path, network, [1, 3, T, S, S], opset)
     clips = torch.randn(1, 3, T, S, S)
@@ -130,7 +130,7 @@ def test_newer_operator_sets_are_brought_down(network, tmp_path, opset):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_what_pytorch_exports_is_taken(network, tmp_path):
+def test_exports_of_pytorch_load(network, tmp_path):
     path = tmp_path / "exported.onnx"
     torch.onnx.export(network, (torch.zeros(1, 3, T, S, S),), str(path), dynamo=False)
     model, clips = glocal.load_model(path), torch.randn(1, 3, T, S, S)
@@ -151,7 +151,7 @@ def test_an_open_size_needs_a_clip_spec(network, tmp_path):
     assert glocal.load_model(path, clip=clip_spec).network(torch.zeros(2, 3, T, S, S)).shape == (2, 5)
 
 
-def test_what_is_no_network_is_refused(network, file, tmp_path):
+def test_files_that_are_no_network_are_refused(network, file, tmp_path):
     with pytest.raises(UsageError, match=r"there is no file .*absent.onnx"):
         glocal.load_model(tmp_path / "absent.onnx")
     broken = tmp_path / "broken.onnx"

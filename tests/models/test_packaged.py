@@ -65,7 +65,7 @@ def test_weights_that_16_bits_cannot_hold_are_refused(trained: Path, shelf: Path
         pack("nothing.pth", "toys/voter", shelf)
 
 
-def test_what_is_packaged_fits_into_the_wheel_and_says_what_it_scored():
+def test_packaged_models_are_small_and_have_their_accuracy_on_the_card():
     files = sorted(PACKAGED_FOLDER.rglob("*.safetensors"))
     assert sum(file.stat().st_size for file in files) <= 12e6
     for file in files:

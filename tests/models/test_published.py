@@ -69,7 +69,7 @@ def test_a_public_checkpoint_loads_and_gives_its_logits(name: str, shared: Path,
         assert logits.argmax().item() == published["argmax"]
 
 
-def test_two_stream_weights_are_two_files_or_one(shared: Path, tmp_path: Path) -> None:
+def test_two_stream_weights_load_from_two_files_or_one(shared: Path, tmp_path: Path) -> None:
     files = []
     for stream in ("rgb", "flow"):
         published = json.loads((shared / "checkpoints" / f"i3d-{stream}-piergiaj.json").read_text())

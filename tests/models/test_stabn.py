@@ -1,4 +1,4 @@
-"""ST-ABN: figure 2 written out, the backbone inside it, gradients, lengths, inversion, starting weights."""
+"""ST-ABN: figure 2 step by step, its backbone, gradients, clip lengths, inversion, initial weights."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ SPLITTABLE = [
     for name in network_names()
     if name.startswith("st-abn/") and not name.endswith("101")
 ]
-"""All but those that are deeper and else the same as another."""
+"""Backbones, without the deeper ones of two that otherwise agree."""
 
 
 def tiny(classes: int) -> ResNet:
@@ -102,7 +102,7 @@ def test_the_network_is_figure_2_step_by_step() -> None:
 
 
 @pytest.mark.parametrize("name", SPLITTABLE)
-def test_any_backbone_of_the_zoo_is_split(name: str) -> None:
+def test_every_backbone_is_split_before_its_last_stage(name: str) -> None:
     """On its own clips, without computing: shapes only."""
     entry = find_entry(f"st-abn/{name}")
     with torch.device("meta"):
@@ -143,7 +143,7 @@ def test_without_attention_and_with_identity_fusion_it_is_its_backbone(name: str
         assert not torch.allclose(full.logits, backbone, rtol=1e-2, atol=0), "half as much again"
 
 
-def test_gradients_reach_what_they_should() -> None:
+def test_both_losses_reach_the_expected_parameters() -> None:
     net, x = network().train(), clip(batch=4)
     logits, attention_logits = net.training_logits(x)
 
@@ -221,7 +221,7 @@ def test_inverted_attention_is_one_minus_it_and_leaves_the_network_alone() -> No
     assert torch.equal(net(x), own.logits)
 
 
-def test_its_own_attention_is_a_method_that_knows_no_class() -> None:
+def test_intrinsic_attention_is_the_same_for_every_class() -> None:
     net, x = network(), clip()
     assert isinstance(net, IntrinsicAttentionNetwork)
     found = glocal.attribute(net, x, method="st-abn", target="top2", size=(4, 3, 3))
