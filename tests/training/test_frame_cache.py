@@ -78,7 +78,7 @@ def test_flow_is_computed_once_for_all_epochs_and_runs(
         calls.append(1)
         return tvl1_flow(before, after)
 
-    monkeypatch.setattr(frame_cache, "flow", counted)
+    monkeypatch.setattr(frame_cache, "tvl1_flow", counted)
     first = TrainingClips(files(root), FLOW, NONE, CLASSES, 0)
     clips = [first[ClipKey(0, place, place)].clips for place in range(4)]
     assert len(calls) == 4 * 9
