@@ -23,8 +23,8 @@ def test_a_box_is_tight_and_half_open():
 def test_the_largest_region_or_all_by_score():
     attention = blobs(((1, 1, 12, 9), 0.6), ((20, 10, 24, 14), 1.0), ((26, 2, 29, 5), 0.4))
     assert [b[:4] for b in boxes(attention)] == [(1, 1, 12, 9)]
-    assert [b[:4] for b in boxes(attention, every=True)] == [(20, 10, 24, 14), (1, 1, 12, 9)]
-    assert len(boxes(attention, 0.3, every=True)) == 3
+    assert [b[:4] for b in boxes(attention, multi_contour=True)] == [(20, 10, 24, 14), (1, 1, 12, 9)]
+    assert len(boxes(attention, 0.3, multi_contour=True)) == 3
 
 
 def test_the_threshold_is_relative_to_the_frames_own_maximum():

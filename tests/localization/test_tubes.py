@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from glocal.errors import UsageError
 from glocal.localization import ScoredBox, auto_threshold, iou, overlaps, segments, tubes
-from glocal.localization.tubes import APART, GAP, _best_path, smooth
+from glocal.localization.tubes import MAX_GAP, MIN_IOU, _best_path, smooth
 
 corner = st.integers(0, 12)
 box = st.builds(
@@ -39,7 +39,7 @@ def test_the_path_is_the_best_of_all(frames):
         total = sum(frames[t][j].score for t, j in path)
         for (t, i), (u, j) in itertools.pairwise(path):
             shared = iou(frames[t][i], frames[u][j])
-            if u - t > GAP + 1 or shared < APART:
+            if u - t > MAX_GAP + 1 or shared < MIN_IOU:
                 return -1.0
             total += shared / (u - t)
         return total
@@ -68,8 +68,8 @@ def test_a_short_absence_is_bridged_and_a_long_one_is_not():
     (whole,) = tubes(frames)
     assert (whole.start, whole.end) == (0, 24)
     assert [b[:4] for b in whole.boxes] == [walker(t, 1)[:4] for t in range(24)]
-    frames[8 : 8 + GAP + 2] = [[]] * (GAP + 2)
-    assert sorted((t.start, t.end) for t in tubes(frames)) == [(0, 8), (8 + GAP + 2, 24)]
+    frames[8 : 8 + MAX_GAP + 2] = [[]] * (MAX_GAP + 2)
+    assert sorted((t.start, t.end) for t in tubes(frames)) == [(0, 8), (8 + MAX_GAP + 2, 24)]
 
 
 def test_a_tube_ends_at_a_cut():
@@ -160,7 +160,7 @@ def test_pauses_are_bridged_and_blips_dropped():
     relevance = curve([(10, 20, 0.8), (21, 30, 0.8), (50, 51, 0.8)])
     times = np.arange(80) / 8
     assert [(s.first, s.stop) for s in segments(relevance, times, 10.0)] == [(10, 30)]
-    fine = segments(relevance, times, 10.0, shortest=0.0)
+    fine = segments(relevance, times, 10.0, min_duration=0.0)
     assert [(s.first, s.stop) for s in fine] == [(10, 20), (21, 30), (50, 51)]
 
 

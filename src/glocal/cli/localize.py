@@ -125,14 +125,14 @@ def localize(
 
 
 def localize_explanation(
-    explanation: Explanation, name: str, threshold: Threshold = "auto", every: bool = False
+    explanation: Explanation, name: str, threshold: Threshold = "auto", multi_contour: bool = False
 ) -> Localized:
     """Boxes, tubes and segments of all classes of an explanation."""
     found = []
     for part in explanation.classes:
         level = part.box_threshold(threshold)
         target = part.target
-        boxes = part.boxes(level, every=every)
+        boxes = part.boxes(level, multi_contour=multi_contour)
         found.append(
             Found(
                 target.label, target.index, part.probability, level, boxes, part.tubes(level), part.segments()

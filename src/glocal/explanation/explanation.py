@@ -29,7 +29,7 @@ from glocal.localization import (
     segments,
     tubes,
 )
-from glocal.localization.refinements import SIDE
+from glocal.localization.refinements import REFINEMENT_SIDE
 from glocal.types import AttributionMap
 from glocal.utils.files import atomic_path, writing
 from glocal.video import Geometry, Video
@@ -147,16 +147,16 @@ class Explanation:
         """`(T,)` in [0, 1]: each frame's mean attention, relative to the highest of them."""
         return self.volume.relevance
 
-    def boxes(self, threshold: Threshold = 0.5, *, every: bool = False) -> list[list[ScoredBox]]:
+    def boxes(self, threshold: Threshold = 0.5, *, multi_contour: bool = False) -> list[list[ScoredBox]]:
         """Boxes of every frame; see `glocal.localization.boxes`.
 
         Args:
             threshold: share of a frame's maximum, or `"auto"`: one for the whole video, chosen by
                 `glocal.localization.auto_threshold`.
-            every: all boxes of a frame, by default the largest.
+            multi_contour: return all boxes of a frame instead of the largest.
         """
         level = self.box_threshold(threshold)
-        return [boxes(attention, level, every=every) for attention in self.frames()]
+        return [boxes(attention, level, multi_contour=multi_contour) for attention in self.frames()]
 
     def box_threshold(self, threshold: Threshold = "auto") -> float:
         """The share of a frame's maximum that `threshold` stands for."""
@@ -165,7 +165,7 @@ class Explanation:
     def tubes(self, threshold: Threshold = "auto", *, count: int = 5) -> list[Tube]:
         """Boxes linked over time, the highest score first, at most `count` a scene; see
         `glocal.localization.tubes`. Their scores are attention times the probability of the class."""
-        found = tubes(self.boxes(threshold, every=True), cuts=self.cuts, count=count)
+        found = tubes(self.boxes(threshold, multi_contour=True), cuts=self.cuts, max_tubes=count)
         return [tube._replace(score=tube.score * self.probability) for tube in found]
 
     def segments(self, threshold: Threshold = "auto") -> list[Segment]:
@@ -208,7 +208,7 @@ class Explanation:
                 f"was explained ({self.video.width}×{self.video.height}, {self.video.frames} frames); "
                 "give that one."
             )
-        geometry = self.geometry.finer(SIDE)
+        geometry = self.geometry.finer(REFINEMENT_SIDE)
         size = geometry.crop[3], geometry.crop[2]
         maps = (np.asarray(cv2.resize(attention, size), np.float32) for attention in self.volume)
         volume = Volume(levels=255)

@@ -1,4 +1,4 @@
-"""Where and when: boxes, tubes and segments from attention. Knows arrays, nothing else."""
+"""Localize in space and time: boxes, tubes and segments from attribution maps."""
 
 from glocal.localization.boxes import ScoredBox, Threshold, auto_threshold, boxes, iou, overlaps
 from glocal.localization.refinements import REFINEMENTS, refine

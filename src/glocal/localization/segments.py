@@ -1,23 +1,30 @@
-"""Temporal segments: when, from the relevance of each frame."""
+"""Segments: spans of time in which frames are relevant."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from glocal.errors import UsageError
-from glocal.localization.boxes import LEVELS, Threshold, otsu
+from glocal.localization.boxes import NUM_LEVELS, Threshold, otsu
+from glocal.types import FloatArray, FrameTimes, Mask
 
-SHORTEST = 0.25
-"""Seconds; shorter segments are dropped, and shorter pauses bridged."""
+MIN_DURATION = 0.25
+"""Seconds; shorter segments are dropped, and shorter pauses are bridged."""
 
-CONTRAST = 0.5
-"""Quiet frames that are this relevant, relative to the others, mean that there is no pause at all."""
+MAX_QUIET_RATIO = 0.5
+"""If quiet frames are more relevant than this, relative to the active ones, there is no pause at all."""
 
 
 class Segment(NamedTuple):
-    """Seconds [start, end), the mean relevance in it as `score`, the class, and frames [first, stop)."""
+    """A span of time.
+
+    Attributes:
+        start, end: seconds, half-open.
+        score: mean relevance of its frames.
+        label: of the class.
+        first, stop: frames, half-open.
+    """
 
     start: float
     end: float
@@ -28,25 +35,26 @@ class Segment(NamedTuple):
 
 
 def segments(
-    relevance: npt.NDArray[np.float64],
-    times: npt.NDArray[np.float64],
+    relevance: FloatArray,
+    times: FrameTimes,
     end: float,
     *,
     threshold: Threshold = "auto",
-    shortest: float = SHORTEST,
+    min_duration: float = MIN_DURATION,
     cuts: Sequence[int] = (),
     label: str = "",
 ) -> list[Segment]:
-    """The spans in which the relevance is at least `threshold`, in the order of time.
+    """Find the spans in which the relevance is at least `threshold`, in the order of time.
 
-    The automatic threshold is Otsu's of the curve, where it parts the frames into active ones and quiet ones
-    that are less than half as relevant; without that contrast all frames are active.
+    The automatic threshold is Otsu's, if it splits the frames into active ones and quiet ones that are less
+    than half as relevant; without that contrast all frames are active.
 
     Args:
         relevance: `(T,)` in [0, 1].
-        times: `(T,)` seconds, increasing.
+        times: `(T,)` in seconds, increasing.
         end: seconds at which the last frame ends.
-        shortest: seconds; shorter spans are dropped, after shorter pauses have been bridged.
+        threshold: level in [0, 1], or `"auto"`.
+        min_duration: seconds; shorter pauses are bridged, then shorter spans are dropped.
         cuts: first frame of every scene but the first; no segment crosses one.
         label: of the class.
 
@@ -58,37 +66,36 @@ def segments(
     if not relevance.max(initial=0) > 0:
         return []
     level = relevance_threshold(relevance) if threshold == "auto" else threshold
-    stops = np.append(times[1:], end)
-    found = []
+    end_times = np.append(times[1:], end)
+    result = []
     for scene in np.split(np.arange(len(relevance)), list(cuts)):
-        spans = list(_runs(relevance[scene] >= level, int(scene[0])))
         joined: list[tuple[int, int]] = []
-        for first, stop in spans:
-            if joined and times[first] - stops[joined[-1][1] - 1] < shortest:
+        for first, stop in _runs(relevance[scene] >= level, int(scene[0])):
+            if joined and times[first] - end_times[joined[-1][1] - 1] < min_duration:
                 first = joined.pop()[0]
             joined.append((first, stop))
         for first, stop in joined:
-            begin, finish = float(times[first]), float(stops[stop - 1])
+            start_time, end_time = float(times[first]), float(end_times[stop - 1])
             whole_scene = stop - first == len(scene)
-            if finish - begin >= shortest - 1e-9 or whole_scene:
+            if end_time - start_time >= min_duration - 1e-9 or whole_scene:
                 score = float(relevance[first:stop].mean())
-                found.append(Segment(begin, finish, score, label, first, stop))
-    return found
+                result.append(Segment(start_time, end_time, score, label, first, stop))
+    return result
 
 
-def relevance_threshold(relevance: npt.NDArray[np.float64]) -> float:
-    """The level that parts active from quiet frames; 0 where none are quiet."""
-    levels = (relevance.clip(0, 1) * (LEVELS - 1)).astype(np.int64)
-    level = otsu(np.bincount(levels, minlength=LEVELS))
+def relevance_threshold(relevance: FloatArray) -> float:
+    """The level in [0, 1) that splits active from quiet frames; 0 if none are quiet."""
+    levels = (relevance.clip(0, 1) * (NUM_LEVELS - 1)).astype(np.int64)
+    level = otsu(np.bincount(levels, minlength=NUM_LEVELS))
     active = levels >= level
     if active.all() or not active.any():
         return 0.0
-    if relevance[~active].mean() > CONTRAST * relevance[active].mean():
+    if relevance[~active].mean() > MAX_QUIET_RATIO * relevance[active].mean():
         return 0.0
-    return level / (LEVELS - 1)
+    return level / (NUM_LEVELS - 1)
 
 
-def _runs(active: npt.NDArray[np.bool_], offset: int) -> Iterator[tuple[int, int]]:
-    """First and last + 1 of each run of True, counted from `offset`."""
+def _runs(active: Mask, offset: int) -> Iterator[tuple[int, int]]:
+    """First index and the one after the last of each run of True, plus `offset`."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(np.int8)))
     return ((int(first) + offset, int(stop) + offset) for first, stop in edges.reshape(-1, 2))

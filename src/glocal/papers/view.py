@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.evaluation.baselines import FixedBox, trivial_baselines
-from glocal.localization.refinements import SIDE, refine
+from glocal.localization.refinements import REFINEMENT_SIDE, refine
 from glocal.models import Model
 from glocal.papers.examples import Example
 from glocal.papers.scores import Measure
@@ -98,7 +98,7 @@ class View:
         `at` says where the frames lie among those that the network saw.
         """
         plain: dict[Way, AttributionMap] = {}
-        finer = geometry.finer(SIDE)
+        finer = geometry.finer(REFINEMENT_SIDE)
         looks = [finer.forward(frame) for frame in frames]
         for way in self.rows:
             start = replace(way, refinements=())

@@ -1,4 +1,4 @@
-"""What was localized, in the forms that annotation and evaluation tools read."""
+"""Exports of boxes, tubes and segments to the formats of annotation and evaluation tools."""
 
 from collections.abc import Callable, Sequence
 

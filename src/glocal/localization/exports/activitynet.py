@@ -1,4 +1,4 @@
-"""ActivityNet: the segments of all videos."""
+"""Export of segments for ActivityNet."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from glocal.localization.found import Localized
 
 @EXPORTS.register("activitynet")
 def activitynet(videos: Sequence[Localized]) -> dict[str, str]:
-    """`activitynet.json`: all segments in the form that the ActivityNet detection task takes for results."""
+    """`activitynet.json`: all segments in the result format of the ActivityNet detection task."""
     results = {
         video.name: [
             {
@@ -22,5 +22,5 @@ def activitynet(videos: Sequence[Localized]) -> dict[str, str]:
         ]
         for video in videos
     }
-    answer = {"version": "VERSION 1.3", "results": results, "external_data": {"used": False, "details": ""}}
-    return {"activitynet.json": json.dumps(answer)}
+    document = {"version": "VERSION 1.3", "results": results, "external_data": {"used": False, "details": ""}}
+    return {"activitynet.json": json.dumps(document)}

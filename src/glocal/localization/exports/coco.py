@@ -1,4 +1,4 @@
-"""COCO: every frame is an image, every box an annotation."""
+"""Export of boxes for COCO: each frame is an image, each box an annotation."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from glocal.localization.found import Localized
 
 @EXPORTS.register("coco")
 def coco(videos: Sequence[Localized]) -> dict[str, str]:
-    """`coco.json`: all videos as one COCO data set (Lin et al., 2014), which `pycocotools` opens.
+    """`coco.json`: all videos as one COCO data set (Lin et al., 2014), which `pycocotools` reads.
 
     The image of frame 7 of `walk` is called `walk/000007.jpg`. Annotations carry a `score`, so that their
     list also serves as COCO results.

@@ -1,4 +1,4 @@
-"""CVAT for video 1.1: every tube is a track."""
+"""Export of tubes for CVAT (format "CVAT for video 1.1"): each tube is a track."""
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -12,7 +12,7 @@ from glocal.localization.found import Localized
 from glocal.localization.tubes import Tube
 
 TOLERANCE = 1.0
-"""Pixels; CVAT interpolates between key frames, which are set so that no corner is off by more."""
+"""Largest error in pixels of the corners that CVAT interpolates between key frames."""
 
 
 @EXPORTS.register("cvat")
@@ -22,7 +22,7 @@ def cvat(videos: Sequence[Localized]) -> dict[str, str]:
 
 
 def cvat_xml(video: Localized) -> str:
-    """The tubes of one video as tracks; a track that ends before the video is closed by a box outside."""
+    """The tubes of one video as tracks; a track that ends before the video is closed by an outside box."""
     root = Xml.Element("annotations")
     _add(root, "version", "1.1")
     task = Xml.SubElement(Xml.SubElement(root, "meta"), "task")
@@ -47,20 +47,20 @@ def cvat_xml(video: Localized) -> str:
 
 
 def key_frames(boxes: Sequence[ScoredBox]) -> list[int]:
-    """Where a linear interpolation must be pinned to stay within `TOLERANCE` of every box (Ramer, 1972)."""
+    """Choose key frames between which interpolation stays within `TOLERANCE` of all boxes (Ramer, 1972)."""
     corners = np.array([box[:4] for box in boxes], float)
-    kept = {0, len(corners) - 1}
+    keys = {0, len(corners) - 1}
     spans = [(0, len(corners) - 1)]
     while spans:
         first, last = spans.pop()
-        share = np.linspace(0, 1, last - first + 1)[:, None]
-        line = corners[first] + share * (corners[last] - corners[first])
+        fraction = np.linspace(0, 1, last - first + 1)[:, None]
+        line = corners[first] + fraction * (corners[last] - corners[first])
         error = np.abs(corners[first : last + 1] - line).max(1)
         worst = first + int(error.argmax())
         if error.max() > TOLERANCE:
-            kept.add(worst)
+            keys.add(worst)
             spans += [(first, worst), (worst, last)]
-    return sorted(kept)
+    return sorted(keys)
 
 
 def _add_track(root: Xml.Element, number: int, name: str, tube: Tube, frames: int) -> None:
@@ -84,5 +84,5 @@ def _add(parent: Xml.Element, tag: str, value: object) -> None:
 
 
 def _text(value: str) -> str:
-    """Without the control characters that XML has no way to write."""
+    """Replace control characters, which XML cannot represent, by spaces."""
     return "".join(character if character.isprintable() else " " for character in value)
