@@ -48,7 +48,7 @@ bench: $(BENCH)/installed
 bench-long: venv
 	$(BIN)/python -m bench long-video
 
-# The packaged networks, trained anew from their recipes: four hours on one core.
+# Train the packaged networks again from their recipes: four hours on one core.
 RUNS ?= runs
 models: venv
 	for name in resnext3d-80k resnext3d gated st-abn; do \
