@@ -21,7 +21,7 @@ PHRASES = {
     "if need be": "if missing; if necessary",
     "so many": "this many; N",
     "what there is|that there (is|are)( not)?": "available; unknown",
-    "whoever|whatever|wherever": "say who, what or where",
+    "whoever|whatever (can|is|goes|it|lies|else)": "say who or what",
     "perhaps its|each perhaps": "optionally",
     "in words": "as text",
     "be it|be they": "whether … or",

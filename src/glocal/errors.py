@@ -1,4 +1,4 @@
-"""The two ways in which a call can fail through no fault of the library."""
+"""Errors that a user can solve."""
 
 from collections.abc import Sequence
 
@@ -7,19 +7,19 @@ _MOST_NAMES = 40
 
 
 class GlocalError(Exception):
-    """A problem that its reader can solve; the message is one sentence: what, where, what to do."""
+    """A problem that the user can solve; the message is one sentence: what, where, what to do."""
 
 
 class InputError(GlocalError):
-    """A file, stream or network is not what it should be (exit code 1)."""
+    """A file, stream or network is not usable (exit code 1)."""
 
 
 class UsageError(GlocalError, ValueError):
-    """An argument is not among what is allowed (exit code 2)."""
+    """An argument is not among the allowed ones (exit code 2)."""
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """`" Did you mean 'walk'?"` for the closest of `known`, or an empty string."""
+    """Return `" Did you mean 'walk'?"` for the closest of `known`, or an empty string."""
     from difflib import get_close_matches
 
     lower = {name.lower(): name for name in known}
@@ -28,7 +28,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 
 def unknown(singular: str, name: object, known: Sequence[str], *, plural: str | None = None) -> UsageError:
-    """The error for a name that is not among `known`, in the wording of all registries.
+    """Return the error for a name that is not among `known`, in the wording of all registries.
 
     Args:
         singular: what has the name, such as `"method"`.

@@ -11,9 +11,9 @@ from glocal.errors import InputError
 
 @contextlib.contextmanager
 def atomic_path(path: "str | os.PathLike[str]") -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it on success and removed on any exception.
+    """Yield a temporary path beside `path`, renamed to it on success and removed on any exception.
 
-    The temporary name keeps the suffix, which encoders look at.
+    The temporary name keeps the suffix, from which encoders choose the format.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem[:60]}.{secrets.token_hex(4)}{path.suffix}")
@@ -27,10 +27,10 @@ def atomic_path(path: "str | os.PathLike[str]") -> Iterator[Path]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Make the folder of `path`, and turn a failure to write into one sentence.
+    """Create the folder of `path`, and report a failure to write in one sentence.
 
     Raises:
-        InputError: the folder cannot be made or written, or the disk is full.
+        InputError: the folder cannot be created or written, or the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,6 +43,6 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def shown(path: "str | os.PathLike[str]") -> str:
-    """The path as it can be printed on one line in any encoding of the terminal."""
+    """Return the path in a form that fits on one line in any encoding of the terminal."""
     text = os.fspath(path)
     return text if text.isprintable() else repr(text)

@@ -1,4 +1,4 @@
-"""Plain data from a file, made into typed objects: what does not fit is named in one sentence."""
+"""Convert plain data from a file into typed objects, with one sentence for what does not fit."""
 
 import contextlib
 import inspect
@@ -12,7 +12,7 @@ from glocal.errors import UsageError, nearest
 
 T = TypeVar("T")
 
-WORDS = {
+TYPE_NAMES: dict[type, str] = {
     int: "a whole number",
     float: "a number",
     str: "a text",
@@ -20,12 +20,13 @@ WORDS = {
     Path: "a path",
     type(None): "null",
 }
+"""Type → what messages call it."""
 
 
 def construct(make: Callable[..., T], values: Any, where: str, **defaults: Any) -> T:
-    """Call `make` with `values`, each checked against the type of the parameter that it is for.
+    """Call `make` with `values`, each converted to the type of its parameter.
 
-    Dataclasses among the types are made from mappings in turn, and tuples from lists.
+    Parameters whose type is a dataclass take mappings, and tuples take lists.
 
     Args:
         make: a dataclass, another class or a function, with annotated parameters.
@@ -34,10 +35,10 @@ def construct(make: Callable[..., T], values: Any, where: str, **defaults: Any) 
         defaults: for parameters that `values` leaves out, before those of `make`.
 
     Raises:
-        UsageError: a key that there is no parameter for, a missing one, or a value that does not fit.
+        UsageError: a key is unknown or missing, or a value does not fit its type.
     """
     if not isinstance(values, Mapping):
-        raise UsageError(f"{where} must be a table of keys and values, not {_shown(values)}.")
+        raise UsageError(f"{where} must be a table of keys and values, not {_abbreviated(values)}.")
     parameters = inspect.signature(make).parameters
     hints = get_type_hints(make if is_dataclass(make) or not inspect.isclass(make) else make.__init__)
     for key in values:
@@ -60,23 +61,33 @@ def construct(make: Callable[..., T], values: Any, where: str, **defaults: Any) 
 
 
 def fitted(value: Any, kind: Any, where: str) -> Any:
-    """`value` as an object of the type `kind`.
+    """Convert `value` to an object of the type `kind`.
 
     Raises:
-        UsageError: it cannot be one.
+        UsageError: it does not fit; `where` says where it comes from.
     """
-    if kind is Any:
-        return value
     origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any or (origin is Literal and value in inner):
+        return value
     if origin is Literal:
-        if value in inner:
-            return value
         hint = nearest(str(value), [str(choice) for choice in inner])
-        raise UsageError(f"{where} must be one of {', '.join(map(str, inner))}, not {_shown(value)}.{hint}")
+        raise UsageError(
+            f"{where} must be one of {', '.join(map(str, inner))}, not {_abbreviated(value)}.{hint}"
+        )
     if origin in (Union, types.UnionType):
-        return _one_of(value, inner, where)
+        return _fitted_union(value, inner, where)
     if is_dataclass(kind):
         return value if isinstance(value, kind) else construct(kind, value, where)  # type: ignore[arg-type]
+    result = _fitted_collection(value, origin, inner, where) if origin else _fitted_scalar(value, kind)
+    if result is _MISFIT:
+        raise UsageError(f"{where} must be {_type_name(kind)}, not {_abbreviated(value)}.")
+    return result
+
+
+_MISFIT: Any = object()
+
+
+def _fitted_collection(value: Any, origin: Any, inner: tuple[Any, ...], where: str) -> Any:
     if origin is tuple and isinstance(value, list | tuple):
         kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
         if len(kinds) == len(value):
@@ -86,29 +97,31 @@ def fitted(value: Any, kind: Any, where: str) -> Any:
         return [fitted(part, inner[0], f"{where}[{index}]") for index, part in enumerate(value)]
     elif origin in (dict, Mapping) and isinstance(value, Mapping):
         return {str(key): fitted(part, inner[1], f"{where}.{key}") for key, part in value.items()}
-    elif kind is float and (number := _number(value)) is not None:
+    return _MISFIT
+
+
+def _fitted_scalar(value: Any, kind: Any) -> Any:
+    if kind is float and (number := _number(value)) is not None:
         return number
-    elif kind is Path and isinstance(value, str | Path):
+    if kind is Path and isinstance(value, str | Path):
         return Path(value)
-    elif type(value) is kind:
-        return value
-    raise UsageError(f"{where} must be {_words(kind)}, not {_shown(value)}.")
+    return value if type(value) is kind else _MISFIT
 
 
-def _one_of(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
-    meant = [kind for kind in kinds if kind is not type(None)]
-    if value is None and len(meant) < len(kinds):
+def _fitted_union(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
+    allowed = [kind for kind in kinds if kind is not type(None)]
+    if value is None and len(allowed) < len(kinds):
         return None
-    if len(meant) == 1:
-        return fitted(value, meant[0], where)
-    for kind in meant:
+    if len(allowed) == 1:
+        return fitted(value, allowed[0], where)
+    for kind in allowed:
         with contextlib.suppress(UsageError):
             return fitted(value, kind, where)
-    raise UsageError(f"{where} must be {' or '.join(map(_words, kinds))}, not {_shown(value)}.")
+    raise UsageError(f"{where} must be {' or '.join(map(_type_name, kinds))}, not {_abbreviated(value)}.")
 
 
 def _number(value: Any) -> float | None:
-    """YAML takes 1e-3, which has no point, for a text."""
+    """Convert to float, texts too: YAML reads 1e-3, which has no point, as a text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -117,30 +130,30 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _words(kind: Any) -> str:
-    if kind in WORDS:
-        return WORDS[kind]
+def _type_name(kind: Any) -> str:
+    if kind in TYPE_NAMES:
+        return TYPE_NAMES[kind]
     if get_origin(kind) is tuple:
         inner = get_args(kind)
         if inner[1:] == (...,):
-            return f"a list, each item {_words(inner[0])}"
+            return f"a list, each item {_type_name(inner[0])}"
         return f"a list of {len(inner)} items"
     if get_origin(kind) in (list, Sequence):
-        return f"a list, each item {_words(get_args(kind)[0])}"
+        return f"a list, each item {_type_name(get_args(kind)[0])}"
     if get_origin(kind) in (dict, Mapping) or is_dataclass(kind):
         return "a table of keys and values"
     if get_origin(kind) in (Union, types.UnionType):
-        return " or ".join(map(_words, get_args(kind)))
+        return " or ".join(map(_type_name, get_args(kind)))
     return str(getattr(kind, "__name__", kind))
 
 
-def _shown(value: Any) -> str:
+def _abbreviated(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, mappings and tuples as what JSON and YAML hold."""
+    """Convert dataclasses, mappings and tuples to what JSON and YAML can hold."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Rows of texts as a table: in columns for the console, in pipes for Markdown."""
+"""Format rows of texts as a table, for the console or in Markdown."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ Texts = Sequence[str]
 
 
 def in_columns(rows: Sequence[Texts], words: int = 1) -> list[str]:
-    """A line for each row; all but the first `words` columns are figures, which stand to the right."""
+    """Return a line for each row, in columns: `words` of text, then right-aligned figures."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(texts: Texts) -> str:
@@ -17,7 +17,7 @@ def in_columns(rows: Sequence[Texts], words: int = 1) -> list[str]:
 
 
 def in_pipes(rows: Sequence[Texts], words: int = 1) -> list[str]:
-    """A line for each row, the first of which is the header, and one below it."""
+    """Return the lines of a Markdown table, whose header is the first row."""
     header, *others = rows
     rule = ["---"] * words + ["---:"] * (len(header) - words)
     return [f"| {' | '.join(text.replace('|', '/') for text in row)} |" for row in (header, rule, *others)]
