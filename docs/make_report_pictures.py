@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -36,8 +35,7 @@ def write_example(folder: Path) -> tuple[Path, int]:
     index = top.target.index
     counterfactual = glocal.explain(model, video, index, counterfactual=True)
     gradcam = glocal.explain(model, video, index, method="gradcam")
-    for explanation in (*top.classes, counterfactual, gradcam):
-        explanation.video = replace(explanation.video, path="clip.mp4")
+    top, counterfactual, gradcam = (e.with_path("clip.mp4") for e in (top, counterfactual, gradcam))
     start, end = clip.span
     page, *_ = write_report(
         top,

@@ -31,11 +31,13 @@ from glocal.datasets import DATASETS as DATASETS
 from glocal.errors import GlocalError as GlocalError
 from glocal.errors import InputError as InputError
 from glocal.errors import UsageError as UsageError
+from glocal.explanation.config import ExplainConfig as ExplainConfig
 from glocal.explanation.edit import Edit as Edit
 from glocal.explanation.explanation import Explanation as Explanation
 from glocal.explanation.runner import classify as classify
 from glocal.explanation.runner import explain as explain
 from glocal.localization import REFINEMENTS as REFINEMENTS
+from glocal.localization import localize as localize
 from glocal.models import MODELS as MODELS
 from glocal.models import Model as Model
 from glocal.models import as_model as as_model

@@ -1,7 +1,8 @@
-"""Types that several modules share: arrays, boxes, and sources of labels and weights."""
+"""Types that several modules share: arrays, boxes, tubes, segments, and sources of labels and weights."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -51,5 +52,68 @@ Mask = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
 """8-bit values of any shape: part of an image, a texture, numbers of parts, the frames of a clip."""
 
+Progress = bool | Callable[[str, int, int], None]
+"""Whether to show a progress bar, or a function that is called with a title, a count and its total."""
+
+Threshold = float | Literal["auto"]
+"""Share of the maximum, or `"auto"`: chosen for each video, see `glocal.localization.auto_threshold`."""
+
 WeightSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """The name of published weights, the path of a checkpoint, or the paths of one checkpoint for each stream."""
+
+
+class ScoredBox(NamedTuple):
+    """A box in pixels of the frame, half-open: `width = x1 - x0`.
+
+    Attributes:
+        x0: left edge.
+        y0: top edge.
+        x1: right edge.
+        y1: bottom edge.
+        score: the highest attribution in the box.
+    """
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    score: float
+
+
+class Segment(NamedTuple):
+    """A span of time in which a class is relevant.
+
+    Attributes:
+        start: in seconds.
+        end: in seconds; the span is half-open.
+        score: the mean relevance in the span.
+        label: of the class.
+        first: index of the first frame.
+        stop: index of the first frame after the span.
+    """
+
+    start: float
+    end: float
+    score: float
+    label: str
+    first: int
+    stop: int
+
+
+class Tube(NamedTuple):
+    """Boxes linked over time, one a frame.
+
+    Attributes:
+        start: index of the first frame.
+        boxes: of the frames from `start` on.
+        score: the mean of the boxes' scores.
+    """
+
+    start: int
+    boxes: tuple[ScoredBox, ...]
+    score: float
+
+    @property
+    def end(self) -> int:
+        """The first frame after the tube."""
+        return self.start + len(self.boxes)

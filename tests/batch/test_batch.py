@@ -14,7 +14,7 @@ import pytest
 
 from glocal.batch.inputs import find_videos
 from glocal.batch.ledger import Ledger, Outcome, key_of
-from glocal.batch.pool import Job, Machines, Pool, connected
+from glocal.batch.pool import BatchJob, Machines, Pool, connected
 from glocal.cli import main
 from glocal.errors import InputError, UsageError
 from glocal.video import write_video
@@ -136,7 +136,8 @@ def ray():
 def outcomes(folder: str, videos: list[str], **options: object) -> dict[str, Outcome]:
     pool = Pool(lambda: Scripted(folder), **{"workers": 2, **options})  # type: ignore[arg-type]
     return {
-        outcome.name: outcome for outcome in pool.run([Job(v, f"{i} {v}", "") for i, v in enumerate(videos)])
+        outcome.name: outcome
+        for outcome in pool.run([BatchJob(v, f"{i} {v}", "") for i, v in enumerate(videos)])
     }
 
 

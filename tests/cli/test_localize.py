@@ -1,5 +1,6 @@
 """`glocal localize`: files that say where and when, from videos and from saved explanations."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -82,7 +83,8 @@ def test_a_saved_explanation_needs_no_model(capsys, clip, tmp_path, monkeypatch)
 
 def test_a_video_that_moved_is_found_beside_its_explanation(capsys, clip, tmp_path):
     explanation = glocal.explain(bleeding_model(), clip, "bright")
-    explanation.video = type(explanation.video)("gone/square.mp4", 64, 48, 8.0, FRAMES)
+    moved = dataclasses.replace(explanation.video, path="gone/square.mp4")
+    explanation = dataclasses.replace(explanation, video=moved)
     saved = explanation.save(tmp_path, "square")
     code, _, err = run(capsys, saved, "--quiet", "--out", tmp_path, "--refine", "guided")
     assert code == 1
@@ -137,7 +139,7 @@ def test_every_class_and_every_option_of_explain(capsys, clip, tmp_path):
         (["--threshold", "2"], "neither 'auto' nor a number"),
         (["--threshold", "high"], "neither 'auto' nor a number"),
         (["--refine", "grabcutt"], "Did you mean 'grabcut'"),
-        (["--export", "pascal"], "coco, cvat, activitynet"),
+        (["--export", "pascal"], "activitynet, coco, cvat"),
         (["--target", "brigth"], "Did you mean 'bright'"),
     ],
 )

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from glocal.explanation.blending import Blend
+from glocal.explanation.blending import WindowBlender
 from glocal.explanation.volume import Volume
 
 
 def blended(windows, frames):
-    blend = Blend(Volume())
+    blender = WindowBlender(Volume())
     for points, indices, maps, weight in windows:
-        blend.add(np.array(points), np.array(indices), maps, weight)
-    return np.stack(list(blend.finish(frames)))
+        blender.add(np.array(points), np.array(indices), maps, weight)
+    return np.stack(list(blender.finish(frames)))
 
 
 def formula(windows, frames):

@@ -61,22 +61,25 @@ def test_constructors_say_what_is_edited_where() -> None:
     assert np.array_equal(box.spatial[1], expected)
     moment = Edit.moment(5, (1, 3), 0.25)
     assert np.array_equal(moment.temporal, [NAN, 0.25, 0.25, NAN, NAN], equal_nan=True)
-    assert Edit.of(np.ones(4, bool)).temporal.tolist() == [1, 1, 1, 1]
-    assert np.shape(Edit.of(np.zeros((4, 2, 2))).spatial) == (4, 2, 2)
+    assert Edit.from_array(np.ones(4, bool)).temporal.tolist() == [1, 1, 1, 1]
+    assert np.shape(Edit.from_array(np.zeros((4, 2, 2))).spatial) == (4, 2, 2)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Edit.of(np.zeros((2, 2))), r"an array \(T, H, W\) or \(T,\), not one of shape \(2, 2\)"),
-        (lambda: Edit.of([0.5, 1.5]), r"lie in \[0, 1\]"),
+        (
+            lambda: Edit.from_array(np.zeros((2, 2))),
+            r"an array \(T, H, W\) or \(T,\), not one of shape \(2, 2\)",
+        ),
+        (lambda: Edit.from_array([0.5, 1.5]), r"lie in \[0, 1\]"),
         (lambda: Edit.box((5, 20, 30), (0, 0, 31, 5)), "does not lie in frames of 30×20 pixels"),
         (lambda: Edit.box((5, 20, 30), (0, 0, 3, 5), (2, 6)), "span 2 to 6 does not lie in a video of 5"),
         (lambda: Edit.box((5, 20, 30), (0, 0, 3, 5), value=2), r"lie in \[0, 1\]"),
         (lambda: Edit.moment(5, (3, 3)), "span 3 to 3"),
-        (lambda: Edit.of(np.ones(4)).checked((5, 20, 30)), "of 4 frames, the video of 5"),
+        (lambda: Edit.from_array(np.ones(4)).check_shape((5, 20, 30)), "of 4 frames, the video of 5"),
         (
-            lambda: Edit.of(np.ones((5, 20, 20))).checked((5, 20, 30)),
+            lambda: Edit.from_array(np.ones((5, 20, 20))).check_shape((5, 20, 30)),
             "of 20×20 pixels, the video of 5 frames of 30×20",
         ),
     ],

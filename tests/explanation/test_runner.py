@@ -7,7 +7,7 @@ from torch import nn
 
 import glocal
 from glocal.errors import UsageError
-from glocal.explanation.runner import mark_disjoint
+from glocal.explanation.window_stream import mark_non_overlapping
 from glocal.models import Model
 from glocal.video import windows
 from helpers.networks import Small2d, Small3d, seeded
@@ -135,7 +135,9 @@ def test_explain_and_classify_give_the_same_predictions():
 def test_disjoint_windows_cover_the_video_once_and_end_with_the_last():
     frames = glocal.read_video(np.zeros((43, 16, 16, 3), np.uint8))
     form = glocal.ClipSpec(frames=8, short_side=16, size=16)
-    marked = [w.points[0] for w, counted in mark_disjoint(windows(frames, form, overlap=0.5)) if counted]
+    marked = [
+        w.points[0] for w, counted in mark_non_overlapping(windows(frames, form, overlap=0.5)) if counted
+    ]
     plain = [w.points[0] for w in windows(frames, form, overlap=0.0)]
     assert marked == plain == [0, 8, 16, 24, 32, 35]
 
@@ -145,8 +147,10 @@ def test_top_k_explains_the_best_classes_of_the_video():
     frames = np.random.default_rng(0).integers(0, 255, (30, 32, 32, 3), np.uint8)
     for length in (8, 30):
         explanation = glocal.explain(model, frames[:length], "top3")
-        assert [e.target.index for e in explanation.classes] == [p.index for p in explanation.predictions[:3]]
-        for explained in explanation.classes:
+        assert [e.target.index for e in explanation.per_class] == [
+            p.index for p in explanation.predictions[:3]
+        ]
+        for explained in explanation.per_class:
             alone = glocal.explain(model, frames[:length], explained.target.index)
             assert np.abs(explained.attention - alone.attention).max() < 1e-4
 

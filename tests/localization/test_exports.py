@@ -9,10 +9,10 @@ from xml.etree import ElementTree as Xml
 import numpy as np
 import pytest
 
-from glocal.localization import ScoredBox, Segment, Tube
+from glocal.explanation.explanation import VideoFacts
+from glocal.localization import ClassLocalization, Localization, ScoredBox, Segment, Tube
 from glocal.localization.exports import EXPORTS
 from glocal.localization.exports.cvat import TOLERANCE, key_frames
-from glocal.localization.found import Found, Localized
 
 
 def localized(name="walk", label="walk <b>", frames=12):
@@ -21,9 +21,9 @@ def localized(name="walk", label="walk <b>", frames=12):
     tube = Tube(2, tuple(ScoredBox(2 * t, 5, 2 * t + 20, 45, 0.5) for t in range(2, 9)), 0.5)
     last = Tube(8, tuple(ScoredBox(50, 1, 60, 9, 0.2) for _ in range(8, frames)), 0.2)
     segment = Segment(0.25, 1.5, 0.75, label, 2, 12)
-    found = Found(label, 4, 0.9, 0.35, boxes, (tube, last), (segment,))
+    found = ClassLocalization(label, 4, 0.9, 0.35, boxes, (tube, last), (segment,))
     times = (np.arange(frames) / 8).tolist()
-    return Localized(name, f"clips/{name}.mp4", 96, 64, 8.0, times, (found,))
+    return Localization(name, VideoFacts(f"clips/{name}.mp4", 96, 64, 8.0, len(times)), times, (found,))
 
 
 def test_coco_is_opened_by_pycocotools(tmp_path):
@@ -126,8 +126,8 @@ def test_a_name_that_is_no_unicode():
 
 
 def test_nothing_found_is_a_valid_file():
-    nothing = Found("walk", 0, 0.1, 0.5, [[]] * 3, (), ())
-    video = Localized("empty", "empty.mp4", 8, 8, 8.0, (0.0, 0.125, 0.25), (nothing,))
+    nothing = ClassLocalization("walk", 0, 0.1, 0.5, [[]] * 3, (), ())
+    video = Localization("empty", VideoFacts("empty.mp4", 8, 8, 8.0, 3), (0.0, 0.125, 0.25), (nothing,))
     assert json.loads(EXPORTS["coco"]([video])["coco.json"])["annotations"] == []
     assert json.loads(EXPORTS["activitynet"]([video])["activitynet.json"])["results"] == {"empty": []}
     assert read_cvat(EXPORTS["cvat"]([video])["empty.cvat.xml"]) == []

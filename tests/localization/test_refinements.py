@@ -8,7 +8,7 @@ import pytest
 
 import glocal
 from glocal.errors import InputError, UsageError
-from glocal.localization import REFINEMENTS, auto_threshold, boxes, iou, refine
+from glocal.localization import REFINEMENTS, auto_threshold, boxes, iou, refine, refine_explanation
 from glocal.video.flow import relative_motion, remove_camera_motion
 from helpers.scene_model import bleeding_model
 
@@ -158,11 +158,11 @@ def test_an_explanation_is_refined_on_a_finer_grid():
     frames = np.repeat(np.repeat(np.stack(frames), 2, 1), 2, 2)
     explanation = glocal.explain(bleeding_model(), frames, "bright")
     video = glocal.read_video(frames)
-    refined = explanation.refined(video, ["guided"])
+    refined = refine_explanation(explanation, video, ["guided"])
     assert refined.attention.shape == explanation.attention.shape == frames.shape[:3]
     assert refined.volume[0].shape == (128, 128)
     assert explanation.volume[0].shape == (48, 48)
     assert np.array_equal(refined.relevance, explanation.relevance)
     assert not np.array_equal(refined.attention, explanation.attention)
     with pytest.raises(InputError, match="is not the video that was explained"):
-        explanation.refined(glocal.read_video(frames[:7]), ["guided"])
+        refine_explanation(explanation, glocal.read_video(frames[:7]), ["guided"])

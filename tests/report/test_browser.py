@@ -47,7 +47,7 @@ def report(tmp_path_factory):
     def explain(**options):
         return glocal.explain(model, video, cuts="none", crop="center", **options)
 
-    best, *others = explain(target="top3").classes
+    best, *others = explain(target="top3").per_class
     against, other = (
         explain(target=best.target.index, counterfactual=True),
         explain(target=0, method="gradcam"),

@@ -43,7 +43,7 @@ def explained():
     model = glocal.Model("small", network, {"conv": "relu1", "layer1": "layer1"}, labels, clip_spec)
     video = glocal.read_video(FRAMES)
     best = glocal.explain(model, video, target="top3")
-    return video, [*best.classes, glocal.explain(model, video, counterfactual=True)]
+    return video, [*best.per_class, glocal.explain(model, video, counterfactual=True)]
 
 
 def cells(figure, path, columns, rows):

@@ -22,7 +22,18 @@ from glocal.server.worker import check_clip
 from helpers.serving import write_clip
 from helpers.video_files import encode, numbered
 
-TASK = Task("clip.mp4", OfferedModel("none"), "cpu", "top1", "3dcam", ("a", "b"), "sum", False)
+TASK = Task(
+    "clip.mp4",
+    OfferedModel("none"),
+    "cpu",
+    {
+        "target": "top1",
+        "method": "3dcam",
+        "layers": ("a", "b"),
+        "aggregate": "sum",
+        "counterfactual": False,
+    },
+)
 LIMITS = Limits(waiting=2, wall=30.0, memory=2**30)
 
 

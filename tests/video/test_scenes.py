@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 import glocal
 from glocal.datasets.puppets import UntrimmedPuppets
 from glocal.errors import UsageError
-from glocal.explanation.blending import Blend
-from glocal.explanation.runner import mark_disjoint
+from glocal.explanation.blending import WindowBlender
 from glocal.explanation.volume import Volume
+from glocal.explanation.window_stream import mark_non_overlapping
 from glocal.video import ClipSpec, read_video, windows
 from glocal.video.scenes import resolve_cuts, scene_cuts
 from helpers.scene_model import bleeding_model
@@ -104,16 +104,18 @@ def test_disjoint_windows_are_those_of_classify_in_every_scene():
     video = read_video(film(37))
     clip_spec = replace(CLIP_SPEC, frames=6)
     cuts = [3, 20]
-    marked = [w.points[0] for w, counted in mark_disjoint(windows(video, clip_spec, cuts=cuts)) if counted]
+    marked = [
+        w.points[0] for w, counted in mark_non_overlapping(windows(video, clip_spec, cuts=cuts)) if counted
+    ]
     assert marked == [w.points[0] for w in windows(video, clip_spec, overlap=0.0, cuts=cuts)]
 
 
 def test_nothing_is_interpolated_across_a_cut():
-    blend = Blend(Volume(), cuts=[5])
+    blender = WindowBlender(Volume(), cuts=[5])
     ones = np.ones((2, 1, 1), np.float32)
-    blend.add(np.array([0, 1]), np.array([0, 3]), ones, 1.0)
-    blend.add(np.array([2, 3]), np.array([5, 8]), ones * np.array([3, 6], np.float32)[:, None, None], 1.0)
-    got = [float(m[0, 0]) for m in blend.finish(10)]
+    blender.add(np.array([0, 1]), np.array([0, 3]), ones, 1.0)
+    blender.add(np.array([2, 3]), np.array([5, 8]), ones * np.array([3, 6], np.float32)[:, None, None], 1.0)
+    got = [float(m[0, 0]) for m in blender.finish(10)]
     assert got == pytest.approx([1, 1, 1, 1, 1, 3, 4, 5, 6, 6], abs=1e-4)
 
 

@@ -1,1 +1,1 @@
-"""Many videos on many processes, with Ray: one that is broken costs itself alone."""
+"""Explain many videos in several processes, with Ray: a broken video is reported and skipped."""

@@ -1,8 +1,8 @@
-"""Which videos a batch is made of, and what their results are called."""
+"""Find the videos of a batch, and name their results."""
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from glocal.datasets.folder import VIDEO_SUFFIXES
@@ -10,34 +10,37 @@ from glocal.errors import InputError
 from glocal.utils.files import shown
 
 
-def find_videos(given: Sequence[str]) -> dict[str, str]:
-    """Video → the name of its results: its place below the folder that was given, without suffix.
+def find_videos(paths: Sequence[str]) -> dict[str, str]:
+    """Map each video to the name of its results: its path below the folder named, without suffix.
 
-    A name does not depend on which other videos there are, but for those of the same name without suffix,
-    which keep it.
+    A name depends on other videos only if two have the same name without suffix, which both keep theirs then.
 
     Args:
-        given: videos, folders (the videos in them and below, or, where there are none, the folder of images
-            itself), and .txt files with one of these a line.
+        paths: videos, folders (the videos in and below them; without any, a folder of images is one itself),
+            and .txt files with one of these a line.
 
     Raises:
         InputError: a list cannot be read.
     """
-    found: dict[str, str] = {}
-    for path, name in (pair for one in given for pair in _expanded(one)):
-        found.setdefault(os.path.abspath(path), name)
-    short = {path: str(Path(name).with_suffix("")) for path, name in found.items()}
-    shared = {name for name, count in Counter(short.values()).items() if count > 1}
-    names = {path: found[path] if short[path] in shared else short[path] for path in found}
-    again = {name for name, count in Counter(names.values()).items() if count > 1}
-    return {path: _whole(path) if name in again else name for path, name in names.items()}
+    long_names: dict[str, str] = {}
+    for video, name in (pair for path in paths for pair in _expand(path)):
+        long_names.setdefault(os.path.abspath(video), name)
+    stems = {video: str(Path(name).with_suffix("")) for video, name in long_names.items()}
+    shared = _repeated(stems.values())
+    names = {video: long_names[video] if stem in shared else stem for video, stem in stems.items()}
+    repeated = _repeated(names.values())
+    return {video: _whole_path(video) if name in repeated else name for video, name in names.items()}
 
 
-def _expanded(path: str) -> Iterator[tuple[str, str]]:
-    """Videos with their names."""
+def _repeated(names: Iterable[str]) -> set[str]:
+    return {name for name, count in Counter(names).items() if count > 1}
+
+
+def _expand(path: str) -> Iterator[tuple[str, str]]:
+    """Yield each video that a path stands for, and its name."""
     if path.lower().endswith(".txt"):
         for line in _lines(Path(path)):
-            yield from _expanded(str(Path(path).parent / line))
+            yield from _expand(str(Path(path).parent / line))
         return
     videos = sorted(file for file in Path(path).rglob("*") if _is_video(file))
     for file in videos:
@@ -58,6 +61,6 @@ def _lines(path: Path) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _whole(path: str) -> str:
-    """A name of the whole path, for videos of the same name in two folders that were given."""
+def _whole_path(path: str) -> str:
+    """Return a name made of the whole path, for videos of the same name in two of the folders."""
     return path.strip(os.sep).replace(os.sep, "-")

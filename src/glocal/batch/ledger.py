@@ -1,4 +1,4 @@
-"""What came of each video of a batch, line by line in a file, so that a run that was stopped goes on."""
+"""The outcome of each video of a batch, line by line in a file, so that an interrupted run can be resumed."""
 
 import hashlib
 import json
@@ -14,17 +14,18 @@ from glocal.utils.files import writing
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a video.
+    """Result or error of a video.
 
     Attributes:
-        video: its path.
-        name: of its results, below the folder of the batch.
-        key: of the video as it was and of what was asked, see `key_of`.
-        error: what is wrong with it; None if it is done.
-        seconds: that it took.
-        label, score, peak: the class explained, its probability, and when its reasons are strongest, in
-            seconds.
-        files: of its results.
+        video: path of the video.
+        name: of the results, below the folder of the batch.
+        key: changes with the video and the options, see `key_of`.
+        error: why the video could not be explained; None if it was.
+        seconds: time taken.
+        label: the class explained.
+        score: its probability.
+        peak: second at which it is most relevant.
+        files: the results.
     """
 
     video: str
@@ -39,9 +40,9 @@ class Outcome:
 
 
 class Ledger:
-    """Outcomes in a JSON Lines file; a video's last line counts, one that was cut off does not."""
+    """Outcomes in a JSON Lines file; a video's last line counts, and an incomplete line is ignored."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.outcomes: dict[str, Outcome] = {}
         for line in path.read_text("utf-8").splitlines() if path.exists() else ():
@@ -53,19 +54,19 @@ class Ledger:
             self.outcomes[outcome.video] = outcome
 
     def done(self, video: str, name: str, key: str) -> bool:
-        """Whether a video is done as it is asked for now, and its files are still there."""
-        known = self.outcomes.get(video)
-        if known is None or known.error is not None or (known.name, known.key) != (name, key):
+        """Whether a video is done with these options, and its files still exist."""
+        outcome = self.outcomes.get(video)
+        if outcome is None or outcome.error is not None or (outcome.name, outcome.key) != (name, key):
             return False
-        return all((self.path.parent / file).exists() for file in known.files)
+        return all((self.path.parent / file).exists() for file in outcome.files)
 
     def written(self) -> set[Path]:
-        """The files of all results."""
+        """Return the files of all results."""
         folder = self.path.parent.resolve()
         return {folder / file for outcome in self.outcomes.values() for file in outcome.files}
 
     def add(self, outcome: Outcome) -> None:
-        """Raises InputError where the file cannot be written."""
+        """Append an outcome. Raises InputError if the file cannot be written."""
         self.outcomes[outcome.video] = outcome
         with writing(self.path), self.path.open("a+b") as file:
             if file.tell() and _last_byte(file) != b"\n":
@@ -73,14 +74,14 @@ class Ledger:
             file.write((json.dumps(asdict(outcome)) + "\n").encode())
 
 
-def key_of(video: str, asked: Mapping[str, Any]) -> str:
-    """That changes with the video's file, with what is asked, and with glocal."""
-    text = json.dumps([__version__, file_state(video), asked], sort_keys=True, default=str)
+def key_of(video: str, options: Mapping[str, Any]) -> str:
+    """Return a key that changes with the video's file, with the options, and with the version of glocal."""
+    text = json.dumps([__version__, file_state(video), options], sort_keys=True, default=str)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def file_state(path: "str | os.PathLike[str]") -> tuple[int, int] | None:
-    """Size and time of the last change; None where there is no file."""
+    """Return size and time of the last change of a file; None if it is missing."""
     try:
         facts = os.stat(path)
     except OSError:

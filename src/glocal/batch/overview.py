@@ -1,4 +1,4 @@
-"""All outcomes of a batch at a glance: a table, and a page with links to the reports."""
+"""Table and page of all outcomes of a batch, with links to the reports."""
 
 import csv
 import io
@@ -16,7 +16,17 @@ COLUMNS = ("video", "name", "label", "score", "peak", "seconds", "error")
 
 
 def write_overview(outcomes: Sequence[Outcome], total: int, table: Path, model: str, method: str) -> Path:
-    """Write the outcomes, of `total` videos, to the CSV file `table` and to a page beside it; returns that.
+    """Write outcomes to a CSV file and to a page beside it.
+
+    Args:
+        outcomes: of the videos so far.
+        total: number of videos of the batch.
+        table: path of the CSV file.
+        model: name of the model.
+        method: name of the attribution method.
+
+    Returns:
+        The path of the page.
 
     Raises:
         InputError: a file cannot be written.

@@ -1,4 +1,4 @@
-"""Videos over processes of Ray: one that dies, or hangs, is replaced, and takes its video alone with it."""
+"""Distribute videos over processes of Ray, and replace a process that dies or hangs."""
 
 import contextlib
 import os
@@ -13,8 +13,8 @@ from glocal.errors import GlocalError, InputError, UsageError
 from glocal.utils.optional_import import optional_import
 
 
-class Job(NamedTuple):
-    """A video, the name of its results, and the key under which they are remembered."""
+class BatchJob(NamedTuple):
+    """A video, the name of its results, and the key under which its outcome is remembered."""
 
     video: str
     name: str
@@ -22,27 +22,34 @@ class Job(NamedTuple):
 
 
 @dataclass
-class Task:
-    """What a process is at: a job, or none while it starts.
+class Activity:
+    """What a process does.
 
     Attributes:
-        deadline: on the monotonic clock, or None.
+        actor: the process.
+        job: the job that it runs, or None while it starts.
+        deadline: of the job, on the monotonic clock, or None.
     """
 
     actor: Any
-    job: Job | None
+    job: BatchJob | None
     deadline: float | None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the deadline is over."""
+        return self.job is not None and self.deadline is not None and self.deadline <= time.monotonic()
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Processes that work on videos.
+    """Processes that work on videos; one that dies or hangs is replaced, and its video is reported.
 
     Attributes:
-        make: a `Worker`, in its process.
-        workers: processes.
-        gpus: of each, may be a fraction.
-        attempts: of a video whose process dies.
+        make: makes a `Worker`, in its process.
+        workers: number of processes.
+        gpus: GPUs of each process, may be a fraction.
+        attempts: how often a video is tried whose process dies.
         timeout: seconds that a video may take; None for any.
     """
 
@@ -52,78 +59,102 @@ class Pool:
     attempts: int = 2
     timeout: float | None = None
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Outcomes in the order in which they come, within a `connected` block.
+    def run(self, jobs: Sequence[BatchJob]) -> Iterator[Outcome]:
+        """Yield outcomes as they come, inside a `connected` block.
 
         Raises:
             InputError: a process cannot start.
         """
-        ray = import_ray()
-        kind = ray.remote(num_cpus=1, num_gpus=self.gpus, max_restarts=0)(_Host)
-        waiting, tried = deque(jobs), dict.fromkeys(jobs, 0)
-        tasks: dict[Any, Task] = {}
+        return _PoolRun(self, jobs).outcomes()
 
-        def begin() -> None:
-            actor = kind.remote(self.make)
-            tasks[actor.start.remote()] = Task(actor, None, None)
 
-        def go_on(actor: Any) -> None:
-            if waiting:
-                job = waiting.popleft()
-                deadline = None if self.timeout is None else time.monotonic() + self.timeout
-                tasks[actor.explain.remote(*job)] = Task(actor, job, deadline)
+class _PoolRun:
+    """One run of a pool: the jobs that wait, and what each process does."""
 
-        for _ in range(min(self.workers, len(jobs))):
-            begin()
-        while tasks:
-            deadlines = [task.deadline for task in tasks.values() if task.deadline is not None]
+    def __init__(self, pool: Pool, jobs: Sequence[BatchJob]) -> None:
+        self.pool, self.ray = pool, import_ray()
+        self.actor_class = self.ray.remote(num_cpus=1, num_gpus=pool.gpus, max_restarts=0)(_Host)
+        self.waiting, self.tries = deque(jobs), dict.fromkeys(jobs, 0)
+        self.activities: dict[Any, Activity] = {}
+
+    def outcomes(self) -> Iterator[Outcome]:
+        for _ in range(min(self.pool.workers, len(self.waiting))):
+            self._start_process()
+        while self.activities:
+            deadlines = [entry.deadline for entry in self.activities.values() if entry.deadline is not None]
             patience = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
-            ready, _ = ray.wait(list(tasks), timeout=patience)
+            ready, _ = self.ray.wait(list(self.activities), timeout=patience)
             for reference in ready:
-                task = tasks.pop(reference)
-                try:
-                    result = ray.get(reference)
-                except ray.exceptions.RayActorError:
-                    if task.job is None:
-                        raise InputError(
-                            "a process of the batch died while it loaded the model; use fewer --workers, "
-                            "or a smaller model."
-                        ) from None
-                    tried[task.job] += 1
-                    if tried[task.job] < self.attempts:
-                        waiting.append(task.job)
-                    else:
-                        yield Outcome(*task.job, error=_died(self.attempts))
-                    if waiting:
-                        begin()
-                except ray.exceptions.RayTaskError as error:
-                    cause = error.cause
-                    raise (
-                        cause
-                        if isinstance(cause, GlocalError)
-                        else InputError(f"a process of the batch could not start: {cause}")
-                    ) from None
-                else:
-                    if task.job is not None:
-                        yield result
-                    go_on(task.actor)
-            for reference, task in [*tasks.items()]:
-                if task.job and task.deadline is not None and task.deadline <= time.monotonic():
-                    del tasks[reference]
-                    ray.kill(task.actor)
-                    yield Outcome(
-                        *task.job,
-                        error=f"took longer than {self.timeout:g} seconds and was stopped; see --timeout.",
-                        seconds=self.timeout or 0.0,
-                    )
-                    if waiting:
-                        begin()
+                yield from self._finish(reference)
+            for reference, activity in [*self.activities.items()]:
+                if activity.is_late:
+                    yield self._stop(reference)
+
+    def _start_process(self) -> None:
+        actor = self.actor_class.remote(self.pool.make)
+        self.activities[actor.start.remote()] = Activity(actor, None, None)
+
+    def _replace_process(self) -> None:
+        if self.waiting:
+            self._start_process()
+
+    def _start_job(self, actor: Any) -> None:
+        if self.waiting:
+            job = self.waiting.popleft()
+            timeout = self.pool.timeout
+            deadline = None if timeout is None else time.monotonic() + timeout
+            self.activities[actor.explain.remote(*job)] = Activity(actor, job, deadline)
+
+    def _finish(self, reference: Any) -> Iterator[Outcome]:
+        """Yield the outcome of an activity that has ended, if it has one, and give its process more work."""
+        activity = self.activities.pop(reference)
+        try:
+            result = self.ray.get(reference)
+        except self.ray.exceptions.RayActorError:
+            yield from self._retry(activity.job)
+            self._replace_process()
+        except self.ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            raise (
+                cause
+                if isinstance(cause, GlocalError)
+                else InputError(f"a process of the batch could not start: {cause}")
+            ) from None
+        else:
+            if activity.job is not None:
+                yield result
+            self._start_job(activity.actor)
+
+    def _retry(self, job: BatchJob | None) -> Iterator[Outcome]:
+        """Put the job of a dead process into the queue again, or yield its failure after the last attempt."""
+        if job is None:
+            raise InputError(
+                "a process of the batch died while it loaded the model; use fewer --workers, "
+                "or a smaller model."
+            ) from None
+        self.tries[job] += 1
+        if self.tries[job] < self.pool.attempts:
+            self.waiting.append(job)
+        else:
+            yield Outcome(*job, error=_death_message(self.pool.attempts))
+
+    def _stop(self, reference: Any) -> Outcome:
+        """Kill the process of an activity that takes too long."""
+        activity = self.activities.pop(reference)
+        assert activity.job is not None
+        self.ray.kill(activity.actor)
+        self._replace_process()
+        return Outcome(
+            *activity.job,
+            error=f"took longer than {self.pool.timeout:g} seconds and was stopped; see --timeout.",
+            seconds=self.pool.timeout or 0.0,
+        )
 
 
 class _Host:
-    """The actor: makes the worker in its own process."""
+    """The Ray actor, which makes the worker in its own process."""
 
-    def __init__(self, make: Callable[[], Any]):
+    def __init__(self, make: Callable[[], Any]) -> None:
         self.make = make
 
     def start(self) -> None:
@@ -136,21 +167,21 @@ class _Host:
 
 
 class Machines(NamedTuple):
-    """What Ray has to give: cores, GPUs, and whether they are of this machine alone."""
+    """Resources of Ray: cores, GPUs, and whether they are those of this machine alone."""
 
     cores: int
     gpus: float
     alone: bool
 
     def divided(self, workers: int | None, gpus: float) -> tuple[int, int]:
-        """Processes, and threads of each; by default one process for each GPU share, or for every two cores.
+        """Return the number of processes, and of threads in each.
 
         Args:
-            workers: processes that are asked for.
-            gpus: of each.
+            workers: number of processes; by default one for each share of a GPU, or for every two cores.
+            gpus: GPUs of each process.
 
         Raises:
-            UsageError: there is less than that takes.
+            UsageError: the machines have too few cores or GPUs.
         """
         room = min(self.cores, int(self.gpus / gpus)) if gpus else self.cores
         if room < (workers or 1):
@@ -164,15 +195,15 @@ class Machines(NamedTuple):
 
 @contextlib.contextmanager
 def connected(address: str | None, workers: int | None = None) -> Iterator[Machines]:
-    """A connection to Ray.
+    """Inside, be connected to Ray.
 
     Args:
-        address: of a cluster that runs, or `auto` to find it; None starts one on this machine for as long as
+        address: of a running cluster, or `auto` to find it; None starts one on this machine for as long as
             the connection lasts.
-        workers: processes that one on this machine is to have room for, even beyond its cores.
+        workers: number of processes for which a cluster on this machine makes room, even beyond its cores.
 
     Raises:
-        InputError: Ray is not installed, or there is no cluster at the address.
+        InputError: Ray is not installed, or no cluster runs at the address.
     """
     ray = import_ray()
     try:
@@ -186,8 +217,8 @@ def connected(address: str | None, workers: int | None = None) -> Iterator[Machi
         where = "" if address is None else f" at {address}"
         raise InputError(f"there is no Ray cluster{where}: {reason}") from None
     try:
-        there = ray.cluster_resources()
-        yield Machines(int(there.get("CPU", 0)), there.get("GPU", 0.0), address is None)
+        resources = ray.cluster_resources()
+        yield Machines(int(resources.get("CPU", 0)), resources.get("GPU", 0.0), address is None)
     finally:
         ray.shutdown()
 
@@ -198,7 +229,7 @@ def import_ray() -> Any:
     return optional_import("ray", extra="batch", purpose="a batch")
 
 
-def _died(attempts: int) -> str:
+def _death_message(attempts: int) -> str:
     times = "" if attempts == 1 else f", {attempts} times"
     return (
         f"the process that explained it died{times}: out of memory, or a crash in a decoder; "

@@ -1,4 +1,4 @@
-"""What one process of a batch does."""
+"""The work of one process of a batch."""
 
 import time
 from dataclasses import dataclass
@@ -9,13 +9,14 @@ import torch
 
 from glocal.batch.ledger import Outcome
 from glocal.errors import GlocalError
-from glocal.explanation.config import Explaining
+from glocal.explanation.config import ExplainConfig
 from glocal.models import Model, load_model
+from glocal.report.explain_to_files import ReportConfig, explain_to_files
 
 
 @dataclass(frozen=True)
-class Loading:
-    """Which model each process loads, as `load_model` takes it."""
+class ModelSource:
+    """The arguments of `load_model`, with which each process loads the model."""
 
     name: str
     weights: str | None
@@ -23,42 +24,54 @@ class Loading:
     device: str
 
     def load(self) -> Model:
-        """Random weights are drawn from a fixed seed, the same in every process."""
+        """Load the model; random weights are drawn from a fixed seed, the same in every process."""
         return load_model(self.name, self.weights, labels=self.labels, device=self.device)
 
 
 class Worker:
-    """Holds the model, and explains one video after the other."""
+    """Keeps the model loaded, and explains one video after the other.
 
-    def __init__(self, loading: Loading, explaining: Explaining, out: Path, threads: int):
+    Args:
+        source: of the model.
+        config: what is explained, and how.
+        report: what the reports show.
+        out: folder of the results.
+        threads: of PyTorch and OpenCV.
+    """
+
+    def __init__(
+        self, source: ModelSource, config: ExplainConfig, report: ReportConfig, out: Path, *, threads: int
+    ) -> None:
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-        self.loading, self.explaining, self.out = loading, explaining, out
+        self.source, self.config, self.report, self.out = source, config, report, out
 
     def start(self) -> None:
-        """Load the model; raises what `load_model` does."""
-        self.model = self.loading.load()
+        """Load the model. Raises what `load_model` does."""
+        self.model = self.source.load()
 
     def explain(self, video: str, name: str, key: str) -> Outcome:
-        """Explain a video and write its files; whatever is wrong with it is told in the outcome."""
+        """Explain a video and write its files; an error is returned in the outcome."""
         begin = time.monotonic()
         folder, stem = (self.out / name).parent, Path(name).name
         try:
-            written = self.explaining.write(self.model, video, folder, stem)
+            results = explain_to_files(
+                self.model, video, folder, stem, config=self.config, report=self.report
+            )
         except GlocalError as error:
             return Outcome(video, name, key, str(error), round(time.monotonic() - begin, 3))
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             sentence = f"unexpected {type(error).__name__}: {reason or 'no message'}"
             return Outcome(video, name, key, sentence, round(time.monotonic() - begin, 3))
-        first = written[0].explanation
+        best = results[0].explanation
         return Outcome(
             video,
             name,
             key,
             seconds=round(time.monotonic() - begin, 3),
-            label=first.target.label,
-            score=first.probability,
-            peak=float(first.times[first.relevance.argmax()]),
-            files=tuple(str(file.relative_to(self.out)) for one in written for file in one.files),
+            label=best.target.label,
+            score=best.probability,
+            peak=float(best.times[best.relevance.argmax()]),
+            files=tuple(str(file.relative_to(self.out)) for result in results for file in result.files),
         )

@@ -1,4 +1,4 @@
-"""The command `glocal`: parses, calls, reports errors; nobody calls it."""
+"""The command line `glocal`: parses arguments, calls the library and reports errors."""
 
 from glocal.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The door: one clear line for whatever goes wrong, and the exit code that says whose turn it is."""
+"""The command `glocal`: its subcommands, error messages and exit codes."""
 
 import contextlib
 import importlib
@@ -16,35 +16,38 @@ from glocal.errors import GlocalError, UsageError, nearest
 
 COMMANDS = {
     "demo": ("demo", "Render a clip and explain it."),
-    "explain": ("explain", "Show where and when a model sees its reasons for a class."),
+    "explain": ("explain", "Show where and when a model finds its reasons for a class."),
     "classify": ("classify", "Print the best classes of videos."),
     "localize": ("localize", "Find boxes, tubes and segments of a class."),
-    "batch": ("batch", "Explain many videos, on many processes."),
-    "compare": ("compare", "Measure which attribution method to believe for a model."),
-    "figure": ("figure", "Make a figure for a paper."),
-    "serve": ("serve", "Open a web page where clips are uploaded and explained."),
-    "train": ("train", "Train a network as a recipe says."),
+    "batch": ("batch", "Explain many videos in several processes."),
+    "compare": ("compare", "Measure which attribution method to trust for a model."),
+    "figure": ("figure", "Draw a figure for a paper."),
+    "serve": ("serve", "Serve a web page that explains uploaded clips."),
+    "train": ("train", "Train a network by a recipe."),
     "evaluate": ("evaluate", "Measure trivial baselines on a data set's annotations."),
-    "table": ("table", "Make a table of a paper anew."),
+    "table": ("table", "Reproduce a table of a paper."),
     "models": ("listing", "List the models."),
     "methods": ("listing", "List the attribution methods."),
     "layers": ("listing", "List the layers of a model that can be explained."),
     "datasets": ("datasets", "List the data sets, check a copy of one, export puppets."),
 }
-"""Command → the module here that holds it, loaded when it is called, so that help comes at once."""
+"""Command → its module and summary; the module is imported when it is needed, so that `--help` is fast."""
 
 
 class Commands(click.Group):
-    """Commands that are loaded when they are called."""
+    """The subcommands, each imported when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
         return list(COMMANDS)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands for `--help`, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
@@ -54,6 +57,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments name. Raises click.UsageError if it is unknown."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             known = list(COMMANDS)
             raise click.UsageError(
@@ -65,11 +69,11 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__)
 def app() -> None:
-    """Shows where, when and why a video model decides."""
+    """Show where, when and why a video model decides."""
 
 
 class Terminated(BaseException):
-    """SIGTERM, which cleans up like Ctrl-C."""
+    """Raised by SIGTERM, so that it cleans up like Ctrl-C."""
 
 
 def _terminate(number: int, frame: object) -> None:
@@ -77,7 +81,7 @@ def _terminate(number: int, frame: object) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `glocal` and return its exit code: 0 done, 1 an input failed, 2 wrong usage, 130 or 143 stopped."""
+    """Run `glocal`; returns the exit code: 0 done, 1 an input failed, 2 wrong usage, 130 or 143 stopped."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     if threading.current_thread() is threading.main_thread():
@@ -95,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error))
         return 2 if isinstance(error, UsageError) else 1
     except (KeyboardInterrupt, click.Abort, Terminated) as stop:
-        say("interrupted; what was finished is kept.")
+        say("interrupted; finished results are kept.")
         return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except BrokenPipeError:
         with contextlib.suppress(OSError):
@@ -109,12 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def say(sentence: str) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     text = " ".join(sentence.split())
     click.echo(f"glocal: {text if text.endswith(('.', '?')) else f'{text}.'}", err=True)
 
 
 def unexpected(error: Exception) -> str:
-    """A sentence for an error that nobody foresaw."""
+    """Return a sentence for an unexpected error."""
     reason = " ".join(str(error).split())[:300]
     return f"unexpected {type(error).__name__}: {reason or 'no message'} (--debug shows where)"

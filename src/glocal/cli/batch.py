@@ -1,4 +1,4 @@
-"""`glocal batch`: many videos, on Ray."""
+"""`glocal batch`: explain many videos in several processes, on Ray."""
 
 import os
 from dataclasses import asdict
@@ -12,38 +12,39 @@ from tqdm import tqdm
 from glocal.batch.inputs import find_videos
 from glocal.batch.ledger import Ledger, Outcome, file_state, key_of
 from glocal.batch.overview import write_overview
-from glocal.batch.pool import Job, Pool, connected, import_ray
-from glocal.batch.worker import Loading, Worker
+from glocal.batch.pool import BatchJob, Pool, connected, import_ray
+from glocal.batch.worker import ModelSource, Worker
 from glocal.cli.app import say
-from glocal.cli.explain import explain as explain_command
-from glocal.cli.explain import explaining_of
-from glocal.cli.options import common_options, out_option
-from glocal.cli.running import chosen_device, chosen_name, load, refuse_overwriting, tell
+from glocal.cli.explain import report_config_from, report_options
+from glocal.cli.options import common_options, config_from, config_options, model_options, out_option
+from glocal.cli.running import device_name, load, model_name, refuse_overwriting, tell
 from glocal.errors import UsageError
+from glocal.explanation.config import ExplainConfig, config_as_dict
+from glocal.explanation.selection import check_config
 from glocal.utils.files import shown
 
-OWN = {"videos", "out", "quiet", "debug"}
-SHARED = [option for option in explain_command.params if option.name not in OWN]
-MODEL = ("name", "weights", "labels", "device")
 LEDGER, TABLE = "batch.jsonl", "batch.csv"
 
 
-@click.command(params=SHARED)
+@click.command()
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER|LIST.txt...")
+@model_options
+@config_options()
+@report_options
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Processes, each with the model.  [default: one for every two cores, or one for each GPU]",
+    help="Number of processes, each with the model.  [default: one for every two cores, or for each GPU]",
 )
 @click.option(
     "--gpus",
     type=click.FloatRange(0),
-    help="Of each process, may be a fraction.  [default: 1 with --device cuda, else 0]",
+    help="GPUs of each process, may be a fraction.  [default: 1 with --device cuda, else 0]",
 )
 @click.option(
     "--address",
     metavar="auto|HOST:PORT",
-    help="Of a Ray cluster whose machines see the same files.  [default: this machine alone]",
+    help="Address of a Ray cluster whose machines see the same files.  [default: this machine alone]",
 )
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that a video may take.")
 @click.option(
@@ -51,12 +52,16 @@ LEDGER, TABLE = "batch.jsonl", "batch.csv"
     type=click.IntRange(1),
     default=2,
     show_default=True,
-    help="Of a video whose process dies, as it does when memory runs out.",
+    help="How often a video is tried whose process dies, as it does when memory runs out.",
 )
 @out_option
 @common_options
 def batch(
     videos: tuple[str, ...],
+    name: str | None,
+    weights: str | None,
+    labels: str | None,
+    device: str | None,
     workers: int | None,
     gpus: float | None,
     address: str | None,
@@ -67,33 +72,33 @@ def batch(
     debug: bool,
     **options: Any,
 ) -> int:
-    """Explain many videos, on many processes.
+    """Explain many videos in several processes.
 
     Each VIDEO, all videos in a FOLDER and below, and all of a LIST with one of these a line get the files of
-    'glocal explain', in folders as theirs. What came of each is in batch.html, with links to the reports, and
-    in batch.csv. A video that is broken, hangs, or kills its process is reported, and the rest are done. The
-    same command goes on where a batch was stopped, and tries what failed again.
+    'glocal explain', in folders like theirs. batch.html lists the outcome of each, with links to the reports,
+    and batch.csv is the same as a table. A video that is broken, hangs, or kills its process is reported and
+    skipped. The same command resumes an interrupted batch, and tries again what failed.
     """
     import_ray()
-    asked = {key: _absolute(options.pop(key)) for key in MODEL}
-    explaining = explaining_of({**options, "edit": _absolute(options["edit"])})
+    name, weights, labels, device = (_absolute(path) for path in (name, weights, labels, device))
+    options["edit"] = edit = _absolute(options["edit"])
+    config, report = config_from(options, ExplainConfig), report_config_from(options)
     ledger = Ledger(out / LEDGER)
     names = _inputs(videos, ledger)
-    explaining.check(load(**asked, quiet=quiet))
-    model, device = chosen_name(*[asked[key] for key in MODEL[:3]]), chosen_device(asked["device"])
-    loading = Loading(model, asked["weights"], asked["labels"], device)
-    files = [file_state(path) for path in (*asked.values(), explaining.edit) if path]
-    how = {"files": files, "loading": asdict(loading), **asdict(explaining)}
-    jobs = [Job(video, name, key_of(video, how)) for video, name in names.items()]
+    check_config(config, load(name, weights, labels, device, quiet))
+    source = ModelSource(model_name(name, weights, labels), weights, labels, device_name(device))
+    files = [file_state(path) for path in (name, weights, labels, device, edit) if path]
+    identity = {"files": files, "loading": asdict(source), **config_as_dict(config), **asdict(report)}
+    jobs = [BatchJob(video, result, key_of(video, identity)) for video, result in names.items()]
     todo = [job for job in jobs if not ledger.done(*job)]
     if len(todo) < len(jobs):
         tell(quiet, f"{len(jobs) - len(todo)} of {len(jobs)} videos are done already")
     try:
         if todo:
             with connected(address, workers) as machines:
-                share = float(device.startswith("cuda")) if gpus is None else gpus
+                share = float(source.device.startswith("cuda")) if gpus is None else gpus
                 count, threads = machines.divided(workers, share)
-                make = partial(Worker, loading, explaining, out.resolve(), threads)
+                make = partial(Worker, source, config, report, out.resolve(), threads=threads)
                 with tqdm(total=len(todo), unit="video", disable=True if quiet else None) as bar:
                     for outcome in Pool(make, count, share, attempts, timeout).run(todo):
                         ledger.add(outcome)
@@ -101,24 +106,24 @@ def batch(
                             _report(outcome, out, quiet)
                         bar.update()
     finally:
-        known = [ledger.outcomes[job.video] for job in jobs if job.video in ledger.outcomes]
-        page = write_overview(known, len(jobs), out / TABLE, model, explaining.method)
-    failed = sum(outcome.error is not None for outcome in known)
+        outcomes = [ledger.outcomes[job.video] for job in jobs if job.video in ledger.outcomes]
+        page = write_overview(outcomes, len(jobs), out / TABLE, source.name, config.method)
+    failed = sum(outcome.error is not None for outcome in outcomes)
     tell(quiet, f"{len(jobs) - failed} of {len(jobs)} videos are done → {page}")
     if failed:
-        say(f"{failed} of {len(jobs)} videos failed, {out / TABLE} says why; this command tries them again.")
+        say(f"{failed} of {len(jobs)} videos failed, {out / TABLE} says why; run it again to retry them.")
     return 1 if failed else 0
 
 
-def _inputs(given: tuple[str, ...], ledger: Ledger) -> dict[str, str]:
-    """The videos of the batch with the names of their results, without the results of an earlier run.
+def _inputs(paths: tuple[str, ...], ledger: Ledger) -> dict[str, str]:
+    """Map the videos of the batch, without the results of an earlier run, to the names of their results.
 
     Raises:
-        UsageError: there is none, or a result would overwrite one.
+        UsageError: no video is found, or a result would overwrite one.
     """
     results = ledger.written()
     names = {
-        video: name for video, name in find_videos(given).items() if Path(video).resolve() not in results
+        video: name for video, name in find_videos(paths).items() if Path(video).resolve() not in results
     }
     if not names:
         raise UsageError("there is no video; name some, a folder of them, or a .txt file with one a line.")
@@ -136,5 +141,5 @@ def _report(outcome: Outcome, out: Path, quiet: bool) -> None:
 
 
 def _absolute(path: Any) -> Any:
-    """A path that other processes understand; what is no file stays as it is."""
+    """Make the path of a file absolute, for other processes; other values are returned as they are."""
     return os.path.abspath(path) if path is not None and os.path.exists(path) else path

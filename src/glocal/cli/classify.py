@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from glocal.cli.options import common_options, crop_option, cuts_option, json_option, model_options
+from glocal.cli.options import common_options, config_options, json_option, model_options
 from glocal.cli.running import for_each, load
 from glocal.explanation.runner import classify as classify_video
 from glocal.utils.files import shown
@@ -17,10 +17,9 @@ from glocal.video import read_video
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
 @model_options
 @click.option(
-    "--best", type=click.IntRange(1), default=5, show_default=True, help="How many classes to print."
+    "--best", type=click.IntRange(1), default=5, show_default=True, help="Number of classes to print."
 )
-@crop_option
-@cuts_option
+@config_options(only=["crop", "cuts"])
 @json_option
 @common_options
 def classify(
@@ -30,25 +29,17 @@ def classify(
     labels: str | None,
     device: str | None,
     best: int,
-    crop: str | None,
-    cuts: str,
     as_json: bool,
     quiet: bool,
     debug: bool,
+    **options: Any,
 ) -> int:
     """Print the best classes of each VIDEO, from its mean probabilities over windows that do not overlap."""
     model = load(name, weights, labels, device, quiet or as_json)
     results: list[dict[str, Any]] = []
 
     def run(path: str) -> None:
-        predictions = classify_video(
-            model,
-            read_video(path),
-            crop=crop,  # type: ignore[arg-type]
-            cuts=cuts,  # type: ignore[arg-type]
-            best=best,
-            progress=not quiet,
-        )
+        predictions = classify_video(model, read_video(path), best=best, progress=not quiet, **options)
         results.append({"video": shown(path), "predictions": [asdict(p) for p in predictions]})
         if not as_json:
             click.echo(shown(path))

@@ -16,14 +16,14 @@ from glocal.cli.options import (
     common_options,
     crop_option,
     list_of_names,
+    mapping_of_pairs,
     model_options,
     out_option,
-    settings_of,
 )
 from glocal.cli.running import load, tell
 from glocal.errors import UsageError
 from glocal.evaluation.faithfulness import BASELINES, REMOVAL_UNITS
-from glocal.explanation.runner import chosen_layers, resolve_target
+from glocal.explanation.selection import resolve_target, select_layers
 from glocal.models import Model
 from glocal.papers import Cells
 from glocal.report.comparison_page import pictures
@@ -56,7 +56,7 @@ SANITY_CLIPS = 10
     "--option",
     "options",
     multiple=True,
-    callback=settings_of,
+    callback=mapping_of_pairs,
     metavar="METHOD.NAME=VALUE",
     help="An option of a method, see 'glocal methods'; may be given again.",
 )
@@ -128,7 +128,7 @@ def compare(
     protocol = Protocol(tuple(over or REMOVAL_UNITS), baseline, steps)
     model = load(name, weights, labels, device, quiet)
     paths = {module: path for path, module in model.network.named_modules()}
-    chosen = {layer: paths[module] for layer, module in chosen_layers(model, layers).items()}
+    chosen = {layer: paths[module] for layer, module in select_layers(model, layers).items()}
     by_method = _by_method(options)
     methods = contenders(names or list(METHODS), chosen, aggregate, by_method)
     count = clips or (DATA_CLIPS if data else VIDEO_CLIPS)
@@ -191,4 +191,4 @@ def _index(target: str, model: Model) -> list[int]:
         raise UsageError(
             f"one class is explained in each clip, not '{target}'; use top1, truth, a label or an index."
         )
-    return index
+    return [index]

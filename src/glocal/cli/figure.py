@@ -1,21 +1,22 @@
-"""`glocal figure`: the papers' figures, of one's own clips."""
+"""`glocal figure`: figures like those of the papers, of your own clips."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from glocal.attribution.method import METHODS
+from glocal.cli.explain import overlay_options
 from glocal.cli.options import common_options, crop_option, list_of_names, model_options, out_option
 from glocal.cli.running import load, tell
 from glocal.errors import UsageError
 from glocal.evaluation.sanity import randomised
-from glocal.explanation.explanation import Explanation
-from glocal.explanation.runner import chosen_layers, explain, resolve_target
+from glocal.explanation.config import ExplainConfig
+from glocal.explanation.runner import explain
+from glocal.explanation.selection import check_config
 from glocal.models import Model
-from glocal.report import COLORMAPS, OverlayStyle
+from glocal.report import OverlayStyle
 from glocal.report.figure_grid import save_figure
 from glocal.report.figures import (
     classes_figure,
@@ -47,18 +48,30 @@ KINDS = {
     callback=list_of_names,
     default="3dcam,gradcam",
     show_default=True,
-    help="3dcam,gradcam@layer4,3dcam@conv+layer1 …: rows; of the other kinds the first one counts.",
+    metavar="METHOD[@LAYER+…],…",
+    help="Methods to show, each with its layers if not all, such as gradcam@layer4; "
+    "other kinds than 'methods' use the first one.",
 )
-@click.option("--target", default="top1", show_default=True, help="top1, a label, or a class index.")
-@click.option("--classes", type=click.IntRange(1), default=3, show_default=True, help="Rows of 'classes'.")
-@click.option("--frames", type=click.IntRange(1), default=7, show_default=True, help="Columns.")
-@click.option("--start", type=click.FloatRange(0), default=0.0, show_default=True, help="Seconds.")
-@click.option("--end", type=click.FloatRange(0), default=None, help="Seconds.  [default: the video's end]")
-@crop_option
 @click.option(
-    "--strength", type=click.FloatRange(0, 1), default=0.75, show_default=True, help="Of the overlay."
+    "--target", default="top1", show_default=True, help="Class to explain: top1, a label, or a class index."
 )
-@click.option("--colours", "colormap", default="inferno", show_default=True, help=f"{', '.join(COLORMAPS)}.")
+@click.option(
+    "--classes", type=click.IntRange(1), default=3, show_default=True, help="Number of rows of 'classes'."
+)
+@click.option(
+    "--frames", type=click.IntRange(1), default=7, show_default=True, help="Number of frames, one a column."
+)
+@click.option(
+    "--start", type=click.FloatRange(0), default=0.0, show_default=True, help="First second that is shown."
+)
+@click.option(
+    "--end",
+    type=click.FloatRange(0),
+    default=None,
+    help="Last second that is shown.  [default: the video's end]",
+)
+@crop_option
+@overlay_options
 @out_option
 @common_options
 def figure(
@@ -74,7 +87,7 @@ def figure(
     frames: int,
     start: float,
     end: float | None,
-    crop: str | None,
+    crop: Literal["full", "center"] | None,
     strength: float,
     colormap: str,
     out: Path,
@@ -85,56 +98,85 @@ def figure(
     if len(videos) > 1 and kind != "methods":
         raise UsageError(f"a figure of kind '{kind}' shows one video; give one, not {len(videos)}.")
     style = OverlayStyle(strength, colormap, None)
-    for method in methods:
-        METHODS.check(method.partition("@")[0])
+    configs = {
+        method: ExplainConfig(
+            target, method=method_of(method), layers=layers_of(method), crop=crop, progress=not quiet
+        )
+        for method in methods
+    }
     model = load(name, weights, labels, device, quiet)
-    resolve_target(target, model.labels)
-    for method in methods:
-        chosen_layers(model, layers_of(method))
-    clips = [read_video(video) for video in videos]
-    common: dict[str, Any] = {"crop": crop, "progress": not quiet}
+    for config in configs.values():
+        check_config(config, model)
+    clips = [read_video(path) for path in videos]
+    if len(clips) > 1:
+        rows = {
+            method: [explain(model, clip, config=config) for clip in clips]
+            for method, config in configs.items()
+        }
+        drawn = images_figure(clips, rows, style=style)
+    else:
+        indices = evenly_spaced_frames(clips[0], frames, start=start, end=end)
+        drawn = draw(kind, model, clips[0], configs, indices, style, classes)
 
-    def explained(video: Video, method: str, **arguments: Any) -> Explanation:
-        arguments = {"target": target, "layers": layers_of(method), **common, **arguments}
-        return explain(model, video, method=method.partition("@")[0], **arguments)
-
-    def drawn() -> "Figure":
-        if len(clips) > 1:
-            rows = {method: [explained(clip, method) for clip in clips] for method in methods}
-            return images_figure(clips, rows, style=style)
-        video = clips[0]
-        shown = evenly_spaced_frames(video, frames, start=start, end=end)
-        if kind == "methods":
-            return methods_figure(
-                video, {method: explained(video, method) for method in methods}, shown, style=style
-            )
-        if kind == "classes":
-            count = min(classes, len(model.labels))
-            best = explained(video, methods[0], target=f"top{count}").classes
-            against = explained(video, methods[0], target=best[0].target.index, counterfactual=True)
-            return classes_figure(video, [*best, against], shown, style=style)
-        if kind == "temporal":
-            return temporal_figure(video, explained(video, "st-abn"), shown, style=style)
-        first = explained(video, methods[0])
-        maps = {"trained": [first.frame(frame) for frame in shown]}
-        for part, copy in randomised_models(model):
-            step = explain(
-                copy, video, first.target.index, methods[0].partition("@")[0], layers_of(methods[0]), **common
-            )
-            maps[part] = [step.frame(frame) for frame in shown]
-        return sanity_figure(list(video.frames_at(shown)), maps, style=style)
-
-    for path in save_figure(drawn(), out / f"{clips[0].name}-{kind}"):
+    for path in save_figure(drawn, out / f"{clips[0].name}-{kind}"):
         tell(quiet, str(path))
 
 
-def layers_of(method: str) -> Sequence[str] | None:
-    """The layers in `gradcam@layer4` or `3dcam@conv+layer1`; None for the model's own."""
-    layers = method.partition("@")[2]
+def draw(
+    kind: str,
+    model: Model,
+    video: Video,
+    configs: Mapping[str, ExplainConfig],
+    frames: Sequence[int],
+    style: OverlayStyle,
+    num_classes: int,
+) -> "Figure":
+    """Explain one video and draw a figure of it.
+
+    Args:
+        kind: of the figure, among `KINDS`.
+        model: the model.
+        video: the video.
+        configs: name of a row → what is explained in it, and how; kinds other than "methods" use the first.
+        frames: indices of the frames shown.
+        style: how attribution is drawn.
+        num_classes: rows of "classes".
+    """
+    if kind == "methods":
+        rows = {name: explain(model, video, config=config) for name, config in configs.items()}
+        return methods_figure(video, rows, frames, style=style)
+    config = next(iter(configs.values()))
+    if kind == "classes":
+        top = f"top{min(num_classes, len(model.labels))}"
+        best = explain(model, video, config=replace(config, target=top))
+        opposite = replace(config, target=best.target.index, counterfactual=True)
+        return classes_figure(
+            video, [*best.per_class, explain(model, video, config=opposite)], frames, style=style
+        )
+    if kind == "temporal":
+        explanation = explain(model, video, config=replace(config, method="st-abn", layers=None))
+        return temporal_figure(video, explanation, frames, style=style)
+    explanation = explain(model, video, config=config)
+    maps = {"trained": [explanation.frame(frame) for frame in frames]}
+    config = replace(config, target=explanation.target.index)
+    for part, copy in randomised_models(model):
+        step = explain(copy, video, config=config)
+        maps[part] = [step.frame(frame) for frame in frames]
+    return sanity_figure(list(video.frames_at(frames)), maps, style=style)
+
+
+def method_of(row: str) -> str:
+    """Return the method in `gradcam@layer4`."""
+    return row.partition("@")[0]
+
+
+def layers_of(row: str) -> Sequence[str] | None:
+    """Return the layers in `gradcam@layer4` or `3dcam@conv+layer1`; None for the model's own."""
+    layers = row.partition("@")[2]
     return layers.split("+") if layers else None
 
 
 def randomised_models(model: Model) -> Iterator[tuple[str, Model]]:
-    """The part that was made random last, and the model with all parts down to it random."""
+    """Yield the part that was made random last, and the model with all parts down to it random."""
     for part, network in randomised(model.network):
         yield part.removeprefix("backbone."), replace(model, network=network)

@@ -1,18 +1,21 @@
-"""Options that several commands share."""
+"""Options that several commands share; those of `ExplainConfig` are made from its fields."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+from glocal.explanation.config import ExplainConfig, OptionInfo, options_of
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+ConfigT = TypeVar("ConfigT")
 
 
-def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
-    """Several options as one decorator, listed by --help in this order."""
+def together(*options: Callable[[Any], Any]) -> Callable[[CommandT], CommandT]:
+    """Join several options to one decorator; --help lists them in this order."""
 
-    def decorate(command: Command) -> Command:
+    def decorate(command: CommandT) -> CommandT:
         for option in reversed(options):
             command = option(command)
         return command
@@ -21,49 +24,91 @@ def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 
 def list_of_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
-    """`a,b` as a list."""
+    """Read `a,b` as a list."""
     return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
 
 
-def settings_of(ctx: click.Context, parameter: click.Parameter, value: Sequence[str]) -> dict[str, str]:
-    """`name=value`, given any number of times, as a mapping."""
-    pairs = [word.partition("=") for word in value]
-    if wrong := [word for word, equals, _ in pairs if not equals]:
+def mapping_of_pairs(ctx: click.Context, parameter: click.Parameter, value: Sequence[str]) -> dict[str, str]:
+    """Read `name=value`, given any number of times, as a mapping."""
+    pairs = [text.partition("=") for text in value]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
         raise click.BadParameter(f"'{wrong[0]}' is not name=value.", ctx, parameter)
     return {name.strip(): text.strip() for name, _, text in pairs}
 
+
+def config_options(
+    config: type = ExplainConfig, *, only: Collection[str] | None = None, without: Collection[str] = ()
+) -> Callable[[CommandT], CommandT]:
+    """Make the options of a command from the fields of a config.
+
+    Args:
+        config: the dataclass.
+        only: names of the fields; by default all that the command line has.
+        without: names of fields that are left out.
+    """
+    return together(
+        *(
+            _option(name, field.default, info)
+            for name, (field, info) in options_of(config).items()
+            if info.cli and name not in without and (only is None or name in only)
+        )
+    )
+
+
+def config_from(values: dict[str, Any], config: type[ConfigT], **others: Any) -> ConfigT:
+    """Make a config of the values of a command's options, and take its fields out of `values`."""
+    fields = {name: values.pop(name) for name in options_of(config) if name in values}
+    return config(**fields, **others)
+
+
+def _option(name: str, default: Any, info: OptionInfo) -> Callable[[Any], Any]:
+    flag = f"--{info.flag or name.replace('_', '-')}"
+    help_text = info.help
+    if info.names is not None:
+        help_text += f" One of {', '.join(info.names())}."
+    if info.kind == "pairs":
+        help_text += " May be repeated."
+    if info.default_text is not None:
+        help_text += f"  [default: {info.default_text}]"
+    facts: dict[str, Any] = {"help": help_text, "default": default, "show_default": default is not None}
+    if isinstance(default, bool):
+        facts = {"help": help_text, "is_flag": True}
+    elif info.choices:
+        facts["type"] = click.Choice(info.choices)
+    elif isinstance(default, float):
+        facts["type"] = click.FloatRange(info.minimum, info.below, max_open=True)
+    elif info.kind == "names":
+        facts |= {"callback": list_of_names, "metavar": "NAME,…"}
+    elif info.kind == "pairs":
+        facts = {"help": help_text, "multiple": True, "callback": mapping_of_pairs, "metavar": "NAME=VALUE"}
+    elif info.kind == "path":
+        facts["type"] = click.Path(path_type=Path)
+    return click.option(flag, name, **facts)
+
+
+crop_option = config_options(only=["crop"])
 
 model_options = together(
     click.option(
         "--model",
         "name",
-        help="See 'glocal models'; or the weights of 'glocal train'.  "
+        help="Name of a model, see 'glocal models', or a file or folder with one.  "
         "[default: puppets/gated, which comes trained; with --weights or --labels, resnext3d-101]",
     ),
     click.option(
         "--weights",
-        help="A checkpoint, or a name such as kinetics400, which is downloaded once. "
+        help="Checkpoint, or a name such as kinetics400, which is downloaded once. "
         "Without it the weights are random, and the report says so.",
     ),
     click.option(
-        "--labels", help="A file with one class name a line, or kinetics400, ucf101, … (see 'glocal models')."
+        "--labels",
+        help="File with one class name a line, or kinetics400, ucf101, … (see 'glocal models').",
     ),
-    click.option("--device", default=None, help="cpu, cuda, cuda:1 …  [default: cuda where there is one]"),
-)
-
-crop_option = click.option(
-    "--crop",
-    type=click.Choice(["full", "center"]),
-    default=None,
-    help="Whole frame, or the centre crop that the model was trained on.  [default: full]",
-)
-
-cuts_option = click.option(
-    "--cuts",
-    type=click.Choice(["auto", "none"]),
-    default="auto",
-    show_default=True,
-    help="Find scene cuts, which no window of frames straddles, or take a video for one scene.",
+    click.option(
+        "--device",
+        default=None,
+        help="Device that computes: cpu, cuda, cuda:1, ….  [default: cuda if available]",
+    ),
 )
 
 out_option = click.option(
@@ -71,12 +116,12 @@ out_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("out"),
     show_default=True,
-    help="Folder for the results; made if need be.",
+    help="Folder for the results; created if missing.",
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 common_options = together(
-    click.option("--quiet", is_flag=True, help="No progress bars, no lines on stdout."),
+    click.option("--quiet", is_flag=True, help="Show no progress bars and print nothing on stdout."),
     click.option("--debug", is_flag=True, help="Show the traceback of an error."),
 )

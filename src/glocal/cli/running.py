@@ -1,4 +1,4 @@
-"""What the commands that run a model over videos have in common."""
+"""Load the model and go through the videos, as several commands do."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -12,38 +12,42 @@ from glocal.errors import GlocalError, InputError, UsageError
 from glocal.models import Model, load_model
 from glocal.utils.files import shown
 
-EMBEDDED, USUAL = "puppets/gated", "resnext3d-101"
+PACKAGED_MODEL = "puppets/gated"
+"""Model that is used if neither a model nor weights nor labels are named."""
+
+DEFAULT_NETWORK = "resnext3d-101"
+"""Network that is used if weights or labels are named, but no model."""
 
 
 def load(
     name: str | None, weights: str | None, labels: str | None, device: str | None, quiet: bool = False
 ) -> Model:
-    """The model that the options ask for; random weights are drawn from a fixed seed and announced."""
-    if name is None and chosen_name(name, weights, labels) == EMBEDDED:
+    """Load the model that the options name; random weights are drawn from a fixed seed and announced."""
+    if name is None and model_name(name, weights, labels) == PACKAGED_MODEL:
         tell(
             quiet,
-            f"without --model it is {EMBEDDED}, which knows 20 actions of drawn figures; "
+            f"without --model it is {PACKAGED_MODEL}, which knows 20 actions of drawn figures; "
             "for 400 of real people: --model slow-50 --weights kinetics400, downloaded once",
         )
-    name = chosen_name(name, weights, labels)
-    model = load_model(name, weights, labels=labels, device=chosen_device(device))
+    name = model_name(name, weights, labels)
+    model = load_model(name, weights, labels=labels, device=device_name(device))
     if model.weights == "random":
-        say(f"{name} has random weights, so what it sees means nothing; --weights gives it trained ones.")
+        say(f"{name} has random weights, so what it attends to means nothing; --weights loads trained ones.")
     return model
 
 
-def chosen_name(name: str | None, weights: str | None, labels: str | None) -> str:
-    """Without a name it is `EMBEDDED`, which needs nothing, or `USUAL` for weights or labels."""
-    return name or (USUAL if weights or labels else EMBEDDED)
+def model_name(name: str | None, weights: str | None, labels: str | None) -> str:
+    """Return the name of the model: the given one, or the default that fits the weights and labels."""
+    return name or (DEFAULT_NETWORK if weights or labels else PACKAGED_MODEL)
 
 
-def chosen_device(device: str | None) -> str:
-    """By default the graphics card, where there is one."""
+def device_name(device: str | None) -> str:
+    """Return the device: the given one, or the graphics card if available."""
     return device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def for_each(videos: Sequence[str], run: Callable[[str], None], debug: bool) -> int:
-    """`run` every video; one that fails is reported and the rest are done. Returns the exit code."""
+    """Call `run` for every video; one that fails is reported and skipped. Returns the exit code."""
     failed = 0
     for video in videos:
         try:
@@ -62,7 +66,7 @@ def for_each(videos: Sequence[str], run: Callable[[str], None], debug: bool) -> 
 
 
 def output_stems(videos: Sequence[str], out: Path) -> dict[str, str]:
-    """Video → a stem of its own in `out`: its name without suffix, numbered where names collide.
+    """Map each video to the stem of its files in `out`: its name without suffix, numbered if not unique.
 
     Raises:
         UsageError: a result would overwrite one of the videos.
@@ -81,7 +85,7 @@ def output_stems(videos: Sequence[str], out: Path) -> dict[str, str]:
 
 
 def refuse_overwriting(stems: Mapping[str, str], out: Path) -> None:
-    """Raises UsageError where the result of a video, by its stem in `out`, would overwrite one of them."""
+    """Raise UsageError if the result of a video, by its stem in `out`, would overwrite one of the videos."""
     inputs = {Path(video).resolve() for video in stems}
     for video, stem in stems.items():
         for suffix in (".mp4", ".png"):
@@ -90,6 +94,6 @@ def refuse_overwriting(stems: Mapping[str, str], out: Path) -> None:
 
 
 def tell(quiet: bool, line: str) -> None:
-    """A line on stdout."""
+    """Print a line on stdout, unless `quiet`."""
     if not quiet:
         click.echo(line)

@@ -1,4 +1,4 @@
-"""Overlapping windows of attention become one map a frame."""
+"""Blend the attribution maps of overlapping windows into one map a frame."""
 
 from collections.abc import Sequence
 
@@ -9,27 +9,27 @@ from glocal.explanation.volume import Volume
 from glocal.types import AttributionMap
 
 
-class Blend:
-    """Averages the maps of overlapping windows and interpolates between the frames they sampled.
+class WindowBlender:
+    """Average the maps of overlapping windows, and interpolate between the frames that were sampled.
 
-    At a sampled frame the result is `Σ_i h_i w_i a_i / Σ_i h_i` over the windows `i` that hold it: `a` the
-    map, `w` the window's weight, `h` a triangle that fades a window out towards its ends, so that nothing
-    jumps where a window begins. Windows come in order; only the current one's length is kept in memory.
+    At a sampled frame the result is `Σ_i h_i w_i a_i / Σ_i h_i` over the windows `i` that contain it: `a` the
+    map, `w` the window's weight, `h` a triangle that fades a window out towards its ends, so that the maps do
+    not jump where a window begins. Windows come in order; only the current one's maps are kept in memory.
 
     Args:
-        volume: gets one map a frame.
-        cuts: first frame of every scene but the first; up to it the map before is held.
+        volume: to which one map a frame is appended.
+        cuts: first frame of every scene but the first. Before a cut, the last map of a scene is repeated.
     """
 
     def __init__(self, volume: Volume, cuts: Sequence[int] = ()) -> None:
         self.volume = volume
         self.cuts = cuts
-        self._sums: dict[int, AttributionMap] = {}
-        self._shares: dict[int, float] = {}
+        self._weighted_sums: dict[int, AttributionMap] = {}
+        self._fades: dict[int, float] = {}
         self._frames: dict[int, int] = {}
-        self._same: list[AttributionMap] = []
+        self._maps_of_frame: list[AttributionMap] = []
         self._frame = -1
-        self._written: AttributionMap | None = None
+        self._last_map: AttributionMap | None = None
 
     def add(
         self,
@@ -38,53 +38,61 @@ class Blend:
         maps: AttributionMap,
         weight: float,
     ) -> None:
-        """One window: `maps` `(n, h, w)` at the ordinals `points` and the video's `frames`, each `(n,)`."""
-        self._settle(before=int(points[0]))
+        """Add the maps of the next window.
+
+        Args:
+            points: `(n,)` ordinals on the sampling grid that all windows share.
+            frames: `(n,)` indices of the video's frames at these points.
+            maps: `(n, h, w)`.
+            weight: of the window.
+        """
+        self._complete(before=int(points[0]))
         n = len(points)
-        for j, (point, frame, attention) in enumerate(
+        for j, (point, frame, attribution) in enumerate(
             zip(points.tolist(), frames.tolist(), maps, strict=True)
         ):
-            share = min(j + 0.5, n - j - 0.5)
-            if point in self._sums:
-                self._sums[point] += share * weight * attention
-                self._shares[point] += share
+            fade = min(j + 0.5, n - j - 0.5)
+            if point in self._weighted_sums:
+                self._weighted_sums[point] += fade * weight * attribution
+                self._fades[point] += fade
             else:
-                self._sums[point] = share * weight * attention
-                self._shares[point] = share
+                self._weighted_sums[point] = fade * weight * attribution
+                self._fades[point] = fade
                 self._frames[point] = frame
 
     def finish(self, frames: int) -> Volume:
-        """Complete the volume to `frames` maps and return it; the last sampled map is held to the end."""
-        self._settle(before=None)
+        """Complete the volume to `frames` maps and return it; the last sampled map is repeated to the end."""
+        self._complete(before=None)
         self._write_up_to(self._frame)
-        while self._written is not None and len(self.volume) < frames:
-            self.volume.append(self._written)
+        while self._last_map is not None and len(self.volume) < frames:
+            self.volume.append(self._last_map)
         return self.volume
 
-    def _settle(self, before: int | None) -> None:
-        for point in sorted(p for p in self._sums if before is None or p < before):
+    def _complete(self, before: int | None) -> None:
+        """Average the points before `before`, to which no later window adds; None for all points."""
+        for point in sorted(p for p in self._weighted_sums if before is None or p < before):
             frame = self._frames.pop(point)
-            attention = self._sums.pop(point) / np.float32(self._shares.pop(point))
+            attribution = self._weighted_sums.pop(point) / np.float32(self._fades.pop(point))
             if frame != self._frame:
                 self._write_up_to(self._frame)
                 self._frame = frame
-            self._same.append(attention)
+            self._maps_of_frame.append(attribution)
 
     def _write_up_to(self, frame: int) -> None:
-        """Write the maps after the last one written up to `frame`, whose samples are complete."""
-        if not self._same:
+        """Append the maps after the last one written up to `frame`, whose samples are complete."""
+        if not self._maps_of_frame:
             return
-        attention: AttributionMap = np.mean(self._same, axis=0, dtype=np.float32)
-        self._same.clear()
+        attribution: AttributionMap = np.mean(self._maps_of_frame, axis=0, dtype=np.float32)
+        self._maps_of_frame.clear()
         cut = max((cut for cut in self.cuts if cut <= frame), default=0)
-        while self._written is not None and len(self.volume) < cut:
-            self.volume.append(self._written)
+        while self._last_map is not None and len(self.volume) < cut:
+            self.volume.append(self._last_map)
         start = len(self.volume)
-        previous = None if start == cut else self._written
+        previous = None if start == cut else self._last_map
         for k in range(start, frame):
             share = (k - start + 1) / (frame - start + 1)
             self.volume.append(
-                attention if previous is None else previous + np.float32(share) * (attention - previous)
+                attribution if previous is None else previous + np.float32(share) * (attribution - previous)
             )
-        self.volume.append(attention)
-        self._written = attention
+        self.volume.append(attribution)
+        self._last_map = attribution

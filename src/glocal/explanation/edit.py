@@ -1,11 +1,11 @@
-"""What a person puts in place of a network's own attention (M_s and M_t of an ST-ABN)."""
+"""Edits of the intrinsic attention of a network (M_s and M_t of an ST-ABN)."""
 
 import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,8 @@ from glocal.types import AttributionMap
 from glocal.utils.files import shown
 from glocal.video import Geometry, Window
 
-Shape = tuple[int, int, int]
-"""(T, H, W) of a video: its frames, and their pixels."""
+VideoShape = tuple[int, int, int]
+"""(T, H, W) of a video: its frames, and their height and width in pixels."""
 
 SHAPES = {"box": (4,), "span": (2,), "value": (), "outside": ()}
 KEYS = ("spatial", "temporal", *SHAPES)
@@ -28,22 +28,22 @@ KEYS = ("spatial", "temporal", *SHAPES)
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """Attention over the frames of a video, in [0, 1]; NaN leaves the network's own.
+    """Values in [0, 1] that replace attention over the frames of a video; NaN keeps the network's own.
 
     Attributes:
-        spatial: one map `(H, W)` a frame, in the frame's pixels; None leaves M_s as it is.
-        temporal: `(T,)`; None leaves M_t as it is.
+        spatial: one map `(H, W)` a frame, in the frame's pixels, which replaces M_s; None keeps M_s.
+        temporal: `(T,)`, which replaces M_t; None keeps M_t.
     """
 
     spatial: Sequence[AttributionMap] | None = None
     temporal: npt.NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, values: npt.ArrayLike) -> "Edit":
-        """An edit of M_s from `(T, H, W)`, or of M_t from `(T,)`; numbers, or true and false.
+    def from_array(cls, values: npt.ArrayLike) -> "Edit":
+        """Make an edit of M_s from `(T, H, W)`, or of M_t from `(T,)`, of numbers or booleans.
 
         Raises:
-            UsageError: another shape, or values outside of [0, 1].
+            UsageError: the array has another shape, or values outside [0, 1].
         """
         array = np.asarray(values, np.float32)
         if array.ndim not in (1, 3):
@@ -54,21 +54,23 @@ class Edit:
     @classmethod
     def box(
         cls,
-        video: Shape,
+        video: VideoShape,
         box: Sequence[float],
         span: tuple[int, int] | None = None,
         value: float = 1.0,
         outside: float = float("nan"),
     ) -> "Edit":
-        """M_s is `value` inside of a box over some frames, and `outside` beside it in these frames.
+        """Set M_s to `value` in a box, and to `outside` beside the box, in some frames.
 
         Args:
-            video: (T, H, W).
+            video: (T, H, W) of the video.
             box: x0, y0, x1, y1, half-open, in pixels of the frames.
             span: frames [start, end); None for all.
+            value: in [0, 1].
+            outside: in [0, 1]; NaN keeps M_s beside the box.
 
         Raises:
-            UsageError: a box or a span outside of the video, or values outside of [0, 1].
+            UsageError: the box or the span lies outside the video, or a value outside [0, 1].
         """
         x0, y0, x1, y1 = (round(edge) for edge in box)
         _check_values(np.array([value, outside]))
@@ -77,7 +79,7 @@ class Edit:
                 f"the box ({x0}, {y0}, {x1}, {y1}) does not lie in frames of {video[2]}×{video[1]} pixels; "
                 "give x0, y0, x1, y1."
             )
-        start, end = _span(span, video[0])
+        start, end = _check_span(span, video[0])
         inside = np.full(video[1:], outside, np.float32)
         inside[y0:y1, x0:x1] = value
         untouched = np.full(video[1:], np.nan, np.float32)
@@ -87,58 +89,54 @@ class Edit:
     def moment(
         cls, frames: int, span: tuple[int, int], value: float = 1.0, outside: float = float("nan")
     ) -> "Edit":
-        """M_t is `value` in the frames [start, end) of `span`, and `outside` in the others.
+        """Set M_t to `value` in the frames [start, end) of `span`, and to `outside` in the others.
+
+        Args:
+            frames: number of frames of the video.
+            span: frames [start, end).
+            value: in [0, 1].
+            outside: in [0, 1]; NaN keeps M_t in the other frames.
 
         Raises:
-            UsageError: a span outside of the video, or values outside of [0, 1].
+            UsageError: the span lies outside the video, or a value outside [0, 1].
         """
-        start, end = _span(span, frames)
+        start, end = _check_span(span, frames)
         values = np.full(frames, outside, np.float32)
         values[start:end] = value
-        return cls.of(values)
+        return cls.from_array(values)
 
     @classmethod
-    def load(cls, path: "str | os.PathLike[str]", video: Shape) -> "Edit":
-        """Read an NPZ file with the keys of `Edit.of` or of the other constructors.
+    def load(cls, path: "str | os.PathLike[str]", video: VideoShape) -> "Edit":
+        """Read an NPZ file whose keys are the arguments of the other constructors.
 
-        `spatial` `(T, H, W)` and `temporal` `(T,)`, one of them or both; or `box` `(4,)`, `span` `(2,)` or
+        The file holds `spatial` `(T, H, W)`, `temporal` `(T,)` or both; or `box` `(4,)`, `span` `(2,)` or
         both, with `value` and `outside` if they are not 1 and NaN. A span without a box edits M_t.
+
+        Args:
+            path: of the NPZ file.
+            video: (T, H, W) of the video.
 
         Raises:
             InputError: the file cannot be read, or holds something else.
-            UsageError: what it holds is no edit of this video.
+            UsageError: the edit does not fit the video.
         """
-        path = Path(path)
-        try:
-            with np.load(path) as content:
-                found: dict[str, Any] = {key: content[key] for key in content.files}
-        except OSError as problem:
-            raise InputError(f"the edit {shown(path)} cannot be read ({problem.strerror}).") from None
-        except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
-            raise InputError(f"{shown(path)} is no NPZ file of arrays; write one with numpy.savez.") from None
-        wrong = [key for key, value in found.items() if value.shape != SHAPES.get(key, value.shape)]
-        if wrong or set(found) - set(KEYS) or not {"spatial", "temporal", "box", "span"} & set(found):
-            held = ", ".join(f"{key} {value.shape}" for key, value in found.items()) or "nothing"
-            raise InputError(
-                f"{shown(path)} holds {held}; an edit holds spatial (T, H, W), temporal (T,), or box (4,) "
-                "and span (2,), and perhaps the numbers value and outside."
-            )
-        arrays = [cls.of(found[key]) for key in ("spatial", "temporal") if key in found]
-        values = {key: float(found[key]) for key in ("value", "outside") if key in found}
-        span = tuple(found["span"].tolist()) if "span" in found else None
-        if "box" in found:
-            arrays.append(cls.box(video, found["box"].tolist(), span, **values))
+        arrays = _read_arrays(Path(path))
+        edits = [cls.from_array(arrays[key]) for key in ("spatial", "temporal") if key in arrays]
+        values = {key: float(arrays[key]) for key in ("value", "outside") if key in arrays}
+        span = tuple(arrays["span"].tolist()) if "span" in arrays else None
+        if "box" in arrays:
+            edits.append(cls.box(video, arrays["box"].tolist(), span, **values))
         elif span is not None:
-            arrays.append(cls.moment(video[0], span, **values))
-        spatial = next((edit.spatial for edit in arrays if edit.spatial is not None), None)
-        temporal = next((edit.temporal for edit in arrays if edit.temporal is not None), None)
-        return cls(spatial, temporal).checked(video)
+            edits.append(cls.moment(video[0], span, **values))
+        spatial = next((edit.spatial for edit in edits if edit.spatial is not None), None)
+        temporal = next((edit.temporal for edit in edits if edit.temporal is not None), None)
+        return cls(spatial, temporal).check_shape(video)
 
-    def checked(self, video: Shape) -> "Edit":
-        """This edit, if it fits a video of (T, H, W).
+    def check_shape(self, video: VideoShape) -> "Edit":
+        """Return this edit if it fits a video of (T, H, W).
 
         Raises:
-            UsageError: it is of another length or size.
+            UsageError: the edit has another number of frames or another size.
         """
         t, h, w = video
         if self.temporal is not None and len(self.temporal) != t:
@@ -152,9 +150,10 @@ class Edit:
         return self
 
     def change(self, window: Window, geometry: Geometry) -> AttentionTransform:
-        """This edit as a window of the video sees it, on the grid of whatever attention it replaces.
+        """Return the part of this edit that falls into a window, as a function of the attention it replaces.
 
-        A cell of the grid that is edited in a part of its space and time keeps its own value for the rest.
+        The edit is averaged over each cell of the attention's grid. A cell that is edited in a part of its
+        space and time keeps its own value for the rest.
         """
         frames = window.frames.tolist()
         space = time = None
@@ -176,24 +175,47 @@ class Edit:
         return change
 
 
+def _read_arrays(path: Path) -> dict[str, Any]:
+    """Read the arrays of an NPZ file with an edit, by key."""
+    try:
+        with np.load(path) as content:
+            arrays = {key: content[key] for key in content.files}
+    except OSError as problem:
+        raise InputError(f"the edit {shown(path)} cannot be read ({problem.strerror}).") from None
+    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
+        raise InputError(f"{shown(path)} is no NPZ file of arrays; write one with numpy.savez.") from None
+    wrong = [key for key, value in arrays.items() if value.shape != SHAPES.get(key, value.shape)]
+    if wrong or set(arrays) - set(KEYS) or not {"spatial", "temporal", "box", "span"} & set(arrays):
+        listing = ", ".join(f"{key} {value.shape}" for key, value in arrays.items()) or "nothing"
+        raise InputError(
+            f"{shown(path)} holds {listing}; an edit holds spatial (T, H, W), temporal (T,), or box (4,) "
+            "and span (2,), and optionally the numbers value and outside."
+        )
+    return arrays
+
+
 def _check_values(values: npt.NDArray[Any]) -> None:
     if (values < 0).any() or (values > 1).any():
-        raise UsageError("the values of an edit lie in [0, 1], or are NaN for what is left as it is.")
+        raise UsageError("the values of an edit lie in [0, 1], or NaN where the network keeps its own.")
 
 
 def _known(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Last axis: the values with 0 for NaN, and 1 where there is a value, else 0."""
+    """Return `(…, 2)`: the values with 0 in place of NaN, and 1 at a value, 0 at NaN."""
     known = np.isfinite(values)
     return np.stack([np.where(known, values, 0), known], -1).astype(np.float32)
 
 
-def _mix(own: Tensor, cells: Tensor) -> Tensor:
-    """`own` `(B, 1, …)` where `cells` `(1, 2, …)`, values and the share that they cover, leave it."""
-    return (1 - cells[:, 1:]) * own + cells[:, :1]
+def _mix(attention: Tensor, cells: Tensor) -> Tensor:
+    """Replace `attention` `(B, 1, …)` by `cells` `(1, 2, …)`: edited values and the share that they cover."""
+    return (1 - cells[:, 1:]) * attention + cells[:, :1]
 
 
-def _span(span: Sequence[float] | None, frames: int) -> tuple[int, int]:
+def _check_span(span: Sequence[float] | None, frames: int) -> tuple[int, int]:
     start, end = (0, frames) if span is None else map(round, span)
     if not 0 <= start < end <= frames:
         raise UsageError(f"the span {start} to {end} does not lie in a video of {frames} frames.")
     return start, end
+
+
+EditLike: TypeAlias = Edit | npt.ArrayLike | os.PathLike[str]
+"""An `Edit`, an array for `Edit.from_array`, or the path of a file for `Edit.load`."""

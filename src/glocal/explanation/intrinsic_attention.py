@@ -1,7 +1,7 @@
-"""What a network with attention of its own is asked, window by window: to be edited, and to tell when."""
+"""Edit and record the intrinsic attention of a network, such as an ST-ABN, window by window."""
 
+import os
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,18 +11,16 @@ from torch import Tensor, nn
 from glocal.attribution import IntrinsicAttention, IntrinsicAttentionNetwork
 from glocal.attribution.inputs.network_inputs import Inputs
 from glocal.errors import UsageError
-from glocal.explanation.blending import Blend
-from glocal.explanation.edit import Edit
+from glocal.explanation.blending import WindowBlender
+from glocal.explanation.edit import Edit, EditLike
 from glocal.explanation.volume import Volume
 from glocal.models import Model
 from glocal.models.stabn import STABN, TransformedSTABN
 from glocal.video import Geometry, Video, Window
 
-EditLike: TypeAlias = Edit | npt.ArrayLike
 
-
-class Watched(nn.Module):
-    """An attending network, and the temporal attention of its first pass, which is that of the clip."""
+class AttentionRecorder(nn.Module):
+    """A network with intrinsic attention that keeps the temporal attention of its first forward pass."""
 
     temporal: Tensor | None = None
 
@@ -31,6 +29,7 @@ class Watched(nn.Module):
         self.network = network
 
     def attend(self, clips: Inputs) -> IntrinsicAttention:
+        """Return logits and attention of the network, and keep the temporal attention of the first call."""
         assert isinstance(self.network, IntrinsicAttentionNetwork)
         attended = self.network.attend(clips)
         if self.temporal is None:
@@ -38,14 +37,16 @@ class Watched(nn.Module):
         return attended
 
     def forward(self, clips: Inputs) -> Tensor:
+        """Return the logits `(B, num_classes)`."""
         return self.attend(clips).logits
 
 
-class Editor:
-    """The network of a model as it is for each window of a video, under an edit of its attention or without.
+class AttentionEditor:
+    """Make the network for each window of a video, with or without an edit of its intrinsic attention.
 
     Raises:
-        UsageError: the network has no attention to edit, or the edit does not fit the video.
+        UsageError: the network has no attention that can be edited, or the edit does not fit the video.
+        InputError: the edit is a file that cannot be read.
     """
 
     def __init__(self, model: Model, edit: EditLike | None, video: Video, geometry: Geometry) -> None:
@@ -57,36 +58,40 @@ class Editor:
             raise UsageError(
                 f"model '{model.name}' has no attention of its own to edit; use one named st-abn/…."
             )
-        edit = edit if isinstance(edit, Edit) else Edit.of(edit)
-        self.edit = edit.checked((video.frames, video.height, video.width))
+        video_shape = (video.frames, video.height, video.width)
+        if isinstance(edit, str | os.PathLike):
+            edit = Edit.load(edit, video_shape)
+        elif not isinstance(edit, Edit):
+            edit = Edit.from_array(edit)
+        self.edit = edit.check_shape(video_shape)
 
-    def __call__(self, window: Window) -> nn.Module:
-        """The network for a window; one that attends is `Watched`."""
+    def network_for(self, window: Window) -> nn.Module:
+        """Return the network for a window; one with intrinsic attention comes as an `AttentionRecorder`."""
         network = self.network
         if self.edit is not None:
             assert isinstance(network, STABN)
             network = TransformedSTABN(network, self.edit.change(window, self.geometry))
-        return Watched(network) if isinstance(network, IntrinsicAttentionNetwork) else network
+        return AttentionRecorder(network) if isinstance(network, IntrinsicAttentionNetwork) else network
 
 
-class Timeline:
-    """The temporal attention of the frames of a video, as the windows come."""
+class TemporalCurve:
+    """The temporal attention of every frame of a video, blended over its windows."""
 
     def __init__(self, cuts: Sequence[int] = ()) -> None:
-        self._blend = Blend(Volume(), cuts)
-        self._any = False
+        self._blender = WindowBlender(Volume(), cuts)
+        self._is_empty = True
 
     def add(self, window: Window, network: nn.Module) -> None:
-        """Take what the network, one that `Editor` gave, said of a window."""
-        if isinstance(network, Watched) and network.temporal is not None:
+        """Add the temporal attention that `network`, from `AttentionEditor.network_for`, has recorded."""
+        if isinstance(network, AttentionRecorder) and network.temporal is not None:
             steps = network.temporal.flatten()[None, None].float()
             weights = F.interpolate(steps, len(window.points), mode="linear", align_corners=False)
             maps = weights.cpu().numpy().reshape(-1, 1, 1)
-            self._blend.add(window.points, window.frames, maps, 1.0)
-            self._any = True
+            self._blender.add(window.points, window.frames, maps, 1.0)
+            self._is_empty = False
 
     def finish(self, frames: int) -> npt.NDArray[np.float64] | None:
-        """`(T,)` in [0, 1]; None where the network has no temporal attention."""
-        if not self._any:
+        """Return `(T,)` in [0, 1] of all `frames`; None if the network has no temporal attention."""
+        if self._is_empty:
             return None
-        return np.array([float(weight[0, 0]) for weight in self._blend.finish(frames)])
+        return np.array([float(weight[0, 0]) for weight in self._blender.finish(frames)])

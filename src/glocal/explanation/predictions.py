@@ -1,4 +1,4 @@
-"""The classes of a video from those of its windows, and what each depth of a gated network votes for."""
+"""Predictions for a video from those of its windows, and the votes of a gated network's gates."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,28 +9,33 @@ from torch import Tensor, nn
 from glocal.explanation.explanation import Prediction
 from glocal.models.gated import Gated
 
-BEST = 5
+NUM_BEST = 5
+"""Predictions that are kept unless told otherwise."""
 
 
-class Mean:
-    """Running mean of class probabilities `(classes,)`."""
+class MeanProbabilities:
+    """Running mean of class probabilities `(num_classes,)`."""
 
     def __init__(self) -> None:
         self._sum: Tensor | None = None
         self._count = 0
 
     def add(self, probabilities: Tensor) -> None:
+        """Add the probabilities `(num_classes,)` of one window."""
         self._sum = probabilities if self._sum is None else self._sum + probabilities
         self._count += 1
 
     @property
     def value(self) -> Tensor:
+        """`(num_classes,)`, the mean over the windows added."""
         assert self._sum is not None, "a video has at least one window"
         return self._sum / self._count
 
 
-def best_of(labels: Sequence[str], probabilities: Tensor, count: int = BEST) -> tuple[Prediction, ...]:
-    """The classes of the highest probabilities, best first."""
+def best_predictions(
+    labels: Sequence[str], probabilities: Tensor, count: int = NUM_BEST
+) -> tuple[Prediction, ...]:
+    """Return the `count` classes of the highest probabilities `(num_classes,)`, best first."""
     values, indices = probabilities.topk(min(count, len(probabilities)))
     return tuple(
         Prediction(labels[index], index, round(value, 6))
@@ -38,34 +43,34 @@ def best_of(labels: Sequence[str], probabilities: Tensor, count: int = BEST) -> 
     )
 
 
-class Votes:
-    """The classes that each gate of a gated network sees on its own, over a video; none for other networks.
+class GateVotes:
+    """The classes that each gate of a gated network predicts alone, over a video; none for other networks.
 
-    The logits are those that the network computes anyway: no pass is added.
+    The gates' logits are taken from the forward pass that `attribute` makes: no pass is added.
     """
 
     def __init__(self, network: nn.Module) -> None:
         self._gates = dict(network.gates.items()) if isinstance(network, Gated) else {}
-        self._means = {gate: Mean() for gate in self._gates}
-        self._heard: dict[str, Tensor] = {}
+        self._means = {gate: MeanProbabilities() for gate in self._gates}
+        self._logits: dict[str, Tensor] = {}
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Hear the first pass of a window's clip `(1, C, T, H, W)` through the network."""
-        self._heard = {}
+    def recording(self) -> Iterator[None]:
+        """Inside, record the gates' logits in the first pass of a window's clip `(1, C, T, H, W)`."""
+        self._logits = {}
         with ExitStack() as hooks:
             for gate, linear in self._gates.items():
-                hooks.callback(linear.register_forward_hook(partial(self._hear, gate)).remove)
+                hooks.callback(linear.register_forward_hook(partial(self._record, gate)).remove)
             yield
 
-    def _hear(self, gate: str, _module: nn.Module, _inputs: object, logits: Tensor) -> None:
-        self._heard.setdefault(gate, logits.detach())
+    def _record(self, gate: str, _module: nn.Module, _inputs: object, logits: Tensor) -> None:
+        self._logits.setdefault(gate, logits.detach())
 
-    def count(self) -> None:
-        """Count what was heard last."""
-        for gate, logits in self._heard.items():
+    def count_window(self) -> None:
+        """Add the logits recorded last to the means."""
+        for gate, logits in self._logits.items():
             self._means[gate].add(logits.float().softmax(1)[0].cpu())
 
     def best(self, labels: Sequence[str]) -> Mapping[str, tuple[Prediction, ...]]:
-        """Gate → its best classes: mean over the windows counted of the softmax of its logits alone."""
-        return {gate: best_of(labels, mean.value) for gate, mean in self._means.items()}
+        """Gate → its best classes, by the mean over the windows of the softmax of its logits alone."""
+        return {gate: best_predictions(labels, mean.value) for gate, mean in self._means.items()}

@@ -1,4 +1,4 @@
-"""Attention over the frames of a video of any length, in constant memory."""
+"""Attribution maps of all frames of a video of any length, in constant memory."""
 
 import tempfile
 import zlib
@@ -11,16 +11,17 @@ from glocal.errors import InputError
 from glocal.types import AttributionMap
 
 IN_MEMORY = 4 * 2**20
+"""Bytes of compressed maps that are kept in memory."""
 
 
 class Volume:
-    """A sequence of maps `(h, w)`, not negative, one a frame.
+    """A sequence of attribution maps `(h, w)`, one a frame.
 
-    Each map is quantised with a scale of its own, compressed, and beyond a few megabytes kept in a
-    temporary file, so that a long video takes no more memory than a short one.
+    Each map is quantised with a scale of its own and compressed. Beyond a few megabytes the maps are kept in
+    a temporary file, so that a long video takes no more memory than a short one.
 
     Args:
-        levels: quantisation steps a map; 65535 (error below 1e-5 of the map's maximum) or 255.
+        levels: quantisation steps of a map; 65535 (error below 1e-5 of the map's maximum) or 255.
     """
 
     def __init__(self, levels: int = 65535) -> None:
@@ -35,42 +36,46 @@ class Volume:
     def __len__(self) -> int:
         return len(self.peaks)
 
+    def __repr__(self) -> str:
+        height, width = self._shapes[0] if self._shapes else (0, 0)
+        return f"<Volume of {len(self)} maps {height}×{width}>"
+
     @property
     def peak(self) -> float:
         """The maximum over all maps."""
         return max(self.peaks, default=0.0) * self.factor
 
-    def append(self, attention: AttributionMap) -> None:
+    def append(self, attribution: AttributionMap) -> None:
         """Add the next frame's map `(h, w)`.
 
         Raises:
             InputError: the folder for temporary files is full.
         """
-        peak = float(attention.max(initial=0))
-        steps = attention * (self.levels / peak) if peak > 0 else np.zeros_like(attention)
+        peak = float(attribution.max(initial=0))
+        steps = attribution * (self.levels / peak) if peak > 0 else np.zeros_like(attribution)
         data = zlib.compress(np.rint(steps).astype(np.uint16 if self.levels > 255 else np.uint8).tobytes(), 1)
         try:
             self._file.seek(self._offsets[-1])
             self._file.write(data)
         except OSError as error:
             raise InputError(
-                f"the attention could not be kept in {tempfile.gettempdir()} ({error.strerror}); "
+                f"attribution maps cannot be stored in {tempfile.gettempdir()} ({error.strerror}); "
                 "free some space there or set TMPDIR to another folder."
             ) from error
         self.peaks.append(peak)
-        self.means.append(float(attention.mean()))
-        self._shapes.append((attention.shape[0], attention.shape[1]))
+        self.means.append(float(attribution.mean()))
+        self._shapes.append((attribution.shape[0], attribution.shape[1]))
         self._offsets.append(self._offsets[-1] + len(data))
 
     def __getitem__(self, index: int) -> AttributionMap:
-        """The map `(h, w)` of one frame, float32."""
+        """Return the map `(h, w)` of one frame, float32."""
         index = range(len(self))[index]
         self._file.seek(self._offsets[index])
         data = zlib.decompress(self._file.read(self._offsets[index + 1] - self._offsets[index]))
         steps = np.frombuffer(data, np.uint16 if self.levels > 255 else np.uint8).reshape(self._shapes[index])
-        attention: AttributionMap = steps.astype(np.float32)
-        attention *= np.float32(self.peaks[index] * self.factor / self.levels)
-        return attention
+        attribution: AttributionMap = steps.astype(np.float32)
+        attribution *= np.float32(self.peaks[index] * self.factor / self.levels)
+        return attribution
 
     def __iter__(self) -> Iterator[AttributionMap]:
         return (self[index] for index in range(len(self)))

@@ -1,17 +1,13 @@
 """Boxes around high attribution, thresholds chosen without labels, and IoU of boxes."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
-from glocal.types import AttributionMap, FloatArray
-
-Threshold = float | Literal["auto"]
-"""Share of the maximum, or `"auto"`: chosen for each video, see `auto_threshold`."""
+from glocal.types import AttributionMap, FloatArray, ScoredBox
 
 NUM_LEVELS = 256
 """Bins of the histograms that Otsu's method splits."""
@@ -52,19 +48,6 @@ def auto_threshold(maps: Iterable[AttributionMap]) -> float:
     if np.count_nonzero(counts) < 2:
         return 0.5
     return otsu(counts) / (NUM_LEVELS - 1)
-
-
-class ScoredBox(NamedTuple):
-    """A box in pixels of the frame, half-open: `width = x1 - x0`.
-
-    Its score is the highest attribution in it.
-    """
-
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-    score: float
 
 
 def boxes(

@@ -8,9 +8,9 @@ import numpy as np
 
 from glocal.explanation.volume import Volume
 from glocal.localization.boxes import auto_threshold, boxes
-from glocal.localization.tubes import Tube, tubes
+from glocal.localization.tubes import tubes
 from glocal.registry import Registry
-from glocal.types import AttributionMap, Frame, Mask, Pixels
+from glocal.types import AttributionMap, Frame, Mask, Pixels, Tube
 from glocal.utils.optional_import import optional_import
 from glocal.video.flow import dis_flow, relative_motion
 

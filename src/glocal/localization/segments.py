@@ -1,37 +1,18 @@
 """Segments: spans of time in which frames are relevant."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from glocal.errors import UsageError
-from glocal.localization.boxes import NUM_LEVELS, Threshold, otsu
-from glocal.types import FloatArray, FrameTimes, Mask
+from glocal.localization.boxes import NUM_LEVELS, otsu
+from glocal.types import FloatArray, FrameTimes, Mask, Segment, Threshold
 
 MIN_DURATION = 0.25
 """Seconds; shorter segments are dropped, and shorter pauses are bridged."""
 
 MAX_QUIET_RATIO = 0.5
 """If quiet frames are more relevant than this, relative to the active ones, there is no pause at all."""
-
-
-class Segment(NamedTuple):
-    """A span of time.
-
-    Attributes:
-        start, end: seconds, half-open.
-        score: mean relevance of its frames.
-        label: of the class.
-        first, stop: frames, half-open.
-    """
-
-    start: float
-    end: float
-    score: float
-    label: str
-    first: int
-    stop: int
 
 
 def segments(

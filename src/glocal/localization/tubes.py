@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
-from glocal.localization.boxes import ScoredBox, overlaps
-from glocal.types import BoxArray, FloatArray
+from glocal.localization.boxes import overlaps
+from glocal.types import BoxArray, FloatArray, ScoredBox, Tube
 
 MAX_BOXES_PER_FRAME = 8
 """Only the boxes of the highest scores are considered in each frame."""
@@ -23,19 +22,6 @@ MIN_SCORE_RATIO = 0.1
 
 SMOOTHING_SIGMA = 1.5
 """Standard deviation, in frames, of the Gaussian that smooths a tube's corners."""
-
-
-class Tube(NamedTuple):
-    """A box in each frame from frame `start` on; its score is the mean of its boxes' scores."""
-
-    start: int
-    boxes: tuple[ScoredBox, ...]
-    score: float
-
-    @property
-    def end(self) -> int:
-        """The first frame after the tube."""
-        return self.start + len(self.boxes)
 
 
 def tubes(

@@ -70,8 +70,8 @@ def pointing(model: Model, clips: list[PuppetClip], progress: bool = False) -> M
     for clip in tqdm(clips, desc=model.name, leave=False, disable=None if progress else True):
         video = read_video(clip.frames, clip.fps)
         label = model.labels.index(clip.action)
-        own = explain(model, video, label, "st-abn", cuts="none")
-        cam = explain(model, video, label, "3dcam", cuts="none")
+        own = explain(model, video, label, method="st-abn", cuts="none")
+        cam = explain(model, video, label, method="3dcam", cuts="none")
         assert own.temporal is not None
         rows["M_t and M_s"].update(clip, own.temporal, own.attention)
         rows["3DCAM"].update(clip, cam.relevance, cam.attention)

@@ -109,7 +109,7 @@ def measure(model: Model, puppets: PuppetVideo, case: str) -> dict[str, Any]:
             for cut, action, before, ends in beside_cuts(puppets)
             if action in relevance
         ],
-        "segments": [segment[:4] for part in best.classes for segment in part.segments()],
+        "segments": [segment[:4] for part in best.per_class for segment in part.segments()],
     }
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from glocal.errors import UsageError, unknown
 from glocal.explanation.explanation import Explanation
-from glocal.localization import ScoredBox, boxes
+from glocal.localization.boxes import boxes
 from glocal.report.annotations import caption, time_bar
-from glocal.types import AttributionMap, Frame
+from glocal.types import AttributionMap, Frame, ScoredBox
 from glocal.utils.files import atomic_path, writing
 from glocal.video import Video, write_video
 

@@ -107,7 +107,7 @@ def page_html(
     """
     source = "" if video is None else _source(video, detail)
     overlay_name = "" if overlay_path is None or source or video is None else overlay_path.name
-    explanations = (*explanation.classes, *others)
+    explanations = (*explanation.per_class, *others)
     data = collect_page_data(
         explanations,
         stem,

@@ -1,4 +1,4 @@
-"""A job: its question, its folder, and its record on disk."""
+"""A job: its task, its folder, and its record on disk."""
 
 import fcntl
 import json
@@ -42,27 +42,34 @@ class OfferedModel:
 
 @dataclass(frozen=True)
 class Task:
-    """One clip, one question.
+    """A clip, a model, and what is to be explained.
 
     Attributes:
         name: of the clip, shown in the report and used for nothing else.
         offer: the model.
-        layers: empty for all of the model's.
+        device: of the model.
+        options: field of `ExplainConfig` → its value, of the fields that the form has; empty values stand for
+            the defaults.
     """
 
     name: str
     offer: OfferedModel
     device: str
-    target: str
-    method: str
-    layers: tuple[str, ...]
-    aggregate: str
-    counterfactual: bool
+    options: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {"name": self.name, "offer": asdict(self.offer), "device": self.device, **self.options}
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> "Task":
-        """The task that `asdict` made `record` of."""
-        return cls(**{**record, "offer": OfferedModel(**record["offer"]), "layers": tuple(record["layers"])})
+        """Make the task for which `as_dict` returned `record`."""
+        options = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in record.items()
+            if key not in ("name", "offer", "device")
+        }
+        return cls(record["name"], OfferedModel(**record["offer"]), record["device"], options)
 
 
 RECORD_FILE = "job.json"
@@ -103,7 +110,7 @@ class Job:
         record = {
             "state": self.state,
             "created": self.created,
-            "task": asdict(self.task),
+            "task": self.task.as_dict(),
             "result": self.result,
         }
         with atomic_path(self.folder / RECORD_FILE) as temporary:

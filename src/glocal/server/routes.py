@@ -139,7 +139,7 @@ def _job_view(queue: JobQueue, job: Job) -> JobView:
         id=job.id,
         name=job.task.name,
         model=job.task.offer.key,
-        method=job.task.method,
+        method=job.task.options["method"],
         created=job.created,
         state=job.state,  # type: ignore[arg-type]
         ahead=queue.jobs_ahead(job),

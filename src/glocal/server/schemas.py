@@ -1,13 +1,14 @@
-"""What a client can ask for, and what it is told: the types of the JSON API."""
+"""The types of the JSON API: what a client sends and what it receives."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal
 
 from fastapi import HTTPException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from starlette.datastructures import FormData, UploadFile
 
 from glocal.errors import nearest
+from glocal.explanation.config import ExplainConfig, OptionInfo, options_of
 from glocal.server.job import STEM, OfferedModel, Task
 
 TOP = ("top1", "top2", "top3", "top4", "top5")
@@ -24,25 +25,54 @@ MEDIA_TYPES: dict[str, str] = {
 }
 
 
-class Question(BaseModel):
-    """The fields of the form beside the clip."""
+class JobForm(BaseModel):
+    """The fields of the form that name the clip and the model."""
 
     model_config = ConfigDict(extra="forbid")
 
     sample: Annotated[str, Field(description="A sample clip by name, in place of a file.")] = ""
-    model: Annotated[str, Field(description="See /api/models; the first of them by default.")] = ""
-    target: Annotated[str, Field(description=f"{', '.join(TOP)}, a label, or a class index.")] = "top1"
-    method: Annotated[str, Field(description="See /api/methods.")] = "3dcam"
-    layers: Annotated[str, Field(description="Names joined by commas; all of the model's by default.")] = ""
-    aggregate: Annotated[str, Field(description="How layers are combined: sum, mean or max.")] = "sum"
-    counterfactual: Annotated[bool, Field(description="What speaks against the class.")] = False
+    model: Annotated[str, Field(description="Name in /api/models; by default the first of them.")] = ""
+
+
+def request_model(config: type) -> type[JobForm]:
+    """Make the model of the whole form: `JobForm`, and the fields of a config that the server offers."""
+    form_fields: dict[str, Any] = {
+        name: (_form_type(field.default, info), "" if field.default is None else field.default)
+        for name, (field, info) in options_of(config).items()
+        if info.server
+    }
+    model: type[JobForm] = create_model(
+        "JobRequest", __base__=JobForm, __doc__="The fields of the form beside the clip.", **form_fields
+    )
+    return model
+
+
+def _form_type(default: Any, info: OptionInfo) -> Any:
+    """Return the type of a form's field. An empty text stands for a default of None."""
+    description = info.help
+    if info.kind == "names":
+        description += " Names are joined by commas."
+    if info.default_text is not None:
+        description += f" By default {info.default_text}."
+    if isinstance(default, bool):
+        return Annotated[bool, Field(description=description)]
+    if info.choices:
+        choices = (*info.choices, "") if default is None else info.choices
+        return Annotated[Literal[choices], Field(description=description)]
+    if isinstance(default, float):
+        return Annotated[float, Field(description=description, ge=info.minimum, lt=info.below)]
+    return Annotated[str, Field(description=description)]
+
+
+JobRequest = request_model(ExplainConfig)
+"""The form of a job."""
 
 
 class JobView(BaseModel):
     """A job as its owner sees it."""
 
     id: str
-    name: Annotated[str, Field(description="Of the clip.")]
+    name: Annotated[str, Field(description="Name of the clip.")]
     model: str
     method: str
     created: Annotated[float, Field(description="Seconds since 1970.")]
@@ -50,7 +80,7 @@ class JobView(BaseModel):
     ahead: Annotated[int, Field(description="Jobs that wait before this one.")] = 0
     stage: Annotated[str, Field(description="What is being done.")] = ""
     done: int = 0
-    total: Annotated[int, Field(description="0 where the stage cannot be counted.")] = 0
+    total: Annotated[int, Field(description="Number of steps of the stage; 0 if it cannot be counted.")] = 0
     error: Annotated[str, Field(description="Why it failed, in one sentence.")] = ""
     files: Annotated[list[str], Field(description="Names below this job's address.")] = []
     prediction: Annotated[dict[str, Any] | None, Field(description="The best class.")] = None
@@ -65,15 +95,15 @@ class ErrorView(BaseModel):
 
 
 def request_schema() -> dict[str, Any]:
-    """The multipart form of a job, for the OpenAPI description."""
-    schema = Question.model_json_schema()
+    """Return the multipart form of a job, for the OpenAPI description."""
+    schema = JobRequest.model_json_schema()
     clip = {"type": "string", "format": "binary", "description": "A video or an image."}
     schema["properties"] = {"video": clip, **schema["properties"]}
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
 
 
-def read_form(form: FormData) -> tuple[Question, UploadFile | None]:
-    """The question in a form, and the clip if there is one.
+def read_form(form: FormData) -> tuple[JobForm, UploadFile | None]:
+    """Read the request in a form, and the clip if it has one.
 
     Raises:
         HTTPException: 422, a field that is unknown or not what it should be.
@@ -83,37 +113,46 @@ def read_form(form: FormData) -> tuple[Question, UploadFile | None]:
     if clip is not None and not isinstance(clip, UploadFile):
         raise HTTPException(422, "The field video must be a file.")
     try:
-        return Question.model_validate(fields), clip
+        return JobRequest.model_validate(fields), clip
     except ValidationError as error:
         problem = error.errors()[0]
         field = ".".join(map(str, problem["loc"]))
         raise HTTPException(422, f"The field {field[:40]} is wrong: {problem['msg']}.") from None
 
 
-def task_of(question: Question, name: str, stock: dict[str, Any], device: str) -> Task:
-    """The job that a question asks for.
+def task_of(request: JobForm, name: str, catalog: dict[str, Any], device: str) -> Task:
+    """Make the task of a request.
+
+    Args:
+        request: the form.
+        name: of the clip.
+        catalog: the models, methods and aggregates that the server offers.
+        device: of the models.
 
     Raises:
-        HTTPException: 422, something that the server does not have; the sentence says what it has.
+        HTTPException: 422, something that the server does not offer; the sentence says what it offers.
     """
-    models = {model["name"]: model for model in stock["models"]}
-    model = models[_one_of(question.model or next(iter(models)), models, "model")]
-    methods = [method["name"] for method in stock["methods"]]
-    layers = [layer.strip() for layer in question.layers.split(",") if layer.strip()]
-    return Task(
-        name=printable(name),
-        offer=OfferedModel(**model["offer"]),
-        device=device,
-        target=_target(question.target.strip(), model["labels"]),
-        method=_one_of(question.method, methods, "method"),
-        layers=tuple(_one_of(layer, model["layers"], "layer") for layer in layers),
-        aggregate=_one_of(question.aggregate, stock["aggregates"], "aggregate"),
-        counterfactual=question.counterfactual,
-    )
+    models = {model["name"]: model for model in catalog["models"]}
+    model = models[_one_of(request.model or next(iter(models)), models, "model")]
+    methods = [method["name"] for method in catalog["methods"]]
+    checks: dict[str, Callable[[Any], Any]] = {
+        "target": lambda target: _target(target.strip(), model["labels"]),
+        "method": lambda method: _one_of(method, methods, "method"),
+        "layers": lambda layers: tuple(_one_of(layer, model["layers"], "layer") for layer in layers),
+        "aggregate": lambda aggregate: _one_of(aggregate, catalog["aggregates"], "aggregate"),
+    }
+    options: dict[str, Any] = {}
+    for option, (_, info) in options_of(ExplainConfig).items():
+        if info.server:
+            value = getattr(request, option)
+            if info.kind == "names":
+                value = tuple(part.strip() for part in value.split(",") if part.strip())
+            options[option] = checks[option](value) if option in checks else value
+    return Task(printable(name), OfferedModel(**model["offer"]), device, options)
 
 
 def printable(name: str) -> str:
-    """A file's name as it is shown: one line, no folders, not too long."""
+    """Return a file's name as it is displayed: one line, no folders, not too long."""
     name = name.replace("%22", '"').replace("\\", "/").rpartition("/")[2]  # browsers escape quotes so
     shown = "".join(char if char.isprintable() else "·" for char in name).strip()
     return shown if len(shown) <= NAME_LENGTH else f"{shown[: NAME_LENGTH - 9]}…{shown[-8:]}"
@@ -127,7 +166,7 @@ def _one_of(name: str, known: Collection[str], what: str) -> str:
 
 
 def _target(target: str, labels: list[str]) -> str:
-    """A class as `explain` takes it; any case of letters will do."""
+    """Return a class as `explain` takes it; upper and lower case are the same."""
     folded = {label.casefold(): label for label in labels}
     if target.isdecimal() and target.isascii() and len(target) < 9 and int(target) < len(labels):
         return target
@@ -140,5 +179,5 @@ def _target(target: str, labels: list[str]) -> str:
 
 
 def report_name(kind: Kind) -> str:
-    """The name of a result's file."""
+    """Return the name of a result's file."""
     return f"{STEM}.{kind}"

@@ -5,7 +5,7 @@ import os
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from glocal.errors import GlocalError, InputError
+from glocal.explanation.config import ExplainConfig
 from glocal.explanation.explanation import Explanation
 from glocal.explanation.runner import explain
 from glocal.models import Model, load_model
@@ -87,19 +88,12 @@ def explain_clip(task: Task, limits: Limits, send: Send) -> dict[str, Any]:
     video = check_clip(Path(UPLOAD), limits)
     send(stage="Loading the model")
     model = load_offered_model(task.offer, task.device)
-    explanation = explain(
-        model,
-        video,
-        task.target,
-        task.method,
-        task.layers or None,
-        task.aggregate,
-        task.counterfactual,
+    config = ExplainConfig(
+        **{name: value for name, value in task.options.items() if value not in ("", ())},
         progress=lambda what, done, total: send(stage="Explaining", done=done, total=total),
     )
+    explanation = explain(model, video, config=config).with_path(task.name)
     send(stage="Drawing the report")
-    for part in explanation.classes:
-        part.video = replace(part.video, path=task.name)
     written = write_report(explanation, video, Path(), STEM)
     written.append(write_poster(explanation, video))
     best = explanation.predictions[0]

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from glocal.localization.found import Localized
+from glocal.localization.localization import Localization
 from glocal.registry import Registry
 
-Export = Callable[[Sequence[Localized]], dict[str, str]]
-"""Localized videos → name and text of each file."""
+Export = Callable[[Sequence[Localization]], dict[str, str]]
+"""Localizations → name and text of each file."""
 
 EXPORTS = Registry[Export]("export", package="glocal.localization.exports", entry_points="glocal.exports")
 """Name → export."""

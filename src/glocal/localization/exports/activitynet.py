@@ -4,23 +4,23 @@ import json
 from collections.abc import Sequence
 
 from glocal.localization.exports import EXPORTS
-from glocal.localization.found import Localized
+from glocal.localization.localization import Localization
 
 
 @EXPORTS.register("activitynet")
-def activitynet(videos: Sequence[Localized]) -> dict[str, str]:
+def activitynet(localizations: Sequence[Localization]) -> dict[str, str]:
     """`activitynet.json`: all segments in the result format of the ActivityNet detection task."""
     results = {
-        video.name: [
+        localization.name: [
             {
-                "label": found.label,
+                "label": part.label,
                 "score": round(segment.score, 6),
                 "segment": [round(segment.start, 6), round(segment.end, 6)],
             }
-            for found in video.classes
-            for segment in found.segments
+            for part in localization.per_class
+            for segment in part.segments
         ]
-        for video in videos
+        for localization in localizations
     }
     document = {"version": "VERSION 1.3", "results": results, "external_data": {"used": False, "details": ""}}
     return {"activitynet.json": json.dumps(document)}

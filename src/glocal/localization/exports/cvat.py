@@ -6,40 +6,39 @@ from xml.etree import ElementTree as Xml
 
 import numpy as np
 
-from glocal.localization.boxes import ScoredBox
 from glocal.localization.exports import EXPORTS
-from glocal.localization.found import Localized
-from glocal.localization.tubes import Tube
+from glocal.localization.localization import Localization
+from glocal.types import ScoredBox, Tube
 
 TOLERANCE = 1.0
 """Largest error in pixels of the corners that CVAT interpolates between key frames."""
 
 
 @EXPORTS.register("cvat")
-def cvat(videos: Sequence[Localized]) -> dict[str, str]:
+def cvat(localizations: Sequence[Localization]) -> dict[str, str]:
     """`<name>.cvat.xml` for each video, to be uploaded to a CVAT task as "CVAT for video 1.1"."""
-    return {f"{video.name}.cvat.xml": cvat_xml(video) for video in videos}
+    return {f"{localization.name}.cvat.xml": cvat_xml(localization) for localization in localizations}
 
 
-def cvat_xml(video: Localized) -> str:
+def cvat_xml(localization: Localization) -> str:
     """The tubes of one video as tracks; a track that ends before the video is closed by an outside box."""
     root = Xml.Element("annotations")
     _add(root, "version", "1.1")
     task = Xml.SubElement(Xml.SubElement(root, "meta"), "task")
-    frames = len(video.times)
-    facts = {"id": 0, "name": video.name, "size": frames, "mode": "interpolation", "overlap": 0}
+    frames = len(localization.times)
+    facts = {"id": 0, "name": localization.name, "size": frames, "mode": "interpolation", "overlap": 0}
     for tag, value in {**facts, "start_frame": 0, "stop_frame": frames - 1, "frame_filter": ""}.items():
         _add(task, tag, value)
     labels = Xml.SubElement(task, "labels")
-    for name in dict.fromkeys(found.label for found in video.classes):
+    for name in dict.fromkeys(part.label for part in localization.per_class):
         label = Xml.SubElement(labels, "label")
         _add(label, "name", name)
         Xml.SubElement(label, "attributes")
     size = Xml.SubElement(task, "original_size")
-    _add(size, "width", video.width)
-    _add(size, "height", video.height)
+    _add(size, "width", localization.video.width)
+    _add(size, "height", localization.video.height)
     _add(root[1], "dumped", datetime.now(timezone.utc).isoformat(sep=" ", timespec="seconds"))
-    tracks = [(found.label, tube) for found in video.classes for tube in found.tubes]
+    tracks = [(part.label, tube) for part in localization.per_class for tube in part.tubes]
     for number, (name, tube) in enumerate(tracks):
         _add_track(root, number, name, tube, frames)
     Xml.indent(root)

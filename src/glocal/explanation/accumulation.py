@@ -1,0 +1,149 @@
+"""Accumulate what the windows of a video show into its `Explanation`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import nn
+
+from glocal.attribution import METHODS, Attribution
+from glocal.explanation.blending import WindowBlender
+from glocal.explanation.config import ExplainConfig
+from glocal.explanation.explanation import ExplainedClass, Explanation, Prediction, VideoFacts
+from glocal.explanation.intrinsic_attention import TemporalCurve
+from glocal.explanation.predictions import GateVotes, MeanProbabilities, best_predictions
+from glocal.explanation.volume import Volume
+from glocal.explanation.window_stream import WindowStream
+from glocal.models import Model
+from glocal.utils.files import shown
+from glocal.video import Window
+
+
+class ClassVolumes:
+    """The volumes of one class: one of all layers together, and one of each layer."""
+
+    def __init__(self, index: int, layers: Sequence[str], cuts: Sequence[int] = ()) -> None:
+        self.index = index
+        self._total = WindowBlender(Volume(), cuts)
+        self._layers = {name: WindowBlender(Volume(levels=255), cuts) for name in layers}
+        self._highest_weight = 0.0
+
+    def add(self, window: Window, attribution: Attribution, weight: float) -> None:
+        """Add the attribution of one window."""
+        self._highest_weight = max(self._highest_weight, weight)
+        blenders = [self._total, *(self._layers[name] for name in attribution.layers)]
+        for blender, maps in zip(
+            blenders, [attribution.attention, *attribution.layers.values()], strict=True
+        ):
+            maps_of_frames = maps.cpu().numpy().reshape(-1, *maps.shape[-2:])
+            blender.add(window.points, window.frames, maps_of_frames, weight)
+
+    def finish(self, frames: int) -> tuple[Volume, dict[str, Volume]]:
+        """Return the volume divided by its maximum, and the layers' divided by the highest weight."""
+        total = self._total.finish(frames)
+        total.normalise()
+        layers = {name: blender.finish(frames) for name, blender in self._layers.items()}
+        for volume in layers.values():
+            volume.factor = 1 / self._highest_weight if self._highest_weight > 0 else 1.0
+        return total, layers
+
+
+class WindowResults:
+    """Predictions, votes, temporal attention and volumes of a video, window by window.
+
+    Attributes:
+        votes: of the gates; records inside `votes.recording()`.
+    """
+
+    def __init__(self, model: Model, config: ExplainConfig, stream: WindowStream) -> None:
+        self.votes = GateVotes(model.network)
+        self._model, self._config, self._stream = model, config, stream
+        self._probabilities = MeanProbabilities()
+        self._temporal = TemporalCurve(stream.cuts)
+        self._volumes: list[ClassVolumes] = []
+        self._repeated = 0
+
+    def add(self, window: Window, network: nn.Module, attribution: Attribution, *, is_counted: bool) -> None:
+        """Add the results of one window.
+
+        Args:
+            window: the window.
+            network: that `AttentionEditor.network_for` returned for it.
+            attribution: of the window's clip.
+            is_counted: whether the window counts for the predictions, see `mark_non_overlapping`.
+        """
+        cuts, per_class = self._stream.cuts, attribution.per_class
+        probabilities = attribution.logits.float().softmax(1)[0].cpu()
+        if is_counted:
+            self._probabilities.add(probabilities)
+            self.votes.count_window()
+        self._temporal.add(window, network)
+        self._repeated = max(self._repeated, window.repeated)
+        if not self._volumes:
+            self._volumes = [ClassVolumes(int(part.target), list(part.layers), cuts) for part in per_class]
+        for volumes, part in zip(self._volumes, per_class, strict=True):
+            is_weighted = self._config.weighting == "probability"
+            volumes.add(window, part, float(probabilities[volumes.index]) if is_weighted else 1.0)
+
+    def explanation(self, before: tuple[Prediction, ...]) -> Explanation:
+        """Return the explanation of the first class, with those of the others.
+
+        Args:
+            before: if the network's attention was edited, the predictions without the edit.
+        """
+        model, config, stream, video = self._model, self._config, self._stream, self._stream.video
+        predictions = best_predictions(model.labels, self._probabilities.value)
+        facts = VideoFacts(
+            shown(video.path or video.name), video.width, video.height, float(video.fps), video.frames
+        )
+        notes = [*_notes(model, stream, self._repeated), *_edit_notes(before, predictions)]
+        temporal = self._temporal.finish(video.frames)
+        explanations = []
+        for volumes in self._volumes:
+            volume, layer_volumes = volumes.finish(video.frames)
+            explanation = Explanation(
+                video=facts,
+                times=video.times,
+                model=model.name,
+                weights=model.weights,
+                method=config.method,
+                aggregate=config.aggregate,
+                predictions=predictions,
+                target=ExplainedClass(model.labels[volumes.index], volumes.index, config.counterfactual),
+                volume=volume,
+                layer_volumes=layer_volumes,
+                geometry=stream.geometry,
+                notes=tuple(notes),
+                options=METHODS[config.method].resolve_options(config.options),
+                votes=self.votes.best(model.labels),
+                temporal=temporal,
+                cuts=stream.cuts,
+                before=before,
+                source=video,
+            )
+            explanations.append(explanation)
+        first, *others = explanations
+        return replace(first, others=tuple(others))
+
+
+def _notes(model: Model, stream: WindowStream, repeated: int) -> list[str]:
+    """Say what a reader must know of the weights and the video; `repeated` frames fill up the last clip."""
+    video, frames = stream.video, model.clip.frames
+    notes = list(video.notes)
+    if model.weights == "random":
+        notes.insert(0, "the network is untrained: its weights are random, and so is what it attends to")
+    if repeated and not video.is_image:
+        what = "a scene of the video" if stream.cuts else "the video"
+        notes.append(
+            f"{what} is shorter than the {frames} frames that the model takes: "
+            f"its last frame was repeated {repeated} times"
+        )
+    elif repeated:
+        notes.append(f"the model takes clips of {frames} frames: the image was shown for all of them")
+    return notes
+
+
+def _edit_notes(before: Sequence[Prediction], after: Sequence[Prediction]) -> list[str]:
+    if not before:
+        return []
+    old, new = (f"{prediction.label} ({prediction.score:.1%})" for prediction in (before[0], after[0]))
+    return [f"the network's attention was edited: the best class was {old}, and now is {new}"]

@@ -1,0 +1,184 @@
+"""Write explanations to JSON and NPZ files, and read them."""
+
+import itertools
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glocal import __version__
+from glocal.errors import InputError
+from glocal.explanation.explanation import ExplainedClass, Explanation, Prediction, VideoFacts
+from glocal.explanation.volume import Volume
+from glocal.types import AttributionMap
+from glocal.utils.files import atomic_path, writing
+from glocal.video import Geometry
+
+
+def explanation_as_dict(explanation: Explanation, threshold: float = 0.5) -> dict[str, Any]:
+    """Return the content of an explanation's JSON file.
+
+    Args:
+        explanation: the explanation of one class.
+        threshold: of the boxes, as for `Explanation.boxes`.
+    """
+    relevance = explanation.relevance.round(6).tolist()
+    temporal = explanation.temporal
+    return {
+        "glocal": __version__,
+        "video": asdict(explanation.video),
+        "model": explanation.model,
+        "weights": explanation.weights,
+        "method": explanation.method,
+        "aggregate": explanation.aggregate,
+        "layers": list(explanation.layer_volumes),
+        "predictions": [asdict(prediction) for prediction in explanation.predictions],
+        "target": asdict(explanation.target),
+        "notes": list(explanation.notes),
+        "geometry": asdict(explanation.geometry),
+        "options": dict(explanation.options),
+        "votes": {gate: [asdict(vote) for vote in votes] for gate, votes in explanation.votes.items()},
+        "temporal": None if temporal is None else temporal.round(6).tolist(),
+        "cuts": list(explanation.cuts),
+        "before": [asdict(prediction) for prediction in explanation.before],
+        "frames": [
+            {
+                "frame": index,
+                "time": round(float(explanation.times[index]), 6),
+                "relevance": relevance[index],
+                "boxes": [{"box": list(box[:4]), "score": round(box.score, 6)} for box in boxes],
+            }
+            for index, boxes in enumerate(explanation.boxes(threshold))
+        ],
+    }
+
+
+def save_explanation(
+    explanation: Explanation,
+    folder: "str | os.PathLike[str]",
+    stem: str | None = None,
+    threshold: float = 0.5,
+) -> Path:
+    """Write `<stem>.npz` and `<stem>.json` into `folder`, which is created if missing.
+
+    The NPZ holds `attention`, uint8 `(T, H, W)` in pixels of the frames, and `scale`: their product is the
+    attribution. The same on the clips' grid `(T, h, w)` are `grid/attention` and `grid/layers/<name>`, with
+    `grid_scale/…`; `load_explanation` reads these.
+
+    Args:
+        explanation: the explanation of one class.
+        folder: where the files are written.
+        stem: name of the files without suffix; by default the video's.
+        threshold: of the boxes in the JSON; see `Explanation.boxes`.
+
+    Returns:
+        The path of the JSON file.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    path = Path(folder) / f"{stem or Path(explanation.video.path).stem}.json"
+    with writing(path):
+        with atomic_path(path.with_suffix(".npz")) as temporary:
+            _write_arrays(explanation, temporary)
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(explanation.as_dict(threshold), ensure_ascii=False), "utf-8")
+    return path
+
+
+def load_explanation(path: "str | os.PathLike[str]") -> Explanation:
+    """Read what `save_explanation` wrote. The attribution is 8 bits deep.
+
+    Args:
+        path: of the JSON file, with the NPZ beside it.
+
+    Raises:
+        InputError: a file is missing or is not an explanation.
+    """
+    path = Path(path)
+    try:
+        facts = json.loads(path.read_text("utf-8"))
+        with zipfile.ZipFile(path.with_suffix(".npz")) as archive:
+            volume = _read_maps(archive, "attention")
+            layers = {name: _read_maps(archive, f"layers/{name}") for name in facts["layers"]}
+        return _explanation_of(facts, volume, layers)
+    except OSError as error:
+        raise InputError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
+    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} and the NPZ beside it are not a saved explanation ({error}).") from error
+
+
+def _explanation_of(facts: Mapping[str, Any], volume: Volume, layers: dict[str, Volume]) -> Explanation:
+    temporal = facts.get("temporal")
+    votes = facts.get("votes", {})
+    return Explanation(
+        video=VideoFacts(**facts["video"]),
+        times=np.array([frame["time"] for frame in facts["frames"]]),
+        model=facts["model"],
+        weights=facts["weights"],
+        method=facts["method"],
+        aggregate=facts["aggregate"],
+        predictions=_predictions(facts["predictions"]),
+        target=ExplainedClass(**facts["target"]),
+        volume=volume,
+        layer_volumes=layers,
+        geometry=Geometry(**{name: tuple(value) for name, value in facts["geometry"].items()}),
+        notes=tuple(facts["notes"]),
+        options=facts.get("options", {}),
+        votes={gate: _predictions(predictions) for gate, predictions in votes.items()},
+        temporal=None if temporal is None else np.array(temporal, float),
+        cuts=tuple(facts.get("cuts", ())),
+        before=_predictions(facts.get("before", ())),
+    )
+
+
+def _predictions(facts: Iterable[Mapping[str, Any]]) -> tuple[Prediction, ...]:
+    return tuple(Prediction(**prediction) for prediction in facts)
+
+
+def _write_arrays(explanation: Explanation, path: Path) -> None:
+    volume, layers = explanation.volume, explanation.layer_volumes
+    volumes = {"attention": volume, **{f"layers/{name}": layers[name] for name in layers}}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        _write_maps(archive, "attention", "scale", explanation.frames(), len(volume), volume.peak)
+        for name, maps in volumes.items():
+            _write_maps(archive, f"grid/{name}", f"grid_scale/{name}", maps, len(maps), maps.peak)
+
+
+def _write_maps(
+    archive: zipfile.ZipFile,
+    name: str,
+    scale_name: str,
+    maps: Iterable[AttributionMap],
+    count: int,
+    peak: float,
+) -> None:
+    """Write `count` maps as one uint8 array `name`, and `peak / 255` as `scale_name`."""
+    scale = np.float32((peak or 1.0) / 255)
+    maps = iter(maps)
+    first = next(maps)
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (count, *first.shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for attribution in itertools.chain([first], maps):
+            file.write(np.rint(attribution / scale).clip(0, 255).astype(np.uint8).tobytes())
+    with archive.open(f"{scale_name}.npy", "w") as file:
+        np.lib.format.write_array(file, scale)
+
+
+def _read_maps(archive: zipfile.ZipFile, name: str) -> Volume:
+    with archive.open(f"grid_scale/{name}.npy") as file:
+        scale = np.float32(np.lib.format.read_array(file))
+    volume = Volume()
+    with archive.open(f"grid/{name}.npy") as file:
+        np.lib.format.read_magic(file)
+        (count, *shape), _, _ = np.lib.format.read_array_header_1_0(file)
+        for _ in range(count):
+            steps = np.frombuffer(file.read(shape[0] * shape[1]), np.uint8).reshape(shape)
+            volume.append(steps * scale)
+    return volume

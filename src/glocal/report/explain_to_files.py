@@ -1,0 +1,87 @@
+"""Explain a video and write all files of its report, as `glocal explain` and `glocal batch` do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from glocal.attribution import METHODS
+from glocal.explanation.config import ExplainConfig
+from glocal.explanation.explanation import Explanation
+from glocal.explanation.runner import explain
+from glocal.models import Model
+from glocal.report import OverlayStyle, write_report
+from glocal.video import Video, read_video
+
+COUNTERFACTUAL = "counterfactual"
+"""Name in `ReportConfig.also` for the opposite question by the same method."""
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """What a report shows beside the explanation.
+
+    Attributes:
+        also: names of methods, and `"counterfactual"`, that the report can switch to.
+        style: how attribution is drawn.
+
+    Raises:
+        UsageError: a method is unknown.
+    """
+
+    also: Sequence[str] = ()
+    style: OverlayStyle = field(default_factory=OverlayStyle)
+
+    def __post_init__(self) -> None:
+        METHODS.check(*(name for name in self.also if name != COUNTERFACTUAL))
+
+
+class ReportFiles(NamedTuple):
+    """An explanation and the files that show it, the report's page first."""
+
+    explanation: Explanation
+    files: tuple[Path, ...]
+
+
+def explain_to_files(
+    model: Model, path: str, folder: Path, stem: str, *, config: ExplainConfig, report: ReportConfig
+) -> list[ReportFiles]:
+    """Explain a video and write its files into a folder.
+
+    Args:
+        model: the model.
+        path: of the video.
+        folder: where the files are written; created if missing.
+        stem: of the files' names; those of the K-th class have `-topK` added.
+        config: what is explained, and how.
+        report: what the report shows beside it.
+
+    Returns:
+        One explanation for each class of the target, best class first.
+
+    Raises:
+        InputError: the video cannot be read, or a file cannot be written.
+    """
+    video = read_video(path)
+    explanation = explain(model, video, config=config)
+    others = [_explain_also(model, video, name, explanation, config) for name in report.also]
+    results = []
+    for rank, part in enumerate(explanation.per_class, 1):
+        name = stem if rank == 1 else f"{stem}-top{rank}"
+        files = write_report(
+            part, video, folder, name, style=report.style, others=others if rank == 1 else ()
+        )
+        results.append(ReportFiles(part, tuple(files)))
+    return results
+
+
+def _explain_also(
+    model: Model, video: Video, name: str, explanation: Explanation, config: ExplainConfig
+) -> Explanation:
+    """Explain the same class by another method, or what speaks for the opposite."""
+    target = explanation.target.index
+    if name == COUNTERFACTUAL:
+        other = replace(config, target=target, counterfactual=not config.counterfactual)
+    else:
+        other = replace(config, target=target, method=name, options=None)
+    return explain(model, video, config=other)
