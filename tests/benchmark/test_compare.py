@@ -11,26 +11,43 @@ import pytest
 import torch
 
 import glocal
-from glocal.benchmark import CONTROLS, Found, Protocol, compare, contenders, summarise, video_subjects
+from glocal.benchmark import (
+    CONTROLS,
+    MEASURES,
+    Cache,
+    Comparison,
+    ExplainedSample,
+    MeasureConfig,
+    compare,
+    parse_explainers,
+    puppet_samples,
+    video_samples,
+)
 from glocal.benchmark.cache import fingerprint
-from glocal.benchmark.compare import ask
-from glocal.benchmark.explainers import contenders as make
-from glocal.benchmark.measures import measure
-from glocal.benchmark.samples import puppet_subjects, record_subjects
-from glocal.benchmark.summary import max_box
-from glocal.benchmark.writer import as_csv, as_markdown, as_text, figures, leads
+from glocal.benchmark.comparison_files import (
+    comparison_markdown,
+    comparison_text,
+    figures_table,
+    intervals_table,
+    leads_table,
+)
+from glocal.benchmark.explained import prepare
+from glocal.benchmark.measures import Measure, measure_sample
+from glocal.benchmark.measures.localization import max_box_shares
+from glocal.benchmark.samples import loaded_sample, record_samples
+from glocal.benchmark.summary import summarise
+from glocal.benchmark.tables import as_csv
 from glocal.cli import main
 from glocal.datasets import Record
 from glocal.datasets.puppets import ACTIONS
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.faithfulness import deletion
-from glocal.papers import Cells
 from glocal.report.comparison_page import pictures, ranked, write_comparison
 from glocal.video import write_video
 from helpers.networks import Small2d, Small3d, seeded
-from helpers.planted import CLIP_SPEC, planted_model, red_subject
+from helpers.planted import CLIP_SPEC, planted_model, red_sample
 
-PROTOCOL = Protocol(steps=4, blocks=16, samples=1)
+CONFIG = MeasureConfig(steps=4, blocks=16, samples=1)
 MODEL = planted_model()
 
 
@@ -43,35 +60,47 @@ def wrong(network, clips, classes):
     return 1 - right(network, clips, classes)
 
 
-def run(keep, methods, clips=4, sanity=2, target="top1", noise=None):
+def run(cache, methods, clips=4, sanity=2, target="top1", noise=None):
     return compare(
         MODEL,
-        map(red_subject, range(clips)),
+        map(red_sample, range(clips)),
         methods,
-        target,
-        PROTOCOL,
-        keep,
-        lambda subject, attention: pictures(subject.frames, attention, subject.boxes),
-        identity={"network": "planted"},
+        target=target,
+        config=CONFIG,
         noise=noise,
         sanity=sanity,
-        shown=2,
+        illustrated=2,
+        cache=cache,
     )
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    methods = {"right": right, "wrong": wrong, **contenders(["3dcam"], {"seen": "relu"})}
-    return run(Cells(tmp_path_factory.mktemp("cells")).get, methods)
+    methods = {"right": right, "wrong": wrong, **parse_explainers(["3dcam"], {"seen": "relu"})}
+    return run(Cache(tmp_path_factory.mktemp("cells")), methods)
 
 
-def test_the_true_reason_wins_every_measure_and_beats_the_controls(found):
+CLEAR = [
+    *(
+        "insertion/space-time",
+        "deletion/space-time",
+        "insertion/space",
+        "deletion/space",
+        "drop",
+        "infidelity",
+    ),
+    *("hit_max", "iou", "maxbox"),
+]
+"""Measures by which the true reason must be best."""
+
+
+def test_the_true_reason_wins_every_clear_measure_and_beats_the_controls(found):
     summary = summarise(found)
-    for name, facts in summary["measures"].items():
-        if name not in ("sensitivity", "increase") and not name.endswith("/time"):
-            assert "right" in facts["best"], name
-            assert "wrong" not in facts["best"], name
-            assert facts["control"]["low"] >= 0, name
+    for name in CLEAR:
+        facts = summary["measures"][name]
+        assert "right" in facts["best"], name
+        assert "wrong" not in facts["best"], name
+        assert facts["control"]["low"] >= 0, name
     means = {m: {n: v["mean"] for n, v in facts["means"].items()} for m, facts in summary["methods"].items()}
     assert means["right"]["hit_max"] == 1
     assert means["wrong"]["hit_max"] == 0
@@ -81,11 +110,11 @@ def test_the_true_reason_wins_every_measure_and_beats_the_controls(found):
 
 
 def test_noise_is_added_to_so_many_clips(tmp_path):
-    cells = Cells(tmp_path)
-    quiet = run(cells.get, {"right": right}, clips=3, sanity=0, noise=1)
-    assert ["sensitivity" in each["measures"] for each in quiet.results["right"]] == [True, False, False]
-    loud = run(cells.get, {"right": right}, clips=3, sanity=0)
-    assert all("sensitivity" in each["measures"] for each in loud.results["right"])
+    cache = Cache(tmp_path)
+    quiet = run(cache, {"right": right}, clips=3, sanity=0, noise=1)
+    assert ["sensitivity" in clip["measures"] for clip in quiet.results["right"]] == [True, False, False]
+    loud = run(cache, {"right": right}, clips=3, sanity=0)
+    assert all("sensitivity" in clip["measures"] for clip in loud.results["right"])
     means = [summarise(found)["methods"]["right"]["means"]["sensitivity"]["mean"] for found in (quiet, loud)]
     assert means[0] == loud.results["right"][0]["measures"]["sensitivity"]
     assert means[1] != means[0]
@@ -107,20 +136,17 @@ def test_a_network_trained_on_random_labels_is_a_second_check():
     other.conv.weight.data = other.conv.weight.data.flip(0)
     found = compare(
         MODEL,
-        map(red_subject, range(3)),
+        map(red_sample, range(3)),
         {"right": right, "asks": asks},
-        "truth",
-        PROTOCOL,
-        lambda key, compute: compute(),
-        lambda subject, attention: [""] * 6,
-        identity={},
+        target="truth",
+        config=CONFIG,
         sanity=3,
         shuffled=other,
     )
     methods = summarise(found)["methods"]
     assert methods["right"]["shuffled"]["mean"] == pytest.approx(1)
     assert methods["asks"]["shuffled"]["mean"] < 0.5
-    rows = list(csv.DictReader(io.StringIO(as_csv(summarise(found)))))
+    rows = list(csv.DictReader(io.StringIO(as_csv(intervals_table(summarise(found))))))
     assert float(rows[0]["random labels"]) == pytest.approx(1)
 
 
@@ -142,73 +168,70 @@ def test_a_stopped_comparison_goes_on_where_it_was(tmp_path):
         return right(network, clips, classes)
 
     with pytest.raises(KeyboardInterrupt):
-        run(Cells(tmp_path).get, {"slow": slow})
+        run(Cache(tmp_path), {"slow": slow})
     before = len(calls)
-    again = run(Cells(tmp_path).get, {"slow": slow})
+    again = run(Cache(tmp_path), {"slow": slow})
     total = len(calls) - before
     calls.clear()
-    run(Cells(tmp_path).get, {"slow": slow})
+    run(Cache(tmp_path), {"slow": slow})
     assert calls == [], "everything is kept"
-    fresh = run(lambda key, compute: compute(), {"slow": right})
+    fresh = run(None, {"slow": right})
     assert [r["measures"] for r in again.results["slow"]] == [r["measures"] for r in fresh.results["slow"]]
-    run(lambda key, compute: compute(), {"slow": lambda n, c, k: (calls.append(1), right(n, c, k))[1]})
+    run(None, {"slow": lambda n, c, k: (calls.append(1), right(n, c, k))[1]})
     assert total < len(calls), "what was done before the stop is not done again"
 
 
 def test_another_clip_of_the_same_name_is_another_clip():
-    keys = []
-    keep = lambda key, compute: (keys.append(json.dumps(key, sort_keys=True)), compute())[1]  # noqa: E731
-    run(keep, {"right": right}, clips=1, sanity=0)
-    first, keys[:] = list(keys), []
-    other = red_subject(3)
-    renamed = type(other)("red 0", other.clip, other.frames, 0, other.boxes)
-    compare(
-        MODEL,
-        iter([renamed]),
-        {"right": right},
-        "top1",
-        PROTOCOL,
-        keep,
-        lambda s, a: [""],
-        identity={"network": "planted"},
-        shown=0,
-    )
-    assert not set(first) & {key for key in keys if '"cost"' not in key}
+    class Recording(Cache):
+        def __init__(self):
+            super().__init__(None)
+            self.keys = []
+
+        def get(self, key, compute):
+            self.keys.append(json.dumps(key, sort_keys=True))
+            return super().get(key, compute)
+
+    first, second = Recording(), Recording()
+    run(first, {"right": right}, clips=1, sanity=0)
+    other = red_sample(3).load()
+    renamed = loaded_sample("red 0", other.clip, other.frames, label="red", boxes=other.boxes)
+    compare(MODEL, [renamed], {"right": right}, config=CONFIG, illustrated=2, cache=second)
+    assert first.keys
+    assert not set(first.keys) & {key for key in second.keys if '"cost"' not in key}
 
 
 def test_a_method_that_does_not_fit_is_left_out_with_its_reason():
     def refuses(network, clips, classes):
         raise UsageError("this network has no tokens.")
 
-    found = run(lambda key, compute: compute(), {"right": right, "odd": refuses}, clips=1)
+    found = run(None, {"right": right, "odd": refuses}, clips=1)
     assert found.refused == {"odd": "this network has no tokens."}
     assert "odd" not in summarise(found)["methods"]
     with pytest.raises(InputError, match="none of the methods fits the network: this network has no tokens"):
-        run(lambda key, compute: compute(), {"odd": refuses}, clips=1)
+        run(None, {"odd": refuses}, clips=1)
 
 
 def test_the_measures_of_a_clip_are_those_of_the_library():
-    subject = red_subject(1)
-    question = ask(MODEL, subject, "top1", PROTOCOL)
-    attention = right(None, subject.clip, None)
-    value = measure(question, right, attention)
-    assert int(question.classes) == 0
-    curve = deletion(MODEL.network, subject.clip, attention, torch.tensor([0]), over="space", steps=4)
+    prepared = prepare(MODEL, red_sample(1), "top1", CONFIG)
+    attention = right(None, prepared.clip, None)
+    value = measure_sample(ExplainedSample(prepared, right))
+    assert int(prepared.classes) == 0
+    curve = deletion(MODEL.network, prepared.clip, attention, torch.tensor([0]), over="space", steps=4)
     assert value["measures"]["deletion/space"] == pytest.approx(float(curve.auc))
     assert value["curves"]["deletion/space"][1] == pytest.approx(curve.scores[0].tolist(), abs=1e-6)
     assert len(value["cells"]) == 8 * 16 * 16
 
 
 def by_hand(**methods):
-    """Found from `drop` values alone."""
+    """A comparison of `drop` values alone."""
     results = {
         name: [
-            {"measures": {"drop": v}, "curves": {}, "maxbox": {}, "cells": [0, 1, place]}
+            {"measures": {"drop": v}, "curves": {}, "counts": {}, "cells": [0, 1, place]}
             for place, v in enumerate(values)
         ]
         for name, values in methods.items()
     }
-    return Found([f"clip {i}" for i in range(40)], [0] * 40, [None] * 40, results)
+    return Comparison([f"clip {i}" for i in range(40)], [0] * 40, [None] * 40, results)
 
 
 def test_the_best_and_those_that_cannot_be_told_from_it():
@@ -242,42 +265,43 @@ def test_maxboxacc_is_that_of_the_measure_over_all_frames(found):
     for method, explain in (("right", right), ("wrong", wrong)):
         measure = MaxBoxAcc()
         for place in range(4):
-            subject = red_subject(place)
-            for frame, boxes in zip(explain(None, subject.clip, None)[0].numpy(), subject.boxes, strict=True):
-                if boxes:
-                    measure.update(frame, inclusive_boxes(boxes))
+            footage = red_sample(place).load()
+            maps = explain(None, footage.clip, None)[0].numpy()
+            for frame, boxes in footage.boxes.items():
+                measure.update(maps[frame], inclusive_boxes(boxes))
         mean = summarise(found)["methods"][method]["means"]["maxbox"]["mean"]
         assert mean == pytest.approx(measure.average)
     uneven = [
-        {"maxbox": {"hits": [[1, 2], [4, 0]], "maps": 4}},
-        {"maxbox": {}},
-        {"maxbox": {"hits": [[0, 3], [0, 1]], "maps": 6}},
+        {"hits": [[1, 2], [4, 0]], "maps": 4},
+        None,
+        {"hits": [[0, 3], [0, 1]], "maps": 6},
     ]
-    values = max_box(uneven)
+    values = max_box_shares(uneven)
     assert np.nanmean(values) == pytest.approx(np.mean([5 / 10, 4 / 10]))
     assert np.isnan(values[1])
 
 
 def test_table_and_csv_say_the_same(found):
     summary = summarise(found)
-    rows = list(csv.DictReader(io.StringIO(as_csv(summary))))
+    rows = list(csv.DictReader(io.StringIO(as_csv(intervals_table(summary)))))
     assert [row["method"] for row in rows] == list(found.results)
     for row in rows:
         values = [r["measures"]["drop"] for r in found.results[row["method"]]]
         assert float(row["drop"]) == pytest.approx(np.mean(values))
         assert float(row["drop low"]) <= float(row["drop"]) <= float(row["drop high"])
-    table, wins = (part.splitlines() for part in as_text(summary).split("\n\n"))
+    table, wins = (part.splitlines() for part in comparison_text(summary).split("\n\n"))
     assert table[0].startswith("method")
     assert len(table) == 1 + len(found.results)
     assert len({len(line) for line in table}) == 1, "columns are aligned"
-    assert "survives!" in as_text(summary)
+    assert "survives!" in comparison_text(summary)
     assert wins[0].split("  ")[0] == "measure"
     assert len(wins) == 1 + len(summary["measures"])
 
 
 def test_who_wins_is_said_with_its_interval(found):
     summary = summarise(found)
-    rows = {row[0]: row[1:] for row in leads(summary)}
+    table = leads_table(summary)
+    rows = {row.name: list(row.values.values()) for row in table.rows}
     over = summary["measures"]["hit_max"]["next"]
     best, equals, lead, control = rows["maximum in the box ↑"]
     assert [best, equals] == summary["measures"]["hit_max"]["best"] == ["right", "3dcam"]
@@ -285,20 +309,20 @@ def test_who_wins_is_said_with_its_interval(found):
     assert control.split(" ")[-1] in CONTROLS
     assert rows["sensitivity ↓"][-1] == "-", "controls are no rivals there"
     mean = summary["methods"]["right"]["means"]["hit_max"]["mean"]
-    assert f"**{mean:.3f}**" in as_markdown(summary)
+    assert f"**{mean:.3f}**" in comparison_markdown(summary)
 
     by_all_alike = by_hand(**dict.fromkeys(("a", "b", "c", "d", "e"), np.full(40, 0.5)))
-    assert leads(summarise(by_all_alike))[1][2] == "b, c, d and 1 more"
+    assert leads_table(summarise(by_all_alike)).rows[0].values["not told from it"] == "b, c, d and 1 more"
 
 
 def test_random_labels_have_their_column_where_they_were_checked(found):
-    header, *rows = figures(summarise(found), "*{}")
-    assert "random labels ↓" not in header
+    assert "random labels ↓" not in found.table().columns
     found = replace(found, shuffled={"right": [{"spearman": 0.25}]})
-    header, *rows = figures(summarise(found), "*{}")
-    shown = {row[0]: row[header.index("random labels ↓")] for row in rows}
-    assert shown["right"] == "0.25"
-    assert shown["wrong"] == "-"
+    table = figures_table(summarise(found))
+    place = table.header.index("random labels ↓")
+    texts = {row.name: table.cells(row, "*{}")[place] for row in table.rows}
+    assert texts["right"] == "0.25"
+    assert texts["wrong"] == "-"
 
 
 def test_the_page_opens_offline_and_shows_every_method(found, tmp_path):
@@ -323,10 +347,10 @@ def test_pictures_show_the_attention_on_evenly_taken_frames():
 
     import cv2
 
-    subject = red_subject(0)
+    frames = red_sample(0).load().frames
     attention = np.zeros((8, 24, 24), np.float32)
     attention[7, :6, :6] = 1
-    first, *_, last = pictures(np.full_like(subject.frames, 60), attention)
+    first, *_, last = pictures(np.full_like(frames, 60), attention)
     decoded = [
         cv2.imdecode(np.frombuffer(base64.b64decode(p.partition(",")[2]), np.uint8), 1) for p in (first, last)
     ]
@@ -335,28 +359,28 @@ def test_pictures_show_the_attention_on_evenly_taken_frames():
     assert decoded[1][10, 10].max() > 120
 
 
-def test_contenders_know_their_layers_and_options():
+def test_explainers_know_their_layers_and_options():
     network = seeded(Small3d()).eval()
     layers = {"conv": "relu1", "layer1": "layer1"}
     clips = torch.rand(1, 3, 8, 24, 24)
     classes = torch.tensor([2])
-    some = make(["gradcam@layer1", "3dcam"], layers)
+    some = parse_explainers(["gradcam@layer1", "3dcam"], layers)
     own = glocal.attribute(network, clips, ["layer1"], method="gradcam", target=2).attention
     both = glocal.attribute(network, clips, ["relu1", "layer1"], target=2).attention
     assert torch.equal(some["gradcam@layer1"](network, clips, classes), own)
     assert torch.equal(some["3dcam"](network, clips, classes), both)
-    against = make(["3dcam"], layers, counterfactual=True)["3dcam"](network, clips, classes)
+    against = parse_explainers(["3dcam"], layers, counterfactual=True)["3dcam"](network, clips, classes)
     assert torch.equal(
         against,
         glocal.attribute(network, clips, ["relu1", "layer1"], target=2, counterfactual=True).attention,
     )
-    assert set(make([], layers)) == set(glocal.attribution.METHODS)
+    assert set(parse_explainers([], layers)) == set(glocal.attribution.METHODS)
     with pytest.raises(UsageError, match="Did you mean 'layer1'"):
-        make(["3dcam@leyer1"], layers)
+        parse_explainers(["3dcam@leyer1"], layers)
     with pytest.raises(UsageError, match="Did you mean 'gradcam'"):
-        make(["gradcm"], layers)
+        parse_explainers(["gradcm"], layers)
     with pytest.raises(UsageError, match="no option"):
-        make(["3dcam"], layers, options={"3dcam": {"samples": "3"}})
+        parse_explainers(["3dcam"], layers, options={"3dcam": {"samples": "3"}})
 
 
 def test_controls_have_the_shape_of_the_clip():
@@ -374,18 +398,15 @@ def test_controls_have_the_shape_of_the_clip():
 
 
 def test_puppets_are_seen_at_the_networks_resolution():
-    subjects = list(puppet_subjects(CLIP_SPEC, ACTIONS[:3], "test", 4))
-    assert [s.label for s in subjects] == [0, 1, 2, None]
-    assert subjects[1].clip.shape == (1, 3, 8, 24, 24)
-    assert torch.allclose(
-        subjects[1].clip[0, :, 3], torch.from_numpy(subjects[1].frames[3]).permute(2, 0, 1) / 255
-    )
-    assert subjects[1].figure.mask.shape == (8, 24, 24)
-    x0, y0, x1, y1 = subjects[1].boxes[0][0]
-    assert (
-        subjects[1].figure.mask[0, int(y0) : int(y1), int(x0) : int(x1)].sum()
-        == subjects[1].figure.mask[0].sum()
-    )
+    samples = list(puppet_samples(MODEL, clips=4))
+    assert [sample.class_index(ACTIONS[:3]) for sample in samples] == [0, 1, 2, None]
+    footage = samples[1].load()
+    assert footage.clip.shape == (1, 3, 8, 24, 24)
+    assert torch.allclose(footage.clip[0, :, 3], torch.from_numpy(footage.frames[3]).permute(2, 0, 1) / 255)
+    mask = footage.figures[0].mask
+    assert mask.shape == (8, 24, 24)
+    x0, y0, x1, y1 = footage.boxes[0][0].astype(int)
+    assert mask[0, y0:y1, x0:x1].sum() == mask[0].sum()
 
 
 def test_videos_take_turns_and_boxes_follow_the_crop(tmp_path):
@@ -393,14 +414,15 @@ def test_videos_take_turns_and_boxes_follow_the_crop(tmp_path):
         frames = np.full((length, 48, 64, 3), 40, np.uint8)
         write_video(tmp_path / f"{name}.mp4", frames, 10)
     paths = [str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4")]
-    names = [s.name.rpartition("/")[2] for s in video_subjects(paths, CLIP_SPEC, None, None)]
+    names = [s.name.rpartition("/")[2] for s in video_samples(paths, CLIP_SPEC)]
     assert names == [f"{v}.mp4, window {w}" for w, v in ((0, "a"), (0, "b"), (1, "a"), (1, "b"), (2, "a"))]
-    assert len(list(video_subjects(paths, CLIP_SPEC, None, 3))) == 3
+    assert len(list(video_samples(paths, CLIP_SPEC, clips=3))) == 3
     record = Record(tmp_path / "b.mp4", "red", tubes=(dict.fromkeys(range(4), (8.0, 12.0, 40.0, 36.0)),))
-    (subject,) = record_subjects([record], CLIP_SPEC, ("red",), "center", 5)
-    assert subject.label == 0
-    assert subject.frames.shape == (8, 24, 24, 3)
-    boxes = [[tuple(box) for box in frame] for frame in subject.boxes]
+    (sample,) = record_samples([record], CLIP_SPEC, crop="center", clips=5)
+    assert sample.label == "red"
+    footage = sample.load()
+    assert footage.frames.shape == (8, 24, 24, 3)
+    boxes = [[tuple(box) for box in footage.boxes.get(frame, ())] for frame in range(8)]
     # 64×48 → 32×24, of which columns 4 to 28 are kept; the middle one of two windows starts at frame 1
     assert boxes[0] == [(0.0, 6.0, 16.0, 18.0)]
     assert boxes[-1] == []
@@ -410,23 +432,12 @@ def test_what_cannot_be_read_is_left_out_and_named(tmp_path, caplog):
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     write_video(tmp_path / "good.mp4", np.full((8, 24, 24, 3), 90, np.uint8), 10)
     paths = [str(tmp_path / "broken.mp4"), str(tmp_path / "good.mp4")]
-    assert [s.name.rpartition("/")[2] for s in video_subjects(paths, CLIP_SPEC, None, None)] == [
-        "good.mp4, window 0"
-    ]
+    assert [s.name.rpartition("/")[2] for s in video_samples(paths, CLIP_SPEC)] == ["good.mp4, window 0"]
     records = [Record(tmp_path / "broken.mp4", "red"), Record(tmp_path / "good.mp4", "blue")]
-    assert [s.label for s in record_subjects(records, CLIP_SPEC, ("red", "blue"), None, None)] == [1]
+    assert [s.label for s in record_samples(records, CLIP_SPEC)] == ["blue"]
     assert caplog.text.count("broken.mp4") == 2
     with pytest.raises(InputError, match="no clip"):
-        compare(
-            MODEL,
-            iter([]),
-            {"right": right},
-            "top1",
-            PROTOCOL,
-            lambda k, c: c(),
-            lambda s, a: [],
-            identity={},
-        )
+        compare(MODEL, [], {"right": right}, config=CONFIG)
 
 
 def test_image_networks_are_compared_too():
@@ -435,13 +446,9 @@ def test_image_networks_are_compared_too():
     model = glocal.Model("images", network, {"last": "features"}, ACTIONS, clip_spec)
     found = compare(
         model,
-        puppet_subjects(clip_spec, ACTIONS, "test", 2),
-        contenders(["gradcam", "3dcam"], {"last": "features"}),
-        "top1",
-        PROTOCOL,
-        lambda key, compute: compute(),
-        lambda subject, attention: pictures(subject.frames, attention, subject.boxes),
-        identity={},
+        puppet_samples(model, clips=2),
+        ["gradcam", "3dcam"],
+        config=CONFIG,
         sanity=1,
     )
     measures = summarise(found)["measures"]
@@ -449,6 +456,33 @@ def test_image_networks_are_compared_too():
     assert "deletion/time" not in measures
     assert "hit_max" in measures
     assert [len(p) for p in found.pictures["puppets test-0-000000"].values()] == [1] * (2 + len(CONTROLS) + 1)
+
+
+def test_a_new_measure_is_one_function(tmp_path):
+    def spread(explained):
+        return float((explained.maps > 0.5).mean())
+
+    entry = Measure("spread", "spread", "shape", "low", "Share of the clip that is attended.", spread)
+    with MEASURES.override("spread", entry):
+        found = run(None, {"right": right}, clips=2, sanity=0)
+        files = found.save(tmp_path)
+    by_hand = [np.mean(right(None, red_sample(i).load().clip, None).numpy() > 0.5) for i in range(2)]
+    assert [clip["measures"]["spread"] for clip in found.results["right"]] == pytest.approx(by_hand)
+    texts = {path.suffix: path.read_text("utf-8") for path in files}
+    assert "<h2>Shape</h2>" in texts[".html"]
+    assert "spread ↓" in texts[".md"]
+    row = next(csv.DictReader(io.StringIO(texts[".csv"])))
+    assert float(row["spread"]) == pytest.approx(np.mean(by_hand))
+
+
+def test_videos_are_compared_in_python(tmp_path):
+    write_video(tmp_path / "a.mp4", np.full((20, 24, 24, 3), 90, np.uint8), 10)
+    video = glocal.read_video(tmp_path / "a.mp4")
+    for videos in (video, [video], str(tmp_path / "a.mp4"), tmp_path):
+        found = compare(MODEL, videos, ["3dcam"], clips=2, config=CONFIG, illustrated=1)
+        assert [name.rpartition("/")[2] for name in found.names] == ["a.mp4, window 0", "a.mp4, window 1"]
+        assert repr(found) == "<Comparison of 5 methods on 2 clips>"
+    assert [row.name for row in found.table().rows] == ["3dcam", *CONTROLS]
 
 
 def test_a_fingerprint_tells_weights_apart():
@@ -462,7 +496,7 @@ def puppets_model(monkeypatch):
     layers = {"conv": "relu1", "layer1": "layer1", "layer2": "layer2"}
     model = glocal.Model("small", network, layers, ACTIONS, CLIP_SPEC, "custom")
     monkeypatch.setattr("glocal.cli.running.load_model", lambda *args, **options: model)
-    monkeypatch.setattr("glocal.papers.claims.scenes.load_model", lambda *args, **options: model)
+    monkeypatch.setattr("glocal.papers.claims.experiment.load_model", lambda *args, **options: model)
 
 
 QUICK = ["--steps", "2", "--over", "space-time,time", "--quiet"]

@@ -1,11 +1,15 @@
 """A network that looks at nothing but a colour, and clips of coloured squares, so that the truth is known."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import nn
 
 import glocal
-from glocal.benchmark import Subject
+from glocal.benchmark import Footage, Sample
+from glocal.benchmark.samples import loaded_sample
+from glocal.datasets.puppets.dataset import tight_boxes
 
 CLIP_SPEC = glocal.ClipSpec(frames=8, short_side=24, size=24)
 LABELS = ("red", "blue", "green")
@@ -50,11 +54,33 @@ def to_clip(frames: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 255
 
 
-def red_subject(place: int) -> Subject:
+@dataclass
+class PlantedFigure:
+    """A figure of which only the mask and the action are known."""
+
+    mask: np.ndarray
+    action: str
+    span: tuple[int, int] | None = None
+
+    @property
+    def acting(self) -> np.ndarray:
+        return self.mask
+
+    @property
+    def boxes(self) -> np.ndarray:
+        return tight_boxes(self.mask)
+
+
+def planted_footage(frames: np.ndarray, masks, actions=LABELS[:2]) -> Footage:
+    """A clip of figures that act, one for each mask."""
+    figures = [PlantedFigure(mask, action) for mask, action in zip(masks, actions, strict=False)]
+    return loaded_sample("planted", to_clip(frames), frames, figures=figures).load()
+
+
+def red_sample(place: int) -> Sample:
     """A red square somewhere, in frames 2 to 5."""
     top, left = 3 * (place % 5), 2 * (place % 7)
     frames, _ = squares((0, top, left), span=(2, 6))
-    box = (float(left), float(top), float(left + 6), float(top + 6))
-    return Subject(
-        f"red {place}", to_clip(frames), frames, 0, [[box] if 2 <= t < 6 else [] for t in range(8)]
-    )
+    box = np.array([[left, top, left + 6, top + 6]], float)
+    boxes = dict.fromkeys(range(2, 6), box)
+    return loaded_sample(f"red {place}", to_clip(frames), frames, label="red", boxes=boxes)

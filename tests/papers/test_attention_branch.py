@@ -9,14 +9,15 @@ import pytest
 import torch
 
 import glocal
+from glocal.benchmark import Cache
 from glocal.cli import main
 from glocal.datasets.puppets import ACTIONS, Puppets
 from glocal.models.card import Card, save_network
 from glocal.models.stabn import TransformedSTABN, invert_attention
-from glocal.papers import Cells, Context
+from glocal.papers import TableContext
 from glocal.papers.attention_branch import CASES, inversions
-from glocal.papers.attention_truth import pointing
-from glocal.papers.trained import Trained
+from glocal.papers.attention_truth import measure_pointing
+from glocal.papers.training_cache import TrainedNetwork
 from glocal.papers.videos import accuracy, source_of
 from glocal.video import ClipSpec
 from helpers.networks import seeded
@@ -86,22 +87,22 @@ def test_table_1_has_a_row_for_one_and_for_two_samples(trained: Path, tmp_path: 
     def fail(*arguments: object) -> None:
         raise AssertionError("what is kept is not computed again")
 
-    monkeypatch.setattr("glocal.papers.videos._correct", fail)
+    monkeypatch.setattr("glocal.papers.videos._count_correct", fail)
     assert main(arguments) == 0
 
 
 def test_accuracy_in_pieces_is_that_of_all(trained: Path, tmp_path: Path, monkeypatch) -> None:
     model = glocal.load_model(trained)
-    cells = Cells(tmp_path / "cells")
-    context = Context("puppets", None, str(trained), None, None, "cpu", 7, {}, tmp_path, cells)
+    cache = Cache(tmp_path / "cells")
+    context = TableContext("puppets", None, str(trained), None, None, "cpu", 7, {}, tmp_path, cache)
     source, facts = source_of(context, model, str(trained), "test", frames=16)
 
     def plain(clips: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"": model.network(clips)}
 
-    whole = accuracy(context, model, source, facts, plain, 2)
+    whole = accuracy(context, model, source, facts, plain, samples=2)
     monkeypatch.setattr("glocal.papers.videos.CHUNK", 3)
-    assert accuracy(context, model, source, facts, plain, 2)[""] == pytest.approx(whole[""])
+    assert accuracy(context, model, source, facts, plain, samples=2)[""] == pytest.approx(whole[""])
 
 
 def test_something_something_is_read_from_its_folder(trained: Path, tmp_path: Path, capsys) -> None:
@@ -143,11 +144,11 @@ def test_seeds_are_networks_trained_alike(trained: Path, tmp_path: Path, monkeyp
     """The mean over one network twice is that network's figure, without spread."""
     seen = []
 
-    def pretend(context: Context, network: str) -> list[Trained]:
+    def pretend(context: TableContext, network: str) -> list[TrainedNetwork]:
         seen.append(network)
-        return [Trained(trained, {})] * context.options["seeds"]
+        return [TrainedNetwork(trained, {})] * context.options["seeds"]
 
-    monkeypatch.setattr("glocal.papers.attentive.seeds", pretend)
+    monkeypatch.setattr("glocal.papers.stabn_models.train_seeds", pretend)
     for name, column in (("paper-b/2", "top-1"), ("paper-b/3", "hit_max")):
         asking = ["table", name, "--out", str(tmp_path), "--clips", "2", "--quiet"]
         assert main([*asking, "--model", str(trained)]) == 0
@@ -189,7 +190,7 @@ def test_pointing_measures_a_planted_attention(trained: Path, monkeypatch) -> No
                 frame[y0:y1, x0:x1] = 1
 
     monkeypatch.setattr("glocal.papers.attention_truth.explain", lambda *a, **k: Planted(next(shown)))
-    found = pointing(glocal.load_model(trained), clips)
+    found = measure_pointing(glocal.load_model(trained), clips)
     own, cam = found["M_t and M_s"].compute(), found["3DCAM"].compute()
     assert (own["AUROC"], own["AUROC in a clip"], own["hit_max"]) == (1, 1, 1)
     assert own["MaxBoxAcc 0.7"] == pytest.approx(1)

@@ -9,25 +9,27 @@ import torch
 from torch import nn
 
 import glocal
-from glocal.benchmark import contenders
+from glocal.benchmark import Cache, Footage, Sample, parse_explainers
+from glocal.benchmark.explained import logits
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.faithfulness import BlockDrops, block_drops
-from glocal.papers import Cells, Context
+from glocal.papers import TableContext
 from glocal.papers.claims import order
 from glocal.papers.claims.discriminative import discriminate, strongest, within
 from glocal.papers.claims.early_late import both_ways, change, early_late
-from glocal.papers.claims.scenes import Scene, by_method, logits, table
+from glocal.papers.claims.experiment import claim_table, measure_methods
 from glocal.papers.claims.sensitivity import miss
-from helpers.planted import Colours, squares, to_clip
+from helpers.planted import planted_footage, planted_model, squares, to_clip
 
-NETWORK = Colours().eval()
+MODEL = planted_model()
+NETWORK = MODEL.network
 LAYERS = {"seen": "relu"}
 
 
-def two(red: tuple[int, int] = (2, 2), blue: tuple[int, int] = (14, 15)) -> Scene:
+def two(red: tuple[int, int] = (2, 2), blue: tuple[int, int] = (14, 15)) -> Footage:
     """A red and a blue square; the network's classes 0 and 1 are how much red and blue there is."""
     frames, masks = squares((0, *red), (2, *blue))
-    return Scene("two", to_clip(frames), frames, tuple(masks), (0, 1))
+    return planted_footage(frames, masks)
 
 
 def fixed(attention):
@@ -37,9 +39,9 @@ def fixed(attention):
 
 @pytest.mark.parametrize("method", ["gradcam", "layercam"])
 def test_a_method_that_asks_the_network_points_at_the_right_square(method):
-    explain = contenders([method], LAYERS)[method]
-    against = contenders([method], LAYERS, counterfactual=True)[method]
-    found = discriminate(NETWORK, two(), explain, against)
+    explain = parse_explainers([method], LAYERS)[method]
+    against = parse_explainers([method], LAYERS, counterfactual=True)[method]
+    found = discriminate(MODEL, two(), explain, against)
     assert (found["right"], found["on a figure"], found["more"]) == (1, 1, 1)
     assert found["alike"] < 0.2
     assert found["2nd in 1st"] == 0, "red and blue lie apart"
@@ -47,36 +49,38 @@ def test_a_method_that_asks_the_network_points_at_the_right_square(method):
 
 def test_3dcam_sees_both_squares_in_a_network_of_one_layer():
     """Its gradient, summed over channels, is the same everywhere, so the activation of all classes is shown."""
-    explain = contenders(["3dcam"], LAYERS)["3dcam"]
-    found = discriminate(NETWORK, two(), explain, explain)
+    explain = parse_explainers(["3dcam"], LAYERS)["3dcam"]
+    found = discriminate(MODEL, two(), explain, explain)
     assert found["alike"] == pytest.approx(1)
     assert found["more"] == 0.5
 
 
 def test_one_map_for_all_classes_is_right_half_of_the_time():
-    scene = two()
-    for attention in (scene.masks[0], scene.masks[1], scene.masks[0] | scene.masks[1]):
-        found = discriminate(NETWORK, scene, *[fixed(attention.astype(np.float32))] * 2)
+    footage = two()
+    first, second = (figure.mask for figure in footage.figures)
+    for attention in (first, second, first | second):
+        found = discriminate(MODEL, footage, *[fixed(attention.astype(np.float32))] * 2)
         assert (found["right"], found["more"], found["alike"]) == (0.5, 0.5, pytest.approx(1))
         assert found["on a figure"] == 1
         assert found["2nd in 1st"] == found["3rd in 1st"] == 1
 
 
 def test_maxima_on_nobody_or_on_both_count_for_nobody():
-    scene = two()
-    nobody = np.zeros(scene.masks[0].shape, np.float32)
+    footage = two()
+    mask = footage.figures[0].mask
+    nobody = np.zeros(mask.shape, np.float32)
     nobody[:, 23, 0] = 1
-    found = discriminate(NETWORK, scene, fixed(nobody), fixed(nobody))
+    found = discriminate(MODEL, footage, fixed(nobody), fixed(nobody))
     assert math.isnan(found["right"])
     assert found["on a figure"] == 0
-    both = Scene("both", scene.clip, scene.frames, (scene.masks[0], scene.masks[0]), (0, 1))
-    assert math.isnan(discriminate(NETWORK, both, *[fixed(scene.masks[0].astype(np.float32))] * 2)["right"])
+    both = planted_footage(footage.frames, [mask, mask])
+    assert math.isnan(discriminate(MODEL, both, *[fixed(mask.astype(np.float32))] * 2)["right"])
 
 
 def test_the_wrong_square_is_wrong():
-    scene = two()
-    swapped = torch.stack([torch.from_numpy(scene.masks[i].astype(np.float32)) for i in (1, 0, 0)])
-    found = discriminate(NETWORK, scene, *[lambda n, c, k: swapped[k]] * 2)
+    footage = two()
+    swapped = torch.stack([torch.from_numpy(footage.figures[i].mask.astype(np.float32)) for i in (1, 0, 0)])
+    found = discriminate(MODEL, footage, *[lambda n, c, k: swapped[k]] * 2)
     assert (found["right"], found["more"]) == (0, 0)
 
 
@@ -84,8 +88,8 @@ def test_a_method_without_a_counterfactual_has_none():
     def refuses(network, clips, classes):
         raise UsageError("no counterfactual.")
 
-    scene = two()
-    found = discriminate(NETWORK, scene, fixed(scene.masks[0].astype(np.float32)), refuses)
+    footage = two()
+    found = discriminate(MODEL, footage, fixed(footage.figures[0].mask.astype(np.float32)), refuses)
     assert math.isnan(found["against in 1st"])
 
 
@@ -149,15 +153,15 @@ def test_what_a_clip_shows_early_or_late_cancels_out():
     for t in range(9):
         masks[t, 4:10, 4 : 10 if t < 4 else 20] = True
     frames[masks] = (255, 0, 0)
-    scene = Scene("late", to_clip(frames), frames, (masks,), (0,))
+    footage = planted_footage(frames, [masks])
 
     def looks_at_red(network, clips, classes):
         return (clips[:, 0] - clips[:, 1]).clamp(min=0)
 
-    forwards = early_late(looks_at_red(None, scene.clip, None)[0].numpy(), masks, change(frames))
+    forwards = early_late(looks_at_red(None, footage.clip, None)[0].numpy(), masks, change(frames))
     assert forwards["spread late"] > 2 * forwards["spread early"]
     assert forwards["figure late"] < forwards["figure early"] / 2
-    both = both_ways(NETWORK, scene, looks_at_red)
+    both = both_ways(MODEL, footage, looks_at_red)
     for part in ("spread", "figure"):
         assert both[f"{part} early"] == pytest.approx(both[f"{part} late"])
         assert both[f"{part} early"] == pytest.approx(
@@ -171,33 +175,35 @@ def test_change_is_that_of_the_neighbouring_frames():
     assert change(frames)[:, 0, 1].tolist() == [0, 30, 60, 60]
 
 
-def context(folder: Path, **options) -> Context:
-    return Context("puppets", None, "m", None, None, "cpu", 2, options, folder, Cells(folder / "cells"))
+def context(folder: Path, **options) -> TableContext:
+    return TableContext("puppets", None, "m", None, None, "cpu", 2, options, folder, Cache(folder / "cells"))
 
 
 def test_methods_that_do_not_fit_are_noted_and_the_rest_is_kept(tmp_path):
     calls = []
 
-    def figures(scene, name):
+    def figures(sample, name):
         calls.append(name)
         if name == "odd":
             raise UsageError("it has no tokens.")
-        return {"x": float(len(scene.name))}
+        return {"x": float(len(sample.name))}
 
-    clips = [Scene(name, torch.zeros(1), np.zeros(1, np.uint8), (), ()) for name in ("a", "bb")]
-    values, notes = by_method(context(tmp_path), {"k": 1}, clips, ["odd", "good"], figures, ["control"])
-    assert values == {"good": [{"x": 1.0}, {"x": 2.0}], "control": [{"x": 1.0}, {"x": 2.0}]}
-    assert notes == ["odd is left out: it has no tokens."]
+    clips = [Sample(name, two, key=name) for name in ("a", "bb")]
+    results = measure_methods(
+        context(tmp_path), {"k": 1}, clips, ["odd", "good"], figures, controls=["control"]
+    )
+    assert results.values == {"good": [{"x": 1.0}, {"x": 2.0}], "control": [{"x": 1.0}, {"x": 2.0}]}
+    assert results.notes == ["odd is left out: it has no tokens."]
     assert calls == ["odd", "good", "control", "good", "control"]
-    by_method(context(tmp_path), {"k": 1}, clips, ["good"], figures)
+    measure_methods(context(tmp_path), {"k": 1}, clips, ["good"], figures)
     assert len(calls) == 5, "kept"
     with pytest.raises(InputError, match="none of the methods fits the network: it has no tokens"):
-        by_method(context(tmp_path), {}, clips, ["odd"], figures, ["control"])
+        measure_methods(context(tmp_path), {}, clips, ["odd"], figures, controls=["control"])
 
 
 def test_rows_are_means_with_their_intervals_below():
     values = {"m": [{"a": 0.0, "b": math.nan}, {"a": 1.0, "b": math.nan}]}
-    rows = table(values, {"a": "first", "b": "second"}, "a", {"chance": {"a": 0.5}})
+    rows = claim_table(values, {"a": "first", "b": "second"}, "a", trivial={"chance": {"a": 0.5}})
     assert rows.rows[0].values == {"a": 0.5}
     assert rows.margin(rows.rows[0]) == 0
     assert rows.notes == ["a: first.", "b: second.", "m, 2 clips, 95 % intervals: a 0.000 to 1.000."]

@@ -11,13 +11,14 @@ import pytest
 import torch
 
 import glocal
+from glocal.benchmark import localization
+from glocal.benchmark.box_measures import JoinedMeasures, MaxBoxMeasure, PointMeasures
+from glocal.benchmark.sample_sets import find_sample_set
 from glocal.cli import main
 from glocal.evaluation import inclusive_boxes
 from glocal.localization import auto_threshold, boxes, iou
-from glocal.papers import Context, localization, paper_a, tables, view
-from glocal.papers.scores import MaxBox, Several
-from glocal.papers.view import row_name
-from glocal.papers.ways import ways
+from glocal.papers import paper_a, tables
+from glocal.papers.localization import paper_explainers, row_name
 from helpers.reference_maxbox import max_box_acc
 from helpers.video_files import encode
 
@@ -37,32 +38,30 @@ def run(out: Path, table: str, *changes: str, clips: int = 2) -> dict[str, dict[
 
 @pytest.fixture(autouse=True)
 def few_clips_to_fit(monkeypatch):
-    monkeypatch.setattr("glocal.papers.examples.FITTED", 2)
+    monkeypatch.setattr("glocal.benchmark.sample_sets.FITTED", 2)
 
 
-def examples(out, number=2):
+def samples_of_table(number=2):
     torch.manual_seed(0)
     model = glocal.load_model(MODEL)
-    options = dict(tables()["paper-a/6"].options)
-    context = Context("puppets", None, MODEL, None, None, "cpu", number, options, out, None)
-    return model, localization.find_examples(context, model).clips
+    return model, find_sample_set(model, "puppets", clips=number, source=MODEL).samples
 
 
-def attention_of(model, example, **how):
+def attention_of(model, sample, **how):
     """By the public road: one window, the frame's own geometry."""
-    video, truth = example.load()
-    target = model.labels.index(example.label) if example.label in model.labels else None
-    explanation = glocal.explain(model, video, target=target if target is not None else "top1", **how)
-    return explanation.attention, truth
+    footage = sample.load()
+    target = sample.class_index(model.labels)
+    explanation = glocal.explain(model, footage.video, target="top1" if target is None else target, **how)
+    return explanation.attention, footage.boxes
 
 
 def test_max_box_acc_is_that_of_the_reference_on_the_explanation(tmp_path):
     rows = run(tmp_path, "paper-a/6", "refined=false")
-    model, clips = examples(tmp_path)
+    model, clips = samples_of_table()
     for title, how in (("Sum 3DCAM (all layers)", {}), ("3DCAM (layer1)", {"layers": ["layer1"]})):
         maps, truths = [], []
-        for example in clips:
-            attention, truth = attention_of(model, example, **how)
+        for sample in clips:
+            attention, truth = attention_of(model, sample, **how)
             for frame, true in truth.items():
                 maps.append(attention[frame] / max(attention[frame].max(), 1e-30))
                 truths.append(inclusive_boxes(true).tolist())
@@ -75,12 +74,12 @@ def test_max_box_acc_is_that_of_the_reference_on_the_explanation(tmp_path):
 
 def test_acc_is_that_of_the_boxes(tmp_path):
     rows = run(tmp_path, "paper-a/4", "refined=false")
-    _, clips = examples(tmp_path)
+    _, clips = samples_of_table()
     hits = []
-    for example in clips:
-        video, truth = example.load()
-        whole = (0, 0, video.width, video.height)
-        hits += [max(iou(whole, box) for box in true) >= 0.5 for true in truth.values()]
+    for sample in clips:
+        footage = sample.load()
+        whole = (0, 0, footage.video.width, footage.video.height)
+        hits += [max(iou(whole, box) for box in true) >= 0.5 for true in footage.boxes.values()]
     assert float(rows["full frame (trivial)"]["Acc 0.5"]) == np.mean(hits)
     best = max(float(row["Acc 0.5"]) for name, row in rows.items() if "trivial" in name)
     row = rows["Sum 3DCAM (all layers)"]
@@ -90,8 +89,8 @@ def test_acc_is_that_of_the_boxes(tmp_path):
 
 def test_one_pass_a_clip_serves_all_rows(tmp_path, monkeypatch):
     passes = []
-    true_pass = view.run_pass
-    monkeypatch.setattr(view, "run_pass", lambda *args: passes.append(args) or true_pass(*args))
+    true_pass = localization.explain_window
+    monkeypatch.setattr(localization, "explain_window", lambda *args: passes.append(args) or true_pass(*args))
     first = run(tmp_path, "paper-a/3", "refined=false")
     assert len(passes) == 2
     assert {"Grad-CAM (layer4)", "Sum 3DCAM (conv+layer1)", "Auto 3DCAM (all layers)"} < set(first)
@@ -107,7 +106,7 @@ def test_one_pass_a_clip_serves_all_rows(tmp_path, monkeypatch):
 
 
 def test_an_interrupted_table_goes_on(tmp_path, monkeypatch):
-    true_pass, calls = view.run_pass, []
+    true_pass, calls = localization.explain_window, []
 
     def failing(*args):
         calls.append(args)
@@ -115,7 +114,7 @@ def test_an_interrupted_table_goes_on(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return true_pass(*args)
 
-    monkeypatch.setattr(view, "run_pass", failing)
+    monkeypatch.setattr(localization, "explain_window", failing)
     assert (
         main(
             ["table", "paper-a/3", "refined=false", "--model", MODEL, "--clips", "2", "--out", str(tmp_path)]
@@ -205,8 +204,13 @@ def test_every_localization_table_of_the_paper_is_there():
         assert "puppets" in found[f"paper-a/{number}"].data
 
 
+def names(layers):
+    return {f"layer{place}": f"layer{place}" for place in range(layers)}
+
+
 def test_every_published_row_is_made():
-    made = {row_name(way) for way in ways(5, refined=False)}
+    layers = names(5)
+    made = {row_name(row, list(layers)) for row in paper_explainers(layers, refined=False)}
     for number in NUMBERS:
         assert set(getattr(paper_a, f"TABLE_{number}")) <= made
 
@@ -223,7 +227,7 @@ def test_the_box_of_a_frame_lies_at_the_clips_own_threshold():
     volume = np.zeros((2, 16, 16), np.float32)
     volume[:, 4:8, 4:10] = 1
     volume[:, 4:8, 10:14] = 0.2
-    measure = paper_a.Points(("Acc 0.5",), "Acc 0.5")
+    measure = PointMeasures(("Acc 0.5",), "Acc 0.5")
     count = measure.count(volume, [(0, np.array([[4.0, 4, 10, 8]]))], True)
     assert boxes(volume[0], auto_threshold(volume))[0][:4] == (4, 4, 10, 8)
     assert measure.compute([count]) == {"Acc 0.5": 1.0}
@@ -232,8 +236,8 @@ def test_the_box_of_a_frame_lies_at_the_clips_own_threshold():
 def test_measures_side_by_side_are_those_of_each():
     maps = np.random.default_rng(0).random((3, 12, 12), np.float32)
     true = [(place, np.array([[2.0, 3, 8, 9]])) for place in range(3)]
-    families = (MaxBox((0.3, 0.5)), paper_a.Points(("hit_max", "Acc 0.5"), "hit_max"))
-    both = Several(*families)
+    families = (MaxBoxMeasure((0.3, 0.5)), PointMeasures(("hit_max", "Acc 0.5"), "hit_max"))
+    both = JoinedMeasures(*families)
     assert both.columns == ("0.3", "0.5", "average", "hit_max", "Acc 0.5")
     assert both.judge == "average"
     found = both.compute([both.count(maps, true, True), both.count(maps[:1], true[:1], False)])
@@ -271,7 +275,7 @@ def test_frames_that_the_network_did_not_see_are_measured_between_those_that_it_
 
 def test_maps_between_two_are_interpolated():
     maps = np.array([0.0, 1, 3], np.float32)[:, None, None].repeat(2, 2)
-    found = view._interpolated(maps, np.array([0, 0.25, 1, 1.5, 2]))
+    found = localization._interpolated(maps, np.array([0, 0.25, 1, 1.5, 2]))
     assert found[:, 0, 0].tolist() == [0, 0.25, 1, 2, 3]
 
 
@@ -300,7 +304,6 @@ def test_images_of_ilsvrc_from_their_own_layout(tmp_path):
 
 @pytest.mark.parametrize("layers", [1, 2, 4, 5])
 def test_what_is_refined_has_a_row_without(layers):
-    rows = ways(layers, refined=True)
-    assert len(set(rows)) == len(rows)
-    assert all(replace(way, refinements=()) in rows for way in rows)
-    assert all(way.layers[-1] < layers for way in rows)
+    rows = paper_explainers(names(layers), refined=True)
+    assert len({row.name for row in rows}) == len(rows)
+    assert all(replace(row, refinements=()).name in [other.name for other in rows] for row in rows)

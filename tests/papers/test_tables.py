@@ -4,44 +4,45 @@ import csv
 
 import pytest
 
-from glocal import papers
+from glocal.benchmark import Cache, Table, TableRow
+from glocal.benchmark.tables import as_csv, as_markdown, as_text
 from glocal.cli import main
 from glocal.errors import UsageError
-from glocal.papers import Cells, Context, Row, Rows, Table
-from glocal.papers.writer import as_csv, as_markdown, as_text
+from glocal.papers import TABLES, PaperTable, TableContext, tables
 
-ROWS = Rows(
+ROWS = Table(
     ["0.5", "0.6"],
     [
-        Row("3DCAM", {"0.5": 0.4, "0.6": 1 / 3}, {"0.5": 0.127}),
-        Row("full frame", {"0.5": 0.1}, trivial=True),
-        Row("centred box", {"0.5": 0.25}, trivial=True),
+        TableRow("3DCAM", {"0.5": 0.4, "0.6": 1 / 3}, {"0.5": 0.127}),
+        TableRow("full frame", {"0.5": 0.1}, trivial=True),
+        TableRow("centred box", {"0.5": 0.25}, trivial=True),
     ],
     judge="0.5",
     notes=["random | weights"],
 )
 
 
-def make(context: Context) -> Rows:
+def make(context: TableContext) -> Table:
     def compute() -> int:
         (context.out / "computed").open("a").write("x")
         return context.options["seed"] + 1
 
-    value = context.cells.get({"seed": context.options["seed"]}, compute)
-    return Rows(["value"], [Row(context.model, {"value": value})])
+    value = context.cache.get({"seed": context.options["seed"]}, compute)
+    return Table(["value"], [TableRow(context.model, {"value": value})])
 
 
 @pytest.fixture
-def registered(monkeypatch):
-    example = Table("paper-z/1", "An example", {"puppets": "c3d", "jhmdb": "r3d-18"}, make, {"seed": 0})
-    monkeypatch.setattr("glocal.cli.table.tables", lambda: {"paper-z/1": example})
+def registered():
+    example = PaperTable("paper-z/1", "An example", {"puppets": "c3d", "jhmdb": "r3d-18"}, make, {"seed": 0})
+    with TABLES.override("paper-z/1", example):
+        yield
 
 
 def test_a_row_is_compared_with_the_best_trivial_one_of_its_group():
     assert ROWS.margin(ROWS.rows[0]) == pytest.approx(0.15)
     assert ROWS.margin(ROWS.rows[1]) is None
-    other = Row("3DCAM", {"0.5": 0.4}, group="small")
-    assert Rows(["0.5"], [*ROWS.rows, other], "0.5").margin(other) is None
+    other = TableRow("3DCAM", {"0.5": 0.4}, group="small")
+    assert Table(["0.5"], [*ROWS.rows, other], "0.5").margin(other) is None
 
 
 def test_figures_stand_beside_the_papers():
@@ -64,7 +65,7 @@ def test_cells_compute_once_and_survive_damage(tmp_path):
     calls = []
 
     def get(key):
-        return Cells(tmp_path).get(key, lambda: calls.append(key) or {"hits": (1, 2)})
+        return Cache(tmp_path).get(key, lambda: calls.append(key) or {"hits": (1, 2)})
 
     assert get({"clip": 1}) == get({"clip": 1}) == {"hits": [1, 2]}
     assert len(calls) == 1
@@ -78,7 +79,7 @@ def test_cells_compute_once_and_survive_damage(tmp_path):
 
 def test_a_computation_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(ZeroDivisionError):
-        Cells(tmp_path).get("a", lambda: 1 / 0)
+        Cache(tmp_path).get("a", lambda: 1 / 0)
     assert not list(tmp_path.rglob("*.json"))
 
 
@@ -116,14 +117,30 @@ def test_wrong_usage_is_one_sentence(registered, capsys, tmp_path, arguments, se
 
 def test_a_data_set_that_a_table_cannot_use_is_refused():
     with pytest.raises(UsageError, match="made from puppets"):
-        Table("paper-z/1", "", {"puppets": "c3d"}, make).choose_data("ucf24")
+        PaperTable("paper-z/1", "", {"puppets": "c3d"}, make).choose_data("ucf24")
 
 
-def test_all_tables_have_names_of_their_own():
-    names = [
-        t.name
-        for module in papers.MODULES
-        for t in __import__(f"glocal.papers.{module}", fromlist=["TABLES"]).TABLES
+def test_tables_are_in_the_order_of_the_papers():
+    names = list(tables())
+    assert set(names) == set(TABLES)
+    claims = ["order", "early-late", "sensitivity", "discriminative"]
+    assert [name for name in names if name.startswith("claims/")] == [f"claims/{name}" for name in claims]
+    assert names.index("paper-a/9") + 1 == names.index("paper-a/10") < names.index("paper-b/1")
+
+
+def test_the_best_are_marked_and_columns_have_their_own_digits():
+    rows = [TableRow("a", {"x": 1.0, "y": 2.0}, best={"x"}), TableRow("b", {"x": 0.5, "verdict": "no"})]
+    table = Table(["x", "y", "verdict"], rows, digits={"x": 1}, missing="-")
+    assert [line.split() for line in as_text(table).splitlines()[1:]] == [
+        ["a", "*1.0", "2.000", "-"],
+        ["b", "0.5", "-", "no"],
     ]
-    assert len(set(names)) == len(names)
-    assert list(papers.tables()) == sorted(names, key=lambda n: (n.partition("/")[0], len(n), n))
+    assert "| a | **1.0** | 2.000 | - |" in as_markdown(table)
+    assert as_csv(table).splitlines()[1:] == ["a,1.0,2.0,", "b,0.5,,no"]
+
+
+def test_a_cache_without_a_folder_keeps_nothing():
+    calls = []
+    for _ in range(2):
+        Cache(None).get("a", lambda: calls.append(1))
+    assert calls == [1, 1]

@@ -9,7 +9,7 @@ import glocal
 from glocal.datasets.puppets import ACTIONS, UntrimmedPuppets
 from glocal.errors import InputError
 from glocal.models import Model
-from glocal.papers.untrimmed import CASES, beside_cuts, beyond, leakage, measure, reach_of
+from glocal.papers.untrimmed import CASES, beside_cuts, beyond, leakage, measure_video, reach_of
 from glocal.video import ClipSpec
 
 
@@ -68,7 +68,7 @@ def test_the_attention_of_each_scene_is_that_of_the_scene_alone():
     video = UntrimmedPuppets("test", 2, size=32, cuts=1.0, seed=1)[0]
     model = model_of()
     cut, action, before, ends = next(beside_cuts(video))
-    share = measure(model, video, CASES[2])["shares"][0]
+    share = measure_video(model, video, CASES[2])["shares"][0]
     index = ACTIONS.index(action)
     sides = []
     for shot in video.shots:
@@ -90,6 +90,6 @@ def test_the_table_is_a_command(tmp_path, monkeypatch, capsys):
     command = ["table", "untrimmed", "--data", "puppets", "--clips", "1", "--out", str(tmp_path), "--quiet"]
     assert main(command) == 0
     again = []
-    monkeypatch.setattr("glocal.papers.untrimmed.measure", lambda *_: again.append(0))
+    monkeypatch.setattr("glocal.papers.untrimmed.measure_video", lambda *_: again.append(0))
     assert main(command) == 0, "what has been computed is kept"
     assert again == []

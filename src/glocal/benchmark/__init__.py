@@ -1,21 +1,32 @@
-"""Which method to believe: methods measured side by side on the clips of one model."""
+"""Explainers run over samples with truth: which method to believe, and how well a model localizes."""
 
-from glocal.benchmark.compare import Found, compare
-from glocal.benchmark.explainers import CONTROLS, contenders
-from glocal.benchmark.measures import MEASURES, Protocol
-from glocal.benchmark.samples import Subject, puppet_subjects, record_subjects, video_subjects
-from glocal.benchmark.summary import summarise
+from glocal.benchmark.cache import Cache
+from glocal.benchmark.comparison import Comparison, compare
+from glocal.benchmark.explained import ExplainedSample, MeasureConfig
+from glocal.benchmark.explainers import CONTROLS, Explainer, parse_explainers
+from glocal.benchmark.localization import Evaluation, evaluate
+from glocal.benchmark.measures import MEASURES, Measure
+from glocal.benchmark.samples import Footage, Sample, open_samples, puppet_samples, video_samples
+from glocal.benchmark.tables import Table, TableRow
 
 __all__ = [
     "CONTROLS",
     "MEASURES",
-    "Found",
-    "Protocol",
-    "Subject",
+    "Cache",
+    "Comparison",
+    "Evaluation",
+    "ExplainedSample",
+    "Explainer",
+    "Footage",
+    "Measure",
+    "MeasureConfig",
+    "Sample",
+    "Table",
+    "TableRow",
     "compare",
-    "contenders",
-    "puppet_subjects",
-    "record_subjects",
-    "summarise",
-    "video_subjects",
+    "evaluate",
+    "open_samples",
+    "parse_explainers",
+    "puppet_samples",
+    "video_samples",
 ]

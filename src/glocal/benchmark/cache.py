@@ -11,29 +11,34 @@ from torch import nn
 from glocal.utils.files import atomic_path, writing
 
 
-class Cells:
-    """Plain data by key, one file each, in a folder.
+class Cache:
+    """Results kept on disk between runs: plain data by key, one file each.
 
-    A key tells everything that the value follows from; a value is what JSON holds. A file that does not
+    A key holds everything that its value follows from; a value is what JSON can hold. A file that cannot be
     read is computed again.
+
+    Args:
+        folder: created if missing; None keeps nothing.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
     def get(self, key: Any, compute: Callable[[], Any]) -> Any:
-        """The value of `key`: kept from before, or computed and kept.
+        """Return the value of `key` from the cache, or compute and store it.
 
         Raises:
             InputError: the folder cannot be written.
         """
+        if self.folder is None:
+            return compute()
         text = json.dumps(key, sort_keys=True, ensure_ascii=False)
         name = hashlib.sha256(text.encode()).hexdigest()
         path = self.folder / name[:2] / f"{name[2:34]}.json"
         try:
-            kept = json.loads(path.read_text("utf-8"))
-            if kept["key"] == json.loads(text):
-                return kept["value"]
+            stored = json.loads(path.read_text("utf-8"))
+            if stored["key"] == json.loads(text):
+                return stored["value"]
         except (OSError, ValueError, KeyError, TypeError):
             pass
         value = json.loads(json.dumps(compute()))
@@ -43,7 +48,7 @@ class Cells:
 
 
 def fingerprint(network: nn.Module) -> str:
-    """The same for the same weights, on every device."""
+    """Digest of a network's weights, the same on every device."""
     digest = hashlib.sha256()
     for key, tensor in network.state_dict().items():
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())

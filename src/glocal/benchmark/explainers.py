@@ -1,7 +1,8 @@
-"""What is compared: the methods, and maps that ask no network."""
+"""What is compared: methods on sets of layers, and controls that ignore the network."""
 
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -9,67 +10,96 @@ from torch import Tensor, nn
 
 from glocal.attribution import attribute
 from glocal.attribution.method import METHODS
-from glocal.errors import UsageError, nearest
+from glocal.errors import unknown
 from glocal.evaluation.sanity import ExplainFunction
 
 
-def contenders(
-    names: Sequence[str],
-    layers: Mapping[str, str],
-    aggregate: str = "sum",
-    options: Mapping[str, Mapping[str, Any]] | None = None,
-    counterfactual: bool = False,
-) -> dict[str, ExplainFunction]:
-    """Name → what explains clips `(B, C, T, H, W)` by it.
+@dataclass(frozen=True)
+class Explainer:
+    """A method on a set of layers, combined by an aggregate, perhaps refined with the video.
 
-    Args:
-        names: of methods, each perhaps with the layers that it shall look at, as in `gradcam@layer4` or
-            `3dcam@conv+layer1`; empty for all methods on all layers.
-        layers: layer → path of its module, so that copies of the network can be explained too.
+    It is called with a network, clips `(B, C, T, H, W)` and classes `(B,)`, and returns attribution maps
+    `(B, T, H, W)` in [0, 1]; images alike. It works on any copy of the network.
+
+    Attributes:
+        method: name of an attribution method.
+        layers: name → path of the module, from the stem up.
         aggregate: how the maps of several layers are combined.
-        options: method → its options.
-        counterfactual: what speaks against the class in place of what speaks for it.
-
-    Raises:
-        UsageError: there is no such method, layer or option.
+        refinements: names, applied in turn by those who have the frames; a call leaves them out.
+        options: of the method.
+        counterfactual: explain what speaks against the class.
     """
-    for method in options or {}:
-        METHODS.check(method)
-    found = {}
-    for name in names or METHODS:
-        method, _, chosen = name.partition("@")
-        paths = [_path(layer, layers) for layer in chosen.split("+")] if chosen else list(layers.values())
-        own = (options or {}).get(method, {})
-        METHODS[method].resolve_options(own)
-        found[name] = _explain(method, paths, aggregate, own, counterfactual)
-    return found
 
+    method: str
+    layers: Mapping[str, str] = field(hash=False)
+    aggregate: str = "sum"
+    refinements: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    counterfactual: bool = False
 
-def _path(layer: str, layers: Mapping[str, str]) -> str:
-    if layer not in layers:
-        known = list(layers)
-        raise UsageError(f"there is no layer '{layer}'.{nearest(layer, known)} Layers: {', '.join(known)}.")
-    return layers[layer]
+    @property
+    def name(self) -> str:
+        """All of it as one word, such as `3dcam sum conv+layer1`."""
+        how = self.aggregate if len(self.layers) > 1 else "one"
+        return " ".join([self.method, how, "+".join(self.layers), *self.refinements])
 
-
-def _explain(
-    method: str, layers: list[str], aggregate: str, options: Mapping[str, Any], counterfactual: bool
-) -> ExplainFunction:
-    def explain(network: nn.Module, clips: Tensor, classes: Tensor) -> Tensor:
+    def __call__(self, network: nn.Module, clips: Tensor, classes: Tensor) -> Tensor:
+        """Attribution maps `(B, T, H, W)`; random numbers are the same in every call."""
         with torch.random.fork_rng(devices=[clips.device] if clips.is_cuda else []):
             torch.manual_seed(0)
             return attribute(
                 network,
                 clips,
-                layers,
-                method=method,
-                aggregate=aggregate,
+                list(self.layers.values()),
+                method=self.method,
+                aggregate=self.aggregate,
                 target=classes,
-                counterfactual=counterfactual,
-                options=options,
+                counterfactual=self.counterfactual,
+                options=self.options,
             ).attention
 
-    return explain
+
+def parse_explainers(
+    names: Sequence[str],
+    layers: Mapping[str, str],
+    *,
+    aggregate: str = "sum",
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    counterfactual: bool = False,
+) -> dict[str, Explainer]:
+    """Name → explainer.
+
+    Args:
+        names: of methods, each perhaps with its layers, as in `gradcam@layer4` or `3dcam@conv+layer1`; empty
+            for all methods on all layers.
+        layers: name → path of the module, so that copies of the network can be explained too.
+        aggregate: how the maps of several layers are combined.
+        options: method → its options.
+        counterfactual: explain what speaks against the class.
+
+    Raises:
+        UsageError: no such method, layer or option.
+    """
+    for method in options or {}:
+        METHODS.check(method)
+    explainers = {}
+    for name in names or METHODS:
+        method, _, chosen = name.partition("@")
+        paths = {layer: _path(layer, layers) for layer in chosen.split("+")} if chosen else dict(layers)
+        method_options = (options or {}).get(method, {})
+        METHODS[method].resolve_options(method_options)
+        explainers[name] = Explainer(method, paths, aggregate, (), method_options, counterfactual)
+    return explainers
+
+
+def _path(layer: str, layers: Mapping[str, str]) -> str:
+    if layer not in layers:
+        raise unknown("layer", layer, list(layers))
+    return layers[layer]
+
+
+def _even(network: nn.Module, clips: Tensor, classes: Tensor) -> Tensor:
+    return torch.ones(len(clips), *clips.shape[2:])
 
 
 def _random(network: nn.Module, clips: Tensor, classes: Tensor) -> Tensor:
@@ -85,15 +115,11 @@ def _centre(network: nn.Module, clips: Tensor, classes: Tensor) -> Tensor:
 
 
 def _change(network: nn.Module, clips: Tensor, classes: Tensor) -> Tensor:
-    """Of images, differences of neighbouring pixels."""
+    """Differences of frames; of images, differences of neighbouring pixels."""
     maps = clips.detach().float()
     axis = 2 if maps.dim() == 5 and maps.shape[2] > 1 else maps.dim() - 1
     moved = maps.diff(dim=axis, prepend=maps.narrow(axis, 0, 1)).abs().sum(1)
     return moved / moved.flatten(1).amax(1).clamp(min=1e-12).view(-1, *[1] * (moved.dim() - 1))
-
-
-def _even(network: nn.Module, clips: Tensor, classes: Tensor) -> Tensor:
-    return torch.ones(len(clips), *clips.shape[2:])
 
 
 CONTROLS: Mapping[str, ExplainFunction] = {
@@ -102,6 +128,6 @@ CONTROLS: Mapping[str, ExplainFunction] = {
     "centre": _centre,
     "change": _change,
 }
-"""The same everywhere, noise, a bump in the middle, differences of frames. They ask no network: beat them.
+"""Maps that ignore the network, and must be beaten: constant, noise, a bump in the middle, differences.
 
-Boxes of the first are the whole frame, of the third at its best threshold the best box in the middle."""
+The boxes of `even` are the whole frame; those of `centre` at best the best box in the middle."""

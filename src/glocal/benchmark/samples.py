@@ -1,14 +1,14 @@
-"""Clips with labels and ground truth, as a network sees them."""
+"""Labelled clips and what is known to be true of them, in every experiment."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from glocal.datasets import DATASETS
@@ -18,74 +18,161 @@ from glocal.datasets.puppets import Puppets
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.pointing import Figure
 from glocal.models import Model
-from glocal.types import Box
-from glocal.video import ClipSpec, Geometry, Video, read_video, windows
+from glocal.types import Box, BoxArray, FrameBoxes, Pixels
+from glocal.video import ClipSpec, Geometry, Video, Window, read_video, windows
 from glocal.video.clip_spec import Crop, rgb_clip
 
 log = logging.getLogger("glocal.benchmark")
 
-FPS = 8.0
+PUPPET_FPS = 8.0
 """Frames a second at which puppets are rendered for a network that does not ask for a rate."""
 
 
+class LabelledFigure(Figure, Protocol):
+    """A figure of which it is known what it does."""
+
+    @property
+    def action(self) -> str | None:
+        """The class of its act."""
+
+
 @dataclass(frozen=True, eq=False)
-class Subject:
-    """A clip.
+class Footage:
+    """What a sample holds once it is opened or rendered.
 
     Attributes:
-        name: tells which clip it is.
-        clip: `(1, C, T, H, W)`, or `(1, C, H, W)` for images.
-        frames: `(T, H, W, 3)` uint8, the pictures that the network sees.
-        label: the true class, where it is known.
-        boxes: for every frame the true boxes `(N, 4)`, half-open, in pixels of `frames`; None where unknown.
-        figure: what acts, in full, for puppets.
+        video: its frames.
+        boxes: frame → true boxes in pixels of `video`; frames without one are left out. None where unknown.
+        clip: the frames as a network takes them, `(1, C, T, H, W)`, or `(1, C, H, W)` for images; None for a
+            video that is explained window by window.
+        figures: those that act, with their masks `(T, H, W)`, where they are known.
+    """
+
+    video: Video
+    boxes: FrameBoxes | None = None
+    clip: Tensor | None = None
+    figures: Sequence[LabelledFigure] = ()
+
+    @property
+    def frames(self) -> Pixels:
+        """All frames `(T, H, W, 3)`."""
+        return np.stack(list(self.video))
+
+    @property
+    def network_input(self) -> Tensor:
+        """The clip.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if self.clip is None:
+            raise UsageError(f"{self.video.name} is a whole video, not the clip of a network.")
+        return self.clip
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A labelled clip, opened or rendered when it is needed.
+
+    Attributes:
+        name: shown to users.
+        load: opens or renders it; raises InputError where that fails.
+        label: name of its class, where known.
+        key: plain data that tells it from all other samples, for caches.
     """
 
     name: str
-    clip: Tensor
-    frames: npt.NDArray[np.uint8]
-    label: int | None = None
-    boxes: list[list[Box]] | None = None
-    figure: Figure | None = None
+    load: Callable[[], Footage]
+    label: str | None = None
+    key: Any = field(default=None)
+
+    def class_index(self, labels: Sequence[str]) -> int | None:
+        """Index of its class among a model's labels; None where it is unknown."""
+        return None if self.label not in labels else list(labels).index(str(self.label))
 
 
-def puppet_subjects(clip_spec: ClipSpec, labels: Sequence[str], split: str, clips: int) -> Iterator[Subject]:
+def loaded_sample(
+    name: str,
+    clip: Tensor,
+    frames: Pixels,
+    *,
+    label: str | None = None,
+    boxes: FrameBoxes | None = None,
+    figures: Sequence[LabelledFigure] = (),
+) -> Sample:
+    """Make a sample of a clip that is in memory.
+
+    Args:
+        name: shown to users.
+        clip: `(1, C, T, H, W)`, or `(1, C, H, W)` for images.
+        frames: `(T, H, W, 3)`, the pictures that the network sees.
+        label: name of its class, where known.
+        boxes: frame → true boxes, in pixels of `frames`; None where unknown.
+        figures: those that act.
+    """
+    footage = Footage(read_video(frames), boxes, clip, figures)
+    return Sample(name, lambda: footage, label, [name, zlib.crc32(clip.cpu().numpy().tobytes())])
+
+
+def puppet_samples(
+    model: Model, *, split: str = "test", clips: int, distractor: str | None = None
+) -> Iterator[Sample]:
     """Puppets rendered at the network's resolution, so that its pixels are those of the truth.
 
+    Args:
+        model: whose clips are like those.
+        split: of the puppets.
+        clips: number of samples.
+        distractor: of the puppets; see `Puppets`.
+
     Raises:
-        UsageError: the network takes optical flow, or does not know the puppets' classes.
+        UsageError: the network takes optical flow.
     """
+    clip_spec = model.clip
     if clip_spec.modality != "rgb":
         raise UsageError(
             "puppets are rendered in colour, and the network takes optical flow; use --data with files."
         )
+    options: dict[str, Any] = {} if distractor is None else {"distractor": distractor}
     puppets = Puppets(
-        split, clips, frames=max(5, clip_spec.frames), size=clip_spec.size, fps=clip_spec.fps or FPS
+        split,
+        clips,
+        frames=max(5, clip_spec.frames),
+        size=clip_spec.size,
+        fps=clip_spec.fps or PUPPET_FPS,
+        **options,
     )
-    known = list(labels)
     for clip in puppets:
         frames = clip.frames[: clip_spec.frames]
         inputs = rgb_clip(list(frames), clip_spec)
-        boxes: list[list[Box]] = [
-            [(float(x0), float(y0), float(x1), float(y1))] if x1 > x0 else []
-            for x0, y0, x1, y1 in clip.actors[0].boxes.tolist()
-        ]
-        yield Subject(
+        boxes = clip.actors[0].boxes[: clip_spec.frames]
+        whole = len(frames) == len(clip.frames)
+        yield loaded_sample(
             f"puppets {clip.name}",
             inputs[:, :, 0] if clip_spec.image else inputs,
             frames,
-            known.index(clip.action) if clip.action in known else None,
-            boxes[: clip_spec.frames],
-            clip.actors[0] if len(frames) == len(clip.frames) else None,
+            label=clip.action,
+            boxes={t: box[None].astype(float) for t, box in enumerate(boxes) if box[2] > box[0]},
+            figures=tuple(actor for actor in clip.actors if actor.action is not None) if whole else (),
         )
 
 
-def video_subjects(
-    videos: Sequence[Video | str], clip_spec: ClipSpec, crop: Crop | None, clips: int | None
-) -> Iterator[Subject]:
-    """The windows of videos, without overlap: the first of every video, then the second, as many as `clips`.
+def video_samples(
+    videos: Sequence[Video | str | Path],
+    clip_spec: ClipSpec,
+    *,
+    crop: Crop | None = None,
+    clips: int | None = None,
+) -> Iterator[Sample]:
+    """The windows of videos, without overlap: the first of every video, then the second, and so on.
 
     A video that cannot be read is named in a warning and left out.
+
+    Args:
+        videos: paths or videos.
+        clip_spec: of the network.
+        crop: `"full"` or `"center"`; by default the network's own.
+        clips: at most so many windows.
 
     Raises:
         UsageError: the network takes two streams.
@@ -94,61 +181,70 @@ def video_subjects(
     yield from islice(_turns(streams), clips)
 
 
-def record_subjects(
-    records: Sequence[Record],
-    clip_spec: ClipSpec,
-    labels: Sequence[str],
-    crop: Crop | None,
-    clips: int | None,
-) -> Iterator[Subject]:
-    """The middle window of every record, evenly taken from the list, with its true boxes where it has any."""
-    known = list(labels)
+def record_samples(
+    records: Sequence[Record], clip_spec: ClipSpec, *, crop: Crop | None = None, clips: int | None = None
+) -> Iterator[Sample]:
+    """The middle window of every record, evenly taken from the list, with its true boxes where it has any.
+
+    Args:
+        records: of a data set.
+        clip_spec: of the network.
+        crop: `"full"` or `"center"`; by default the network's own.
+        clips: at most so many records.
+
+    Raises:
+        UsageError: the network takes two streams.
+    """
     step = max(1, len(records) // clips) if clips else 1
     for record in records[::step][:clips]:
-        found = list(_readable(_windows(record.path, clip_spec, crop, record)))
-        for subject in found[len(found) // 2 :][:1]:
-            yield replace(subject, label=known.index(record.label) if record.label in known else None)
+        samples = list(_readable(_windows(record.path, clip_spec, crop, record)))
+        for sample in samples[len(samples) // 2 :][:1]:
+            yield replace(sample, label=record.label)
 
 
-def _readable(subjects: Iterator[Subject]) -> Iterator[Subject]:
+def _readable(samples: Iterator[Sample]) -> Iterator[Sample]:
     """All of them, up to where the video cannot be read."""
     try:
-        yield from subjects
+        yield from samples
     except InputError as problem:
         log.warning("%s", problem)
 
 
-def _turns(streams: list[Iterator[Subject]]) -> Iterator[Subject]:
+def _turns(streams: list[Iterator[Sample]]) -> Iterator[Sample]:
     while streams:
         for stream in list(streams):
-            if (subject := next(stream, None)) is None:
+            if (sample := next(stream, None)) is None:
                 streams.remove(stream)
             else:
-                yield subject
+                yield sample
 
 
 def _windows(
     source: Video | str | Path, clip_spec: ClipSpec, crop: Crop | None, record: Record | None = None
-) -> Iterator[Subject]:
+) -> Iterator[Sample]:
     video = source if isinstance(source, Video) else read_video(source, record.fps if record else None)
     geometry = Geometry.fit((video.height, video.width), clip_spec, crop)
     for window in windows(video, clip_spec, geometry, overlap=0.0):
-        if not isinstance(window.clip, Tensor):
-            raise UsageError(
-                "methods are compared on networks of one stream; choose its RGB or its flow network."
-            )
-        indices = window.frames.tolist()
-        distinct = sorted(set(indices))
-        shown = dict(zip(distinct, video.frames_at(distinct), strict=True))
-        yield Subject(
-            f"{video.path or video.name}, window {window.index}",
-            window.clip,
-            np.stack([geometry.forward(shown[index]) for index in indices]),
-            boxes=_boxes(record, geometry, indices) if record and record.boxes else None,
+        yield _window_sample(video, window, geometry, record)
+
+
+def _window_sample(video: Video, window: Window, geometry: Geometry, record: Record | None) -> Sample:
+    if not isinstance(window.clip, Tensor):
+        raise UsageError(
+            "methods are compared on networks of one stream; choose its RGB or its flow network."
         )
+    indices = window.frames.tolist()
+    distinct = sorted(set(indices))
+    pictures = dict(zip(distinct, video.frames_at(distinct), strict=True))
+    return loaded_sample(
+        f"{video.path or video.name}, window {window.index}",
+        window.clip,
+        np.stack([geometry.forward(pictures[index]) for index in indices]),
+        boxes=_network_boxes(record, geometry, indices) if record and record.boxes else None,
+    )
 
 
-def _boxes(record: Record, geometry: Geometry, frames: list[int]) -> list[list[Box]]:
+def _network_boxes(record: Record, geometry: Geometry, frames: list[int]) -> dict[int, BoxArray]:
     """True boxes in pixels of what the network sees; what lies outside of it is cut off."""
     scale = geometry.resized[1] / geometry.frame[1], geometry.resized[0] / geometry.frame[0]
     top, left, height, width = geometry.crop
@@ -158,50 +254,53 @@ def _boxes(record: Record, geometry: Geometry, frames: list[int]) -> list[list[B
         y0, y1 = (min(max(y * scale[1] - top, 0), height) for y in box[1::2])
         return x0, y0, x1, y1
 
-    seen = [[moved(box) for box in record.boxes.get(frame, ())] for frame in frames]
-    return [[box for box in boxes if box[2] > box[0] and box[3] > box[1]] for boxes in seen]
+    by_frame = [[moved(box) for box in record.boxes.get(frame, ())] for frame in frames]
+    seen = [[box for box in boxes if box[2] > box[0] and box[3] > box[1]] for boxes in by_frame]
+    return {place: np.array(boxes, float) for place, boxes in enumerate(seen) if boxes}
 
 
-def as_target(subject: Subject, target: str | list[int], logits: Tensor) -> Tensor:
-    """`(1,)` the class to explain: the best one, the true one, or a given one.
-
-    Raises:
-        UsageError: the true class is asked for and unknown.
-    """
-    if target == "truth":
-        if subject.label is None:
-            raise UsageError(
-                f"the true class of {subject.name} is unknown to the model; choose another --target."
-            )
-        return torch.tensor([subject.label])
-    return logits.argmax(1).cpu() if isinstance(target, str) else torch.tensor(target)
-
-
-def open_subjects(
+def open_samples(
     model: Model,
-    videos: tuple[str, ...],
-    data: str | None,
-    root: Path | None,
-    split: str,
-    clips: int,
-    crop: str | None,
-) -> Iterator[Subject]:
-    """The clips of a data set, or of videos and of those in folders.
+    *,
+    videos: Sequence[Video | str | Path] = (),
+    data: str | None = None,
+    root: Path | None = None,
+    split: str = "test",
+    clips: int | None = None,
+    crop: Crop | None = None,
+) -> Iterator[Sample]:
+    """The clips of a data set, or the windows of videos and of those in folders.
+
+    Args:
+        model: whose clips are sampled.
+        videos: videos, files, and folders of them.
+        data: `"puppets"` or a data set, in place of `videos`.
+        root: folder of the data set; puppets need none.
+        split: of the data set.
+        clips: at most so many.
+        crop: `"full"` or `"center"`; by default the network's own.
 
     Raises:
-        UsageError: no such data set, or its folder is not given.
+        UsageError: an unknown data set, or one without its folder.
     """
     if data == "puppets":
-        return puppet_subjects(model.clip, model.labels, split, clips)
+        return puppet_samples(model, split=split, clips=clips or DATA_CLIPS)
     if data:
         DATASETS.check(data)
         if root is None:
             raise UsageError(f"{data} needs the folder of your copy; give it as --root.")
-        return record_subjects(DATASETS[data].read(root, split), model.clip, model.labels, crop, clips)  # type: ignore[arg-type]
-    return video_subjects([path for video in videos for path in _files(video)], model.clip, crop, clips)  # type: ignore[arg-type]
+        return record_samples(DATASETS[data].read(root, split), model.clip, crop=crop, clips=clips)
+    files = [
+        file for video in videos for file in (_files(video) if not isinstance(video, Video) else [video])
+    ]
+    return video_samples(files, model.clip, crop=crop, clips=clips)
 
 
-def _files(path: str) -> list[str]:
+DATA_CLIPS = 20
+"""Clips of puppets, unless another number is given."""
+
+
+def _files(path: str | Path) -> list[str]:
     """The videos in a folder and below it; `path` itself if there are none, as for a folder of images."""
-    found = sorted(str(file) for file in Path(path).rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES)
-    return found or [path]
+    files = sorted(str(file) for file in Path(path).rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES)
+    return files or [str(path)]

@@ -1,80 +1,84 @@
-"""From measurements to a table: means with intervals, who is best, and who cannot be told from the best."""
+"""From measurements to figures: means with intervals, the best methods, and those close to them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glocal.benchmark.compare import Found
 from glocal.benchmark.explainers import CONTROLS
 from glocal.benchmark.measures import MEASURES, Measure
 from glocal.evaluation.sanity import survives_randomisation
 from glocal.evaluation.statistics import bootstrap, rank_correlations
 
+if TYPE_CHECKING:
+    from glocal.benchmark.comparison import Comparison
 
-def summarise(found: Found) -> dict[str, Any]:
+Values = Mapping[str, list[float]]
+"""Method → a figure for each clip, NaN where it is not defined."""
+
+
+def summarise(comparison: "Comparison") -> dict[str, Any]:
     """The comparison as plain data.
 
     Returns:
-        `methods`: name → its place in every table; `measures`: name → what it says, the best methods, and the
-        lead of the best over the next; `agreement`: mean rank correlation of every two methods; `curves`:
-        name → method → mean curve.
+        `methods`: name → its figures; `measures`: name → what it says, the best methods, and the lead of the
+        best over the next; `agreement`: mean rank correlation of every two methods; `curves`: name → method →
+        mean curve.
     """
-    methods = list(found.results)
+    methods = list(comparison.results)
     values = {
-        name: {method: _values(found, method, name) for method in methods}
-        for name in MEASURES
-        if any(name in result["measures"] for results in found.results.values() for result in results)
+        name: by_method
+        for name, measure in MEASURES.items()
+        if (by_method := _values(comparison, methods, measure))
     }
-    if any(result["maxbox"] for results in found.results.values() for result in results):
-        values["maxbox"] = {method: max_box(found.results[method]) for method in methods}
-        values = {name: values[name] for name in MEASURES if name in values}
     return {
-        "clips": found.names,
-        "methods": {method: _method(found, method, values) for method in methods},
+        "clips": comparison.names,
+        "methods": {method: _method(comparison, method, values) for method in methods},
         "measures": {name: _measure(MEASURES[name], values[name]) for name in values},
-        "agreement": _agreement(found, methods),
-        "curves": _curves(found),
-        "sanity": {method: _sanity(results) for method, results in found.sanity.items()},
-        "refused": found.refused,
+        "agreement": _agreement(comparison, methods),
+        "curves": _curves(comparison),
+        "sanity": {method: _sanity(clips) for method, clips in comparison.sanity.items()},
+        "refused": comparison.refused,
     }
 
 
-def _values(found: Found, method: str, measure: str) -> list[float]:
-    return [result["measures"].get(measure, float("nan")) for result in found.results[method]]
+def _values(comparison: "Comparison", methods: Sequence[str], measure: Measure) -> dict[str, list[float]]:
+    """The figures of a measure; empty where no clip has one."""
+    part = "counts" if measure.pool else "measures"
+    by_method = {
+        method: [result[part].get(measure.name) for result in comparison.results[method]]
+        for method in methods
+    }
+    if all(value is None for values in by_method.values() for value in values):
+        return {}
+    if measure.pool:
+        return {method: measure.pool(values) for method, values in by_method.items()}
+    return {
+        method: [float("nan") if value is None else value for value in values]
+        for method, values in by_method.items()
+    }
 
 
-def max_box(results: Sequence[Mapping[str, Any]]) -> list[float]:
-    """For each clip a value, NaN without a box, whose mean is MaxBoxAcc of all clips, averaged over δ.
-
-    It is the clip's share of the hits at the thresholds that are best for all clips together.
-    """
-    counted = [result["maxbox"] for result in results]
-    hits = np.array([one["hits"] for one in counted if one], float)  # (clips, δ, τ)
-    best = hits.sum(0).argmax(1)
-    shares = iter(
-        hits[:, np.arange(len(best)), best].mean(1) * len(hits) / sum(one["maps"] for one in counted if one)
-    )
-    return [float(next(shares)) if one else float("nan") for one in counted]
-
-
-def _method(found: Found, method: str, values: Mapping[str, Mapping[str, list[float]]]) -> dict[str, Any]:
+def _method(comparison: "Comparison", method: str, values: Mapping[str, Values]) -> dict[str, Any]:
     checks = {
-        "random": [clip[list(clip)[-1]]["spearman"] for clip in found.sanity.get(method, ())],
-        "shuffled": [clip["spearman"] for clip in found.shuffled.get(method, ())],
+        "random": [clip[list(clip)[-1]]["spearman"] for clip in comparison.sanity.get(method, ())],
+        "shuffled": [clip["spearman"] for clip in comparison.shuffled.get(method, ())],
     }
     done = [correlations for correlations in checks.values() if correlations]
     return {
         "control": method in CONTROLS,
         "means": {name: bootstrap(by_method[method])._asdict() for name, by_method in values.items()},
         "values": {name: by_method[method] for name, by_method in values.items()},
-        **{name: bootstrap(found)._asdict() if found else None for name, found in checks.items()},
+        **{
+            name: bootstrap(correlations)._asdict() if correlations else None
+            for name, correlations in checks.items()
+        },
         "survives": any(survives_randomisation(correlations) for correlations in done) if done else None,
-        "cost": found.cost.get(method),
+        "cost": comparison.cost.get(method),
     }
 
 
-def _measure(measure: Measure, values: Mapping[str, list[float]]) -> dict[str, Any]:
+def _measure(measure: Measure, values: Values) -> dict[str, Any]:
     """The best methods of a measure, controls left out, and whether the best beats the controls."""
     sign = 1 if measure.better == "high" else -1
     means = {m: sign * float(np.nanmean(v)) for m, v in values.items() if not np.isnan(v).all()}
@@ -99,27 +103,27 @@ def _measure(measure: Measure, values: Mapping[str, list[float]]) -> dict[str, A
     return facts
 
 
-def _lead(values: Mapping[str, list[float]], best: str, other: str, sign: int) -> Any:
+def _lead(values: Values, best: str, other: str, sign: int) -> Any:
     """By how much `best` is better, clip by clip."""
     return bootstrap(sign * (np.array(values[best]) - np.array(values[other])))
 
 
-def _agreement(found: Found, methods: Sequence[str]) -> list[list[float]]:
+def _agreement(comparison: "Comparison", methods: Sequence[str]) -> list[list[float]]:
     tables = []
-    for place in range(len(found.names)):
-        maps = {m: np.array(found.results[m][place]["cells"], np.float64) for m in methods}
+    for place in range(len(comparison.names)):
+        maps = {m: np.array(comparison.results[m][place]["cells"], np.float64) for m in methods}
         tables.append(rank_correlations(maps))
     mean: list[list[float]] = np.mean(tables, 0).round(4).tolist()
     return mean
 
 
-def _curves(found: Found) -> dict[str, dict[str, list[list[float]]]]:
+def _curves(comparison: "Comparison") -> dict[str, dict[str, list[list[float]]]]:
     curves: dict[str, dict[str, list[list[float]]]] = {}
-    for method, results in found.results.items():
+    for method, results in comparison.results.items():
         for name in results[0]["curves"] if results else ():
-            both = [result["curves"][name] for result in results]
-            scores = np.mean([score for _, score in both], 0).round(5).tolist()
-            curves.setdefault(name, {})[method] = [both[0][0], scores]
+            clips = [result["curves"][name] for result in results]
+            scores = np.mean([score for _, score in clips], 0).round(5).tolist()
+            curves.setdefault(name, {})[method] = [clips[0][0], scores]
     return curves
 
 

@@ -24,7 +24,7 @@ COMMANDS = {
     "figure": ("figure", "Draw a figure for a paper."),
     "serve": ("serve", "Serve a web page that explains uploaded clips."),
     "train": ("train", "Train a network by a recipe."),
-    "evaluate": ("evaluate", "Measure trivial baselines on a data set's annotations."),
+    "evaluate": ("evaluate", "Measure how well a model localizes, beside trivial baselines."),
     "table": ("table", "Reproduce a table of a paper."),
     "models": ("listing", "List the models."),
     "methods": ("listing", "List the attribution methods."),

@@ -1,4 +1,4 @@
-"""`glocal demo`: the main job on clips that need no download, beside their truth."""
+"""`glocal demo`: explain clips that need no download, and compare with their ground truth."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,6 +6,9 @@ from pathlib import Path
 import click
 import numpy as np
 
+from glocal.benchmark import Table, evaluate
+from glocal.benchmark.box_measures import MaxBoxMeasure
+from glocal.benchmark.tables import as_text
 from glocal.cli.listing import table
 from glocal.cli.options import common_options, out_option
 from glocal.cli.running import load, tell
@@ -14,10 +17,7 @@ from glocal.explanation.explanation import Explanation
 from glocal.explanation.runner import explain
 from glocal.localization import ScoredBox
 from glocal.models import Model
-from glocal.papers import Cells, Context, Rows
-from glocal.papers.localization import OPTIONS, localize
-from glocal.papers.scores import MaxBox
-from glocal.papers.writer import as_text
+from glocal.papers.localization import paper_explainers, title
 from glocal.report import TimeSpan, VideoBoxes, write_report
 from glocal.video import read_video, write_video
 
@@ -38,10 +38,10 @@ ROWS = (
 @out_option
 @common_options
 def demo(out: Path, quiet: bool, debug: bool) -> int:
-    """Render clips of figures that act, explain them, and compare with what is known to be true.
+    """Render clips of figures that act, explain them, and compare with the ground truth.
 
-    The network is packaged with the library and was trained on other such clips, from their class alone: no
-    box was ever shown to it.
+    The network is packaged with the library and was trained on other such clips, from their class alone,
+    without any box.
     """
     model = load(MODEL, None, None, "cpu")
     folder = out / "demo"
@@ -51,15 +51,15 @@ def demo(out: Path, quiet: bool, debug: bool) -> int:
         show(puppets[index], model, folder, quiet)
     if not quiet:
         click.echo("")
-        title = f"boxes of the acting figure in {MEASURED} clips"
-        click.echo(as_text(measured(model, out, not quiet), title))
+        heading = f"boxes of the acting figure in {MEASURED} clips"
+        click.echo(as_text(evaluation_table(model, out, progress=not quiet), heading))
         click.echo("")
     tell(quiet, f"open {(folder / f'{stem_of(puppets[SHOWN[0]])}-explained.html').resolve()}")
     return 0
 
 
 def show(clip: PuppetClip, model: Model, folder: Path, quiet: bool) -> None:
-    """Explain one clip, and tell how it went."""
+    """Explain one clip, write its report, and print a summary."""
     path = folder / f"{stem_of(clip)}.mp4"
     write_video(path, clip.frames, clip.fps)
     video = read_video(path)
@@ -111,11 +111,18 @@ def where_and_when(clip: PuppetClip, explanation: Explanation, truth: VideoBoxes
     )
 
 
-def measured(model: Model, out: Path, progress: bool) -> Rows:
+def evaluation_table(model: Model, out: Path, *, progress: bool) -> Table:
     """MaxBoxAcc over test clips of the kind that the network was trained on, beside the trivial baselines."""
-    context = Context(
-        "puppets", None, model.name, None, None, "cpu", MEASURED, OPTIONS, out, Cells(out / "cells"), progress
+    layers = model.layer_paths
+    explainers = paper_explainers(layers, refined=True)
+    titles = {explainer.name: title(explainer, list(layers)) for explainer in explainers}
+    evaluation = evaluate(
+        model,
+        "puppets",
+        [explainer for explainer in explainers if titles[explainer.name] in ROWS],
+        clips=MEASURED,
+        measure=MaxBoxMeasure((0.3, 0.5, 0.7)),
+        cache=out / "cells",
+        progress=progress,
     )
-    rows = localize(context, MaxBox((0.3, 0.5, 0.7)), {}, "")
-    kept = [row for row in rows.rows if not row.group and (row.trivial or row.name in ROWS)]
-    return replace(rows, rows=kept, notes=rows.notes[:1])
+    return replace(evaluation, notes=evaluation.notes[:1]).table(titles=titles)

@@ -1,134 +1,146 @@
-"""`glocal evaluate`: what needs no network to be measured, on a data set's annotations alone."""
+"""`glocal evaluate`: how well a model localizes, and how well trivial baselines do."""
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
-import numpy as np
-from tqdm import tqdm
 
-from glocal.cli.options import common_options, json_option
-from glocal.cli.running import tell
-from glocal.datasets.dataset import DATASETS, Record
-from glocal.errors import InputError, UsageError, nearest
-from glocal.evaluation import BoxAccuracy
-from glocal.evaluation.baselines import FULL_FRAME, FixedBox
-from glocal.papers.table import Row, Rows
-from glocal.papers.writer import as_text
-from glocal.types import BoxArray
-from glocal.utils.files import shown
-
-DELTAS = {
-    "jhmdb": (0.5, 0.6),
-    "ucf24": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5),
-    "ilsvrc": (0.3, 0.5, 0.7),
-}
-"""IoU thresholds of paper A."""
-TRAINED = ("ucf24",)
-"""Data sets whose annotations have boxes of the clips for training too."""
-ENOUGH = 5000
-"""Frames to which a box is fitted."""
-
-
-@click.group()
-def evaluate() -> None:
-    """Measure trivial baselines on a data set's annotations; no videos are needed."""
-
-
-def _command(name: str, text: str, fitted: bool) -> None:
-    @evaluate.command(name, help=text)
-    @click.option("--data", required=True, help=f"{', '.join(DELTAS)}.")
-    @click.option(
-        "--annotations",
-        type=click.Path(path_type=Path),
-        required=True,
-        help="Folder or file of the annotations.",
-    )
-    @click.option("--fold", type=int, default=1, show_default=True, help="Which division into splits.")
-    @json_option
-    @common_options
-    def run(data: str, annotations: Path, fold: int, as_json: bool, quiet: bool, debug: bool) -> None:
-        if data not in DELTAS:
-            raise UsageError(
-                f"--data must be one of {', '.join(DELTAS)}, not '{data}'.{nearest(data, list(DELTAS))}"
-            )
-        test = _frames(data, annotations, "val" if data == "ilsvrc" else "test", fold)
-        fixed, note = _fit(data, annotations, fold, test) if fitted else (FULL_FRAME, "")
-        scores = measure(test, fixed, DELTAS[data], not quiet)
-        if as_json:
-            click.echo(json.dumps({"data": data, "frames": len(test), "scores": scores}))
-            return
-        row = Row(name, {str(delta): score for delta, score in scores.items()})
-        title = f"{name} on {data}, {len(test):,} frames: share with IoU ≥ δ"
-        tell(quiet, as_text(Rows(list(row.values), [row], notes=[note] if note else []), title))
-
-
-_command("full-frame", "How often the whole frame is the right box.", fitted=False)
-_command(
-    "fixed-box", "How often one box in the middle of the frame is right, the best there is.", fitted=True
+from glocal.benchmark import Cache, Evaluation, parse_explainers
+from glocal.benchmark import evaluate as evaluate_model
+from glocal.benchmark.annotation_baselines import BASELINES, IOU_THRESHOLDS, baseline_accuracy
+from glocal.benchmark.comparison import layer_paths
+from glocal.benchmark.sample_sets import find_sample_set
+from glocal.benchmark.tables import as_text, write_table
+from glocal.cli.options import (
+    common_options,
+    crop_option,
+    json_option,
+    list_of_names,
+    model_options,
+    out_option,
 )
+from glocal.cli.running import load, tell
+from glocal.errors import UsageError
 
 
-def measure(
-    frames: list[BoxArray], fixed: FixedBox, deltas: tuple[float, ...], progress: bool
-) -> dict[float, float]:
-    """δ → share of frames in which the box has IoU ≥ δ with a true one."""
-    acc = BoxAccuracy(deltas)
-    box = fixed.box(1, 1)
-    hidden = None if progress else True
-    for boxes in tqdm(frames, desc="evaluate", unit="frame", disable=hidden, leave=False):
-        acc.update(box, boxes)
-    return acc.compute()
+@click.command()
+@click.argument("baseline", required=False, type=click.Choice(BASELINES))
+@click.option("--data", required=True, help="Data set with boxes: puppets, jhmdb, ucf24, ilsvrc, csv, …")
+@click.option("--root", type=click.Path(path_type=Path), help="Folder of the data set; puppets need none.")
+@click.option(
+    "--annotations",
+    type=click.Path(path_type=Path),
+    help=f"Folder or file of the annotations of {', '.join(IOU_THRESHOLDS)}, for a BASELINE.",
+)
+@click.option("--fold", type=int, default=1, show_default=True, help="Division into splits.")
+@click.option("--clips", type=click.IntRange(1), help="Number of clips at most.  [default: all]")
+@model_options
+@click.option(
+    "--method",
+    "methods",
+    callback=list_of_names,
+    default="3dcam",
+    show_default=True,
+    help="3dcam,gradcam@layer4,…: one method or several, each with its layers after @ if not all.",
+)
+@click.option("--layers", callback=list_of_names, help="conv,layer1,…  [default: all of the model's]")
+@click.option(
+    "--aggregate",
+    default="sum",
+    show_default=True,
+    help="How the maps of several layers are combined: sum, mean, max or auto.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(["true", "top1"]),
+    help="Class to explain.  [default: true for puppets, else top1]",
+)
+@crop_option
+@click.option(
+    "--every", type=click.IntRange(1), default=1, show_default=True, help="Measure every so many frames."
+)
+@json_option
+@out_option
+@common_options
+def evaluate(
+    baseline: str | None,
+    data: str,
+    root: Path | None,
+    annotations: Path | None,
+    fold: int,
+    clips: int | None,
+    name: str | None,
+    weights: str | None,
+    labels: str | None,
+    device: str | None,
+    methods: list[str],
+    layers: list[str] | None,
+    aggregate: str,
+    target: str | None,
+    crop: str | None,
+    every: int,
+    as_json: bool,
+    out: Path,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    """Measure how well a model localizes on a data set with boxes, beside trivial baselines.
 
+    Prints MaxBoxAcc, hit points and the accuracy of boxes, and writes them to --out as CSV and Markdown. An
+    interrupted evaluation resumes; its results are cached in the folder 'cells' of --out.
 
-def _fit(data: str, annotations: Path, fold: int, test: list[BoxArray]) -> tuple[FixedBox, str]:
-    """The best fixed box of the clips for training, or where their boxes are not known, of these frames."""
-    train, where = test, "these same frames, which flatters it"
-    if data in TRAINED:
-        train, where = _frames(data, annotations, "train", fold), "the clips for training"
-    fixed = FixedBox.fit(train[:: -(-len(train) // ENOUGH)], DELTAS[data])
-    return fixed, f"{fixed.width:.0%} × {fixed.height:.0%} of the frame, fitted to {where}"
-
-
-def _frames(data: str, annotations: Path, split: str, fold: int) -> list[BoxArray]:
-    """The true boxes of every annotated frame.
-
-    Raises:
-        InputError: the annotations cannot be read, or hold no box.
+    With BASELINE and --annotations, measure how often the whole frame, or the best single box in the middle
+    of it, is right; no model and no videos are needed.
     """
-    records = READERS[data](annotations, split, fold)
-    frames = [boxes for record in records for boxes in _shares(record)]
-    if not frames:
-        raise InputError(f"{shown(annotations)} has no boxes for the split '{split}'.")
-    return frames
+    if baseline:
+        _print_baseline(baseline, data, annotations, fold, as_json, quiet)
+        return
+    if annotations:
+        raise UsageError(f"--annotations is for a baseline alone; name one of {', '.join(BASELINES)}.")
+    model = load(name, weights, labels, device, quiet or as_json)
+    explainers = parse_explainers(methods, layer_paths(model, layers), aggregate=aggregate)
+    evaluation = evaluate_model(
+        model,
+        find_sample_set(model, data, root, clips=clips, fold=fold, source=weights or name or model.name),
+        list(explainers.values()),
+        target=target or ("true" if data == "puppets" else "top1"),  # type: ignore[arg-type]
+        crop=crop or "full",  # type: ignore[arg-type]
+        every=every,
+        cache=Cache(out / "cells"),
+        progress=not quiet,
+    )
+    titles = {explainer.name: title for title, explainer in explainers.items()}
+    table = evaluation.table(titles=titles)
+    paths = write_table(table, out / f"evaluate-{data}", f"{model.name} on {data}")
+    if as_json:
+        click.echo(json.dumps({"data": data, **_facts(evaluation, titles)}, ensure_ascii=False))
+        return
+    tell(quiet, as_text(table, f"{model.name} on {data}"))
+    tell(quiet, f"written to {paths[0]} and {paths[1].name}")
 
 
-def _shares(record: Record) -> Iterator[BoxArray]:
-    if record.size is not None:
-        width, height = record.size
-        for boxes in record.boxes.values():
-            corners = np.asarray(boxes, float).clip(0, (width, height, width, height))
-            yield corners / (width, height, width, height)
+def _facts(evaluation: Evaluation, titles: dict[str, str]) -> dict[str, Any]:
+    """The figures as plain data."""
+    rows = evaluation.table(titles=titles).rows
+    return {
+        "clips": len(evaluation.scores),
+        "methods": {row.name: dict(row.values) for row in rows if not row.trivial},
+        "baselines": {row.name: dict(row.values) for row in rows if row.trivial},
+        "notes": list(evaluation.notes),
+    }
 
 
-def _jhmdb(annotations: Path, split: str, fold: int) -> list[Record]:
-    files = [annotations] if annotations.is_file() else sorted(annotations.glob("*.json"))
-    if len(files) != 1:
-        raise InputError(f"{shown(annotations)} must hold one JSON file of boxes, not {len(files)}.")
-    return DATASETS["jhmdb"].list_records(annotations, split, fold, files[0])
-
-
-def _ucf24(annotations: Path, split: str, fold: int) -> list[Record]:
-    return DATASETS["ucf24"].list_records(annotations, split, fold, annotations)
-
-
-def _ilsvrc(annotations: Path, split: str, fold: int) -> list[Record]:
-    return DATASETS["ilsvrc"].list_records(annotations, split, annotations)
-
-
-READERS: dict[str, Callable[[Path, str, int], list[Record]]] = {
-    "jhmdb": _jhmdb,
-    "ucf24": _ucf24,
-    "ilsvrc": _ilsvrc,
-}
+def _print_baseline(
+    baseline: str, data: str, annotations: Path | None, fold: int, as_json: bool, quiet: bool
+) -> None:
+    if annotations is None:
+        raise UsageError(
+            f"{baseline} is measured on annotations; give their folder or file as --annotations."
+        )
+    accuracy = baseline_accuracy(baseline, data, annotations, fold=fold, progress=not quiet)
+    if as_json:
+        click.echo(json.dumps({"data": data, "frames": accuracy.frames, "scores": accuracy.scores}))
+        return
+    title = f"{baseline} on {data}, {accuracy.frames:,} frames: share with IoU ≥ δ"
+    tell(quiet, as_text(accuracy.table(), title))

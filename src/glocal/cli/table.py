@@ -1,30 +1,34 @@
-"""`glocal table`: a paper's table, made anew."""
+"""`glocal table`: reproduce a table of a paper."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
-import torch
 
+from glocal.benchmark import Cache
+from glocal.benchmark.tables import as_text, write_table
 from glocal.cli.listing import table as print_table
 from glocal.cli.options import common_options, out_option
-from glocal.cli.running import tell
-from glocal.errors import UsageError, nearest
-from glocal.papers import Cells, Context, tables
-from glocal.papers.writer import as_text, write
+from glocal.cli.running import device_name, tell
+from glocal.errors import UsageError
+from glocal.papers import TABLES, TableContext, tables
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.argument("changes", nargs=-1, metavar="[OPTION=VALUE]...")
-@click.option("--data", help="jhmdb, ucf24, ilsvrc, hmdb51, ucf101, puppets, …  [default: the table's first]")
-@click.option("--root", type=click.Path(path_type=Path), help="The data set's folder; puppets need none.")
-@click.option("--model", help="See 'glocal models'.  [default: the table's, for this data]")
-@click.option("--weights", help="A checkpoint, or a name such as kinetics400, which is downloaded once.")
-@click.option("--labels", help="A file with one class name a line, or the name of a packaged list.")
-@click.option("--clips", type=click.IntRange(min=1), help="At most so many clips.  [default: all]")
-@click.option("--device", help="cpu, cuda, cuda:1 …  [default: cuda where there is one]")
+@click.option(
+    "--data", help="Data set: jhmdb, ucf24, ilsvrc, hmdb51, ucf101, puppets, …  [default: the table's first]"
+)
+@click.option("--root", type=click.Path(path_type=Path), help="Folder of the data set; puppets need none.")
+@click.option(
+    "--model", help="Name or weights of a model, see 'glocal models'.  [default: the table's, for this data]"
+)
+@click.option("--weights", help="Checkpoint, or a name such as kinetics400, which is downloaded once.")
+@click.option("--labels", help="File with one class name a line, or the name of a packaged list.")
+@click.option("--clips", type=click.IntRange(min=1), help="Number of clips at most.  [default: all]")
+@click.option("--device", help="Device: cpu, cuda, cuda:1 …  [default: cuda where there is one]")
 @out_option
 @common_options
 def table(
@@ -41,39 +45,34 @@ def table(
     quiet: bool,
     debug: bool,
 ) -> None:
-    """Make the table NAME of a paper: our figures beside the published ones and the trivial baselines.
+    """Reproduce the table NAME of a paper: our figures beside the published ones and trivial baselines.
 
-    Without NAME, list the tables. A table that was interrupted goes on where it stopped; what it has computed
-    is kept under 'cells' in --out.
+    Without NAME, list the tables. An interrupted table resumes; its results are cached in the folder 'cells'
+    of --out.
     """
-    known = tables()
     if name is None:
-        rows = [[t.name, t.title, ", ".join(t.data), _words(t.options)] for t in known.values()]
+        rows = [[t.name, t.title, ", ".join(t.data), _options_text(t.options)] for t in tables().values()]
         print_table(["name", "title", "data", "options"], rows)
         return
-    if name not in known:
-        raise UsageError(
-            f"there is no table '{name}'.{nearest(name, list(known))} Tables: {', '.join(known)}."
-        )
-    chosen = known[name]
+    chosen = TABLES[name]
     data = chosen.choose_data(data)
-    context = Context(
+    context = TableContext(
         data,
         root,
         model or chosen.data[data],
         weights,
         labels,
-        device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        device_name(device),
         clips,
         chosen.fill(_parse(changes)),
         out,
-        Cells(out / "cells"),
+        Cache(out / "cells"),
         not quiet,
     )
     title = f"{chosen.name} on {data}: {chosen.title}"
     content = chosen.run(context)
     tell(quiet, as_text(content, title))
-    paths = write(content, out / f"{name.replace('/', '-')}-{data}", title)
+    paths = write_table(content, out / f"{name.replace('/', '-')}-{data}", title)
     tell(quiet, f"written to {paths[0]} and {paths[1].name}")
 
 
@@ -91,5 +90,5 @@ def _parse(changes: tuple[str, ...]) -> dict[str, object]:
     return values
 
 
-def _words(options: Mapping[str, object]) -> str:
+def _options_text(options: Mapping[str, object]) -> str:
     return ", ".join(f"{key}={value}" for key, value in options.items())

@@ -1,16 +1,16 @@
-"""Paper B, tables 1 and 2: the accuracy of ST-ABN, and what is left of it under inverted attention."""
+"""Paper B, tables 1 and 2: the accuracy of ST-ABN, and under inverted attention."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from glocal.benchmark.tables import Table, TableRow
 from glocal.models.card import packaged_models
 from glocal.models.stabn import STABN, invert_attention
-from glocal.papers.attention_truth import THREE
-from glocal.papers.attentive import SEEDS, asked, attentive, load, notes_of
-from glocal.papers.table import Context, Row, Rows, Table
-from glocal.papers.trained import mean_and_spread
+from glocal.papers.stabn_models import SEEDS, load_table_model, table_models, weights_name, weights_notes
+from glocal.papers.table import TableContext, paper_table
+from glocal.papers.training_cache import mean_and_spread
 from glocal.papers.videos import COLUMNS, accuracy, source_of
 
 V1, V2 = "something-something-v1", "something-something-v2"
@@ -47,35 +47,41 @@ def inversions(network: STABN, clips: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _two(context: Context) -> Rows:
-    found: list[dict[str, dict[str, float]]] = []
+@paper_table("paper-b/2", "accuracy under inverted attention", DATA, {"samples": 0} | SEEDS)
+def table_2(context: TableContext) -> Table:
+    """Accuracy of each case of `CASES`."""
+    accuracies: list[dict[str, dict[str, float]]] = []
     notes: list[str] = []
-    for model, network, name in attentive(context):
+    for model, network, name in table_models(context):
 
         def inverted_cases(clips: Tensor, network: STABN = network) -> dict[str, Tensor]:
             return inversions(network, clips)
 
         source, facts = source_of(context, model, name, "validation")
         samples = context.options["samples"] or None
-        found.append(accuracy(context, model, source, facts, inverted_cases, samples))
-        notes += notes_of(model)
-    columns = {column: column for column in found[0]["neither inverted"]}
+        accuracies.append(accuracy(context, model, source, facts, inverted_cases, samples=samples))
+        notes += weights_notes(model)
+    columns = {column: column for column in accuracies[0]["neither inverted"]}
     published = TWO.get(context.data, ((),) * len(CASES))
     rows = [
-        Row(case, mean_and_spread([each[case] for each in found], columns), _paper(paper))
+        TableRow(case, mean_and_spread([cases[case] for cases in accuracies], columns), _paper(paper))
         for case, paper in zip(CASES, published, strict=True)
     ]
-    return Rows(list(rows[0].values), rows, notes=notes)
+    return Table(list(rows[0].values), rows, notes=notes)
 
 
-def _one(context: Context) -> Rows:
+@paper_table(
+    "paper-b/1", "accuracy over backbones, and over one and two samples of a video", DATA, {"networks": ""}
+)
+def table_1(context: TableContext) -> Table:
+    """Accuracy of each network, from one sample of a video and from two."""
     names = [name for name in context.options["networks"].split(",") if name]
     if not names and context.model == DATA["puppets"] and context.weights is None:
         names = [name for name in SHIPPED if name in packaged_models()]
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     notes: list[str] = []
     for name in names or [context.model]:
-        model = load(context, name)
+        model = load_table_model(context, name)
         network = model.network
 
         def plain(clips: Tensor, network: torch.nn.Module = network) -> dict[str, Tensor]:
@@ -83,17 +89,17 @@ def _one(context: Context) -> Rows:
 
         # A video of puppets is as long as two clips, so that two samples see more than one.
         longer = {"frames": 2 * model.clip.frames} if context.data == "puppets" else {}
-        source, facts = source_of(context, model, asked(context, name), "validation", **longer)
+        source, facts = source_of(context, model, weights_name(context, name), "validation", **longer)
         for samples in (1, 2):
-            found = accuracy(context, model, source, facts, plain, samples)[""]
+            figures = accuracy(context, model, source, facts, plain, samples=samples)[""]
             paper = ONE.get((model.name, samples), {}).get(context.data, ())
-            rows.append(Row(_row_name(model.name, model.clip.frames, samples), found, _paper(paper)))
-        notes += notes_of(model)
-    shown = {row.name for row in rows}
-    for (name, samples), figures in ONE.items():
-        if context.data in figures and (row := _row_name(name, 32, samples)) not in shown:
-            rows.append(Row(row, {}, _paper(figures[context.data])))
-    return Rows(list(COLUMNS), rows, notes=notes)
+            rows.append(TableRow(_row_name(model.name, model.clip.frames, samples), figures, _paper(paper)))
+        notes += weights_notes(model)
+    measured = {row.name for row in rows}
+    for (name, samples), published in ONE.items():
+        if context.data in published and (row := _row_name(name, 32, samples)) not in measured:
+            rows.append(TableRow(row, {}, _paper(published[context.data])))
+    return Table(list(COLUMNS), rows, notes=notes)
 
 
 def _row_name(model: str, frames: int, samples: int) -> str:
@@ -102,16 +108,3 @@ def _row_name(model: str, frames: int, samples: int) -> str:
 
 def _paper(figures: tuple[float, ...]) -> dict[str, float]:
     return dict(zip(COLUMNS, figures, strict=False))
-
-
-TABLES = (
-    Table(
-        "paper-b/1",
-        "accuracy over backbones, and over one and two samples of a video",
-        DATA,
-        _one,
-        {"networks": ""},
-    ),
-    Table("paper-b/2", "accuracy under inverted attention", DATA, _two, {"samples": 0} | SEEDS),
-    THREE,
-)

@@ -4,26 +4,26 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from glocal.benchmark.cache import fingerprint
+from glocal.benchmark.sample_sets import puppets_like
+from glocal.benchmark.tables import Table, TableRow
 from glocal.datasets.puppets import PuppetClip, Puppets
 from glocal.evaluation import AUROC, MaxBoxAcc, PointingGame, inclusive_boxes
 from glocal.explanation.runner import explain
 from glocal.models import Model
-from glocal.papers.attentive import SEEDS, attentive, notes_of
-from glocal.papers.table import Context, Row, Rows, Table
-from glocal.papers.trained import Measures, mean_and_spread
-from glocal.papers.videos import puppets_like
-from glocal.types import FloatArray
+from glocal.papers.stabn_models import SEEDS, table_models, weights_notes
+from glocal.papers.table import TableContext, paper_table
+from glocal.papers.training_cache import Measures, mean_and_spread
+from glocal.types import AttributionMap, FloatArray
 from glocal.utils.structure import plain
 from glocal.video import read_video
 
 IOUS = (0.3, 0.5, 0.7)
 
 
-class Pointing:
+class PuppetPointing:
     """How well attention finds the act in clips of puppets.
 
     AUROC separates the frames of the act from those in which the figure stands still: over the frames of all
@@ -32,10 +32,10 @@ class Pointing:
     """
 
     def __init__(self) -> None:
-        self.all_clips, self.each_clip = AUROC(), list[float]()
+        self.all_clips, self.single_clips = AUROC(), list[float]()
         self.hits, self.boxes = PointingGame(), MaxBoxAcc(IOUS)
 
-    def update(self, clip: PuppetClip, over_time: FloatArray, attention: npt.NDArray[np.float32]) -> None:
+    def update(self, clip: PuppetClip, over_time: FloatArray, attention: AttributionMap) -> None:
         """Add a clip: a score `(T,)` of each frame, and attention `(T, H, W)`."""
         start, end = clip.span
         acting = np.zeros(len(clip.frames), bool)
@@ -43,7 +43,7 @@ class Pointing:
         alone = AUROC()
         for measure in (self.all_clips, alone):
             measure.update(over_time, acting)
-        self.each_clip.append(alone.compute())
+        self.single_clips.append(alone.compute())
         for frame in range(start, end):
             box = clip.actors[0].boxes[frame : frame + 1]
             if box[0, 2] > box[0, 0]:
@@ -55,18 +55,20 @@ class Pointing:
         """Column → figure."""
         return {
             "AUROC": self.all_clips.compute(),
-            "AUROC in a clip": float(np.nanmean(self.each_clip)),
+            "AUROC in a clip": float(np.nanmean(self.single_clips)),
             "hit_max": self.hits.compute(),
             **{f"MaxBoxAcc {iou}": value for iou, value in self.boxes.compute().items()},
         }
 
 
-def pointing(model: Model, clips: list[PuppetClip], progress: bool = False) -> Mapping[str, Pointing]:
-    """Row → how well it points: M_t and M_s of an ST-ABN, 3DCAM of the same network, and what sees nothing.
+def measure_pointing(
+    model: Model, clips: list[PuppetClip], *, progress: bool = False
+) -> Mapping[str, PuppetPointing]:
+    """TableRow → how well it points: M_t and M_s of an ST-ABN, 3DCAM of the same network, and a trivial row.
 
     3DCAM explains the true class; frames are scored by its mean attention.
     """
-    rows = {name: Pointing() for name in ("M_t and M_s", "3DCAM", "middle of the video, full frame")}
+    rows = {name: PuppetPointing() for name in ("M_t and M_s", "3DCAM", "middle of the video, full frame")}
     for clip in tqdm(clips, desc=model.name, leave=False, disable=None if progress else True):
         video = read_video(clip.frames, clip.fps)
         label = model.labels.index(clip.action)
@@ -81,10 +83,17 @@ def pointing(model: Model, clips: list[PuppetClip], progress: bool = False) -> M
     return rows
 
 
-def _three(context: Context) -> Rows:
-    found: list[Mapping[str, Measures]] = []
+@paper_table(
+    "paper-b/3",
+    "when M_t and where M_s point (figure 3 in numbers)",
+    {"puppets": "puppets/st-abn"},
+    SEEDS,
+)
+def table_3(context: TableContext) -> Table:
+    """How well an ST-ABN's own attention and 3DCAM point, beside a trivial row."""
+    figures: list[Mapping[str, Measures]] = []
     notes: list[str] = []
-    for model, _, name in attentive(context):
+    for model, _, name in table_models(context):
         puppets = puppets_like(name, model, context.clips)
         key = {
             "pointing": fingerprint(model.network),
@@ -93,26 +102,19 @@ def _three(context: Context) -> Rows:
         }
 
         def measured(model: Model = model, puppets: Puppets = puppets) -> dict[str, Measures]:
-            rows = pointing(model, list(puppets), context.progress)
-            return {row: each.compute() for row, each in rows.items()}
+            rows = measure_pointing(model, list(puppets), progress=context.progress)
+            return {row: pointing.compute() for row, pointing in rows.items()}
 
-        found.append(context.cells.get(key, measured))
-        notes += notes_of(model)
+        figures.append(context.cache.get(key, measured))
+        notes += weights_notes(model)
     rows = [
-        Row(
+        TableRow(
             name,
-            mean_and_spread([each[name] for each in found], {column: column for column in found[0][name]}),
+            mean_and_spread(
+                [rows[name] for rows in figures], {column: column for column in figures[0][name]}
+            ),
             trivial=name.startswith("middle"),
         )
-        for name in found[0]
+        for name in figures[0]
     ]
-    return Rows(list(rows[0].values), rows, "AUROC", notes)
-
-
-THREE = Table(
-    "paper-b/3",
-    "when M_t and where M_s point (figure 3 in numbers)",
-    {"puppets": "puppets/st-abn"},
-    _three,
-    SEEDS,
-)
+    return Table(list(rows[0].values), rows, "AUROC", notes)

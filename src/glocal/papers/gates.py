@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from glocal.papers.alike import COLUMNS, ON_PUPPETS, ON_REAL, over_seeds
-from glocal.papers.table import Context, Row, Rows, Table
-from glocal.papers.trained import with_spread
+from glocal.benchmark.tables import Table, TableRow
+from glocal.papers.matched_training import COLUMNS, ON_PUPPETS, ON_REAL, over_seeds
+from glocal.papers.table import TableContext, paper_table
+from glocal.papers.training_cache import with_spread
 
 REAL = ("hmdb51", "ucf101")
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedGates:
     """A row of the paper.
 
     Attributes:
@@ -26,15 +27,15 @@ class Published:
 
 
 NINE = (
-    Published("ResNeXt", None, {"clip-wise": 0.875, "video-wise": 0.891}),
-    Published("gates conv+1+2+3+4", (), {"clip-wise": 0.895, "video-wise": 0.919}),
+    PublishedGates("ResNeXt", None, {"clip-wise": 0.875, "video-wise": 0.891}),
+    PublishedGates("gates conv+1+2+3+4", (), {"clip-wise": 0.895, "video-wise": 0.919}),
 )
 TEN = (
-    Published("I3D", None, {"video-wise": 0.962}),
-    Published("gate 3", ("layer3",), {"video-wise": 0.968}),
-    Published("gate 2", ("layer2",), {"video-wise": 0.967}),
-    Published("gates 1+2+3", ("layer1", "layer2", "layer3"), {"video-wise": 0.961}),
-    Published("gates 2+3", ("layer2", "layer3"), {"video-wise": 0.971}),
+    PublishedGates("I3D", None, {"video-wise": 0.962}),
+    PublishedGates("gate 3", ("layer3",), {"video-wise": 0.968}),
+    PublishedGates("gate 2", ("layer2",), {"video-wise": 0.967}),
+    PublishedGates("gates 1+2+3", ("layer1", "layer2", "layer3"), {"video-wise": 0.961}),
+    PublishedGates("gates 2+3", ("layer2", "layer3"), {"video-wise": 0.971}),
 )
 DEEPEST = {"layer1": "layer2", "layer2": "layer3", "layer3": "layer4"}
 """I3D's gates → the three deepest stages of the small network that stands for it on puppets."""
@@ -48,11 +49,11 @@ def network(backbone: str, gates: tuple[str, ...] | None, instead: Mapping[str, 
     return f"gated/{backbone}:{chosen}" if chosen else f"gated/{backbone}"
 
 
-def rows(context: Context, published: tuple[Published, ...], small: Mapping[str, str]) -> Rows:
+def rows(context: TableContext, published: tuple[PublishedGates, ...], small: Mapping[str, str]) -> Table:
     """A row for each network of the paper; on puppets, with the gates that `small` says instead."""
     instead = small if context.data == "puppets" else {}
     made = [
-        Row(row.name, over_seeds(context, network(context.model, row.gates, instead)), row.figures)
+        TableRow(row.name, over_seeds(context, network(context.model, row.gates, instead)), row.figures)
         for row in published
     ]
     notes = ["Each row is the mean over seeds, ± the standard deviation of one; all are trained alike."]
@@ -65,48 +66,44 @@ def rows(context: Context, published: tuple[Published, ...], small: Mapping[str,
         notes.append(
             "The paper's last row (RGB and flow, 0.978) is left out: it needs TV-L1 flow of every clip."
         )
-    return Rows(with_spread(COLUMNS), made, notes=notes)
+    return Table(with_spread(COLUMNS), made, notes=notes)
 
 
-def _nine(context: Context) -> Rows:
+@paper_table(
+    "paper-a/9",
+    "gated 3D ResNeXt against its baseline",
+    {"puppets": "resnext3d-small", **dict.fromkeys(REAL, "resnext3d-101")},
+    ON_PUPPETS | ON_REAL,
+)
+def table_9(context: TableContext) -> Table:
+    """Accuracy of the 3D ResNeXt with gates at every depth, and without."""
     return rows(context, NINE, {})
 
 
-def _ten(context: Context) -> Rows:
+@paper_table(
+    "paper-a/10",
+    "gated I3D against its baseline",
+    {"puppets": "resnext3d-small", **dict.fromkeys(REAL, "i3d-rgb")},
+    ON_PUPPETS | ON_REAL,
+)
+def table_10(context: TableContext) -> Table:
+    """Accuracy of I3D with gates at some depths, and without."""
     return rows(context, TEN, DEEPEST)
 
 
-def _alike(context: Context) -> Rows:
+@paper_table(
+    "networks",
+    "backbone, gated and ST-ABN, trained alike",
+    {"puppets": "resnext3d-small"},
+    ON_PUPPETS,
+)
+def table_of_networks(context: TableContext) -> Table:
+    """Accuracy of a backbone, with gates, and with an attention branch."""
     networks = {
         "backbone": context.model,
         "gated": f"gated/{context.model}",
         "ST-ABN": f"st-abn/{context.model}",
     }
-    made = [Row(name, over_seeds(context, network)) for name, network in networks.items()]
+    made = [TableRow(name, over_seeds(context, network)) for name, network in networks.items()]
     note = "Mean over seeds, ± the standard deviation of one; all are trained alike."
-    return Rows(with_spread(COLUMNS), made, notes=[note])
-
-
-TABLES = (
-    Table(
-        "paper-a/9",
-        "gated 3D ResNeXt against its baseline",
-        {"puppets": "resnext3d-small", **dict.fromkeys(REAL, "resnext3d-101")},
-        _nine,
-        ON_PUPPETS | ON_REAL,
-    ),
-    Table(
-        "paper-a/10",
-        "gated I3D against its baseline",
-        {"puppets": "resnext3d-small", **dict.fromkeys(REAL, "i3d-rgb")},
-        _ten,
-        ON_PUPPETS | ON_REAL,
-    ),
-    Table(
-        "networks",
-        "backbone, gated and ST-ABN, trained alike",
-        {"puppets": "resnext3d-small"},
-        _alike,
-        ON_PUPPETS,
-    ),
-)
+    return Table(with_spread(COLUMNS), made, notes=[note])

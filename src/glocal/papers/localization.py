@@ -1,25 +1,17 @@
-"""The localization tables: every row from one pass a clip, measured against true boxes."""
+"""The localization tables: the rows that paper A has, and more, beside its figures."""
 
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
-import numpy as np
-from tqdm import tqdm
+from glocal.benchmark.box_measures import BoxMeasure
+from glocal.benchmark.explainers import Explainer
+from glocal.benchmark.localization import Evaluation, evaluate
+from glocal.benchmark.sample_sets import find_sample_set
+from glocal.benchmark.tables import Table
+from glocal.localization import REFINEMENTS
+from glocal.models import Model, load_model
+from glocal.papers.table import TableContext
 
-from glocal import __version__
-from glocal.benchmark.cache import fingerprint
-from glocal.errors import InputError, UsageError
-from glocal.models import load_model
-from glocal.papers.examples import find_examples
-from glocal.papers.scores import Measure
-from glocal.papers.table import Context, Row, Rows
-from glocal.papers.view import View, row_name
-from glocal.papers.ways import Way, base_of, ways
-
-log = logging.getLogger("glocal.papers")
 OPTIONS: Mapping[str, Any] = {
     "target": "",
     "refined": True,
@@ -28,131 +20,124 @@ OPTIONS: Mapping[str, Any] = {
     "every": 1,
     "fold": 1,
 }
-"""What a localization table can be asked for: the class that is explained, true or top1 (by default the true
-one for puppets); whether to refine too, and to tell small actors from large ones; full or center; every so
-many frames; the division into splits."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a clip gave.
-
-    Attributes:
-        area: mean share of the frame that the largest true box takes.
-        scores: row → what its measure counted, window by window.
-        seconds: row → spent on refining, a frame.
-    """
-
-    area: float
-    scores: Mapping[str, Sequence[Any]]
-    seconds: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a network gave on the clips of a data set.
-
-    Attributes:
-        layers: names of the network's.
-        rows: what was made from each pass.
-        seen: clip by clip.
-        notes: on the network, the clips and the trivial baselines.
-    """
-
-    layers: Sequence[str]
-    rows: Sequence[Way]
-    seen: Sequence[Seen]
-    notes: Sequence[str]
+"""Options of a localization table: the class that is explained, true or top1 (by default the true one for
+puppets); whether to refine too, and to tell small actors from large ones; full or center; every so many
+frames; the division into splits."""
+TITLES = {"3dcam": "3DCAM", "gradcam": "Grad-CAM", "layercam": "LayerCAM", "gradcam++": "Grad-CAM++"}
+OTHER_METHODS = ("layercam", "gradcam++")
+"""Methods that the paper does not compare with."""
+AGGREGATES = {"sum": "Sum ", "mean": "Avg pool ", "max": "Max ", "auto": "Auto "}
+SETS = ((0, 1), (0, 1, 2, 3), (2, 3, 4))
+"""The sets of layers that paper A takes together, by their place from the stem up."""
 
 
 def localize(
-    context: Context, measure: Measure, published: Mapping[str, Mapping[str, float]], origin: str
-) -> Rows:
-    """The rows of a localization table.
+    context: TableContext,
+    measure: BoxMeasure,
+    published: Mapping[str, Mapping[str, float]],
+    origin: str,
+) -> Table:
+    """Make a localization table.
 
     Args:
+        context: what it is made from.
         measure: what is counted.
-        published: row → column → the paper's figure.
+        published: row, named as by `row_name` → column → the paper's figure.
         origin: the data set that the paper's figures are of.
     """
-    found = look(context, measure)
-    halves = sorted(found.seen, key=lambda clip: clip.area)
-    groups: dict[str, Sequence[Seen]] = {"": found.seen}
-    if context.options["sizes"] and len(halves) > 1:
-        groups |= {"smaller actors": halves[: len(halves) // 2], "larger actors": halves[len(halves) // 2 :]}
-    notes = [*found.notes, f"the paper's figures are of {origin}"]
-    return tabulate(found, measure, groups, published, notes)
+    model, evaluation = evaluate_rows(context, measure)
+    layers = list(model.layers)
+    figures = {
+        explainer.name: published.get(row_name(explainer, layers), {}) for explainer in evaluation.explainers
+    }
+    return evaluation.table(
+        titles=titles(evaluation, layers),
+        published=figures,
+        by_size=context.options["sizes"],
+        notes=[f"the paper's figures are of {origin}"],
+    )
 
 
-def look(context: Context, measure: Measure) -> Look:
-    """Every row of a localization table on every clip, one pass a window.
+def evaluate_rows(context: TableContext, measure: BoxMeasure) -> tuple[Model, Evaluation]:
+    """The model of a localization table, and every row measured on every clip.
 
     Raises:
         InputError: no clip can be read, or none has a true box.
     """
     model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
-    examples = find_examples(context, model)
-    fixed = examples.fixed_box(context, measure.thresholds)
-    rows = ways(len(model.layers), context.options["refined"])
-    target = context.options["target"] or ("true" if context.data == "puppets" else "top1")
-    if target not in ("true", "top1"):
-        raise UsageError(f"target must be true or top1, not '{target}'.")
-    view = View(
-        model, rows, fixed, measure, target == "true", context.options["crop"], context.options["every"]
+    options = context.options
+    samples = find_sample_set(
+        model,
+        context.data,
+        context.root,
+        clips=context.clips,
+        fold=options["fold"],
+        source=context.model,
     )
-    facts = {
-        "glocal": __version__,
-        "model": [model.name, fingerprint(model.network), asdict(model.clip), list(model.labels)],
-        "rows": [asdict(way) for way in rows],
-        "fixed": asdict(fixed),
-        "measure": measure.key,
-        "frames": "all with boxes",
-        "target": target,
-        **{name: context.options[name] for name in ("crop", "every")},
-    }
-    seen, lost = [], []
-    bar = tqdm(examples.clips, desc=model.name, unit="clip", disable=None if context.progress else True)
-    for example in bar:
-        try:
-            found = context.cells.get({**facts, "clip": example.key}, partial(view.see, example))
-        except InputError as problem:
-            lost.append(f"{example.name}: {problem}")
-            log.warning("%s", lost[-1])
-            continue
-        if found["scores"]:
-            seen.append(Seen(**found))
-    if not seen:
-        raise InputError(lost[0] if lost else "none of the clips has a frame with a true box.")
-    notes = [
-        f"{model.name} with weights {model.weights}; {len(seen)} clips; explained is the "
-        f"{'true' if target == 'true' else 'predicted'} class; {measure.words}",
-        f"best fixed centred box: {fixed.width:.0%} × {fixed.height:.0%} of the frame, fitted to "
-        f"{examples.fitted_to}",
-        *([f"{len(lost)} clips could not be read and are left out"] if lost else []),
-    ]
-    return Look(list(model.layers), rows, seen, notes)
+    evaluation = evaluate(
+        model,
+        samples,
+        paper_explainers(model.layer_paths, refined=options["refined"]),
+        measure=measure,
+        target=options["target"] or ("true" if context.data == "puppets" else "top1"),
+        crop=options["crop"],
+        every=options["every"],
+        cache=context.cache,
+        progress=context.progress,
+    )
+    return model, evaluation
 
 
-def tabulate(
-    found: Look,
-    measure: Measure,
-    groups: Mapping[str, Sequence[Seen]],
-    published: Mapping[str, Mapping[str, float]],
-    notes: Sequence[str],
-) -> Rows:
-    """The figures of groups of clips, row by row."""
-    titles = {row_name(way): way.title(found.layers) for way in found.rows}
-    base = row_name(base_of(len(found.layers)))
-    rows: list[Row] = []
-    for group, clips in groups.items():
-        refined = {name for clip in clips for name in clip.seconds}
-        for name in clips[0].scores:
-            values = measure.compute([part for clip in clips for part in clip.scores[name]])
-            if name in refined:
-                plain = measure.compute([part for clip in clips for part in clip.scores[base]])
-                values["gain"] = values[measure.judge] - plain[measure.judge]
-                values["ms a frame"] = 1e3 * float(np.mean([clip.seconds[name] for clip in clips]))
-            paper = published.get(name, {}) if not group else {}
-            rows.append(Row(titles.get(name, name), values, paper, name not in titles, group))
-    extra = ["gain", "ms a frame"] if any(clip.seconds for clip in groups[""]) else []
-    return Rows([*measure.columns, *extra], rows, measure.judge, notes)
+def paper_explainers(layers: Mapping[str, str], *, refined: bool) -> list[Explainer]:
+    """All rows for a network.
+
+    Args:
+        layers: name → path of the module, from the stem up.
+        refined: add rows for each refinement, and for all of them.
+    """
+    names = list(layers)
+    every = tuple(range(len(names)))
+
+    def row(
+        method: str, places: Sequence[int], aggregate: str = "sum", refinements: tuple[str, ...] = ()
+    ) -> Explainer:
+        return Explainer(
+            method, {names[place]: layers[names[place]] for place in places}, aggregate, refinements
+        )
+
+    sets = [chosen for chosen in SETS if chosen[-1] < len(names) and chosen != every]
+    rows = [row("gradcam", every[-1:]), *(row("3dcam", (place,)) for place in every)]
+    if len(names) > 1:
+        rows += [row("gradcam", chosen) for chosen in (*sets, every)]
+        rows += [row("3dcam", chosen) for chosen in (*sets, every)]
+        rows += [row("3dcam", every, aggregate) for aggregate in ("mean", "max", "auto")]
+        rows.append(row("gradcam", every, "auto"))
+        rows += [row(method, every, aggregate) for method in OTHER_METHODS for aggregate in ("sum", "auto")]
+    if refined:
+        base = row("layercam", every, "auto")
+        rows += [base] if base not in rows else []
+        rows += [row("layercam", every, "auto", (name,)) for name in REFINEMENTS]
+        rows.append(row("layercam", every, "auto", tuple(REFINEMENTS)))
+    return rows
+
+
+def row_name(explainer: Explainer, layers: Sequence[str]) -> str:
+    """Name of a row among the published ones: method, aggregate, places of its layers, as `3dcam sum 0+1`."""
+    places = "+".join(str(layers.index(layer)) for layer in explainer.layers)
+    how = explainer.aggregate if len(explainer.layers) > 1 else "one"
+    return " ".join([explainer.method, how, places, *explainer.refinements])
+
+
+def titles(evaluation: Evaluation, layers: Sequence[str]) -> dict[str, str]:
+    """Name of an explainer → title of its row; `layers` are all of the model's."""
+    return {explainer.name: title(explainer, layers) for explainer in evaluation.explainers}
+
+
+def title(explainer: Explainer, layers: Sequence[str]) -> str:
+    """Title of a row, as the papers write it; `layers` are all of the model's."""
+    several = len(explainer.layers) > 1
+    all_layers = several and list(explainer.layers) == list(layers)
+    aggregate = AGGREGATES[explainer.aggregate] if several else ""
+    refined = "".join(f" + {name}" for name in explainer.refinements)
+    where = "all layers" if all_layers else "+".join(explainer.layers)
+    return f"{aggregate}{TITLES.get(explainer.method, explainer.method)} ({where}){refined}"

@@ -1,14 +1,14 @@
 """The localization tables of paper A (Yudistira et al.), with the published figures.
 
-A row is named as `view.row_name` does: method, aggregate, places of the layers from the stem up.
+A row is named as by `row_name`: method, aggregate, places of the layers from the stem up.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
+from glocal.benchmark.box_measures import BoxMeasure, MaxBoxMeasure, PointMeasures
+from glocal.benchmark.tables import Table
 from glocal.papers.localization import OPTIONS, localize
-from glocal.papers.scores import MaxBox, Points
-from glocal.papers.table import Context, Rows, Table
+from glocal.papers.table import TableContext, paper_table
 
 Published = Mapping[str, Mapping[str, float]]
 VIDEOS = {
@@ -77,32 +77,47 @@ TABLE_7 = _under(
 HITS, ACC, ACC2 = ("hit_any", "hit_max", "hit_any2"), ("Acc 0.5", "Acc 0.6"), ("Acc2 0.5", "Acc2 0.6")
 
 
-def _points(columns: Sequence[str], judge: str, published: Published, context: Context) -> Rows:
-    return localize(context, Points(columns, judge), published, "JHMDB")
+def _register(
+    number: int,
+    title: str,
+    measure: Callable[[TableContext], BoxMeasure],
+    published: Callable[[TableContext], Published],
+    *,
+    origin: str = "JHMDB",
+    data: Mapping[str, str] = VIDEOS,
+) -> None:
+    @paper_table(f"paper-a/{number}", title, data, {**OPTIONS, "sizes": number == 6})
+    def make(context: TableContext) -> Table:
+        return localize(context, measure(context), published(context), origin)
 
 
-def _maxbox(context: Context) -> Rows:
-    # The paper's mean is over its own thresholds.
-    lost = () if context.data in DELTAS else ("average",)
-    published = {row: {c: v for c, v in found.items() if c not in lost} for row, found in TABLE_6.items()}
-    return localize(context, MaxBox(DELTAS.get(context.data, USUAL)), published, "UCF24")
+def _points(columns: Sequence[str], judge: str) -> Callable[[TableContext], BoxMeasure]:
+    return lambda context: PointMeasures(columns, judge)
 
 
-def _images(context: Context) -> Rows:
-    return localize(context, MaxBox(USUAL, every=True), TABLE_7, "ILSVRC")
+def _without_average(context: TableContext) -> Published:
+    """Table 6; the paper's mean is over its own thresholds."""
+    if context.data in DELTAS:
+        return TABLE_6
+    return {row: {c: v for c, v in figures.items() if c != "average"} for row, figures in TABLE_6.items()}
 
 
-def _table(
-    number: int, title: str, run: Callable[[Context], Rows], data: Mapping[str, str] = VIDEOS
-) -> Table:
-    return Table(f"paper-a/{number}", title, data, run, {**OPTIONS, "sizes": number == 6})
-
-
-TABLES = (
-    _table(3, "hit points", partial(_points, HITS, "hit_max", TABLE_3)),
-    _table(4, "Acc, boxes", partial(_points, ACC, "Acc 0.5", TABLE_4)),
-    _table(5, "Acc2, boxes of the right class", partial(_points, ACC2, "Acc2 0.5", TABLE_5)),
-    _table(6, "MaxBoxAcc of layers and sums", _maxbox),
-    _table(7, "MaxBoxAcc of images, all contours", _images, IMAGES),
-    _table(8, "Acc2, Grad-CAM against Sum 3DCAM", partial(_points, ACC2, "Acc2 0.5", TABLE_8)),
+_register(3, "hit points", _points(HITS, "hit_max"), lambda context: TABLE_3)
+_register(4, "Acc, boxes", _points(ACC, "Acc 0.5"), lambda context: TABLE_4)
+_register(5, "Acc2, boxes of the right class", _points(ACC2, "Acc2 0.5"), lambda context: TABLE_5)
+_register(
+    6,
+    "MaxBoxAcc of layers and sums",
+    lambda context: MaxBoxMeasure(DELTAS.get(context.data, USUAL)),
+    _without_average,
+    origin="UCF24",
 )
+_register(
+    7,
+    "MaxBoxAcc of images, all contours",
+    lambda context: MaxBoxMeasure(USUAL, multi_contour=True),
+    lambda context: TABLE_7,
+    origin="ILSVRC",
+    data=IMAGES,
+)
+_register(8, "Acc2, Grad-CAM against Sum 3DCAM", _points(ACC2, "Acc2 0.5"), lambda context: TABLE_8)

@@ -4,20 +4,21 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from glocal.benchmark.box_measures import JoinedMeasures, MaxBoxMeasure, PointMeasures
+from glocal.benchmark.tables import Table, TableRow
 from glocal.errors import UsageError
-from glocal.papers.alike import BACKBONE, COLUMNS
 from glocal.papers.localization import OPTIONS as LOCALIZATION
-from glocal.papers.localization import look, tabulate
-from glocal.papers.scores import MaxBox, Points, Several
-from glocal.papers.table import Context, Row, Rows, Table
-from glocal.papers.trained import mean_and_spread, trained, with_spread
+from glocal.papers.localization import evaluate_rows, titles
+from glocal.papers.matched_training import BACKBONE, COLUMNS
+from glocal.papers.table import TableContext, paper_table
+from glocal.papers.training_cache import mean_and_spread, train_once, with_spread
 
 FOLDS = 5
 OPTIONS = {"epochs": 12, "lr": 0.001, "gates": "layer2+layer3+layer4"}
 
 
 def recipe(
-    context: Context, fold: int, *, gated: bool = False, puppets: bool = False, flow: bool = False
+    context: TableContext, fold: int, *, gated: bool = False, puppets: bool = False, flow: bool = False
 ) -> dict[str, Any]:
     """How one network is trained that has not seen a fold.
 
@@ -56,7 +57,7 @@ def recipe(
     }
 
 
-def settings(context: Context) -> Iterable[dict[str, bool]]:
+def settings(context: TableContext) -> Iterable[dict[str, bool]]:
     """The networks of the table, as arguments of `recipe`."""
     return (
         {"gated": gated, "puppets": puppets, "flow": flow}
@@ -66,17 +67,24 @@ def settings(context: Context) -> Iterable[dict[str, bool]]:
     )
 
 
-def _run(context: Context) -> Rows:
+@paper_table(
+    "surveillance-fight",
+    "gates, training on puppets and optical flow on real clips",
+    {"surveillance-fight": "resnext3d-small"},
+    OPTIONS | {"flow": True},
+)
+def table_of_accuracy(context: TableContext) -> Table:
+    """Accuracy of each of `settings`, over the folds."""
     rows = []
     for setting in settings(context):
-        measured = [trained(context, recipe(context, fold, **setting)).measures for fold in range(FOLDS)]
+        measured = [train_once(context, recipe(context, fold, **setting)).measures for fold in range(FOLDS)]
         words = (
             "flow" if setting["flow"] else "RGB",
             "from puppets" if setting["puppets"] else "from scratch",
             f"gates {context.options['gates']}" if setting["gated"] else "baseline",
         )
-        rows.append(Row(", ".join(words), mean_and_spread(measured, COLUMNS)))
-    return Rows(
+        rows.append(TableRow(", ".join(words), mean_and_spread(measured, COLUMNS)))
+    return Table(
         with_spread(COLUMNS),
         rows,
         notes=[
@@ -86,33 +94,24 @@ def _run(context: Context) -> Rows:
     )
 
 
-def _boxes(context: Context) -> Rows:
-    """Each clip is explained by the network that was not trained on its fold."""
-    measure = Several(MaxBox((0.3, 0.5, 0.7)), Points(("hit_any", "hit_max"), "hit_max"))
-    setting = {name: context.options[name] for name in ("gated", "puppets")}
-    found, notes = [], []
-    for fold in range(FOLDS):
-        network = trained(context, recipe(context, fold, **setting))
-        options = {**LOCALIZATION, "target": "true", "crop": context.options["crop"], "fold": fold}
-        found.append(look(replace(context, model=str(network.checkpoint), options=options), measure))
-        notes.append(f"fold {fold}: {found[-1].notes[0]}")
-    seen = [clip for one in found for clip in one.seen]
-    return tabulate(found[0], measure, {"": seen}, {}, notes)
-
-
-TABLES = (
-    Table(
-        "surveillance-fight",
-        "gates, training on puppets and optical flow on real clips",
-        {"surveillance-fight": "resnext3d-small"},
-        _run,
-        OPTIONS | {"flow": True},
-    ),
-    Table(
-        "surveillance-fight/boxes",
-        "where the networks of that table look, and where people fight",
-        {"surveillance-fight": "resnext3d-small"},
-        _boxes,
-        OPTIONS | {"gated": True, "puppets": True, "crop": "full"},
-    ),
+@paper_table(
+    "surveillance-fight/boxes",
+    "where the networks of that table look, and where people fight",
+    {"surveillance-fight": "resnext3d-small"},
+    OPTIONS | {"gated": True, "puppets": True, "crop": "full"},
 )
+def table_of_boxes(context: TableContext) -> Table:
+    """Each clip is explained by the network that was not trained on its fold."""
+    measure = JoinedMeasures(MaxBoxMeasure((0.3, 0.5, 0.7)), PointMeasures(("hit_any", "hit_max"), "hit_max"))
+    setting = {name: context.options[name] for name in ("gated", "puppets")}
+    evaluations, notes = [], []
+    for fold in range(FOLDS):
+        network = train_once(context, recipe(context, fold, **setting))
+        options = {**LOCALIZATION, "target": "true", "crop": context.options["crop"], "fold": fold}
+        fold_context = replace(context, model=str(network.checkpoint), options=options)
+        model, evaluation = evaluate_rows(fold_context, measure)
+        evaluations.append(evaluation)
+        notes.append(f"fold {fold}: {evaluation.notes[0]}")
+    scores = [sample for evaluation in evaluations for sample in evaluation.scores]
+    together = replace(evaluations[0], scores=scores, notes=notes)
+    return together.table(titles=titles(together, list(model.layers)))

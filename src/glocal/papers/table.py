@@ -1,63 +1,19 @@
-"""What a table of a paper is: a title, the data it can be made from, and a function that makes its rows."""
+"""What a published table is: a title, the data it can be made from, and a function that makes it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from glocal.benchmark.cache import Cells
+from glocal.benchmark.cache import Cache
+from glocal.benchmark.tables import Table
 from glocal.errors import UsageError, nearest
+from glocal.registry import Registry
 from glocal.utils.structure import fitted
 
 
 @dataclass(frozen=True)
-class Row:
-    """One method.
-
-    Attributes:
-        name: of the method.
-        values: column → our figure.
-        paper: column → the published figure.
-        trivial: a baseline that looks at no network; the other rows are compared with the best of these.
-        group: rows of one group are compared with the trivial rows of that group, as for small and large
-            actors.
-    """
-
-    name: str
-    values: Mapping[str, float] = field(default_factory=dict)
-    paper: Mapping[str, float] = field(default_factory=dict)
-    trivial: bool = False
-    group: str = ""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A table's content.
-
-    Attributes:
-        columns: names of the figures, in order.
-        rows: one a method.
-        judge: the column in which a row is compared with the best trivial one; None for tables without.
-        notes: sentences that belong below the table.
-    """
-
-    columns: Sequence[str]
-    rows: Sequence[Row]
-    judge: str | None = None
-    notes: Sequence[str] = ()
-
-    def margin(self, row: Row) -> float | None:
-        """By how much a row beats the best trivial one of its group."""
-        trivial = [
-            r.values[self.judge] for r in self.rows if r.trivial and r.group == row.group and self.judge
-        ]
-        if self.judge is None or not trivial or row.trivial or self.judge not in row.values:
-            return None
-        return row.values[self.judge] - max(trivial)
-
-
-@dataclass(frozen=True)
-class Context:
+class TableContext:
     """What a table is made from.
 
     Attributes:
@@ -68,7 +24,7 @@ class Context:
         clips: at most so many clips; None for all.
         options: the table's own, complete.
         out: folder of the results, for files beside the table.
-        cells: what has been computed is kept here.
+        cache: where results are kept between runs.
         progress: show progress bars where stderr is a terminal.
     """
 
@@ -81,30 +37,33 @@ class Context:
     clips: int | None
     options: Mapping[str, Any]
     out: Path
-    cells: Cells
+    cache: Cache
     progress: bool = False
 
 
+MakeTable = Callable[[TableContext], Table]
+
+
 @dataclass(frozen=True)
-class Table:
+class PaperTable:
     """A table of a paper, as a command.
 
     Attributes:
         name: `paper-a/3`.
         title: the published caption, in short.
         data: data set → the model that is used unless another is named; the first is the default.
-        run: makes the rows.
-        options: name → default of what only this table asks for; set on the command line as `name=value`.
+        run: makes the table.
+        options: name → default of what only this table takes; set on the command line as `name=value`.
     """
 
     name: str
     title: str
     data: Mapping[str, str]
-    run: Callable[[Context], Rows]
+    run: MakeTable
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def choose_data(self, data: str | None) -> str:
-        """`data` if the table can be made from it; None takes the first.
+        """Return `data` if the table can be made from it; None takes the first.
 
         Raises:
             UsageError: it cannot.
@@ -133,3 +92,28 @@ class Table:
             key: fitted(given[key], type(default), f"{self.name}: {key}") if key in given else default
             for key, default in self.options.items()
         }
+
+
+TABLES: Registry[PaperTable] = Registry("table", package="glocal.papers", entry_points="glocal.tables")
+"""Name → published table; `tables` has them in the order of the papers."""
+
+
+def paper_table(
+    name: str, title: str, data: Mapping[str, str], options: Mapping[str, Any] | None = None
+) -> Callable[[MakeTable], MakeTable]:
+    """Register the function below as a table; see `PaperTable` for the arguments."""
+
+    def register(run: MakeTable) -> MakeTable:
+        TABLES.register(name, PaperTable(name, title, data, run, options or {}), origin=run.__module__)
+        return run
+
+    return register
+
+
+def tables() -> dict[str, PaperTable]:
+    """Name → table, in the order of the papers."""
+
+    return {
+        name: TABLES[name]
+        for name in sorted(TABLES, key=lambda name: (name.partition("/")[0], len(name), name))
+    }

@@ -1,27 +1,28 @@
 """Untrimmed video (paper A, section 3.5): attention that bleeds over cuts, and segments, on puppets."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
-from glocal.benchmark.cache import fingerprint
+from glocal.benchmark.cache import Cache, fingerprint
+from glocal.benchmark.runner import run
+from glocal.benchmark.tables import Table, TableRow
 from glocal.datasets.puppets import PuppetVideo, UntrimmedPuppets
 from glocal.errors import InputError
 from glocal.evaluation import TemporalMAP
 from glocal.explanation.runner import classify, explain
 from glocal.models import Model, load_model
-from glocal.papers.table import Context, Row, Rows, Table
+from glocal.papers.table import TableContext, paper_table
 from glocal.video import ClipSpec, Video, read_video
 from glocal.video.scenes import Cuts
 
 VIDEOS = 40
 BEST = 5
 CASES = ("plain windows", "cut-aware windows", "cut-aware windows, true cuts")
+TRIVIAL = ("whole video", "whole scenes")
 WRONG = "wrong side"
 NOTES = (
     f"{WRONG}: of the attention to the action just before or after a cut, on the frames within a clip's "
@@ -29,17 +30,24 @@ NOTES = (
     f"mAP: temporal mean average precision of the segments of each video's {BEST} best classes.",
     "whole video, whole scenes: the best classes of a video, or of each of its true scenes, as segments.",
 )
-Keep = Callable[[Any, Callable[[], Any]], Any]
-"""See `Cells.get`."""
+TrueSegment = tuple[float, float, str]
 
 
-def leakage(model: Model, count: int = VIDEOS, seed: int = 0, progress: bool = False) -> list[Row]:
-    """What scene cuts do to the attention of a network that knows the puppets' actions.
+def leakage(
+    model: Model,
+    count: int = VIDEOS,
+    *,
+    seed: int = 0,
+    cache: Cache | None = None,
+    progress: bool = False,
+) -> list[TableRow]:
+    """What scene cuts do to the attribution of a network that knows the puppets' actions.
 
     Args:
         model: with at least some of the puppets' actions among its labels.
         count: untrimmed puppets of the test split, each with one or two cuts.
         seed: of the puppets.
+        cache: where the results of each video are kept between runs.
         progress: show a progress bar where stderr is a terminal.
 
     Returns:
@@ -50,7 +58,58 @@ def leakage(model: Model, count: int = VIDEOS, seed: int = 0, progress: bool = F
     Raises:
         InputError: the network knows none of the puppets' actions.
     """
-    return _rows(model, count, seed, lambda key, compute: compute(), progress)
+    puppets = UntrimmedPuppets("test", count, size=model.clip.short_side, cuts=1.0, seed=seed)
+    if not set(puppets.actions) & set(model.labels):
+        raise InputError(
+            f"{model.name} knows none of the puppets' actions; name a network trained on puppets."
+        )
+    facts = {
+        "table": "untrimmed",
+        "network": fingerprint(model.network),
+        "clip_spec": dataclasses.asdict(model.clip),
+        "seed": seed,
+    }
+    truth: dict[str, list[TrueSegment]] = {}
+
+    def measure(video: PuppetVideo, case: str) -> dict[str, Any]:
+        return measure_video(model, video, case)
+
+    def videos() -> Iterator[PuppetVideo]:
+        for video in puppets:
+            truth[video.name] = list(_true_segments(video, model.labels))
+            yield video
+
+    results = run(
+        videos(),
+        [*CASES, *TRIVIAL],
+        measure,
+        cache=cache,
+        key=lambda video, case: {**facts, "video": video.name, "case": case},
+        description="videos",
+        total=count,
+        progress=progress,
+    )
+    return [_row(case, measured, truth) for case, measured in results.values.items()]
+
+
+def _row(case: str, measured: Sequence[Mapping[str, Any]], truth: Mapping[str, Any]) -> TableRow:
+    """A case's share beyond the cuts, and its temporal mAP; `measured` and `truth` are in the same order."""
+    precision = TemporalMAP()
+    for facts, (video, segments) in zip(measured, truth.items(), strict=True):
+        precision.update(map(tuple, facts["segments"]), segments, video)
+    shares = [share for facts in measured for share in facts["shares"]]
+    values: dict[str, float] = {WRONG: float(np.mean(shares))} if shares else {}
+    by_threshold = precision.compute()
+    values |= {f"mAP@{threshold:g}": value for threshold, value in by_threshold.items()}
+    values["mAP"] = float(np.mean(list(by_threshold.values())))
+    return TableRow(case, values, trivial=case in TRIVIAL)
+
+
+def _true_segments(video: PuppetVideo, labels: Sequence[str]) -> Iterator[TrueSegment]:
+    """Seconds and action of what happens in a video, as far as the network knows the action."""
+    for segment in video.segments:
+        if segment.action in labels:
+            yield segment.start / video.fps, segment.end / video.fps, segment.action
 
 
 def beyond(
@@ -90,7 +149,7 @@ def beside_cuts(video: PuppetVideo) -> Iterator[tuple[int, str, bool, tuple[int,
             yield cut, seen[1][0], False, ends
 
 
-def measure(model: Model, puppets: PuppetVideo, case: str) -> dict[str, Any]:
+def measure_video(model: Model, puppets: PuppetVideo, case: str) -> dict[str, Any]:
     """The shares of attention beyond the cuts of one video, and its segments (start, end, score, label)."""
     video = read_video(puppets.frames, fps=puppets.fps)
     if case not in CASES:
@@ -118,69 +177,30 @@ def _trivial(
 ) -> Iterator[tuple[float, float, float, str]]:
     """The best classes of the whole video, or of each scene, with no look at when within it."""
     if case == "whole video":
-        for found in classify(model, video, best=BEST):
-            yield 0.0, len(puppets.frames) / puppets.fps, found.score, found.label
+        for prediction in classify(model, video, best=BEST):
+            yield 0.0, len(puppets.frames) / puppets.fps, prediction.score, prediction.label
         return
     for shot in puppets.shots:
         scene = read_video(puppets.frames[shot.start : shot.end], fps=puppets.fps)
-        for found in classify(model, scene, best=BEST, cuts="none"):
-            yield shot.start / puppets.fps, shot.end / puppets.fps, found.score, found.label
+        for prediction in classify(model, scene, best=BEST, cuts="none"):
+            yield shot.start / puppets.fps, shot.end / puppets.fps, prediction.score, prediction.label
 
 
-def _rows(model: Model, count: int, seed: int, keep: Keep, progress: bool) -> list[Row]:
-    puppets = UntrimmedPuppets("test", count, size=model.clip.short_side, cuts=1.0, seed=seed)
-    if not set(puppets.actions) & set(model.labels):
-        raise InputError(
-            f"{model.name} knows none of the puppets' actions; name a network trained on puppets."
-        )
-    cases = (*CASES, "whole video", "whole scenes")
-    shares: dict[str, list[float]] = {case: [] for case in cases}
-    precision = {case: TemporalMAP() for case in cases}
-    for video in tqdm(puppets, "videos", unit="video", disable=None if progress else True):
-        truth = [
-            (segment.start / video.fps, segment.end / video.fps, segment.action)
-            for segment in video.segments
-            if segment.action in model.labels
-        ]
-        for case in cases:
-            found = keep({"video": video.name, "case": case}, partial(measure, model, video, case))
-            shares[case] += found["shares"]
-            precision[case].update(map(tuple, found["segments"]), truth, video.name)
-    rows = []
-    for case in cases:
-        values: dict[str, float] = {WRONG: float(np.mean(shares[case]))} if shares[case] else {}
-        by_threshold = precision[case].compute()
-        values.update({f"mAP@{threshold:g}": value for threshold, value in by_threshold.items()})
-        values["mAP"] = float(np.mean(list(by_threshold.values())))
-        rows.append(Row(case, values, trivial=case not in CASES))
-    return rows
-
-
-def run(context: Context) -> Rows:
-    """The table from `leakage`, video by video."""
-    model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
-    seed = int(context.options["seed"])
-    key: Mapping[str, Any] = {
-        "table": "untrimmed",
-        "network": fingerprint(model.network),
-        "clip_spec": dataclasses.asdict(model.clip),
-        "seed": seed,
-    }
-
-    def keep(part: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
-        return context.cells.get({**key, **part}, compute)
-
-    rows = _rows(model, context.clips or VIDEOS, seed, keep, context.progress)
-    columns = list(dict.fromkeys(column for row in rows for column in row.values))
-    return Rows(columns, rows, "mAP", NOTES)
-
-
-TABLES = (
-    Table(
-        "untrimmed",
-        "attention on the wrong side of a cut, and temporal mAP, with plain and with cut-aware windows",
-        {"puppets": "puppets/gated"},
-        run,
-        {"seed": 0},
-    ),
+@paper_table(
+    "untrimmed",
+    "attention on the wrong side of a cut, and temporal mAP, with plain and with cut-aware windows",
+    {"puppets": "puppets/gated"},
+    {"seed": 0},
 )
+def table_of_cuts(context: TableContext) -> Table:
+    """The table from `leakage`, cached video by video."""
+    model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
+    rows = leakage(
+        model,
+        context.clips or VIDEOS,
+        seed=int(context.options["seed"]),
+        cache=context.cache,
+        progress=context.progress,
+    )
+    columns = list(dict.fromkeys(column for row in rows for column in row.values))
+    return Table(columns, rows, "mAP", NOTES)

@@ -1,4 +1,4 @@
-"""The accuracy of a trained network on videos, in pieces that are kept."""
+"""The accuracy of a trained network on videos, computed and cached in pieces."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -11,20 +11,17 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from glocal.benchmark.cache import fingerprint
+from glocal.benchmark.sample_sets import puppet_facts, puppets_like
 from glocal.datasets import DATASETS
-from glocal.datasets.puppets import Puppets
 from glocal.errors import UsageError
 from glocal.evaluation import Accuracy
 from glocal.models import Model
-from glocal.models.card import checkpoint_paths, packaged_models, read_card
-from glocal.papers.table import Context
+from glocal.papers.table import TableContext
 from glocal.training.clips import EvaluationClips
 from glocal.training.sources import FileSource, PuppetSource, VideoSource
-from glocal.utils.structure import construct, plain
+from glocal.utils.structure import plain
 
 COLUMNS = {"top-1": "video_top1", "top-5": "video_top5"}
-PUPPETS = 600
-"""Clips of puppets unless `--clips` says otherwise."""
 CHUNK, BATCH = 32, 8
 
 Answers = Callable[[Tensor], Mapping[str, Tensor]]
@@ -32,9 +29,9 @@ Answers = Callable[[Tensor], Mapping[str, Tensor]]
 
 
 def source_of(
-    context: Context, model: Model, name: str, split: str, **changes: Any
+    context: TableContext, model: Model, name: str, split: str, **changes: Any
 ) -> tuple[VideoSource, Any]:
-    """A table's videos, and what they follow from, as plain data.
+    """The videos of a table, and what they follow from, as plain data.
 
     Puppets are drawn as those that the network called `name` was tested on, with `changes`.
 
@@ -45,7 +42,7 @@ def source_of(
     if context.data == "puppets":
         puppets = puppets_like(name, model, context.clips, **changes)
         source: VideoSource = PuppetSource(puppets)
-        facts = plain({key: value for key, value in vars(puppets).items() if key != "length"})
+        facts = puppet_facts(puppets)
     else:
         if context.root is None:
             raise UsageError(f"{context.data} is read from its folder; give it as --root.")
@@ -60,24 +57,13 @@ def source_of(
     return source, facts
 
 
-def puppets_like(name: str, model: Model, clips: int | None, **changes: Any) -> Puppets:
-    """Test clips of the kind that the card of a trained network names, or else of the network's size."""
-    files = checkpoint_paths(packaged_models().get(name, name))
-    recipe = read_card(files[1]).recipe if files and files[1].exists() else {}
-    kind = dict((recipe.get("data") or {}).get("test") or {})
-    if kind.pop("source", "puppets") != "puppets":
-        kind = {}
-    kind.pop("kept", None)
-    facts = {"size": model.clip.short_side, **kind, "split": "test", "length": clips or PUPPETS, **changes}
-    return construct(Puppets, facts, "puppets")
-
-
 def accuracy(
-    context: Context,
+    context: TableContext,
     model: Model,
     source: VideoSource,
     facts: Any,
     answers: Answers,
+    *,
     samples: int | None = None,
 ) -> dict[str, dict[str, float]]:
     """Case → top-1 and, with more than five classes, top-5 accuracy of the videos of a source.
@@ -93,18 +79,18 @@ def accuracy(
     for start in tqdm(starts, desc=model.name, leave=False, disable=None if context.progress else True):
         items = range(start, min(start + CHUNK, len(source)))
         numbers = [number for number, (item, _) in enumerate(clips.clips) if item in items]
-        found = context.cells.get(
+        counts = context.cache.get(
             {**key, "samples": samples, "cases": answers.__name__, "items": [items.start, items.stop]},
-            partial(_correct, model, Subset(clips, numbers), answers, context.device),
+            partial(_count_correct, model, Subset(clips, numbers), answers, context.device),
         )
-        for case, counts in found.items():
-            sums = hits.setdefault(case, dict.fromkeys(counts, 0.0))
-            for column, count in counts.items():
+        for case, columns in counts.items():
+            sums = hits.setdefault(case, dict.fromkeys(columns, 0.0))
+            for column, count in columns.items():
                 sums[column] += count
     return {case: {c: n / len(source) for c, n in sums.items()} for case, sums in hits.items()}
 
 
-def _correct(
+def _count_correct(
     model: Model, clips: "Subset[Any]", answers: Answers, device: str
 ) -> dict[str, dict[str, float]]:
     """Case → column → the number of videos that are right."""
@@ -116,8 +102,8 @@ def _correct(
             for case, logits in answers(batch.clips.to(device)).items():
                 measure = measures.setdefault(case, Accuracy(len(model.labels)))
                 measure.update(logits, batch.labels, batch.clip_indices, batch.video_indices)
-    found = {case: measure.compute() for case, measure in measures.items()}
+    figures = {case: measure.compute() for case, measure in measures.items()}
     return {
         case: {column: len(videos) * values[name] for column, name in COLUMNS.items() if name in values}
-        for case, values in found.items()
+        for case, values in figures.items()
     }

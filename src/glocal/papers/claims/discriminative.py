@@ -1,16 +1,30 @@
 """Claim: 3DCAM is class-discriminative (paper A, section 3.4.1 and fig. 6)."""
 
 import numpy as np
-from torch import nn
+from torch import Tensor
 
 from glocal.attribution import METHODS
-from glocal.benchmark import contenders
+from glocal.attribution.inputs.network_inputs import to_network
+from glocal.benchmark.explained import logits
+from glocal.benchmark.explainers import parse_explainers
+from glocal.benchmark.samples import Footage
+from glocal.benchmark.tables import Table
 from glocal.errors import GlocalError
 from glocal.evaluation.pointing import pointing_game
 from glocal.evaluation.sanity import ExplainFunction
 from glocal.evaluation.statistics import spearman
-from glocal.papers.claims.scenes import Scene, by_method, explained, logits, scenes, setting, table, words
-from glocal.papers.table import Context, Rows
+from glocal.models import Model
+from glocal.papers.claims.experiment import (
+    DATA,
+    attribution_map,
+    claim_model,
+    claim_samples,
+    claim_table,
+    measure_methods,
+    option_names,
+)
+from glocal.papers.claims.experiment import METHODS as METHOD_NAMES
+from glocal.papers.table import TableContext, paper_table
 from glocal.types import AttributionMap, Mask
 
 COLUMNS = {
@@ -26,47 +40,59 @@ CHANCE = {"right": 0.5, "more": 0.5}
 STRONGEST = 0.1
 
 
-def run(context: Context) -> Rows:
+@paper_table(
+    "claims/discriminative",
+    "Two figures, two actions: is the right one shown? Top three and counterfactual (3DCAM, fig. 6)",
+    DATA,
+    {"methods": METHOD_NAMES},
+)
+def table_of_figures(context: TableContext) -> Table:
     """Two figures do different actions at the same time; each of the two classes is explained."""
-    model, layers, key = setting(context)
-    names = words(context, "methods") or list(METHODS)
-    methods = contenders(names, layers)
-    against = contenders(names, layers, counterfactual=True)
-    values, notes = by_method(
+    model, layers, key = claim_model(context)
+    names = option_names(context, "methods") or list(METHODS)
+    methods = parse_explainers(names, layers)
+    against = parse_explainers(names, layers, counterfactual=True)
+    results = measure_methods(
         context,
         {**key, "claim": "discriminative"},
-        scenes(context, model, "acting"),
+        claim_samples(context, model, "acting"),
         names,
-        lambda scene, name: discriminate(model.network, scene, methods[name], against[name]),
+        lambda sample, name: discriminate(model, sample.load(), methods[name], against[name]),
     )
-    return table(values, COLUMNS, "right", {"chance": CHANCE}, notes=notes)
+    return claim_table(results.values, COLUMNS, "right", trivial={"chance": CHANCE}, notes=results.notes)
 
 
 def discriminate(
-    network: nn.Module, scene: Scene, explain: ExplainFunction, against: ExplainFunction
+    model: Model, footage: Footage, explain: ExplainFunction, against: ExplainFunction
 ) -> dict[str, float]:
     """`COLUMNS` for a clip in which two figures do two different actions; NaN where one is not defined.
 
     Args:
-        scene: with two masks and two classes.
-        explain, against: the method, and its counterfactual; a method without one answers with an error.
+        model: knows both actions.
+        footage: with two figures.
+        explain: the method.
+        against: its counterfactual; a method without one raises an error.
     """
-    maps = [explained(network, scene.clip, explain, index) for index in scene.classes]
-    one, two = scene.masks
-    sides = [(maps[0], one, two), (maps[1], two, one)]
-    own = sum(pointing_game(attention, right & ~wrong) for attention, right, wrong in sides)
-    other = sum(pointing_game(attention, wrong & ~right) for attention, right, wrong in sides)
+    network, clip = model.network, to_network(footage.network_input, model.network)
+    assert isinstance(clip, Tensor), "a tensor is moved to a tensor"
+    classes = [list(model.labels).index(str(figure.action)) for figure in footage.figures]
+    maps = [attribution_map(network, clip, explain, index) for index in classes]
+    first, second = (figure.mask for figure in footage.figures)
+    sides = [(maps[0], first, second), (maps[1], second, first)]
+    right_hits = sum(pointing_game(attribution, right & ~wrong) for attribution, right, wrong in sides)
+    wrong_hits = sum(pointing_game(attribution, wrong & ~right) for attribution, right, wrong in sides)
     more = [np.sign(float(a[right].sum()) - float(a[wrong].sum())) for a, right, wrong in sides]
-    best = logits(network, scene.clip).argsort(descending=True)[:3].tolist()
-    first, *others = (strongest(explained(network, scene.clip, explain, index)) for index in best)
-    ranks = dict(zip(("2nd in 1st", "3rd in 1st"), (within(other, first) for other in others), strict=False))
+    ranked = logits(network, clip).argsort(descending=True)[:3].tolist()
+    best, *others = (strongest(attribution_map(network, clip, explain, index)) for index in ranked)
+    ranks = dict(zip(("2nd in 1st", "3rd in 1st"), (within(other, best) for other in others), strict=False))
     try:
-        counter = within(strongest(explained(network, scene.clip, against, best[0])), first)
+        counter = within(strongest(attribution_map(network, clip, against, ranked[0])), best)
     except GlocalError:
         counter = float("nan")
+    hits = right_hits + wrong_hits
     return {
-        "right": own / (own + other) if own + other else float("nan"),
-        "on a figure": (own + other) / 2,
+        "right": right_hits / hits if hits else float("nan"),
+        "on a figure": hits / 2,
         "more": float(np.mean(more)) / 2 + 0.5,
         "alike": spearman(*maps),
         "2nd in 1st": float("nan"),
@@ -76,9 +102,9 @@ def discriminate(
     }
 
 
-def strongest(attention: AttributionMap) -> Mask:
-    """The tenth of all voxels with most attention, as far as it is positive."""
-    return np.asarray((attention >= np.quantile(attention, 1 - STRONGEST)) & (attention > 0))
+def strongest(attribution: AttributionMap) -> Mask:
+    """The tenth of all voxels with the highest attribution, as far as it is positive."""
+    return np.asarray((attribution >= np.quantile(attribution, 1 - STRONGEST)) & (attribution > 0))
 
 
 def within(part: Mask, whole: Mask) -> float:

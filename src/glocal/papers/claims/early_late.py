@@ -5,14 +5,27 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor
 
 from glocal.attribution import METHODS
-from glocal.benchmark import contenders
-from glocal.benchmark.explainers import CONTROLS
+from glocal.attribution.inputs.network_inputs import to_network
+from glocal.benchmark.explained import logits
+from glocal.benchmark.explainers import CONTROLS, parse_explainers
+from glocal.benchmark.samples import Footage
+from glocal.benchmark.tables import Table
 from glocal.evaluation.sanity import ExplainFunction
-from glocal.papers.claims.scenes import Scene, by_method, explained, logits, scenes, setting, table, words
-from glocal.papers.table import Context, Rows
+from glocal.models import Model
+from glocal.papers.claims.experiment import (
+    DATA,
+    attribution_map,
+    claim_model,
+    claim_samples,
+    claim_table,
+    measure_methods,
+    option_names,
+)
+from glocal.papers.claims.experiment import METHODS as METHOD_NAMES
+from glocal.papers.table import TableContext, paper_table
 from glocal.types import AttributionMap, Mask
 
 PARTS = ("early", "late")
@@ -28,34 +41,43 @@ COLUMNS = {
 }
 
 
-def run(context: Context) -> Rows:
-    """Every clip is shown forwards and backwards, so that what happens when in it cancels out."""
-    model, layers, key = setting(context)
-    names = words(context, "methods") or list(METHODS)
-    methods = {**contenders(names, layers), **CONTROLS}
-    values, notes = by_method(
+@paper_table(
+    "claims/early-late",
+    "Early frames show appearance, later ones motion (3DCAM, fig. 3)",
+    DATA,
+    {"methods": METHOD_NAMES},
+)
+def table_over_time(context: TableContext) -> Table:
+    """Every clip is shown forwards and backwards, so that when things happen in it cancels out."""
+    model, layers, key = claim_model(context)
+    names = option_names(context, "methods") or list(METHODS)
+    methods: dict[str, ExplainFunction] = {**parse_explainers(names, layers), **CONTROLS}
+    results = measure_methods(
         context,
         {**key, "claim": "early-late"},
-        scenes(context, model, "mixed"),
+        claim_samples(context, model, "mixed"),
         names,
-        lambda scene, name: both_ways(model.network, scene, methods[name]),
-        list(CONTROLS),
+        lambda sample, name: both_ways(model, sample.load(), methods[name]),
+        controls=list(CONTROLS),
     )
-    notes.append(
-        f"{', '.join(CONTROLS)} ask no network: a method that gains no more than they do shows no effect."
+    note = (
+        f"{', '.join(CONTROLS)} ignore the network: a method that gains no more than they do shows no effect."
     )
-    return table(values, COLUMNS, notes=notes, controls=list(CONTROLS))
+    return claim_table(results.values, COLUMNS, notes=[*results.notes, note], controls=list(CONTROLS))
 
 
-def both_ways(network: nn.Module, scene: Scene, explain: ExplainFunction) -> dict[str, float]:
+def both_ways(model: Model, footage: Footage, explain: ExplainFunction) -> dict[str, float]:
     """The mean of `early_late` over the clip and its reversal, each explained for its best class."""
-    found = []
+    forwards = to_network(footage.network_input, model.network)
+    assert isinstance(forwards, Tensor), "a tensor is moved to a tensor"
+    figure, frames = footage.figures[0].mask, footage.frames
+    figures = []
     for step in (1, -1):
-        clip = scene.clip if step == 1 else scene.clip.flip(2)
-        best = int(logits(network, clip).argmax())
-        attention = explained(network, clip, explain, best)
-        found.append(early_late(attention, scene.masks[0][::step], change(scene.frames[::step])))
-    return {name: _mean([one[name] for one in found]) for name in COLUMNS}
+        clip = forwards if step == 1 else forwards.flip(2)
+        best = int(logits(model.network, clip).argmax())
+        attribution = attribution_map(model.network, clip, explain, best)
+        figures.append(early_late(attribution, figure[::step], change(frames[::step])))
+    return {name: _mean([values[name] for values in figures]) for name in COLUMNS}
 
 
 def change(frames: npt.NDArray[np.uint8]) -> AttributionMap:
@@ -65,23 +87,23 @@ def change(frames: npt.NDArray[np.uint8]) -> AttributionMap:
     return change
 
 
-def early_late(attention: AttributionMap, figure: Mask, moving: AttributionMap) -> dict[str, float]:
-    """`COLUMNS` for attention, figure and amount of motion, all `(T, H, W)`.
+def early_late(attribution: AttributionMap, figure: Mask, moving: AttributionMap) -> dict[str, float]:
+    """`COLUMNS` for attribution, figure and amount of motion, all `(T, H, W)`.
 
     Frames without attention, figure or motion are left out of the mean that they have no part in.
     """
-    third = max(1, len(attention) // 3)
-    found: dict[str, float] = {}
+    third = max(1, len(attribution) // 3)
+    figures: dict[str, float] = {}
     for part, frames in zip(PARTS, (slice(0, third), slice(-third, None)), strict=True):
-        triples = list(zip(attention[frames], figure[frames], moving[frames], strict=True))
-        found[f"figure {part}"] = _mean([_lift(a, f.astype(np.float32)) for a, f, _ in triples])
-        found[f"motion {part}"] = _mean([_lift(a, m) for a, _, m in triples])
-        found[f"spread {part}"] = _mean([_spread(a) for a, _, _ in triples])
+        triples = list(zip(attribution[frames], figure[frames], moving[frames], strict=True))
+        figures[f"figure {part}"] = _mean([_lift(a, f.astype(np.float32)) for a, f, _ in triples])
+        figures[f"motion {part}"] = _mean([_lift(a, m) for a, _, m in triples])
+        figures[f"spread {part}"] = _mean([_spread(a) for a, _, _ in triples])
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = [np.log2(np.divide(found[f"motion {part}"], found[f"figure {part}"])) for part in PARTS]
+        ratios = [np.log2(np.divide(figures[f"motion {part}"], figures[f"figure {part}"])) for part in PARTS]
     gain = float(ratios[1] - ratios[0])
-    found["to motion"] = gain if np.isfinite(gain) else float("nan")
-    return found
+    figures["to motion"] = gain if np.isfinite(gain) else float("nan")
+    return figures
 
 
 def _lift(attention: AttributionMap, weight: AttributionMap) -> float:

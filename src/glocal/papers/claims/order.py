@@ -5,12 +5,14 @@ from functools import partial
 
 from torch import Tensor
 
-from glocal.benchmark.samples import FPS
+from glocal.benchmark.explained import logits
+from glocal.benchmark.samples import PUPPET_FPS
+from glocal.benchmark.tables import Table
 from glocal.datasets.puppets import ACTIONS, PAIRS, Puppets
 from glocal.errors import InputError
 from glocal.models import Model
-from glocal.papers.claims.scenes import logits, setting, table
-from glocal.papers.table import Context, Rows
+from glocal.papers.claims.experiment import DATA, claim_model, claim_table
+from glocal.papers.table import TableContext, paper_table
 from glocal.video.clip_spec import rgb_clip
 from glocal.video.geometry import Geometry
 
@@ -24,9 +26,10 @@ COLUMNS = {
 }
 
 
-def run(context: Context) -> Rows:
+@paper_table("claims/order", "Actions that are each other backwards: are they told apart?", DATA)
+def table_of_pairs(context: TableContext) -> Table:
     """Clips of both actions of each pair, forwards and backwards; chance is 0.5 in both columns."""
-    model, _, key = setting(context)
+    model, _, key = claim_model(context)
     count = context.clips or CLIPS
     pairs = [pair for pair in PAIRS if set(pair) <= set(model.labels)]
     if not pairs or model.clip.modality != "rgb" or model.clip.image:
@@ -34,19 +37,19 @@ def run(context: Context) -> Rows:
     values = {}
     for pair in pairs:
         cell = {**key, "claim": "order", "pair": pair, "clips": count}
-        values[" / ".join(pair)] = context.cells.get(cell, partial(_pair, model, pair, count))
-    return table(values, COLUMNS, "right", {"chance": {"right": 0.5, "backwards": 0.5}})
+        values[" / ".join(pair)] = context.cache.get(cell, partial(_pair, model, pair, count))
+    return claim_table(values, COLUMNS, "right", trivial={"chance": {"right": 0.5, "backwards": 0.5}})
 
 
 def _pair(model: Model, pair: tuple[str, str], count: int) -> list[dict[str, float]]:
     """`COLUMNS` of `count` clips, for each 1 or 0."""
     classes = [list(model.labels).index(action) for action in pair]
-    found = []
+    figures = []
     for clip, answer in _clips(model, pair, count):
-        shown = [logits(model.network, one)[classes] for one in (clip, clip.flip(2))]
-        forwards, backwards = (int(scores.argmax()) for scores in shown)
-        found.append({"right": float(forwards == answer), "backwards": float(backwards != answer)})
-    return found
+        both = [logits(model.network, shown)[classes] for shown in (clip, clip.flip(2))]
+        forwards, backwards = (int(scores.argmax()) for scores in both)
+        figures.append({"right": float(forwards == answer), "backwards": float(backwards != answer)})
+    return figures
 
 
 def _clips(model: Model, pair: tuple[str, str], count: int) -> Iterator[tuple[Tensor, int]]:
@@ -57,7 +60,7 @@ def _clips(model: Model, pair: tuple[str, str], count: int) -> Iterator[tuple[Te
         -(-count * len(ACTIONS) // 2),
         frames=clip_spec.frames,
         size=round(MARGIN * clip_spec.size),
-        fps=clip_spec.fps or FPS,
+        fps=clip_spec.fps or PUPPET_FPS,
         scale=SCALE,
     )
     device = next(model.network.parameters()).device
@@ -67,6 +70,6 @@ def _clips(model: Model, pair: tuple[str, str], count: int) -> Iterator[tuple[Te
             frames = puppets[index].frames
             geometry = Geometry.fit(frames[0].shape[:2], clip_spec, "center")
             yield (
-                rgb_clip([geometry.forward(one) for one in frames], clip_spec).to(device),
+                rgb_clip([geometry.forward(frame) for frame in frames], clip_spec).to(device),
                 pair.index(action),
             )

@@ -1,13 +1,20 @@
 """Claim: the more layers are added, the less evidence is missed (paper A, section 3.4.1)."""
 
+from collections.abc import Mapping
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
-from glocal.benchmark import contenders
+from glocal.attribution.inputs.network_inputs import to_network
+from glocal.benchmark.explained import logits
+from glocal.benchmark.explainers import parse_explainers
+from glocal.benchmark.samples import Sample
+from glocal.benchmark.tables import Table
 from glocal.evaluation.faithfulness import BlockDrops, block_drops, infidelity
 from glocal.evaluation.sanity import ExplainFunction
-from glocal.papers.claims.scenes import logits, scenes, setting, table
-from glocal.papers.table import Context, Rows
+from glocal.papers.claims.experiment import DATA, claim_model, claim_samples, claim_table
+from glocal.papers.table import TableContext, paper_table
 
 COLUMNS = {
     "missed": "share of the decisive blocks, without which the class loses a tenth of its probability or "
@@ -20,9 +27,15 @@ SIDES = (1 / 8, 1 / 4)
 BLOCKS = 96
 
 
-def run(context: Context) -> Rows:
+@paper_table(
+    "claims/sensitivity",
+    "Layers added one by one: how much decisive evidence is missed (3DCAM, section 3.4.1)",
+    DATA,
+    {"method": "3dcam"},
+)
+def table_of_layers(context: TableContext) -> Table:
     """The best class of every clip is explained from one layer, two layers and so on, from either end."""
-    model, layers, key = setting(context)
+    model, layers, key = claim_model(context)
     method = str(context.options["method"])
     up = [list(layers)[: count + 1] for count in range(len(layers))]
     down = [list(layers)[count:] for count in reversed(range(len(layers)))]
@@ -31,26 +44,28 @@ def run(context: Context) -> Rows:
     ]
     groups = {f"{method} {'+'.join(chosen)}": group for chosen, group in reversed(named)}
     rows = {f"{method} {'+'.join(chosen)}": f"{method}@{'+'.join(chosen)}" for chosen, _ in named}
-    methods = contenders(list(rows.values()), layers)
+    methods = parse_explainers(list(rows.values()), layers)
     values: dict[str, list[dict[str, float]]] = {row: [] for row in rows}
-    for scene in scenes(context, model, "mixed"):
-
-        def compute() -> dict[str, dict[str, float]]:
-            clip = scene.clip  # noqa: B023
-            best = logits(model.network, clip).argmax()[None].to(clip.device)
-            blocks = block_drops(model.network, clip, best, blocks=BLOCKS, sides=SIDES)
-            whole = float(logits(model.network, clip).softmax(0).max())
-            return {
-                row: miss(model.network, clip, best, methods[name], blocks, whole)
-                for row, name in rows.items()
-            }
-
-        found = context.cells.get(
-            {**key, "claim": "sensitivity", "method": method, "clip": scene.name}, compute
-        )
+    explainers = {row: methods[name] for row, name in rows.items()}
+    for sample in claim_samples(context, model, "mixed"):
+        facts = {**key, "claim": "sensitivity", "method": method, "clip": sample.key}
+        figures = context.cache.get(facts, partial(miss_of_all, model.network, sample, explainers))
         for row in rows:
-            values[row].append(found[row])
-    return table(values, COLUMNS, trivial={"noise": {"missed": 0.5, "blind": 0.0}}, groups=groups)
+            values[row].append(figures[row])
+    return claim_table(values, COLUMNS, trivial={"noise": {"missed": 0.5, "blind": 0.0}}, groups=groups)
+
+
+def miss_of_all(
+    network: nn.Module, sample: Sample, explainers: Mapping[str, ExplainFunction]
+) -> dict[str, dict[str, float]]:
+    """Row → `COLUMNS`; the blocks are the same for all."""
+    clip = to_network(sample.load().network_input, network)
+    assert isinstance(clip, Tensor), "a tensor is moved to a tensor"
+    scores = logits(network, clip)
+    best = scores.argmax()[None].to(clip.device)
+    blocks = block_drops(network, clip, best, blocks=BLOCKS, sides=SIDES)
+    whole = float(scores.softmax(0).max())
+    return {row: miss(network, clip, best, explain, blocks, whole) for row, explain in explainers.items()}
 
 
 def miss(
@@ -69,12 +84,12 @@ def miss(
     Args:
         probability: of the class in the clip as it is.
     """
-    attention = explain(network, clip, classes)
+    attribution = explain(network, clip, classes)
     decisive = blocks.drops[0] >= DECISIVE * probability
-    inside = torch.stack([attention[0][mask].mean() for mask in blocks.masks.to(attention.device)])
-    overlooked = (inside < attention.mean()).to(decisive.device)[decisive]
+    inside = torch.stack([attribution[0][mask].mean() for mask in blocks.masks.to(attribution.device)])
+    overlooked = (inside < attribution.mean()).to(decisive.device)[decisive]
     return {
         "missed": float(overlooked.float().mean()) if len(overlooked) else float("nan"),
-        "blind": float((attention <= 0).float().mean()),
-        "infidelity": float(infidelity(attention.to(blocks.drops.device), blocks)),
+        "blind": float((attribution <= 0).float().mean()),
+        "infidelity": float(infidelity(attribution.to(blocks.drops.device), blocks)),
     }

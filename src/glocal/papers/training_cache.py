@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from glocal.models.card import read_card
-from glocal.papers.table import Context
+from glocal.papers.table import TableContext
 from glocal.training import Recipe, train
 from glocal.utils.structure import construct, plain
 
@@ -17,41 +17,38 @@ Measures = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedNetwork:
     """A network that was trained for a table: its best checkpoint, and the measures on its card."""
 
     checkpoint: Path
     measures: Measures
 
 
-def trained(context: Context, recipe: Mapping[str, Any]) -> Trained:
-    """Train as a recipe says, once.
-
-    A run that was interrupted goes on where it stopped; one that is done is not done again.
-    """
-    made = construct(Recipe, recipe, "recipe")
-    key = plain(made)
+def train_once(context: TableContext, recipe: Mapping[str, Any]) -> TrainedNetwork:
+    """Train by a recipe, once: an interrupted run resumes, and a finished one is not repeated."""
+    parsed = construct(Recipe, recipe, "recipe")
+    key = plain(parsed)
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
-    folder = context.out / "runs" / f"{made.model.name.replace('/', '-').replace(':', '-')}-{name}"
+    folder = context.out / "runs" / f"{parsed.model.name.replace('/', '-').replace(':', '-')}-{name}"
 
     def run() -> dict[str, float]:
-        best = train(made, folder, resume=True, progress=context.progress)
+        best = train(parsed, folder, resume=True, progress=context.progress)
         return dict(read_card(best.with_suffix(".json")).measures)
 
-    measures: Measures = context.cells.get({"trained": key}, run)
-    return Trained(folder / "best.safetensors", measures)
+    measures: Measures = context.cache.get({"trained": key}, run)
+    return TrainedNetwork(folder / "best.safetensors", measures)
 
 
 def mean_and_spread(several: Sequence[Measures], columns: Mapping[str, str]) -> dict[str, float]:
     """Column → mean of a measure; and `± column`, its standard deviation (n − 1) where there are several."""
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for column, measure in columns.items():
         values = [measures[measure] for measures in several]
-        mean = found[column] = sum(values) / len(values)
+        mean = figures[column] = sum(values) / len(values)
         if len(values) > 1:
             squares = sum((value - mean) ** 2 for value in values)
-            found[f"± {column}"] = math.sqrt(squares / (len(values) - 1))
-    return found
+            figures[f"± {column}"] = math.sqrt(squares / (len(values) - 1))
+    return figures
 
 
 def with_spread(columns: Mapping[str, str]) -> list[str]:

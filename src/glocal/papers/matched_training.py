@@ -1,10 +1,10 @@
-"""Networks that are trained alike, so that a table can say what their architecture is worth."""
+"""Networks trained with one recipe, so that a table compares their architectures."""
 
 from typing import Any
 
 from glocal.errors import UsageError
-from glocal.papers.table import Context
-from glocal.papers.trained import Trained, mean_and_spread, trained
+from glocal.papers.table import TableContext
+from glocal.papers.training_cache import TrainedNetwork, mean_and_spread, train_once
 
 COLUMNS = {"clip-wise": "test/clip_top1", "video-wise": "test/video_top1"}
 ON_PUPPETS = {"seeds": 3, "train": 12000, "test": 400, "scratch": False}
@@ -14,8 +14,8 @@ BACKBONE = "puppets/resnext3d-80k"
 ON_REAL = {"epochs": 100, "lr": 0.001}
 
 
-def recipe(context: Context, network: str, seed: int) -> dict[str, Any]:
-    """How one network of a table is trained: as the papers train, or briefly on puppets."""
+def recipe(context: TableContext, network: str, seed: int) -> dict[str, Any]:
+    """The recipe of one network of a table: as the papers train, or briefly on puppets."""
     options = context.options
     if context.data == "puppets":
         scratch = options["scratch"]
@@ -60,11 +60,11 @@ def recipe(context: Context, network: str, seed: int) -> dict[str, Any]:
     }
 
 
-def seeds(context: Context, network: str) -> list[Trained]:
-    """A network, trained with every seed."""
-    return [trained(context, recipe(context, network, seed)) for seed in range(context.options["seeds"])]
+def train_seeds(context: TableContext, network: str) -> list[TrainedNetwork]:
+    """Train a network with every seed."""
+    return [train_once(context, recipe(context, network, seed)) for seed in range(context.options["seeds"])]
 
 
-def over_seeds(context: Context, network: str) -> dict[str, float]:
-    """What a network scores when it is trained with every seed."""
-    return mean_and_spread([each.measures for each in seeds(context, network)], COLUMNS)
+def over_seeds(context: TableContext, network: str) -> dict[str, float]:
+    """Mean and spread of the accuracy of a network that is trained with every seed."""
+    return mean_and_spread([trained.measures for trained in train_seeds(context, network)], COLUMNS)

@@ -5,14 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import glocal
+from glocal.benchmark import Cache, Evaluation
+from glocal.benchmark.localization import SampleScores
 from glocal.errors import UsageError
-from glocal.papers import Cells, Context, alike, localization, surveillance, tables, trained
-from glocal.papers.trained import mean_and_spread
+from glocal.papers import TableContext, matched_training, surveillance, tables, training_cache
+from glocal.papers.training_cache import TrainedNetwork, mean_and_spread
 from glocal.training import Recipe
 from glocal.utils.structure import construct
 
 
-def context(tmp_path: Path, name: str, **changes) -> Context:
+def context(tmp_path: Path, name: str, **changes) -> TableContext:
     table = tables()[name]
     data = next(iter(table.data))
     facts = {
@@ -25,9 +28,9 @@ def context(tmp_path: Path, name: str, **changes) -> Context:
         "clips": None,
         "options": {**table.options, **changes.pop("options", {})},
         "out": tmp_path,
-        "cells": Cells(tmp_path / "cells"),
+        "cache": Cache(tmp_path / "cells"),
     }
-    return Context(**{**facts, **changes})
+    return TableContext(**{**facts, **changes})
 
 
 @pytest.fixture
@@ -38,10 +41,10 @@ def measured(monkeypatch, tmp_path):
     def pretend(context, recipe):
         made.append(construct(Recipe, recipe, "recipe"))
         top = 0.5 + 0.1 * len(made[-1].model.name) / 100 + 0.01 * made[-1].run.seed
-        return trained.Trained(tmp_path / "best.safetensors", {"test/clip_top1": top, "test/video_top1": top})
+        return TrainedNetwork(tmp_path / "best.safetensors", {"test/clip_top1": top, "test/video_top1": top})
 
-    for module in (alike, surveillance):
-        monkeypatch.setattr(module, "trained", pretend)
+    for module in (matched_training, surveillance):
+        monkeypatch.setattr(module, "train_once", pretend)
     return made
 
 
@@ -87,16 +90,16 @@ def test_clips_with_boxes_are_explained_by_the_network_that_has_not_seen_their_f
         made = construct(Recipe, recipe, "recipe")
         held_out = made.data.test["fold"]
         assert made.data.train["split"] == "train"
-        return trained.Trained(tmp_path / f"without {held_out}", {})
+        return TrainedNetwork(tmp_path / f"without {held_out}", {})
 
-    def pretend_look(context, measure):
+    def pretend_rows(context, measure):
         looked.append((Path(context.model).name, context.options["fold"]))
         counts = [measure.count(np.ones((1, 4, 4), np.float32), [(0, np.array([[0.0, 0, 4, 2]]))], True)]
-        seen = localization.Seen(0.5, {"full frame": counts}, {})
-        return localization.Look(["layer1"], [], [seen], ["a network"])
+        scores = [SampleScores(0.5, {"full frame": counts}, {})]
+        return glocal.load_model("resnext3d-small"), Evaluation([], measure, scores, ["a network"])
 
-    monkeypatch.setattr(surveillance, "trained", pretend_training)
-    monkeypatch.setattr(surveillance, "look", pretend_look)
+    monkeypatch.setattr(surveillance, "train_once", pretend_training)
+    monkeypatch.setattr(surveillance, "evaluate_rows", pretend_rows)
     where = context(tmp_path, "surveillance-fight/boxes", root=tmp_path)
     (row,) = tables()["surveillance-fight/boxes"].run(where).rows
     assert looked == [(f"without {fold}", fold) for fold in range(5)]
@@ -126,11 +129,11 @@ def test_a_trained_network_is_not_trained_again(tmp_path, monkeypatch):
         ).write(out / "best.json")
         return out / "best.safetensors"
 
-    monkeypatch.setattr(trained, "train", pretend)
+    monkeypatch.setattr(training_cache, "train", pretend)
     where = context(tmp_path, "paper-a/9")
-    recipe = alike.recipe(where, "resnext3d-small", 0)
+    recipe = matched_training.recipe(where, "resnext3d-small", 0)
     for _ in range(2):
-        found = trained.trained(where, recipe)
+        found = training_cache.train_once(where, recipe)
         assert found.measures == {"test/clip_top1": 0.25}
         assert found.checkpoint.parent.parent == where.out / "runs"
     assert runs == [True]

@@ -1,0 +1,138 @@
+"""What the experiments have in common: the model, clips of puppets, methods measured on them, a table."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from glocal.benchmark.cache import fingerprint
+from glocal.benchmark.runner import Results, run
+from glocal.benchmark.samples import Sample, puppet_samples
+from glocal.benchmark.tables import Table, TableRow
+from glocal.datasets.puppets import ACTIONS
+from glocal.errors import InputError
+from glocal.evaluation.sanity import ExplainFunction
+from glocal.evaluation.statistics import bootstrap
+from glocal.models import Model, load_model
+from glocal.papers.table import TableContext
+from glocal.types import AttributionMap
+
+CLIPS = 200
+DATA = {"puppets": "puppets/gated"}
+METHODS = "3dcam,gradcam,gradcam@layer4"
+Figures = dict[str, float]
+
+
+def claim_samples(context: TableContext, model: Model, distractor: str) -> Iterator[Sample]:
+    """Puppets of the test split at the network's resolution, without those whose action it does not know.
+
+    Args:
+        context: says how many.
+        model: whose clips are like those.
+        distractor: `"acting"` for two figures that act, `"mixed"` for one.
+
+    Raises:
+        InputError: the network knows none of the puppets' actions, or takes no colour clips.
+    """
+    clip_spec = model.clip
+    if clip_spec.modality != "rgb" or clip_spec.image or clip_spec.frames < 5:
+        raise InputError(
+            f"{model.name} takes no colour clips of 5 frames or more, which the claims are about."
+        )
+    if not set(ACTIONS) & set(model.labels):
+        raise InputError(
+            f"{model.name} knows none of the puppets' actions; name a network trained on puppets."
+        )
+    for sample in puppet_samples(model, clips=context.clips or CLIPS, distractor=distractor):
+        if all(figure.action in model.labels for figure in sample.load().figures):
+            yield replace(sample, key=[distractor, sample.key])
+
+
+def claim_model(context: TableContext) -> tuple[Model, dict[str, str], dict[str, Any]]:
+    """The network, its layers with the paths of their modules, and what tells both apart in a cache key."""
+    model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
+    layers = dict(model.layer_paths)
+    key = {"network": fingerprint(model.network), "layers": layers, "clip_spec": str(model.clip)}
+    return model, layers, key
+
+
+def option_names(context: TableContext, option: str) -> list[str]:
+    """An option `a,b` as a list; `all` as an empty one."""
+    text = str(context.options[option])
+    return [] if text == "all" else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def attribution_map(network: nn.Module, clip: Tensor, explain: ExplainFunction, index: int) -> AttributionMap:
+    """Attribution `(T, H, W)` of one clip `(1, C, T, H, W)` for a class."""
+    attribution = explain(network, clip, torch.tensor([index], device=clip.device))
+    maps: AttributionMap = attribution[0].float().cpu().numpy()
+    return maps
+
+
+def measure_methods(
+    context: TableContext,
+    key: Mapping[str, Any],
+    samples: Iterable[Sample],
+    methods: Sequence[str],
+    measure: Callable[[Sample, str], Figures],
+    *,
+    controls: Sequence[str] = (),
+) -> Results[Figures]:
+    """Method → its figures for every sample, cached.
+
+    Args:
+        context: whose cache is used.
+        key: what the figures follow from, but for the sample and the method.
+        samples: of the claim.
+        methods: names.
+        measure: the figures of a sample and a method.
+        controls: names of methods that ignore the network.
+
+    Raises:
+        InputError: no method fits the network.
+    """
+    return run(
+        samples,
+        [*methods, *controls],
+        measure,
+        controls=controls,
+        cache=context.cache,
+        key=lambda sample, name: {**key, "method": name, "clip": sample.key},
+        total=context.clips or CLIPS,
+        progress=context.progress,
+    )
+
+
+def claim_table(
+    values: Mapping[str, Sequence[Figures]],
+    columns: Mapping[str, str],
+    judge: str | None = None,
+    *,
+    trivial: Mapping[str, Figures] | None = None,
+    groups: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
+    controls: Sequence[str] = (),
+) -> Table:
+    """Means over the clips; their 95 % intervals are among the notes.
+
+    Args:
+        values: row → one mapping of columns to figures for each clip.
+        columns: name → what it says.
+        judge: see `Table`.
+        trivial: rows that ignore the network, with their figures.
+        groups: row → its group.
+        notes: further notes.
+        controls: names of rows that ignore the network.
+    """
+    rows, below = [], [f"{name}: {text}." for name, text in columns.items()]
+    for row, clips in values.items():
+        intervals = {name: bootstrap([clip[name] for clip in clips]) for name in columns}
+        defined = {name: interval for name, interval in intervals.items() if interval.mean == interval.mean}
+        means = {name: interval.mean for name, interval in defined.items()}
+        rows.append(TableRow(row, means, trivial=row in controls, group=(groups or {}).get(row, "")))
+        ranges = [f"{name} {i.low:.3f} to {i.high:.3f}" for name, i in defined.items()]
+        below.append(f"{row}, {len(clips)} clips, 95 % intervals: {', '.join(ranges)}.")
+    rows += [TableRow(name, figures, trivial=True) for name, figures in (trivial or {}).items()]
+    return Table(list(columns), rows, judge, [*below, *notes])
