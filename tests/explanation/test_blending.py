@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from glocal.explanation.blending import WindowBlender
 from glocal.explanation.volume import Volume
@@ -61,3 +63,35 @@ def test_one_window_is_unchanged():
     maps = np.random.default_rng(0).random((6, 4, 4), np.float32)
     got = blended([(list(range(6)), list(range(6)), maps, 0.25)], 6)
     assert np.abs(got - 0.25 * maps).max() < 1e-5
+
+
+@given(
+    length=st.integers(1, 6),
+    step=st.integers(1, 6),
+    count=st.integers(1, 6),
+    stride=st.integers(1, 4),
+    seed=st.integers(0, 2**16),
+)
+@settings(deadline=None, max_examples=80)
+def test_any_windows_blend_as_the_formula_says(
+    length: int, step: int, count: int, stride: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    windows = []
+    for start in range(0, count * min(step, length), min(step, length)):
+        points = list(range(start, start + length))
+        maps = rng.random((length, 2, 3), np.float32)
+        windows.append((points, [stride * point for point in points], maps, rng.random()))
+    frames = stride * windows[-1][0][-1] + 1 + int(rng.integers(stride))
+    got = blended(windows, frames)
+    assert got.shape == (frames, 2, 3)
+    np.testing.assert_allclose(got, formula(windows, frames), atol=3e-5)
+
+
+@given(st.lists(st.integers(0, 255), min_size=8, max_size=8), st.integers(1, 3))
+@settings(deadline=None, max_examples=40)
+def test_equal_maps_stay_equal_and_blends_never_leave_the_range(levels: list[int], step: int) -> None:
+    maps = np.array(levels, np.float32)[:, None, None] / 255
+    points = [list(range(start, start + 4)) for start in range(0, 5, step)]
+    got = blended([(p, p, maps[p], 1.0) for p in points], points[-1][-1] + 1)
+    np.testing.assert_allclose(got, maps[: len(got)], atol=1e-4)

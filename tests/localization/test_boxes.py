@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from glocal.errors import UsageError
-from glocal.localization import ScoredBox, boxes
+from glocal.localization import ScoredBox, boxes, iou, overlaps
 
 
 def blobs(*boxes_and_values, shape=(20, 30)):
@@ -41,3 +43,65 @@ def test_no_attention_no_box():
 def test_a_threshold_out_of_range_is_refused(threshold):
     with pytest.raises(UsageError, match="out of range"):
         boxes(np.ones((4, 5), np.float32), threshold)
+
+
+SIZE = 12
+SIDES = st.tuples(st.integers(0, SIZE - 1), st.integers(1, SIZE)).map(
+    lambda s: (s[0], min(SIZE, s[0] + s[1]))
+)
+BOXES = st.tuples(SIDES, SIDES).map(lambda sides: (sides[0][0], sides[1][0], sides[0][1], sides[1][1]))
+
+
+def pixels(box):
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[box[1] : box[3], box[0] : box[2]] = True
+    return mask
+
+
+@given(BOXES, BOXES)
+@settings(deadline=None)
+def test_iou_is_that_of_the_pixels(a: tuple, b: tuple) -> None:
+    expected = (pixels(a) & pixels(b)).sum() / (pixels(a) | pixels(b)).sum()
+    assert iou(a, b) == iou(b, a) == pytest.approx(expected)
+    assert (iou(a, b) == 1) == (a == b)
+    assert iou((0, 0, 0, 5), a) == iou((3, 3, 3, 3), (3, 3, 3, 3)) == 0
+
+
+@given(
+    st.lists(BOXES, min_size=1, max_size=4),
+    st.lists(BOXES, max_size=4),
+    st.floats(-9, 9),
+    st.floats(0.1, 9),
+)
+@settings(deadline=None)
+def test_overlaps_are_pairwise_and_follow_neither_place_nor_scale(
+    some: list, others: list, shift: float, scale: float
+) -> None:
+    table = overlaps(some, others)
+    assert table.shape == (len(some), len(others))
+    np.testing.assert_allclose(
+        table, np.array([[iou(a, b) for b in others] for a in some]).reshape(table.shape)
+    )
+    moved = overlaps(scale * np.array(some) + shift, scale * np.reshape(others, (-1, 4)) + shift)
+    np.testing.assert_allclose(moved, table, atol=1e-6)
+
+
+@given(st.integers(0, 2**16), st.floats(0.05, 1), st.integers(1, 20), st.integers(1, 20))
+@settings(deadline=None)
+def test_boxes_of_all_contours_hold_all_that_is_above_the_threshold(
+    seed: int, threshold: float, height: int, width: int
+) -> None:
+    attribution = np.random.default_rng(seed).random((height, width), np.float32) ** 4
+    above = attribution >= threshold * float(attribution.max())
+    found = boxes(attribution, threshold, multi_contour=True)
+    covered = np.zeros_like(above)
+    for x0, y0, x1, y1, score in found:
+        part = above[y0:y1, x0:x1]
+        assert part.any(0)[[0, -1]].all(), "left and right sides are tight"
+        assert part.any(1)[[0, -1]].all(), "top and bottom sides are tight"
+        assert score == attribution[y0:y1, x0:x1].max()
+        covered[y0:y1, x0:x1] = True
+    assert covered[above].all()
+    assert [box.score for box in found] == sorted((box.score for box in found), reverse=True)
+    (largest,) = boxes(attribution, threshold)
+    assert largest in found

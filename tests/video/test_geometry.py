@@ -116,3 +116,46 @@ def test_very_long_frames_are_cropped_or_refused_with_advice() -> None:
 def test_an_unknown_crop_is_refused() -> None:
     with pytest.raises(UsageError, match="full, center"):
         Geometry.fit((10, 10), CLIP_SPEC, "corner")
+
+
+@given(
+    st.tuples(st.integers(60, 400), st.integers(60, 400)),
+    st.sampled_from(["full", "center"]),
+    st.integers(8, 500),
+)
+@settings(deadline=None, max_examples=150)
+def test_a_finer_geometry_shows_the_same_part_of_the_frame(
+    size: tuple[int, int], crop: str, short_side: int
+) -> None:
+    geometry = Geometry.fit(size, CLIP_SPEC, crop)
+    finer = geometry.finer(short_side)
+    assert min(finer.crop[2:]) >= min(geometry.crop[2:]), "never coarser"
+    assert finer.resized[0] <= max(size[0], geometry.resized[0]), "never finer than the frame"
+    for axis in range(2):
+        for resolution, other in ((geometry, finer), (finer, geometry)):
+            scale = size[axis] / resolution.resized[axis]
+            other_scale = size[axis] / other.resized[axis]
+            start, other_start = resolution.crop[axis] * scale, other.crop[axis] * other_scale
+            end = start + resolution.crop[axis + 2] * scale
+            other_end = other_start + other.crop[axis + 2] * other_scale
+            assert abs(start - other_start) <= max(scale, other_scale)
+            assert abs(end - other_end) <= 2 * max(scale, other_scale)
+
+
+@given(st.integers(0, 2**16), st.integers(2, 9), st.integers(2, 9), st.sampled_from(["full", "center"]))
+@settings(deadline=None, max_examples=60)
+def test_backward_is_linear_and_stays_within_the_range_of_the_map(
+    seed: int, rows: int, columns: int, crop: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    size = tuple(rng.integers(60, 200, 2).tolist())
+    geometry = Geometry.fit(size, CLIP_SPEC, crop)
+    a, b = rng.random((2, 1, rows, columns), np.float32)
+    np.testing.assert_allclose(
+        geometry.backward(2 * a + 3 * b), 2 * geometry.backward(a) + 3 * geometry.backward(b), atol=1e-5
+    )
+    back = geometry.backward(a)
+    inside = geometry.backward(np.ones_like(a)) > 0.5
+    assert a.min() - 1e-5 <= back[inside].min()
+    assert back[inside].max() <= a.max() + 1e-5
+    assert not back[~inside].any()

@@ -1,9 +1,11 @@
 """Token networks are explained where they look: on the grid of their tokens, in the clip's geometry."""
 
-from itertools import product
+from itertools import permutations, product
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 import glocal
@@ -409,3 +411,39 @@ def test_ablation_of_tokens_by_a_plain_loop():
     expected = expected / expected.amax((1, 2, 3), keepdim=True)
     found = glocal.attribute(network, CLIPS, [name], method="ablationcam", target=2, size=(FRAMES, 4, 4))
     assert torch.allclose(found.attention, expected, atol=1e-4)
+
+
+@given(
+    st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)),
+    st.sampled_from(["".join(order) for order in permutations("THW")]),
+    st.integers(0, 16),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_every_token_returns_to_its_cell_in_any_order(
+    size: tuple[int, int, int], order: str, extra: int, image: bool
+) -> None:
+    sides = dict(zip("THW", size, strict=True))
+    axes = [axis for axis in order if not (image and axis == "T")]
+    tokens = [[-1, -1, -1, -1]] * extra
+    for cell in product(*(range(sides[axis]) for axis in axes)):
+        place = {"T": 0, **dict(zip(axes, cell, strict=True))}
+        tokens.append([place["T"], place["H"], place["W"], 7])
+    grid = glocal.TokenGrid(size[1:] if image else size, order)
+    folded = grid.fold(torch.tensor([tokens, tokens]).float())
+    assert folded is not None
+    expected = torch.stack(torch.meshgrid(*(torch.arange(side) for side in size), indexing="ij")).float()
+    if image:
+        expected = expected[:, :1] * torch.tensor([0.0, 1, 1]).view(3, 1, 1, 1)
+        assert torch.equal(folded[:, :3], expected[None, :, 0].expand(2, -1, -1, -1))
+    else:
+        assert torch.equal(folded[:, :3], expected[None].expand(2, -1, -1, -1, -1))
+    assert (folded[:, 3] == 7).all(), "no extra token is among them"
+
+
+@given(st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)), st.integers(1, 90))
+@settings(deadline=None)
+def test_a_number_of_tokens_that_does_not_fit_is_not_folded(size: tuple[int, int, int], tokens: int) -> None:
+    cells = size[0] * size[1] * size[2]
+    folded = glocal.TokenGrid(size).fold(torch.zeros(1, tokens, 2))
+    assert (folded is not None) == (cells <= tokens <= cells + 16)
