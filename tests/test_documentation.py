@@ -23,6 +23,12 @@ def commands(text: str) -> Iterator[list[str]]:
                 yield shlex.split(found[1], comments=True)
 
 
+def entry_points() -> set[str]:
+    """The groups of entry points, such as `.methods`."""
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    return {group for text in sources for group in re.findall(r'entry_points="glocal(\.\w+)"', text)}
+
+
 def options(command: click.Command) -> set[str]:
     named = [*command.params, *app.params]
     return {name for option in named for name in (*option.opts, *option.secondary_opts)} | {"--help"}
@@ -49,7 +55,8 @@ def test_every_command_and_option_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_name_of_glocal_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for dotted in sorted(set(re.findall(r"(?<![\w./\[])glocal((?:\.\w+)+)(?!\w*[.-]\w)", text))):
+    names = set(re.findall(r"(?<![\w./\[])glocal((?:\.\w+)+)(?!\w*[.-]\w)", text))
+    for dotted in sorted(names - entry_points()):
         value = import_module("glocal")
         for part in dotted[1:].split("."):
             value = getattr(value, part, None) or import_module(f"{value.__name__}.{part}")

@@ -27,6 +27,11 @@ from glocal.attribution import Attribution as Attribution
 from glocal.attribution import TokenGrid as TokenGrid
 from glocal.attribution import attribute as attribute
 from glocal.attribution import explainable_layers as layers
+from glocal.benchmark import MEASURES as MEASURES
+from glocal.benchmark import Explainer as Explainer
+from glocal.benchmark import Sample as Sample
+from glocal.benchmark import compare as compare
+from glocal.benchmark import evaluate as evaluate
 from glocal.datasets import DATASETS as DATASETS
 from glocal.errors import GlocalError as GlocalError
 from glocal.errors import InputError as InputError
@@ -38,11 +43,13 @@ from glocal.explanation.runner import classify as classify
 from glocal.explanation.runner import explain as explain
 from glocal.localization import REFINEMENTS as REFINEMENTS
 from glocal.localization import localize as localize
+from glocal.localization.exports import EXPORTS as EXPORTS
 from glocal.models import MODELS as MODELS
 from glocal.models import Model as Model
 from glocal.models import as_model as as_model
 from glocal.models import load_model as load_model
 from glocal.models import model_names as model_names
+from glocal.papers import TABLES as TABLES
 from glocal.registry import Registry as Registry
 from glocal.report import write_page as write_page
 from glocal.report import write_report as write_report

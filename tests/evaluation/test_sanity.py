@@ -127,9 +127,11 @@ def test_a_method_that_does_not_ask_the_network_survives_and_is_flagged():
     assert survives_randomisation(last[explain_by_edges])
     assert not survives_randomisation(last[explain_by_gradient])
     other = seeded(Small3d(), seed=9).eval()
-    assert survives_randomisation(label_check(network, other, clips, classes, explain_by_edges)["spearman"])
+    assert survives_randomisation(
+        label_check(network, other, clips, classes, explain=explain_by_edges)["spearman"]
+    )
     assert not survives_randomisation(
-        label_check(network, other, clips, classes, explain_by_gradient)["spearman"]
+        label_check(network, other, clips, classes, explain=explain_by_gradient)["spearman"]
     )
 
 

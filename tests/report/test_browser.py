@@ -33,7 +33,7 @@ def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     frames = np.stack([np.full((HEIGHT, WIDTH, 3), grey(t), np.uint8) for t in range(COUNT)])
     frames[:, 20:40, 30:60] = 255 - frames[:, 20:40, 30:60]
-    write_video(folder / "in.mp4", frames, Fraction(10), TIMES, crf=1)
+    write_video(folder / "in.mp4", frames, Fraction(10), times=TIMES, crf=1)
     video = glocal.read_video(folder / "in.mp4")
     network = seeded(Small3d()).eval()
     model = glocal.Model(

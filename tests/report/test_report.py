@@ -116,7 +116,7 @@ def test_the_overlay_has_the_videos_time_stamps(explained, tmp_path):
     from glocal.video import write_video
 
     times = np.cumsum([0, *([0.04, 0.08, 0.12] * 7)])[:20]
-    write_video(tmp_path / "in.mp4", FRAMES, Fraction(25), times.tolist())
+    write_video(tmp_path / "in.mp4", FRAMES, Fraction(25), times=times.tolist())
     explanation, _ = explained
     video = glocal.read_video(tmp_path / "in.mp4")
     _, media, *_ = write_report(explanation, video, tmp_path / "out", "clip")
@@ -143,7 +143,7 @@ def test_the_small_video_has_every_frame_at_its_time(tmp_path):
     from glocal.video import write_video
 
     times = np.cumsum([0, *([0.04, 0.08, 0.12] * 7)])[:20]
-    write_video(tmp_path / "in.mp4", FRAMES, Fraction(25), times.tolist())
+    write_video(tmp_path / "in.mp4", FRAMES, Fraction(25), times=times.tolist())
     video = glocal.read_video(tmp_path / "in.mp4")
     small = glocal.read_video(write_small_video(video, tmp_path / "small.mp4", 40, 26))
     assert (small.width, small.height, small.frames) == (40, 30, 20), "29 rows, made even"

@@ -372,7 +372,7 @@ def _randomised(explained: ExplainedSample) -> dict[str, Any]:
 def _relabelled(explained: ExplainedSample, other: nn.Module) -> dict[str, float]:
     """Likeness to the explanation of a network trained on random labels."""
     p = explained.prepared
-    likeness = label_check(p.network, other, p.clip, p.classes, explained.explain)
+    likeness = label_check(p.network, other, p.clip, p.classes, explain=explained.explain)
     return {name: float(values[0]) for name, values in likeness.items()}
 
 

@@ -197,7 +197,7 @@ def _refine_class(
     size = geometry.crop[3], geometry.crop[2]
     maps = (np.asarray(cv2.resize(attribution, size), np.float32) for attribution in explanation.volume)
     volume = Volume(levels=255)
-    stream = refine(maps, _CroppedFrames(video, geometry), names, explanation.cuts)
+    stream = refine(maps, _CroppedFrames(video, geometry), names, cuts=explanation.cuts)
     bar = tqdm(stream, f"refine {video.name}", video.frames, unit="frame", disable=None if progress else True)
     for attribution in bar:
         volume.append(attribution)

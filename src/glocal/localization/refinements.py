@@ -125,7 +125,7 @@ def highlight(attribution: AttributionMap, figure: Mask) -> AttributionMap:
 
 
 def refine(
-    maps: Iterable[AttributionMap], frames: Iterable[Frame], names: Sequence[str], cuts: Sequence[int] = ()
+    maps: Iterable[AttributionMap], frames: Iterable[Frame], names: Sequence[str], *, cuts: Sequence[int] = ()
 ) -> Iterator[AttributionMap]:
     """Refine maps, one for each frame, by each of `names` in turn, in constant memory.
 

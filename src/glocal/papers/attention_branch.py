@@ -47,7 +47,7 @@ def inversions(network: STABN, clips: Tensor) -> dict[str, Tensor]:
     }
 
 
-@paper_table("paper-b/2", "accuracy under inverted attention", DATA, {"samples": 0} | SEEDS)
+@paper_table("paper-b/2", "accuracy under inverted attention", DATA, options={"samples": 0} | SEEDS)
 def table_2(context: TableContext) -> Table:
     """Accuracy of each case of `CASES`."""
     accuracies: list[dict[str, dict[str, float]]] = []
@@ -71,7 +71,10 @@ def table_2(context: TableContext) -> Table:
 
 
 @paper_table(
-    "paper-b/1", "accuracy over backbones, and over one and two samples of a video", DATA, {"networks": ""}
+    "paper-b/1",
+    "accuracy over backbones, and over one and two samples of a video",
+    DATA,
+    options={"networks": ""},
 )
 def table_1(context: TableContext) -> Table:
     """Accuracy of each network, from one sample of a video and from two."""

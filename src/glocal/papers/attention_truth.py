@@ -87,7 +87,7 @@ def measure_pointing(
     "paper-b/3",
     "when M_t and where M_s point (figure 3 in numbers)",
     {"puppets": "puppets/st-abn"},
-    SEEDS,
+    options=SEEDS,
 )
 def table_3(context: TableContext) -> Table:
     """How well an ST-ABN's own attention and 3DCAM point, beside a trivial row."""

@@ -73,7 +73,7 @@ def rows(context: TableContext, published: tuple[PublishedGates, ...], small: Ma
     "paper-a/9",
     "gated 3D ResNeXt against its baseline",
     {"puppets": "resnext3d-small", **dict.fromkeys(REAL, "resnext3d-101")},
-    ON_PUPPETS | ON_REAL,
+    options=ON_PUPPETS | ON_REAL,
 )
 def table_9(context: TableContext) -> Table:
     """Accuracy of the 3D ResNeXt with gates at every depth, and without."""
@@ -84,7 +84,7 @@ def table_9(context: TableContext) -> Table:
     "paper-a/10",
     "gated I3D against its baseline",
     {"puppets": "resnext3d-small", **dict.fromkeys(REAL, "i3d-rgb")},
-    ON_PUPPETS | ON_REAL,
+    options=ON_PUPPETS | ON_REAL,
 )
 def table_10(context: TableContext) -> Table:
     """Accuracy of I3D with gates at some depths, and without."""
@@ -95,7 +95,7 @@ def table_10(context: TableContext) -> Table:
     "networks",
     "backbone, gated and ST-ABN, trained alike",
     {"puppets": "resnext3d-small"},
-    ON_PUPPETS,
+    options=ON_PUPPETS,
 )
 def table_of_networks(context: TableContext) -> Table:
     """Accuracy of a backbone, with gates, and with an attention branch."""

@@ -86,7 +86,7 @@ def _register(
     origin: str = "JHMDB",
     data: Mapping[str, str] = VIDEOS,
 ) -> None:
-    @paper_table(f"paper-a/{number}", title, data, {**OPTIONS, "sizes": number == 6})
+    @paper_table(f"paper-a/{number}", title, data, options={**OPTIONS, "sizes": number == 6})
     def make(context: TableContext) -> Table:
         return localize(context, measure(context), published(context), origin)
 

@@ -71,7 +71,7 @@ def settings(context: TableContext) -> Iterable[dict[str, bool]]:
     "surveillance-fight",
     "gates, training on puppets and optical flow on real clips",
     {"surveillance-fight": "resnext3d-small"},
-    OPTIONS | {"flow": True},
+    options=OPTIONS | {"flow": True},
 )
 def table_of_accuracy(context: TableContext) -> Table:
     """Accuracy of each of `settings`, over the folds."""
@@ -98,7 +98,7 @@ def table_of_accuracy(context: TableContext) -> Table:
     "surveillance-fight/boxes",
     "where the networks of that table look, and where people fight",
     {"surveillance-fight": "resnext3d-small"},
-    OPTIONS | {"gated": True, "puppets": True, "crop": "full"},
+    options=OPTIONS | {"gated": True, "puppets": True, "crop": "full"},
 )
 def table_of_boxes(context: TableContext) -> Table:
     """Each clip is explained by the network that was not trained on its fold."""

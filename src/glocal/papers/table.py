@@ -99,7 +99,7 @@ TABLES: Registry[PaperTable] = Registry("table", package="glocal.papers", entry_
 
 
 def paper_table(
-    name: str, title: str, data: Mapping[str, str], options: Mapping[str, Any] | None = None
+    name: str, title: str, data: Mapping[str, str], *, options: Mapping[str, Any] | None = None
 ) -> Callable[[MakeTable], MakeTable]:
     """Register the function below as a table; see `PaperTable` for the arguments."""
 

@@ -190,7 +190,7 @@ def _trivial(
     "untrimmed",
     "attention on the wrong side of a cut, and temporal mAP, with plain and with cut-aware windows",
     {"puppets": "puppets/gated"},
-    {"seed": 0},
+    options={"seed": 0},
 )
 def table_of_cuts(context: TableContext) -> Table:
     """The table from `leakage`, cached video by video."""

@@ -182,7 +182,13 @@ def write_overlay(
             with atomic_path(path) as temporary:
                 write_image(temporary, next(frames))
         else:
-            write_video(path, frames, video.fps, video.times.tolist(), video.sample_aspect_ratio)
+            write_video(
+                path,
+                frames,
+                video.fps,
+                times=video.times.tolist(),
+                sample_aspect_ratio=video.sample_aspect_ratio,
+            )
     return path
 
 

@@ -123,8 +123,8 @@ def write_small_video(video: Video, path: Path, max_width: int, crf: int) -> Pat
         path,
         frames(),
         video.fps,
-        video.times.tolist(),
-        video.sample_aspect_ratio,
+        times=video.times.tolist(),
+        sample_aspect_ratio=video.sample_aspect_ratio,
         crf=crf,
         keyframe_every=KEYFRAME_INTERVAL,
     )

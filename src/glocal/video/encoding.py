@@ -39,9 +39,9 @@ def write_video(
     path: "str | os.PathLike[str]",
     frames: Iterable[Frame],
     fps: Fraction | float,
+    *,
     times: Sequence[float] | None = None,
     sample_aspect_ratio: Fraction | int = 1,
-    *,
     crf: int = 18,
     keyframe_every: int | None = None,
 ) -> None:

@@ -40,8 +40,8 @@ def randomisation_check(
     clips: Tensor,
     targets: Tensor,
     explain: ExplainFunction,
-    order: str = "cascading",
     *,
+    order: str = "cascading",
     parts: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Iterator[RandomisationStep]:
@@ -70,7 +70,7 @@ def randomisation_check(
 
 
 def label_check(
-    network: nn.Module, other: nn.Module, clips: Tensor, targets: Tensor, explain: ExplainFunction
+    network: nn.Module, other: nn.Module, clips: Tensor, targets: Tensor, *, explain: ExplainFunction
 ) -> dict[str, FloatArray]:
     """Similarity of the explanations of two networks: one trained on the labels, one on shuffled labels.
 

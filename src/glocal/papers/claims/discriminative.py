@@ -44,7 +44,7 @@ STRONGEST = 0.1
     "claims/discriminative",
     "Two figures, two actions: is the right one shown? Top three and counterfactual (3DCAM, fig. 6)",
     DATA,
-    {"methods": METHOD_NAMES},
+    options={"methods": METHOD_NAMES},
 )
 def table_of_figures(context: TableContext) -> Table:
     """Two figures do different actions at the same time; each of the two classes is explained."""

@@ -45,7 +45,7 @@ COLUMNS = {
     "claims/early-late",
     "Early frames show appearance, later ones motion (3DCAM, fig. 3)",
     DATA,
-    {"methods": METHOD_NAMES},
+    options={"methods": METHOD_NAMES},
 )
 def table_over_time(context: TableContext) -> Table:
     """Every clip is shown forwards and backwards, so that when things happen in it cancels out."""

@@ -31,7 +31,7 @@ BLOCKS = 96
     "claims/sensitivity",
     "Layers added one by one: how much decisive evidence is missed (3DCAM, section 3.4.1)",
     DATA,
-    {"method": "3dcam"},
+    options={"method": "3dcam"},
 )
 def table_of_layers(context: TableContext) -> Table:
     """The best class of every clip is explained from one layer, two layers and so on, from either end."""
