@@ -155,6 +155,15 @@ def test_an_edit_changes_the_prediction_as_the_network_says() -> None:
         )
 
 
+def test_an_edit_can_be_a_file(tmp_path: Path) -> None:
+    made, frames = model(), noise(8)
+    np.savez(tmp_path / "mask.npz", span=[2, 6])
+    by_file = glocal.explain(made, frames, 0, edit=tmp_path / "mask.npz")
+    by_object = glocal.explain(made, frames, 0, edit=Edit.moment(8, (2, 6)))
+    assert np.array_equal(by_file.attention, by_object.attention)
+    assert by_file.before == by_object.before != ()
+
+
 def test_windows_of_a_long_video_take_their_part() -> None:
     made, frames = model(), noise(24)
     edit = Edit.moment(24, (8, 16), value=1.0)

@@ -1,5 +1,6 @@
 """What is saved is what was explained, and loads again."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -107,3 +108,12 @@ def test_an_interrupt_leaves_no_half_file(explanation, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         explanation.save(tmp_path / "out", "clip")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["clip.npz"]
+
+
+def test_it_is_data_with_a_short_repr(explanation):
+    assert repr(explanation) == "<Explanation against 'dög' in 'array': 13 frames, small, 3dcam>"
+    assert repr(explanation.volume) == "<Volume of 13 maps 32×45>"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        explanation.model = "another"
+    moved = explanation.with_path("clip.mp4")
+    assert (moved.video.path, moved.video.frames, explanation.video.path) == ("clip.mp4", 13, "array")

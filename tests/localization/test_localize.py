@@ -7,7 +7,7 @@ import pytest
 
 import glocal
 from glocal.explanation.explanation import Prediction
-from glocal.localization import auto_threshold, boxes, iou
+from glocal.localization import auto_threshold, boxes, iou, refine_explanation
 from helpers.scene_model import bleeding_model
 
 
@@ -63,3 +63,31 @@ def test_an_image_has_boxes_and_one_segment():
     assert (tube.start, tube.end) == (0, 1)
     assert iou(tube.boxes[0], (20, 10, 40, 30)) > 0.7
     assert [(s.first, s.stop) for s in explanation.segments()] == [(0, 1)]
+
+
+def test_localize_returns_what_the_explanation_holds(explanation):
+    localization = glocal.localize(explanation, threshold=0.4, multi_contour=True)
+    (bright,) = localization.per_class
+    assert (localization.name, localization.video) == ("array", explanation.video)
+    assert (bright.label, bright.index, bright.threshold) == ("bright", 0, 0.4)
+    assert bright.boxes == explanation.boxes(0.4, multi_contour=True)
+    assert bright.tubes == explanation.tubes(0.4)
+    assert bright.segments == explanation.segments()
+    assert glocal.localize(explanation).per_class[0].threshold == explanation.box_threshold("auto")
+
+
+def test_localize_refines_by_the_video_that_was_explained(explanation):
+    refined = glocal.localize(explanation, refinements=["guided"], name="walk")
+    expected = refine_explanation(explanation, explanation.source, ["guided"])
+    assert refined.per_class[0].boxes == expected.boxes("auto")
+    facts = refined.as_dict()
+    assert (refined.name, facts["refinements"], facts["method"]) == ("walk", ["guided"], "3dcam")
+    assert list(facts["classes"][0]) == ["target", "threshold", "frames", "tubes", "segments"]
+
+
+def test_other_classes_are_localized_and_refined_too(explanation):
+    both = glocal.explain(bleeding_model(), explanation.source, "top2", weighting="none")
+    refined = refine_explanation(both, both.source, ["guided"])
+    assert [part.target.label for part in refined.per_class] == ["bright", "dark"]
+    assert [part.volume.levels for part in refined.per_class] == [255, 255], "refined, not copied"
+    assert [part.label for part in glocal.localize(both).per_class] == ["bright", "dark"]

@@ -168,10 +168,18 @@ class ExplainConfig:
 
         METHODS[self.method].resolve_options(self.options)
         AGGREGATES.check(self.aggregate)
-        for name in ("score", "crop", "weighting"):
-            value, choices = getattr(self, name), options_of(type(self))[name][1].choices
-            if value is not None and value not in choices:
-                raise UsageError(f"{name} '{value}' is neither {' nor '.join(map(repr, choices))}.")
+        for name, (_, info) in options_of(type(self)).items():
+            _check_value(name, getattr(self, name), info)
+
+
+def _check_value(name: str, value: Any, info: OptionInfo) -> None:
+    """Raise UsageError if a value is not among the choices, or out of range."""
+    if info.choices and isinstance(value, str) and value not in info.choices:
+        raise UsageError(f"{name} '{value}' is neither {' nor '.join(map(repr, info.choices))}.")
+    if info.minimum is not None and value < info.minimum:
+        raise UsageError(f"{name} must be at least {info.minimum:g}, not {value}.")
+    if info.below is not None and value >= info.below:
+        raise UsageError(f"{name} must be less than {info.below:g}, not {value}.")
 
 
 def config_as_dict(config: Any) -> dict[str, Any]:
@@ -211,9 +219,9 @@ def configured_by(
             return function(model, video, config or config_class(*args, **kwargs))
 
         assert isinstance(config_class, type)
-        own = list(inspect.signature(function).parameters.values())[:2]
+        model_and_video = list(inspect.signature(function).parameters.values())[:2]
         parameters = inspect.signature(config_class).parameters.values()
-        call.__signature__ = inspect.Signature([*own, *parameters])  # type: ignore[attr-defined]
+        call.__signature__ = inspect.Signature([*model_and_video, *parameters])  # type: ignore[attr-defined]
         call.__doc__ = _with_options(inspect.getdoc(function) or "", config_class)
         return cast("ConfiguredFunction[P, ConfigT, ReturnT]", call)
 

@@ -26,7 +26,7 @@ class Volume:
 
     def __init__(self, levels: int = 65535) -> None:
         self.levels = levels
-        self.factor = 1.0
+        self.factor: float = 1.0
         self.peaks: list[float] = []
         self.means: list[float] = []
         self._shapes: list[tuple[int, int]] = []
