@@ -1,5 +1,7 @@
 """The bar of temporal attention below the overlay."""
 
+from dataclasses import replace
+
 import numpy as np
 
 import glocal
@@ -61,7 +63,7 @@ def test_overlays_have_the_bar_where_there_is_temporal_attention() -> None:
         facts, video.times, "m", "w", "st-abn", "sum", (), ExplainedClass("walk", 0), volume, {}, geometry
     )
     plain = list(overlay_frames(explanation, video, style=OverlayStyle(threshold=None)))
-    explanation.temporal = np.arange(6) / 5
+    explanation = replace(explanation, temporal=np.arange(6) / 5)
     barred = list(overlay_frames(explanation, video, style=OverlayStyle(threshold=None)))
     for index, (a, b) in enumerate(zip(plain, barred, strict=True)):
         assert np.array_equal(a[:34], b[:34])
