@@ -79,7 +79,7 @@ def test_the_attention_of_each_scene_is_that_of_the_scene_alone():
 
 
 def test_a_network_that_knows_no_puppets_is_refused():
-    with pytest.raises(InputError, match="knows none of the puppets' actions"):
+    with pytest.raises(InputError, match="has no class of the puppets' actions"):
         leakage(model_of(("ant", "bee")), 1)
 
 

@@ -1,4 +1,4 @@
-"""Explainers run over samples with truth: which method to believe, and how well a model localizes."""
+"""Explainers run over samples with truth: which method to trust, and how well a model localizes."""
 
 from glocal.benchmark.cache import Cache
 from glocal.benchmark.comparison import Comparison, compare

@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from glocal.benchmark.explainers import CONTROLS, Explainer, parse_explainers
 from glocal.benchmark.measures import MEASURES, measure_sample
 from glocal.benchmark.runner import Results, run
 from glocal.benchmark.samples import Sample, open_samples
-from glocal.benchmark.summary import summarise
+from glocal.benchmark.summary import Measurements, summarise
 from glocal.benchmark.tables import Table
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.cost import costs
@@ -42,37 +42,8 @@ from glocal.video import Video, read_video
 from glocal.video.clip_spec import Crop
 
 
-@dataclass
-class Comparison:
-    """Everything that was measured, as plain data.
-
-    Attributes:
-        names: of the clips, in order.
-        classes: index of the class explained in each clip.
-        labels: index of the true class of each clip, or None.
-        results: method → for every clip what `measure_sample` returns.
-        sanity: method → for every clip of the check, part → similarity; "" is the network as it was.
-        shuffled: method → for every clip of the check, similarity to a network trained on random labels.
-        strips: method → part → a picture.
-        pictures: clip → method → pictures of frames; "" for the frames themselves.
-        cost: method → `time` and `memory` in forward passes.
-        refused: method → why it does not fit the network.
-        class_names: labels of the model.
-        facts: what was run, for the page.
-    """
-
-    names: list[str] = field(default_factory=list)
-    classes: list[int] = field(default_factory=list)
-    labels: list[int | None] = field(default_factory=list)
-    results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    sanity: dict[str, list[dict[str, dict[str, float]]]] = field(default_factory=dict)
-    shuffled: dict[str, list[dict[str, float]]] = field(default_factory=dict)
-    strips: dict[str, dict[str, str]] = field(default_factory=dict)
-    pictures: dict[str, dict[str, list[str]]] = field(default_factory=dict)
-    cost: dict[str, dict[str, float]] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    class_names: Sequence[str] = ()
-    facts: dict[str, str] = field(default_factory=dict)
+class Comparison(Measurements):
+    """What a comparison has measured, with its tables and files."""
 
     def __repr__(self) -> str:
         return f"<Comparison of {len(self.results)} methods on {len(self.names)} clips>"
@@ -122,14 +93,14 @@ def compare(
     Args:
         model: whose decisions are explained.
         videos: a video or several, whose windows are explained; or samples, such as `open_samples` gives.
-        methods: names, each perhaps with its layers, as in `gradcam@layer4`, or name → what explains by it;
+        methods: names, each optionally with its layers, as in `gradcam@layer4`, or name → explainer;
             all registered methods by default.
         layers: of the model; by default all of its explainable layers.
         aggregate: how the maps of several layers are combined.
         options: method → its options.
         target: `"top1"`, `"truth"`, a label, or a class index.
         crop: of videos, `"full"` or `"center"`; by default the model's own.
-        clips: at most so many; by default all.
+        clips: number of samples at most; by default all.
         config: how explanations are measured.
         noise: clips to which noise is added, for the sensitivity; by default all.
         sanity: clips on which the weights are randomised.

@@ -4,13 +4,11 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from glocal.benchmark.summary import Measurements
 from glocal.benchmark.tables import Cell, Table, TableRow, as_csv, as_markdown, as_text, write_text
 from glocal.report.comparison_page import write_comparison
-
-if TYPE_CHECKING:
-    from glocal.benchmark.comparison import Comparison
 
 Summary = Mapping[str, Any]
 ARROWS = {"high": "↑", "low": "↓"}
@@ -19,25 +17,25 @@ COST = {"time": "time ×", "memory": "memory ×"}
 LEADS = ("best", "not told from it", "lead over the next", "over the best control")
 
 
-def write_comparison_files(comparison: "Comparison", summary: Summary, folder: Path) -> list[Path]:
+def write_comparison_files(measured: Measurements, summary: Summary, folder: Path) -> list[Path]:
     """Write `compare.html`, `compare.json`, `compare.csv` and `compare.md`, and return their paths.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    clips = zip(comparison.names, comparison.classes, comparison.labels, strict=True)
-    labels = comparison.class_names
+    clips = zip(measured.names, measured.classes, measured.labels, strict=True)
+    labels = measured.class_names
     captions = {
         clip: f"explained as “{labels[index]}”" + ("" if truth is None else f", truly “{labels[truth]}”")
         for clip, index, truth in clips
     }
     page = folder / "compare.html"
-    facts = {**comparison.facts, **captions}
-    write_comparison(summary, comparison.pictures, comparison.strips, facts, page)
+    facts = {**measured.facts, **captions}
+    write_comparison(summary, measured.pictures, measured.strips, facts, page)
     content = {
-        "model": comparison.facts,
-        "classes": comparison.classes,
-        "labels": comparison.labels,
+        "model": measured.facts,
+        "classes": measured.classes,
+        "labels": measured.labels,
         **summary,
     }
     texts = {

@@ -16,7 +16,7 @@ from glocal.evaluation.sanity import ExplainFunction
 
 @dataclass(frozen=True)
 class Explainer:
-    """A method on a set of layers, combined by an aggregate, perhaps refined with the video.
+    """A method on a set of layers, combined by an aggregate, optionally refined with the video.
 
     It is called with a network, clips `(B, C, T, H, W)` and classes `(B,)`, and returns attribution maps
     `(B, T, H, W)` in [0, 1]; images alike. It works on any copy of the network.
@@ -70,8 +70,8 @@ def parse_explainers(
     """Name → explainer.
 
     Args:
-        names: of methods, each perhaps with its layers, as in `gradcam@layer4` or `3dcam@conv+layer1`; empty
-            for all methods on all layers.
+        names: of methods, each optionally with its layers, as in `gradcam@layer4` or `3dcam@conv+layer1`;
+            empty for all methods on all layers.
         layers: name → path of the module, so that copies of the network can be explained too.
         aggregate: how the maps of several layers are combined.
         options: method → its options.

@@ -153,11 +153,11 @@ def evaluate(
         data: samples with boxes; or `"puppets"`, or the name of a data set with boxes.
         explainers: such as `parse_explainers` gives.
         root: folder of the data set; puppets need none.
-        clips: at most so many.
+        clips: number of samples at most.
         measure: what is counted.
         target: the class that is explained, `"true"` or `"top1"`; by default the true one of puppets.
         crop: `"full"` or `"center"`.
-        every: measure every so many frames.
+        every: measure every n-th frame.
         cache: where results are kept between runs: a folder, or a `Cache`.
         progress: show a progress bar where stderr is a terminal.
 

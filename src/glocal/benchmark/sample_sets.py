@@ -74,7 +74,7 @@ def find_sample_set(
         model: whose clips puppets are rendered for.
         data: `"puppets"` or a data set.
         root: folder of the data set; puppets need none.
-        clips: at most so many, evenly from all.
+        clips: number of samples at most, taken evenly from all.
         fold: division into splits, where there are several.
         source: name or path of the model's weights, whose card tells which puppets it was tested on; by
             default the model's name.

@@ -172,7 +172,7 @@ def video_samples(
         videos: paths or videos.
         clip_spec: of the network.
         crop: `"full"` or `"center"`; by default the network's own.
-        clips: at most so many windows.
+        clips: number of windows at most.
 
     Raises:
         UsageError: the network takes two streams.
@@ -190,7 +190,7 @@ def record_samples(
         records: of a data set.
         clip_spec: of the network.
         crop: `"full"` or `"center"`; by default the network's own.
-        clips: at most so many records.
+        clips: number of records at most.
 
     Raises:
         UsageError: the network takes two streams.
@@ -277,7 +277,7 @@ def open_samples(
         data: `"puppets"` or a data set, in place of `videos`.
         root: folder of the data set; puppets need none.
         split: of the data set.
-        clips: at most so many.
+        clips: number of samples at most.
         crop: `"full"` or `"center"`; by default the network's own.
 
     Raises:

@@ -1,7 +1,8 @@
 """From measurements to figures: means with intervals, the best methods, and those close to them."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -10,44 +11,73 @@ from glocal.benchmark.measures import MEASURES, Measure
 from glocal.evaluation.sanity import survives_randomisation
 from glocal.evaluation.statistics import bootstrap, rank_correlations
 
-if TYPE_CHECKING:
-    from glocal.benchmark.comparison import Comparison
-
 Values = Mapping[str, list[float]]
 """Method → a figure for each clip, NaN where it is not defined."""
 
 
-def summarise(comparison: "Comparison") -> dict[str, Any]:
-    """The comparison as plain data.
+@dataclass
+class Measurements:
+    """What methods gave on clips, as plain data.
+
+    Attributes:
+        names: of the clips, in order.
+        classes: index of the class explained in each clip.
+        labels: index of the true class of each clip, or None.
+        results: method → for every clip what `measure_sample` returns.
+        sanity: method → for every clip of the check, part → similarity; "" is the network as it was.
+        shuffled: method → for every clip of the check, similarity to a network trained on random labels.
+        strips: method → part → a picture.
+        pictures: clip → method → pictures of frames; "" for the frames themselves.
+        cost: method → `time` and `memory` in forward passes.
+        refused: method → why it does not fit the network.
+        class_names: labels of the model.
+        facts: what was run, for the page.
+    """
+
+    names: list[str] = field(default_factory=list)
+    classes: list[int] = field(default_factory=list)
+    labels: list[int | None] = field(default_factory=list)
+    results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    sanity: dict[str, list[dict[str, dict[str, float]]]] = field(default_factory=dict)
+    shuffled: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    strips: dict[str, dict[str, str]] = field(default_factory=dict)
+    pictures: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    cost: dict[str, dict[str, float]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    class_names: Sequence[str] = ()
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def summarise(measured: Measurements) -> dict[str, Any]:
+    """Means with intervals, the best methods, agreement and curves, as plain data.
 
     Returns:
         `methods`: name → its figures; `measures`: name → what it says, the best methods, and the lead of the
         best over the next; `agreement`: mean rank correlation of every two methods; `curves`: name → method →
         mean curve.
     """
-    methods = list(comparison.results)
+    methods = list(measured.results)
     values = {
         name: by_method
         for name, measure in MEASURES.items()
-        if (by_method := _values(comparison, methods, measure))
+        if (by_method := _values(measured, methods, measure))
     }
     return {
-        "clips": comparison.names,
-        "methods": {method: _method(comparison, method, values) for method in methods},
+        "clips": measured.names,
+        "methods": {method: _method(measured, method, values) for method in methods},
         "measures": {name: _measure(MEASURES[name], values[name]) for name in values},
-        "agreement": _agreement(comparison, methods),
-        "curves": _curves(comparison),
-        "sanity": {method: _sanity(clips) for method, clips in comparison.sanity.items()},
-        "refused": comparison.refused,
+        "agreement": _agreement(measured, methods),
+        "curves": _curves(measured),
+        "sanity": {method: _sanity(clips) for method, clips in measured.sanity.items()},
+        "refused": measured.refused,
     }
 
 
-def _values(comparison: "Comparison", methods: Sequence[str], measure: Measure) -> dict[str, list[float]]:
+def _values(measured: Measurements, methods: Sequence[str], measure: Measure) -> dict[str, list[float]]:
     """The figures of a measure; empty where no clip has one."""
     part = "counts" if measure.pool else "measures"
     by_method = {
-        method: [result[part].get(measure.name) for result in comparison.results[method]]
-        for method in methods
+        method: [result[part].get(measure.name) for result in measured.results[method]] for method in methods
     }
     if all(value is None for values in by_method.values() for value in values):
         return {}
@@ -59,10 +89,10 @@ def _values(comparison: "Comparison", methods: Sequence[str], measure: Measure) 
     }
 
 
-def _method(comparison: "Comparison", method: str, values: Mapping[str, Values]) -> dict[str, Any]:
+def _method(measured: Measurements, method: str, values: Mapping[str, Values]) -> dict[str, Any]:
     checks = {
-        "random": [clip[list(clip)[-1]]["spearman"] for clip in comparison.sanity.get(method, ())],
-        "shuffled": [clip["spearman"] for clip in comparison.shuffled.get(method, ())],
+        "random": [clip[list(clip)[-1]]["spearman"] for clip in measured.sanity.get(method, ())],
+        "shuffled": [clip["spearman"] for clip in measured.shuffled.get(method, ())],
     }
     done = [correlations for correlations in checks.values() if correlations]
     return {
@@ -74,7 +104,7 @@ def _method(comparison: "Comparison", method: str, values: Mapping[str, Values])
             for name, correlations in checks.items()
         },
         "survives": any(survives_randomisation(correlations) for correlations in done) if done else None,
-        "cost": comparison.cost.get(method),
+        "cost": measured.cost.get(method),
     }
 
 
@@ -108,18 +138,18 @@ def _lead(values: Values, best: str, other: str, sign: int) -> Any:
     return bootstrap(sign * (np.array(values[best]) - np.array(values[other])))
 
 
-def _agreement(comparison: "Comparison", methods: Sequence[str]) -> list[list[float]]:
+def _agreement(measured: Measurements, methods: Sequence[str]) -> list[list[float]]:
     tables = []
-    for place in range(len(comparison.names)):
-        maps = {m: np.array(comparison.results[m][place]["cells"], np.float64) for m in methods}
+    for place in range(len(measured.names)):
+        maps = {m: np.array(measured.results[m][place]["cells"], np.float64) for m in methods}
         tables.append(rank_correlations(maps))
     mean: list[list[float]] = np.mean(tables, 0).round(4).tolist()
     return mean
 
 
-def _curves(comparison: "Comparison") -> dict[str, dict[str, list[list[float]]]]:
+def _curves(measured: Measurements) -> dict[str, dict[str, list[list[float]]]]:
     curves: dict[str, dict[str, list[list[float]]]] = {}
-    for method, results in comparison.results.items():
+    for method, results in measured.results.items():
         for name in results[0]["curves"] if results else ():
             clips = [result["curves"][name] for result in results]
             scores = np.mean([score for _, score in clips], 0).round(5).tolist()

@@ -62,7 +62,7 @@ class Table:
     trivial_label: str = "trivial"
 
     def margin(self, row: TableRow) -> float | None:
-        """By how much a row beats the best trivial one of its group; None where there is none."""
+        """By how much a row beats the best trivial one of its group; None without one."""
         if self.judge is None or row.trivial or self.judge not in row.values:
             return None
         trivial = [

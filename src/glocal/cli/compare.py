@@ -1,4 +1,4 @@
-"""`glocal compare`: which method to believe for a model."""
+"""`glocal compare`: which method to trust for a model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,7 +50,11 @@ SANITY_CLIPS = 10
     metavar="METHOD.NAME=VALUE",
     help="Option of a method, see 'glocal methods'; repeatable.",
 )
-@click.option("--layers", callback=list_of_names, help="conv,layer1,…  [default: all of the model's]")
+@click.option(
+    "--layers",
+    callback=list_of_names,
+    help="Layers to explain, such as conv,layer1.  [default: all of the model's]",
+)
 @click.option(
     "--aggregate",
     default="sum",

@@ -86,6 +86,7 @@ def show(clip: PuppetClip, model: Model, folder: Path, quiet: bool) -> None:
 
 
 def stem_of(clip: PuppetClip) -> str:
+    """Stem of the files of a clip."""
     return clip.action.replace(" ", "-")
 
 

@@ -26,7 +26,9 @@ from glocal.errors import UsageError
 
 @click.command()
 @click.argument("baseline", required=False, type=click.Choice(BASELINES))
-@click.option("--data", required=True, help="Data set with boxes: puppets, jhmdb, ucf24, ilsvrc, csv, …")
+@click.option(
+    "--data", required=True, help="Data set with boxes, such as puppets, jhmdb, ucf24, ilsvrc or csv."
+)
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of the data set; puppets need none.")
 @click.option(
     "--annotations",
@@ -42,9 +44,13 @@ from glocal.errors import UsageError
     callback=list_of_names,
     default="3dcam",
     show_default=True,
-    help="3dcam,gradcam@layer4,…: one method or several, each with its layers after @ if not all.",
+    help="One method or several, such as 3dcam,gradcam@layer4, each with its layers after @ if not all.",
 )
-@click.option("--layers", callback=list_of_names, help="conv,layer1,…  [default: all of the model's]")
+@click.option(
+    "--layers",
+    callback=list_of_names,
+    help="Layers to explain, such as conv,layer1.  [default: all of the model's]",
+)
 @click.option(
     "--aggregate",
     default="sum",
@@ -58,7 +64,7 @@ from glocal.errors import UsageError
 )
 @crop_option
 @click.option(
-    "--every", type=click.IntRange(1), default=1, show_default=True, help="Measure every so many frames."
+    "--every", type=click.IntRange(1), default=1, show_default=True, help="Measure every n-th frame."
 )
 @json_option
 @out_option

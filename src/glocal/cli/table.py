@@ -19,7 +19,7 @@ from glocal.papers import TABLES, TableContext, tables
 @click.argument("name", required=False)
 @click.argument("changes", nargs=-1, metavar="[OPTION=VALUE]...")
 @click.option(
-    "--data", help="Data set: jhmdb, ucf24, ilsvrc, hmdb51, ucf101, puppets, …  [default: the table's first]"
+    "--data", help="Data set, such as puppets, jhmdb, ucf24 or hmdb51.  [default: the table's first]"
 )
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of the data set; puppets need none.")
 @click.option(
@@ -28,7 +28,7 @@ from glocal.papers import TABLES, TableContext, tables
 @click.option("--weights", help="Checkpoint, or a name such as kinetics400, which is downloaded once.")
 @click.option("--labels", help="File with one class name a line, or the name of a packaged list.")
 @click.option("--clips", type=click.IntRange(min=1), help="Number of clips at most.  [default: all]")
-@click.option("--device", help="Device: cpu, cuda, cuda:1 …  [default: cuda where there is one]")
+@click.option("--device", help="Device, such as cpu, cuda or cuda:1.  [default: cuda if available]")
 @out_option
 @common_options
 def table(

@@ -21,8 +21,8 @@ OPTIONS: Mapping[str, Any] = {
     "fold": 1,
 }
 """Options of a localization table: the class that is explained, true or top1 (by default the true one for
-puppets); whether to refine too, and to tell small actors from large ones; full or center; every so many
-frames; the division into splits."""
+puppets); whether to refine too, and to tell small actors from large ones; full or center; every n-th
+frame; the division into splits."""
 TITLES = {"3dcam": "3DCAM", "gradcam": "Grad-CAM", "layercam": "LayerCAM", "gradcam++": "Grad-CAM++"}
 OTHER_METHODS = ("layercam", "gradcam++")
 """Methods that the paper does not compare with."""

@@ -21,7 +21,7 @@ class TableContext:
         root: its folder; None for puppets.
         model, weights, labels: of the network, as `load_model` takes them.
         device: where the network runs.
-        clips: at most so many clips; None for all.
+        clips: number of clips at most; None for all.
         options: the table's own, complete.
         out: folder of the results, for files beside the table.
         cache: where results are kept between runs.
@@ -112,7 +112,6 @@ def paper_table(
 
 def tables() -> dict[str, PaperTable]:
     """Name → table, in the order of the papers."""
-
     return {
         name: TABLES[name]
         for name in sorted(TABLES, key=lambda name: (name.partition("/")[0], len(name), name))

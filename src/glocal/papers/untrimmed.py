@@ -56,12 +56,12 @@ def leakage(
         tIoU 0.3 … 0.7 and its mean. Then the trivial rows.
 
     Raises:
-        InputError: the network knows none of the puppets' actions.
+        InputError: the network has no class of the puppets' actions.
     """
     puppets = UntrimmedPuppets("test", count, size=model.clip.short_side, cuts=1.0, seed=seed)
     if not set(puppets.actions) & set(model.labels):
         raise InputError(
-            f"{model.name} knows none of the puppets' actions; name a network trained on puppets."
+            f"{model.name} has no class of the puppets' actions; name a network trained on puppets."
         )
     facts = {
         "table": "untrimmed",
@@ -135,8 +135,10 @@ def reach_of(clip_spec: ClipSpec, fps: float) -> int:
 
 
 def beside_cuts(video: PuppetVideo) -> Iterator[tuple[int, str, bool, tuple[int, int]]]:
-    """Cut, action, whether it is seen before the cut, and the ends of the scenes on both sides; for the last
-    action before each cut and the first one after it, unless the other scene shows it too."""
+    """The last action before each cut and the first one after it, unless the other scene shows it too.
+
+    Yields the cut, the action, whether it is seen before the cut, and the ends of the scenes on both sides.
+    """
     for earlier, later in zip(video.shots[:-1], video.shots[1:], strict=True):
         cut, ends = later.start, (earlier.start, later.end)
         seen = [

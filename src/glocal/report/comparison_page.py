@@ -74,10 +74,10 @@ def write_comparison(
     """Write the page to `path`.
 
     Args:
-        summary: of `glocal.benchmark.summarise`.
+        summary: of `glocal.benchmark.summary.summarise`.
         pictures: clip → method → pictures of frames; "" for the frames themselves.
         strips: method → randomised part → a picture.
-        facts: what was run, in words, for the last table.
+        facts: what was run, for the last table.
 
     Raises:
         InputError: the page cannot be written.

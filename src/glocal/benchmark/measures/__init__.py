@@ -47,7 +47,7 @@ class Measure:
         compute: the figure of a sample, or a `MeasuredCurve`; None where the measure does not apply to it.
         controls: whether a control is a rival here; what ignores the network cannot be moved, for example.
         pool: for a measure that is defined over all clips together: turns what `compute` gave for each clip
-            (plain data, or None) into a figure for each, NaN where there is none, whose mean is the measure.
+            (plain data, or None) into a figure for each, NaN if undefined, whose mean is the measure.
     """
 
     name: str

@@ -91,8 +91,8 @@ def increase(explained: ExplainedSample) -> float:
     title="infidelity",
     section="faithfulness",
     better="low",
-    text="Share of the score changes caused by emptying random blocks that the attention in them does not "
-    "foretell: 0 all foretold, 1 none.",
+    text="Share of the score changes caused by emptying random blocks that the attribution in them does not "
+    "predict: 0 all predicted, 1 none.",
 )
 def infidelity_of_blocks(explained: ExplainedSample) -> float:
     """Infidelity (Yeh et al., 2019)."""
@@ -104,7 +104,7 @@ def infidelity_of_blocks(explained: ExplainedSample) -> float:
     title="sensitivity",
     section="faithfulness",
     better="low",
-    text="How far the attention moves, relative to its size, under noise of 2 % of the clip's range.",
+    text="How far the attribution moves, relative to its size, under noise of 2 % of the clip's range.",
     controls=False,
 )
 def sensitivity(explained: ExplainedSample) -> float | None:

@@ -95,7 +95,7 @@ def _register_pointing() -> None:
         (
             "lift_figure",
             "on the figure, ×",
-            "Attention on the acting figure, in multiples of what even attention puts there.",
+            "Attribution on the acting figure, in multiples of what an even map has there.",
         ),
         ("lift_limbs", "on the acting limbs, ×", "The same for the limbs that act."),
         ("lift_moment", "in the moment, ×", "The same for the frames of the action."),

@@ -1,4 +1,4 @@
-"""Claims that the 3DCAM paper makes in words and pictures, as experiments on puppets."""
+"""Claims of the 3DCAM paper, as experiments on puppets."""
 
 from glocal.papers.claims import discriminative, early_late, order, sensitivity
 

@@ -34,7 +34,7 @@ def claim_samples(context: TableContext, model: Model, distractor: str) -> Itera
         distractor: `"acting"` for two figures that act, `"mixed"` for one.
 
     Raises:
-        InputError: the network knows none of the puppets' actions, or takes no colour clips.
+        InputError: the network has no class of the puppets' actions, or takes no colour clips.
     """
     clip_spec = model.clip
     if clip_spec.modality != "rgb" or clip_spec.image or clip_spec.frames < 5:
@@ -43,7 +43,7 @@ def claim_samples(context: TableContext, model: Model, distractor: str) -> Itera
         )
     if not set(ACTIONS) & set(model.labels):
         raise InputError(
-            f"{model.name} knows none of the puppets' actions; name a network trained on puppets."
+            f"{model.name} has no class of the puppets' actions; name a network trained on puppets."
         )
     for sample in puppet_samples(model, clips=context.clips or CLIPS, distractor=distractor):
         if all(figure.action in model.labels for figure in sample.load().figures):

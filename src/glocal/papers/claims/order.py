@@ -1,4 +1,4 @@
-"""Order: actions that are the same frames in another order, which only motion tells apart."""
+"""Order: actions that are the same frames in another order, which only motion distinguishes."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -26,14 +26,14 @@ COLUMNS = {
 }
 
 
-@paper_table("claims/order", "Actions that are each other backwards: are they told apart?", DATA)
+@paper_table("claims/order", "Actions that are each other backwards: are they distinguished?", DATA)
 def table_of_pairs(context: TableContext) -> Table:
     """Clips of both actions of each pair, forwards and backwards; chance is 0.5 in both columns."""
     model, _, key = claim_model(context)
     count = context.clips or CLIPS
     pairs = [pair for pair in PAIRS if set(pair) <= set(model.labels)]
     if not pairs or model.clip.modality != "rgb" or model.clip.image:
-        raise InputError(f"{model.name} knows no pair of puppets' actions in colour clips.")
+        raise InputError(f"{model.name} has no pair of puppets' actions in colour clips.")
     values = {}
     for pair in pairs:
         cell = {**key, "claim": "order", "pair": pair, "clips": count}

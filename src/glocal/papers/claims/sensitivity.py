@@ -20,7 +20,7 @@ COLUMNS = {
     "missed": "share of the decisive blocks, without which the class loses a tenth of its probability or "
     "more, that get less attention than the average place",
     "blind": "share of all voxels whose attention is zero",
-    "infidelity": "share of the score changes that the attention does not foretell",
+    "infidelity": "share of the score changes that the attribution does not predict",
 }
 DECISIVE = 0.1
 SIDES = (1 / 8, 1 / 4)

@@ -1,0 +1,155 @@
+"""How well explainers localize, on a network whose reasons are known."""
+
+import json
+
+import pytest
+
+import glocal
+from glocal.benchmark import Explainer, Footage, Sample, evaluate, parse_explainers
+from glocal.benchmark.box_measures import MaxBoxMeasure, PointMeasures
+from glocal.benchmark.sample_sets import SampleSet
+from glocal.cli import main
+from glocal.datasets.puppets import ACTIONS
+from glocal.errors import InputError, UsageError
+from helpers.networks import Small3d, seeded
+from helpers.planted import CLIP_SPEC, planted_model, red_sample
+
+MODEL = planted_model()
+LAYERS = {"seen": "relu"}
+POINTS = PointMeasures(("hit_any", "hit_max", "Acc 0.5"), "hit_max")
+BASELINES = [
+    "full frame",
+    "best fixed centred box",
+    "Gaussian centre prior",
+    "optical-flow magnitude",
+    "uniform random maps",
+]
+
+
+def red_videos(count: int = 3) -> SampleSet:
+    """Whole videos of a red square, to which the fixed box is fitted too."""
+
+    def video(place: int) -> Footage:
+        footage = red_sample(place).load()
+        return Footage(footage.video, footage.boxes)
+
+    samples = [
+        Sample(f"red {place}", lambda place=place: video(place), "red", place) for place in range(count)
+    ]
+    boxes = [box / 24 for place in range(count) for box in video(place).boxes.values()]
+    return SampleSet(samples, lambda: boxes, "red", "these")
+
+
+def test_a_method_that_sees_the_square_points_at_it():
+    """A method on layers, and one on the input alone, beside the baselines."""
+    explainers = parse_explainers(["gradcam", "inputxgradient"], LAYERS)
+    evaluation = evaluate(MODEL, red_videos(), list(explainers.values()), measure=POINTS)
+    figures = evaluation.figures()
+    assert list(figures) == [*(explainer.name for explainer in explainers.values()), *BASELINES]
+    for explainer in explainers.values():
+        assert figures[explainer.name]["hit_max"] == 1
+    assert figures["gradcam one seen"]["Acc 0.5"] == 1
+    assert figures["full frame"]["hit_max"] == pytest.approx(36 / 24**2)
+    table = evaluation.table(titles={"gradcam one seen": "Grad-CAM"})
+    assert [row.name for row in table.rows if not row.trivial] == ["Grad-CAM", "inputxgradient one seen"]
+    assert table.margin(table.rows[0]) == pytest.approx(
+        1 - max(figures[name]["hit_max"] for name in BASELINES)
+    )
+    assert repr(evaluation) == "<Evaluation of 2 explainers on 3 clips>"
+
+
+def test_a_refinement_is_measured_beside_its_start():
+    start = Explainer("gradcam", LAYERS)
+    refined = Explainer("gradcam", LAYERS, refinements=("guided",))
+    measure = MaxBoxMeasure((0.3, 0.5))
+    figures = evaluate(MODEL, red_videos(2), [start, refined], measure=measure).figures()
+    values = figures[refined.name]
+    assert values["gain"] == pytest.approx(values["average"] - figures[start.name]["average"])
+    alone = evaluate(MODEL, red_videos(2), [refined], measure=measure).figures()[refined.name]
+    assert alone == pytest.approx({name: values[name] for name in alone if name != "ms a frame"} | {
+        "ms a frame": alone["ms a frame"]
+    })  # fmt: skip
+    assert "gain" not in alone
+
+
+def test_clips_that_cannot_be_read_are_counted(tmp_path):
+    def broken() -> Footage:
+        raise InputError("it is broken.")
+
+    samples = red_videos(1)
+    both = SampleSet([Sample("bad", broken), *samples.samples], samples.fitting, "red", "these")
+    evaluation = evaluate(MODEL, both, [Explainer("gradcam", LAYERS)], measure=POINTS)
+    assert len(evaluation.scores) == 1
+    assert evaluation.notes[-1] == "1 clips could not be read and are left out"
+    with pytest.raises(InputError, match="it is broken"):
+        evaluate(MODEL, SampleSet([Sample("bad", broken)], samples.fitting, "red", "these"), [])
+    with pytest.raises(UsageError, match="true or top1"):
+        evaluate(MODEL, samples, [], target="best")
+
+
+@pytest.fixture
+def small_model(monkeypatch):
+    network = seeded(Small3d(len(ACTIONS))).eval()
+    layers = {"conv": "relu1", "layer1": "layer1", "layer2": "layer2"}
+    model = glocal.Model("small", network, layers, ACTIONS, CLIP_SPEC, "custom")
+    monkeypatch.setattr("glocal.cli.running.load_model", lambda *args, **options: model)
+    monkeypatch.setattr("glocal.benchmark.sample_sets.FITTED", 2)
+
+
+def test_the_command_evaluates_a_model_beside_the_baselines(small_model, tmp_path, capsys):
+    command = ["evaluate", "--data", "puppets", "--clips", "2", "--out", str(tmp_path), "--model", "small"]
+    command += ["--method", "3dcam,gradcam@layer2", "--aggregate", "max"]
+    assert main([*command, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert list(result["methods"]) == ["3dcam", "gradcam@layer2"]
+    assert list(result["baselines"]) == BASELINES
+    assert set(result["methods"]["3dcam"]) == {
+        *("0.3", "0.5", "0.7", "average", "hit_any", "hit_max"),
+        *("Acc 0.5", "Acc 0.6", "Acc2 0.5", "Acc2 0.6"),
+    }
+    assert result["clips"] == 2
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "full frame (trivial)" in out
+    assert f"{result['methods']['3dcam']['hit_max']:.3f}" in out
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "cells",
+        "evaluate-puppets.csv",
+        "evaluate-puppets.md",
+    }
+
+
+def test_the_figures_are_those_of_the_measures_on_the_explanation(small_model, tmp_path, capsys):
+    """The pointing game by hand, from `explain` on each clip."""
+    from glocal.benchmark.sample_sets import find_sample_set
+    from glocal.cli.running import load
+    from glocal.evaluation import PointingGame
+
+    command = ["evaluate", "--data", "puppets", "--clips", "2", "--out", str(tmp_path), "--model", "small"]
+    assert main([*command, "--json", "--quiet"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    model = load("small", None, None, None)
+    metric = PointingGame()
+    for sample in find_sample_set(model, "puppets", clips=2).samples:
+        footage = sample.load()
+        explanation = glocal.explain(model, footage.video, target=str(sample.label), overlap=0.0)
+        for frame, boxes in footage.boxes.items():
+            metric.update(explanation.attention[frame], boxes)
+    assert result["methods"]["3dcam"]["hit_max"] == pytest.approx(metric.compute(), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--data", "jhmdb"], "needs --root"),
+        (["--data", "puppets", "--method", "3dcm"], "Did you mean '3dcam'"),
+        (["--data", "puppets", "--method", "3dcam@leyer1"], "Did you mean 'layer1'"),
+        (["--data", "puppets", "--annotations", "x"], "is for a baseline alone"),
+        (["full-frame", "--data", "jhmdb"], "give their folder or file as --annotations"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(small_model, capsys, tmp_path, arguments, sentence):
+    assert main(["evaluate", *arguments, "--model", "small", "--quiet", "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert len(error.splitlines()) == 1
