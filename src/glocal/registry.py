@@ -52,7 +52,7 @@ class Registry(Mapping[str, T], Generic[T]):
         entry_points: str | None = None,
     ) -> None:
         self.singular = singular
-        self.plural = plural or f"{singular}s"
+        self.plural: str = plural or f"{singular}s"
         self._package = package
         self._group = entry_points
         self._values: dict[str, T] = {}

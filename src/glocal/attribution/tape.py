@@ -31,7 +31,7 @@ class Tape:
         self, logits: Tensor, outputs: dict[str, Tensor], fold: Callable[[str, Tensor], Tensor]
     ) -> None:
         self.logits = logits
-        self.activations = {name: fold(name, output) for name, output in outputs.items()}
+        self.activations: dict[str, Tensor] = {name: fold(name, output) for name, output in outputs.items()}
         self._outputs = outputs
         self._fold = fold
 

@@ -39,6 +39,11 @@ class Worker:
         threads: of PyTorch and OpenCV.
     """
 
+    source: ModelSource
+    config: ExplainConfig
+    report: ReportConfig
+    out: Path
+
     def __init__(
         self, source: ModelSource, config: ExplainConfig, report: ReportConfig, out: Path, *, threads: int
     ) -> None:
@@ -48,7 +53,7 @@ class Worker:
 
     def start(self) -> None:
         """Load the model. Raises what `load_model` does."""
-        self.model = self.source.load()
+        self.model: Model = self.source.load()
 
     def explain(self, video: str, name: str, key: str) -> Outcome:
         """Explain a video and write its files; an error is returned in the outcome."""

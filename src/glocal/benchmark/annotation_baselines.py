@@ -16,7 +16,7 @@ from glocal.evaluation.baselines import FULL_FRAME, FixedBox
 from glocal.types import BoxArray
 from glocal.utils.files import shown
 
-IOU_THRESHOLDS = {
+IOU_THRESHOLDS: dict[str, tuple[float, ...]] = {
     "jhmdb": (0.5, 0.6),
     "ucf24": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5),
     "ilsvrc": (0.3, 0.5, 0.7),

@@ -59,7 +59,10 @@ class BoxMeasure(ABC):
 class PointMeasures(BoxMeasure):
     """Hit points, Acc and Acc2 (paper A, tables 3, 4, 5 and 8)."""
 
-    iou_thresholds = (0.5, 0.6)
+    columns: tuple[str, ...]
+    judge: str
+
+    iou_thresholds: tuple[float, ...] = (0.5, 0.6)
 
     def __init__(self, columns: Sequence[str], judge: str) -> None:
         self.columns, self.judge = tuple(columns), judge
@@ -115,11 +118,14 @@ class MaxBoxMeasure(BoxMeasure):
         multi_contour: count all contours of a cut, as in V2.
     """
 
+    iou_thresholds: tuple[float, ...]
+    multi_contour: bool
+
     judge = "average"
 
     def __init__(self, iou_thresholds: Sequence[float], *, multi_contour: bool = False) -> None:
         self.iou_thresholds, self.multi_contour = tuple(iou_thresholds), multi_contour
-        self.columns = (*(f"{delta:g}" for delta in iou_thresholds), self.judge)
+        self.columns: tuple[str, ...] = (*(f"{delta:g}" for delta in iou_thresholds), self.judge)
         version = "V2, with all contours" if multi_contour else ""
         self.description = f"MaxBoxAcc{version} over the IoU threshold"
 
@@ -152,10 +158,10 @@ class JoinedMeasures(BoxMeasure):
 
     def __init__(self, *families: BoxMeasure) -> None:
         self.families = families
-        self.columns = tuple(column for family in families for column in family.columns)
-        self.judge = families[0].judge
-        self.iou_thresholds = families[-1].iou_thresholds
-        self.description = "; ".join(family.description for family in families)
+        self.columns: tuple[str, ...] = tuple(column for family in families for column in family.columns)
+        self.judge: str = families[0].judge
+        self.iou_thresholds: tuple[float, ...] = families[-1].iou_thresholds
+        self.description: str = "; ".join(family.description for family in families)
 
     @property
     def key(self) -> Any:

@@ -114,6 +114,9 @@ class ExplainedSample:
         explain: the explainer.
     """
 
+    prepared: PreparedSample
+    explain: ExplainFunction
+
     def __init__(self, prepared: PreparedSample, explain: ExplainFunction) -> None:
         self.prepared, self.explain = prepared, explain
         self._shared: dict[Any, Any] = {}

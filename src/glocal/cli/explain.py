@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from glocal.cli.options import (
+    CommandDecorator,
     common_options,
     config_from,
     config_options,
@@ -23,7 +24,7 @@ from glocal.report.explain_to_files import ReportConfig, explain_to_files
 
 STYLE = ("strength", "colormap", "threshold", "side_by_side")
 
-overlay_options = together(
+overlay_options: CommandDecorator = together(
     click.option(
         "--strength",
         type=click.FloatRange(0, 1),
@@ -40,7 +41,7 @@ overlay_options = together(
     ),
 )
 
-report_options = together(
+report_options: CommandDecorator = together(
     click.option(
         "--also",
         callback=list_of_names,

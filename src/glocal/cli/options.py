@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
@@ -12,7 +12,15 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 ConfigT = TypeVar("ConfigT")
 
 
-def together(*options: Callable[[Any], Any]) -> Callable[[CommandT], CommandT]:
+class CommandDecorator(Protocol):
+    """Adds options to a command."""
+
+    def __call__(self, command: CommandT, /) -> CommandT:
+        """Return the command with the options."""
+        ...
+
+
+def together(*options: Callable[[Any], Any]) -> CommandDecorator:
     """Join several options to one decorator; --help lists them in this order."""
 
     def decorate(command: CommandT) -> CommandT:
@@ -38,7 +46,7 @@ def mapping_of_pairs(ctx: click.Context, parameter: click.Parameter, value: Sequ
 
 def config_options(
     config: type = ExplainConfig, *, only: Collection[str] | None = None, without: Collection[str] = ()
-) -> Callable[[CommandT], CommandT]:
+) -> CommandDecorator:
     """Make the options of a command from the fields of a config.
 
     Args:
@@ -86,9 +94,9 @@ def _option(name: str, default: Any, info: OptionInfo) -> Callable[[Any], Any]:
     return click.option(flag, name, **facts)
 
 
-crop_option = config_options(only=["crop"])
+crop_option: CommandDecorator = config_options(only=["crop"])
 
-model_options = together(
+model_options: CommandDecorator = together(
     click.option(
         "--model",
         "name",
@@ -111,7 +119,7 @@ model_options = together(
     ),
 )
 
-out_option = click.option(
+out_option: CommandDecorator = click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("out"),
@@ -119,9 +127,9 @@ out_option = click.option(
     help="Folder for the results; created if missing.",
 )
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option: CommandDecorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
-common_options = together(
+common_options: CommandDecorator = together(
     click.option("--quiet", is_flag=True, help="Show no progress bars and print nothing on stdout."),
     click.option("--debug", is_flag=True, help="Show the traceback of an error."),
 )

@@ -14,7 +14,7 @@ from glocal.registry import Registry
 from glocal.types import Box, BoxTrack
 from glocal.utils.files import shown
 
-log = logging.getLogger("glocal.datasets")
+log: logging.Logger = logging.getLogger("glocal.datasets")
 
 
 @dataclass(frozen=True)

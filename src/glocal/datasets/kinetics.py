@@ -18,7 +18,11 @@ from glocal.datasets.dataset import Dataset, Record, register
 from glocal.utils.files import shown
 
 SPLITS = ("train", "val", "test")
-SPLIT_NAMES = {"train": ("train",), "val": ("val", "validate", "validation"), "test": ("test",)}
+SPLIT_NAMES: dict[str, tuple[str, ...]] = {
+    "train": ("train",),
+    "val": ("val", "validate", "validation"),
+    "test": ("test",),
+}
 """Split → its names in tables and folders."""
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")

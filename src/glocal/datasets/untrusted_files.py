@@ -82,7 +82,7 @@ class _NdarrayStub(_ImmutableStub):
     """Stands in for `numpy.ndarray`, which is named but never called."""
 
 
-ALLOWED = {
+ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "dtype"): _DtypeStub,
     ("numpy", "ndarray"): _NdarrayStub,
     **{(f"numpy.{core}.multiarray", "scalar"): _ScalarStub for core in ("core", "_core")},

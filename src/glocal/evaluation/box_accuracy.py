@@ -36,7 +36,7 @@ class MaxBoxAcc:
     def __init__(
         self, iou_thresholds: Sequence[float] = DEFAULT_IOU_THRESHOLDS, multi_contour: bool = False
     ) -> None:
-        self.iou_thresholds = check_iou_thresholds(iou_thresholds)
+        self.iou_thresholds: tuple[float, ...] = check_iou_thresholds(iou_thresholds)
         self.multi_contour = multi_contour
         self.reset()
 
@@ -116,7 +116,7 @@ class BoxAccuracy(RateMetric):
     """
 
     def __init__(self, iou_thresholds: Sequence[float] = (0.5, 0.6)) -> None:
-        self.iou_thresholds = check_iou_thresholds(iou_thresholds)
+        self.iou_thresholds: tuple[float, ...] = check_iou_thresholds(iou_thresholds)
         super().__init__(len(self.iou_thresholds))
 
     def update(self, predicted: Sequence[float] | None, boxes: npt.ArrayLike) -> None:

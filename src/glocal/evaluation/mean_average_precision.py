@@ -33,7 +33,7 @@ class MeanAveragePrecision(CollectedMetric[RankedItem], ABC):
 
     def __init__(self, thresholds: Sequence[float]) -> None:
         super().__init__()
-        self.thresholds = tuple(float(threshold) for threshold in thresholds)
+        self.thresholds: tuple[float, ...] = tuple(float(threshold) for threshold in thresholds)
 
     def compute(self) -> dict[float, float]:
         """Threshold → mean AP in [0, 1] over the classes that occur in the truth; 0 if none does."""

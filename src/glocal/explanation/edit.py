@@ -22,7 +22,7 @@ from glocal.video import Geometry, Window
 VideoShape = tuple[int, int, int]
 """(T, H, W) of a video: its frames, and their height and width in pixels."""
 
-SHAPES = {"box": (4,), "span": (2,), "value": (), "outside": ()}
+SHAPES: dict[str, tuple[int, ...]] = {"box": (4,), "span": (2,), "value": (), "outside": ()}
 KEYS = ("spatial", "temporal", *SHAPES)
 
 

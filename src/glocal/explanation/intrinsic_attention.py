@@ -49,6 +49,9 @@ class AttentionEditor:
         InputError: the edit is a file that cannot be read.
     """
 
+    network: nn.Module
+    geometry: Geometry
+
     def __init__(self, model: Model, edit: EditLike | None, video: Video, geometry: Geometry) -> None:
         self.network, self.geometry = model.network, geometry
         self.edit: Edit | None = None

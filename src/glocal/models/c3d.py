@@ -1,5 +1,7 @@
 """C3D (Tran et al., ICCV 2015)."""
 
+from collections.abc import Mapping, Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ class C3D(Backbone):
     other sizes are averaged to that grid.
     """
 
-    stages = {  # noqa: RUF012
+    stages: Mapping[str, Sequence[str]] = {
         "conv1": ("conv1", "relu1"),
         "conv2": ("pool1", "conv2", "relu2"),
         "conv3": ("pool2", "conv3a", "relu3a", "conv3b", "relu3b"),
@@ -32,31 +34,31 @@ class C3D(Backbone):
 
     def __init__(self, num_classes: int):
         super().__init__()
-        self.conv1 = _conv(3, 64)
-        self.relu1 = nn.ReLU(inplace=True)
-        self.pool1 = nn.MaxPool3d((1, 2, 2))
-        self.conv2 = _conv(64, 128)
-        self.relu2 = nn.ReLU(inplace=True)
-        self.pool2 = nn.MaxPool3d(2)
-        self.conv3a = _conv(128, 256)
-        self.relu3a = nn.ReLU(inplace=True)
-        self.conv3b = _conv(256, 256)
-        self.relu3b = nn.ReLU(inplace=True)
-        self.pool3 = nn.MaxPool3d(2)
-        self.conv4a = _conv(256, 512)
-        self.relu4a = nn.ReLU(inplace=True)
-        self.conv4b = _conv(512, 512)
-        self.relu4b = nn.ReLU(inplace=True)
-        self.pool4 = nn.MaxPool3d(2)
-        self.conv5a = _conv(512, 512)
-        self.relu5a = nn.ReLU(inplace=True)
-        self.conv5b = _conv(512, 512)
-        self.relu5b = nn.ReLU(inplace=True)
-        self.pool5 = nn.MaxPool3d(2, padding=(0, 1, 1))
-        self.fc6 = nn.Linear(512 * 4 * 4, 4096)
-        self.fc7 = nn.Linear(4096, 4096)
-        self.fc8 = nn.Linear(4096, num_classes)
-        self.dropout = nn.Dropout(0.5)
+        self.conv1: nn.Conv3d = _conv(3, 64)
+        self.relu1: nn.ReLU = nn.ReLU(inplace=True)
+        self.pool1: nn.MaxPool3d = nn.MaxPool3d((1, 2, 2))
+        self.conv2: nn.Conv3d = _conv(64, 128)
+        self.relu2: nn.ReLU = nn.ReLU(inplace=True)
+        self.pool2: nn.MaxPool3d = nn.MaxPool3d(2)
+        self.conv3a: nn.Conv3d = _conv(128, 256)
+        self.relu3a: nn.ReLU = nn.ReLU(inplace=True)
+        self.conv3b: nn.Conv3d = _conv(256, 256)
+        self.relu3b: nn.ReLU = nn.ReLU(inplace=True)
+        self.pool3: nn.MaxPool3d = nn.MaxPool3d(2)
+        self.conv4a: nn.Conv3d = _conv(256, 512)
+        self.relu4a: nn.ReLU = nn.ReLU(inplace=True)
+        self.conv4b: nn.Conv3d = _conv(512, 512)
+        self.relu4b: nn.ReLU = nn.ReLU(inplace=True)
+        self.pool4: nn.MaxPool3d = nn.MaxPool3d(2)
+        self.conv5a: nn.Conv3d = _conv(512, 512)
+        self.relu5a: nn.ReLU = nn.ReLU(inplace=True)
+        self.conv5b: nn.Conv3d = _conv(512, 512)
+        self.relu5b: nn.ReLU = nn.ReLU(inplace=True)
+        self.pool5: nn.MaxPool3d = nn.MaxPool3d(2, padding=(0, 1, 1))
+        self.fc6: nn.Linear = nn.Linear(512 * 4 * 4, 4096)
+        self.fc7: nn.Linear = nn.Linear(4096, 4096)
+        self.fc8: nn.Linear = nn.Linear(4096, num_classes)
+        self.dropout: nn.Dropout = nn.Dropout(0.5)
 
     def classify(self, x: Tensor) -> Tensor:
         """Average to a grid of 1 × 4 × 4, and classify by three linear layers."""

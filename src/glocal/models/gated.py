@@ -33,8 +33,8 @@ class Gated(nn.Module):
         super().__init__()
         backbone.truncate([layer for layer in backbone.stages if layer in layers][-1])
         self.backbone = backbone
-        self.gates = nn.ModuleDict(gates)
-        self.gate_at = dict(layers)
+        self.gates: nn.ModuleDict = nn.ModuleDict(gates)
+        self.gate_at: dict[str, str] = dict(layers)
 
     def gate_logits(self, clips: Tensor) -> dict[str, Tensor]:
         """Compute the logits `(B, num_classes)` of each gate, from the stem up."""

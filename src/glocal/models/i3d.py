@@ -34,13 +34,18 @@ def pad_same(x: Tensor, kernel: Triple, stride: Triple) -> Tensor:
 class Unit3D(nn.Module):
     """Convolution, batch norm, ReLU."""
 
+    kernel: int
+    stride: int
+
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1):
         super().__init__()
         # With stride 1, SAME does not depend on the input's size: the convolution pads by itself.
         padding = kernel // 2 if stride == 1 else 0
-        self.conv3d = nn.Conv3d(inputs, outputs, kernel, stride=stride, padding=padding, bias=False)
-        self.bn = nn.BatchNorm3d(outputs, eps=0.001, momentum=0.01)
-        self.relu = nn.ReLU(inplace=True)
+        self.conv3d: nn.Conv3d = nn.Conv3d(
+            inputs, outputs, kernel, stride=stride, padding=padding, bias=False
+        )
+        self.bn: nn.BatchNorm3d = nn.BatchNorm3d(outputs, eps=0.001, momentum=0.01)
+        self.relu: nn.ReLU = nn.ReLU(inplace=True)
         self.kernel, self.stride = kernel, stride
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,6 +58,9 @@ class Unit3D(nn.Module):
 
 class MaxPoolSame(nn.Module):
     """Max-pooling with SAME padding, of activations after a ReLU, which padded zeros cannot exceed."""
+
+    kernel: Triple
+    stride: Triple
 
     def __init__(self, kernel: Triple, stride: Triple):
         super().__init__()
@@ -73,13 +81,13 @@ class Inception(nn.Module):
 
     def __init__(self, inputs: int, *channels: int):
         super().__init__()
-        self.b0 = Unit3D(inputs, channels[0])
-        self.b1a = Unit3D(inputs, channels[1])
-        self.b1b = Unit3D(channels[1], channels[2], kernel=3)
-        self.b2a = Unit3D(inputs, channels[3])
-        self.b2b = Unit3D(channels[3], channels[4], kernel=3)
-        self.b3a = nn.MaxPool3d(3, stride=1, padding=1)
-        self.b3b = Unit3D(inputs, channels[5])
+        self.b0: Unit3D = Unit3D(inputs, channels[0])
+        self.b1a: Unit3D = Unit3D(inputs, channels[1])
+        self.b1b: Unit3D = Unit3D(channels[1], channels[2], kernel=3)
+        self.b2a: Unit3D = Unit3D(inputs, channels[3])
+        self.b2b: Unit3D = Unit3D(channels[3], channels[4], kernel=3)
+        self.b3a: nn.MaxPool3d = nn.MaxPool3d(3, stride=1, padding=1)
+        self.b3b: Unit3D = Unit3D(inputs, channels[5])
 
     def forward(self, x: Tensor) -> Tensor:
         """Concatenate the outputs of the branches."""
@@ -122,8 +130,8 @@ class I3D(Backbone):
             paths.append(name)
             if name in LAYERS:
                 self.stages[name], paths = paths, []
-        self.dropout = nn.Dropout(0.5)
-        self.logits = nn.Sequential(OrderedDict(conv3d=nn.Conv3d(1024, num_classes, 1)))
+        self.dropout: nn.Dropout = nn.Dropout(0.5)
+        self.logits: nn.Sequential = nn.Sequential(OrderedDict(conv3d=nn.Conv3d(1024, num_classes, 1)))
 
     def classify(self, x: Tensor) -> Tensor:
         """Classify each pair of time steps, and average the logits."""
@@ -138,8 +146,8 @@ class TwoStreamI3D(nn.Module):
 
     def __init__(self, num_classes: int):
         super().__init__()
-        self.rgb = I3D(num_classes)
-        self.flow = I3D(num_classes, in_channels=2)
+        self.rgb: I3D = I3D(num_classes)
+        self.flow: I3D = I3D(num_classes, in_channels=2)
 
     def forward(self, clips: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
         """Average the logits of both networks."""

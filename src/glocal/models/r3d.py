@@ -37,11 +37,13 @@ class BasicBlock(nn.Module):
         super().__init__()
         # As many weights as a 3 × 3 × 3 convolution has; the second convolution uses the first one's count.
         middle = inputs * outputs * 27 // (inputs * 9 + outputs * 3)
-        self.conv1 = nn.Sequential(
+        self.conv1: nn.Sequential = nn.Sequential(
             convolution(inputs, outputs, middle, stride), nn.BatchNorm3d(outputs), nn.ReLU(inplace=True)
         )
-        self.conv2 = nn.Sequential(convolution(outputs, outputs, middle, 1), nn.BatchNorm3d(outputs))
-        self.relu = nn.ReLU(inplace=True)
+        self.conv2: nn.Sequential = nn.Sequential(
+            convolution(outputs, outputs, middle, 1), nn.BatchNorm3d(outputs)
+        )
+        self.relu: nn.ReLU = nn.ReLU(inplace=True)
         self.downsample: nn.Module | None = None
         if stride != 1 or inputs != outputs:
             self.downsample = nn.Sequential(
@@ -65,17 +67,19 @@ def _stage(inputs: int, outputs: int, convolution: Convolution, stride: int) -> 
 class VideoResNet(Backbone):
     """Clips `(B, 3, T, H, W)` of any size to logits `(B, num_classes)`."""
 
-    stages = {"conv": ("stem",)} | {name: (name,) for name in ("layer1", "layer2", "layer3", "layer4")}
+    stages: dict[str, tuple[str]] = {"conv": ("stem",)} | {
+        name: (name,) for name in ("layer1", "layer2", "layer3", "layer4")
+    }
 
     def __init__(self, stem: nn.Module, convolution: Convolution, num_classes: int):
         super().__init__()
         self.stem = stem
-        self.layer1 = _stage(64, 64, convolution, stride=1)
-        self.layer2 = _stage(64, 128, convolution, stride=2)
-        self.layer3 = _stage(128, 256, convolution, stride=2)
-        self.layer4 = _stage(256, 512, convolution, stride=2)
-        self.dropout = nn.Dropout(0.0)
-        self.fc = nn.Linear(512, num_classes)
+        self.layer1: nn.Sequential = _stage(64, 64, convolution, stride=1)
+        self.layer2: nn.Sequential = _stage(64, 128, convolution, stride=2)
+        self.layer3: nn.Sequential = _stage(128, 256, convolution, stride=2)
+        self.layer4: nn.Sequential = _stage(256, 512, convolution, stride=2)
+        self.dropout: nn.Dropout = nn.Dropout(0.0)
+        self.fc: nn.Linear = nn.Linear(512, num_classes)
 
     def classify(self, x: Tensor) -> Tensor:
         """Average over all positions, and classify by a linear layer."""

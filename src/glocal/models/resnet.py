@@ -3,7 +3,7 @@
 The module names are those of torchvision and of Hara's networks, so that their checkpoints load as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -26,13 +26,21 @@ class Bottleneck(nn.Module):
     def __init__(self, dims: int, inputs: int, width: int, outputs: int, stride: Stride = 1, groups: int = 1):
         super().__init__()
         conv, norm = CONVOLUTION[dims], NORM[dims]
-        self.conv1 = conv(inputs, width, 1, bias=False)
-        self.bn1 = norm(width)
-        self.conv2 = conv(width, width, 3, stride=stride, padding=1, groups=groups, bias=False)  # type: ignore[arg-type]
-        self.bn2 = norm(width)
-        self.conv3 = conv(width, outputs, 1, bias=False)
-        self.bn3 = norm(outputs)
-        self.relu = nn.ReLU(inplace=True)
+        self.conv1: nn.Conv2d | nn.Conv3d = conv(inputs, width, 1, bias=False)
+        self.bn1: nn.BatchNorm2d | nn.BatchNorm3d = norm(width)
+        self.conv2: nn.Conv2d | nn.Conv3d = conv(
+            width,
+            width,
+            3,
+            stride=stride,  # type: ignore[arg-type]
+            padding=1,
+            groups=groups,
+            bias=False,
+        )
+        self.bn2: nn.BatchNorm2d | nn.BatchNorm3d = norm(width)
+        self.conv3: nn.Conv2d | nn.Conv3d = conv(width, outputs, 1, bias=False)
+        self.bn3: nn.BatchNorm2d | nn.BatchNorm3d = norm(outputs)
+        self.relu: nn.ReLU = nn.ReLU(inplace=True)
         self.downsample: nn.Module | None = None
         if stride != 1 or inputs != outputs:
             self.downsample = nn.Sequential(
@@ -79,7 +87,10 @@ class ResNet(Backbone):
         in_channels: 3 for RGB, 2 for optical flow.
     """
 
-    stages = {  # noqa: RUF012
+    dims: int
+    in_channels: int
+
+    stages: Mapping[str, Sequence[str]] = {
         "conv": ("conv1", "bn1", "relu"),
         "layer1": ("maxpool", "layer1"),
         "layer2": ("layer2",),
@@ -104,16 +115,29 @@ class ResNet(Backbone):
         self.dims, self.in_channels = dims, in_channels
         kernel, stride = (stem_time, 7, 7)[-dims:], (1, 2, 2)[-dims:]
         padding = tuple(size // 2 for size in kernel)
-        self.conv1 = CONVOLUTION[dims](in_channels, stem, kernel, stride=stride, padding=padding, bias=False)  # type: ignore[arg-type]
-        self.bn1 = NORM[dims](stem)
-        self.relu = nn.ReLU(inplace=True)
-        self.maxpool = POOL[dims](3, stride=(pool_time, 2, 2)[-dims:], padding=1)
-        self.layer1 = _stage(depths[0], dims, stem, widths[0], 4 * stem, 1, groups)
-        self.layer2 = _stage(depths[1], dims, 4 * stem, widths[1], 8 * stem, strides[0], groups)
-        self.layer3 = _stage(depths[2], dims, 8 * stem, widths[2], 16 * stem, strides[1], groups)
-        self.layer4 = _stage(depths[3], dims, 16 * stem, widths[3], 32 * stem, strides[2], groups)
-        self.dropout = nn.Dropout(0.0)
-        self.fc = nn.Linear(32 * stem, num_classes)
+        self.conv1: nn.Conv2d | nn.Conv3d = CONVOLUTION[dims](
+            in_channels,
+            stem,
+            kernel,  # type: ignore[arg-type]
+            stride=stride,  # type: ignore[arg-type]
+            padding=padding,  # type: ignore[arg-type]
+            bias=False,
+        )
+        self.bn1: nn.BatchNorm2d | nn.BatchNorm3d = NORM[dims](stem)
+        self.relu: nn.ReLU = nn.ReLU(inplace=True)
+        self.maxpool: nn.MaxPool2d | nn.MaxPool3d = POOL[dims](3, stride=(pool_time, 2, 2)[-dims:], padding=1)
+        self.layer1: nn.Sequential = _stage(depths[0], dims, stem, widths[0], 4 * stem, 1, groups)
+        self.layer2: nn.Sequential = _stage(
+            depths[1], dims, 4 * stem, widths[1], 8 * stem, strides[0], groups
+        )
+        self.layer3: nn.Sequential = _stage(
+            depths[2], dims, 8 * stem, widths[2], 16 * stem, strides[1], groups
+        )
+        self.layer4: nn.Sequential = _stage(
+            depths[3], dims, 16 * stem, widths[3], 32 * stem, strides[2], groups
+        )
+        self.dropout: nn.Dropout = nn.Dropout(0.0)
+        self.fc: nn.Linear = nn.Linear(32 * stem, num_classes)
 
     def classify(self, x: Tensor) -> Tensor:
         """Average over all positions, and classify by a linear layer."""

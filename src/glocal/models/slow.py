@@ -5,7 +5,7 @@ pytorchvideo's.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -25,11 +25,12 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, width: int, outputs: int, time: int, stride: int = 1):
         super().__init__()
-        self.branch1_conv = self.branch1_norm = None
+        self.branch1_conv: nn.Conv3d | None = None
+        self.branch1_norm: nn.BatchNorm3d | None = None
         if stride != 1 or inputs != outputs:
             self.branch1_conv = _conv(inputs, outputs, (1, 1, 1), stride)
             self.branch1_norm = nn.BatchNorm3d(outputs)
-        self.branch2 = nn.Sequential(
+        self.branch2: nn.Sequential = nn.Sequential(
             OrderedDict(
                 conv_a=_conv(inputs, width, (time, 1, 1)),
                 norm_a=nn.BatchNorm3d(width),
@@ -41,7 +42,7 @@ class Block(nn.Module):
                 norm_c=nn.BatchNorm3d(outputs),
             )
         )
-        self.activation = nn.ReLU(inplace=True)
+        self.activation: nn.ReLU = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the convolutions' output to the shortcut."""
@@ -58,8 +59,8 @@ class Head(nn.Module):
 
     def __init__(self, inputs: int, num_classes: int):
         super().__init__()
-        self.dropout = nn.Dropout(0.5)
-        self.proj = nn.Linear(inputs, num_classes)
+        self.dropout: nn.Dropout = nn.Dropout(0.5)
+        self.proj: nn.Linear = nn.Linear(inputs, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute logits `(B, num_classes)`."""
@@ -73,7 +74,7 @@ class Slow(Backbone):
     `blocks` holds the stem, the four stages and the head.
     """
 
-    stages = {  # noqa: RUF012
+    stages: Mapping[str, Sequence[str]] = {
         "conv": ("blocks.0.conv", "blocks.0.norm", "blocks.0.activation"),
         "layer1": ("blocks.0.pool", "blocks.1"),
         "layer2": ("blocks.2",),
@@ -89,7 +90,7 @@ class Slow(Backbone):
             activation=nn.ReLU(inplace=True),
             pool=nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
         )
-        self.blocks = nn.Sequential(nn.Sequential(stem))
+        self.blocks: nn.Sequential = nn.Sequential(nn.Sequential(stem))
         inputs = 64
         for depth, width, time, stride in zip(
             depths, (64, 128, 256, 512), (1, 1, 3, 3), (1, 2, 2, 2), strict=True

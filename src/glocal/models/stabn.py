@@ -42,18 +42,18 @@ class AttentionBranch(nn.Module):
 
     def __init__(self, stage: Sequence[nn.Module], channels: int, num_classes: int, steps: int):
         super().__init__()
-        self.stage = copy_without_stride(stage)
-        self.maps = nn.Sequential(
+        self.stage: nn.Sequential = copy_without_stride(stage)
+        self.maps: nn.Sequential = nn.Sequential(
             nn.Conv3d(channels, num_classes, 1, bias=False),
             nn.BatchNorm3d(num_classes),
             nn.ReLU(inplace=True),
         )
-        self.score = nn.Conv3d(num_classes, num_classes, 1)
-        self.dropout = nn.Dropout(DROPOUT)
-        self.spatial = nn.Sequential(
+        self.score: nn.Conv3d = nn.Conv3d(num_classes, num_classes, 1)
+        self.dropout: nn.Dropout = nn.Dropout(DROPOUT)
+        self.spatial: nn.Sequential = nn.Sequential(
             nn.Conv3d(num_classes, 1, 1, bias=False), nn.BatchNorm3d(1), nn.Sigmoid()
         )
-        self.temporal = TemporalAttention(num_classes, steps)
+        self.temporal: TemporalAttention = TemporalAttention(num_classes, steps)
 
     def forward(self, features: Tensor) -> AttentionBranchOutput:
         """Compute class logits, spatial and temporal attention."""
@@ -76,11 +76,11 @@ class TemporalAttention(nn.Module):
     def __init__(self, num_classes: int, steps: int):
         super().__init__()
         self.steps = steps
-        self.collapse = nn.Sequential(
+        self.collapse: nn.Sequential = nn.Sequential(
             nn.Conv3d(num_classes, 1, 3, padding=1, bias=False), nn.BatchNorm3d(1), nn.ReLU(inplace=True)
         )
-        self.mix = nn.Sequential(nn.Conv2d(steps, steps, 1), nn.ReLU(inplace=True))
-        self.weigh = nn.Sequential(
+        self.mix: nn.Sequential = nn.Sequential(nn.Conv2d(steps, steps, 1), nn.ReLU(inplace=True))
+        self.weigh: nn.Sequential = nn.Sequential(
             nn.Linear(steps, steps), nn.ReLU(inplace=True), nn.Linear(steps, steps), nn.Sigmoid()
         )
 
@@ -149,7 +149,7 @@ class STABN(nn.Module):
         mean = torch.eye(channels).repeat(1, 2) / 2
         with torch.no_grad():
             fusion.weight.copy_(mean[:, :, None, None, None])
-        self.fusion = nn.Sequential(fusion, nn.BatchNorm3d(channels), nn.ReLU(inplace=True))
+        self.fusion: nn.Sequential = nn.Sequential(fusion, nn.BatchNorm3d(channels), nn.ReLU(inplace=True))
 
     def attend(self, clips: Tensor, transform: AttentionTransform | None = None) -> STABNOutput:
         """Compute logits and attention; `transform` replaces the attention before it is applied."""
@@ -181,6 +181,9 @@ class STABN(nn.Module):
 
 class TransformedSTABN(nn.Module):
     """An ST-ABN with transformed attention; shares its weights with the original."""
+
+    network: STABN
+    transform: AttentionTransform
 
     def __init__(self, network: STABN, transform: AttentionTransform):
         super().__init__()

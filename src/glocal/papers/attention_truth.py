@@ -31,6 +31,11 @@ class PuppetPointing:
     maximum lies in the figure's box, and MaxBoxAcc is over these frames too.
     """
 
+    all_clips: AUROC
+    single_clips: list[float]
+    hits: PointingGame
+    boxes: MaxBoxAcc
+
     def __init__(self) -> None:
         self.all_clips, self.single_clips = AUROC(), list[float]()
         self.hits, self.boxes = PointingGame(), MaxBoxAcc(IOUS)

@@ -7,11 +7,11 @@ from glocal.papers.table import TableContext
 from glocal.papers.training_cache import TrainedNetwork, mean_and_spread, train_once
 
 COLUMNS = {"clip-wise": "test/clip_top1", "video-wise": "test/video_top1"}
-ON_PUPPETS = {"seeds": 3, "train": 12000, "test": 400, "scratch": False}
+ON_PUPPETS: dict[str, Any] = {"seeds": 3, "train": 12000, "test": 400, "scratch": False}
 """Trainings of every network, videos it sees once and those for the test, and whether from scratch."""
 BACKBONE = "puppets/resnext3d-80k"
 """Where the networks of the tables start."""
-ON_REAL = {"epochs": 100, "lr": 0.001}
+ON_REAL: dict[str, Any] = {"epochs": 100, "lr": 0.001}
 
 
 def recipe(context: TableContext, network: str, seed: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The networks of paper B's tables: one by name, or several trained with one recipe."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from glocal.errors import UsageError
 from glocal.models import Model, load_model
@@ -8,7 +9,7 @@ from glocal.models.stabn import STABN
 from glocal.papers.matched_training import ON_PUPPETS, train_seeds
 from glocal.papers.table import TableContext
 
-SEEDS = ON_PUPPETS | {"seeds": 0, "scratch": True}
+SEEDS: dict[str, Any] = ON_PUPPETS | {"seeds": 0, "scratch": True}
 """By default no network is trained. One that starts from trained weights learns to ignore its attention."""
 NETWORK = "st-abn/resnext3d-small"
 

@@ -14,7 +14,7 @@ from glocal.papers.table import TableContext, paper_table
 from glocal.papers.training_cache import mean_and_spread, train_once, with_spread
 
 FOLDS = 5
-OPTIONS = {"epochs": 12, "lr": 0.001, "gates": "layer2+layer3+layer4"}
+OPTIONS: dict[str, Any] = {"epochs": 12, "lr": 0.001, "gates": "layer2+layer3+layer4"}
 
 
 def recipe(

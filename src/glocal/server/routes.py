@@ -30,7 +30,7 @@ from glocal.server.upload import HEADER_BYTES, RequestBody, is_media, receive_fo
 FREE_DISK_FACTOR = 2
 """The disk must have this many times the size limit of an upload free."""
 
-router = APIRouter()
+router: APIRouter = APIRouter()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The types of the JSON API: what a client sends and what it receives."""
 
 from collections.abc import Callable, Collection
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from fastapi import HTTPException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -28,7 +28,7 @@ MEDIA_TYPES: dict[str, str] = {
 class JobForm(BaseModel):
     """The fields of the form that name the clip and the model."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     sample: Annotated[str, Field(description="A sample clip by name, in place of a file.")] = ""
     model: Annotated[str, Field(description="Name in /api/models; by default the first of them.")] = ""
@@ -64,7 +64,7 @@ def _form_type(default: Any, info: OptionInfo) -> Any:
     return Annotated[str, Field(description=description)]
 
 
-JobRequest = request_model(ExplainConfig)
+JobRequest: type[JobForm] = request_model(ExplainConfig)
 """The form of a job."""
 
 

@@ -32,9 +32,12 @@ class CheckpointWriter(Checkpoint):
         module: knows the recipe.
     """
 
+    folder: Path
+    model: Model
+
     def __init__(self, folder: Path, model: Model, module: TrainingModule):
         self.folder, self.model = folder, model
-        self.save_every = module.recipe.run.save_every * module.recipe.optimizer.accumulate
+        self.save_every: int = module.recipe.run.save_every * module.recipe.optimizer.accumulate
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from glocal.training.augmentation import augment_flow, augment_frames, mirrored_labels, reversed_labels
-from glocal.training.frame_cache import cached_flow, with_cached_frames
+from glocal.training.frame_cache import CachedFlow, cached_flow, with_cached_frames
 from glocal.training.recipe import AugmentationConfig
 from glocal.training.sampling import ClipKey, clip_frames, evaluation_starts, random_start, sampling_points
 from glocal.training.sources import VideoSource
@@ -47,6 +47,12 @@ class TrainingClips(Dataset[Batch]):
         seed: of the random numbers.
     """
 
+    source: VideoSource
+    clip_spec: ClipSpec
+    augmentation: AugmentationConfig
+    labels: list[str]
+    seed: int
+
     def __init__(
         self,
         source: VideoSource,
@@ -56,10 +62,10 @@ class TrainingClips(Dataset[Batch]):
         seed: int,
     ):
         self.source, self.clip_spec = with_cached_frames(source, clip_spec), clip_spec
-        self.flow = cached_flow(source, clip_spec, "full")
+        self.flow: CachedFlow | None = cached_flow(source, clip_spec, "full")
         self.augmentation, self.labels, self.seed = augmentation, list(labels), seed
-        self.mirrored_labels = mirrored_labels(labels)
-        self.reversed_labels = reversed_labels(labels, augmentation.backwards)
+        self.mirrored_labels: tuple[int | None, ...] = mirrored_labels(labels)
+        self.reversed_labels: dict[int, int] = reversed_labels(labels, augmentation.backwards)
 
     def __getitem__(self, key: ClipKey) -> Batch:
         rng = np.random.default_rng((self.seed, key.epoch, key.position))
@@ -100,13 +106,16 @@ class EvaluationClips(Dataset[Batch]):
         clips: video index and first sampling point of each clip.
     """
 
+    source: VideoSource
+    clip_spec: ClipSpec
+
     def __init__(
         self, source: VideoSource, clip_spec: ClipSpec, labels: Sequence[str], samples: int | None = None
     ):
         self.source, self.clip_spec = with_cached_frames(source, clip_spec), clip_spec
-        self.flow = cached_flow(source, clip_spec, "center")
-        self.labels = list(labels)
-        self.clips = [
+        self.flow: CachedFlow | None = cached_flow(source, clip_spec, "center")
+        self.labels: list[str] = list(labels)
+        self.clips: list[tuple[int, int]] = [
             (video_index, start)
             for video_index in range(len(source))
             for start in evaluation_starts(self._points(video_index), clip_spec, samples)

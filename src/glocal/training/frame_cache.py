@@ -41,6 +41,11 @@ class CachedFrames:
         clip_spec: size of the frames.
     """
 
+    source: VideoSource
+    clip_spec: ClipSpec
+    labels: tuple[str, ...]
+    keeps_frames: bool
+
     def __init__(self, source: VideoSource, clip_spec: ClipSpec):
         self.source, self.clip_spec, self.labels, self.keeps_frames = source, clip_spec, source.labels, False
 
@@ -85,6 +90,9 @@ class CachedFlow:
         clip_spec: sampling and size of the frames.
         crop: "center" for the flow of the frame's centre, as in evaluation; "full" for the whole frame.
     """
+
+    source: VideoSource
+    clip_spec: ClipSpec
 
     def __init__(self, source: VideoSource, clip_spec: ClipSpec, crop: Crop):
         self.source, self.clip_spec, self.crop = source, clip_spec, crop

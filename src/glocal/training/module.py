@@ -20,7 +20,7 @@ from glocal.training.metrics_log import MetricsLog
 from glocal.training.optimization import PlateauRule, create_optimizer, learning_rate_factor
 from glocal.training.recipe import Recipe
 
-log = logging.getLogger("glocal.training")
+log: logging.Logger = logging.getLogger("glocal.training")
 
 
 def to_channels_last(network: nn.Module) -> nn.Module:
@@ -72,17 +72,22 @@ class TrainingModule(LightningModule):
         position: epoch in which a resumed run starts, and the number of its batches that are done.
     """
 
+    network: nn.Module
+    recipe: Recipe
+    batches: int
+    best: tuple[Any, ...]
+
     def __init__(self, network: nn.Module, recipe: Recipe, num_classes: int, batches: int):
         super().__init__()
         self.network, self.recipe, self.batches = network, recipe, batches
-        self.plateau = PlateauRule(recipe.schedule)
-        self.accuracy = Accuracy(num_classes)
+        self.plateau: PlateauRule = PlateauRule(recipe.schedule)
+        self.accuracy: Accuracy = Accuracy(num_classes)
         self.measures: dict[str, float] = {}
         self.confusion: Tensor | None = None
         self.metrics_log: MetricsLog | None = None
         self.losses: list[float] = []
         self.best = (-math.inf, -math.inf)
-        self.position = (0, 0)
+        self.position: tuple[int, int] = (0, 0)
 
     def configure_optimizers(self) -> Optimizer:
         """Create the recipe's optimiser."""

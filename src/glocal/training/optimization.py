@@ -44,6 +44,10 @@ class PlateauRule:
         waited: epochs since then, or since the factor shrank.
     """
 
+    factor: float
+    best: float
+    waited: int
+
     def __init__(self, config: ScheduleConfig):
         self.config = config
         self.factor = 1.0

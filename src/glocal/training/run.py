@@ -18,7 +18,7 @@ from glocal.utils.optional_import import optional_import
 from glocal.utils.structure import construct, plain
 from glocal.video.clip_spec import ClipSpec
 
-log = logging.getLogger("glocal.training")
+log: logging.Logger = logging.getLogger("glocal.training")
 
 FREE_KEYS = ("run.workers", "run.save_every")
 """Keys of a recipe that may change when a run is resumed, because they change no loss."""

@@ -37,6 +37,14 @@ class ShuffledClips(Sampler[ClipKey]):
         skip: number of clips of this process that are left out of the first epoch.
     """
 
+    videos: int
+    clips: int
+    seed: int
+    rank: int
+    world_size: int
+    epoch: int
+    skip: int
+
     def __init__(
         self,
         videos: int,

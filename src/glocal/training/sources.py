@@ -21,7 +21,7 @@ from glocal.utils.structure import construct, fitted
 from glocal.video import read_video
 from glocal.video.video import Video
 
-log = logging.getLogger("glocal.training")
+log: logging.Logger = logging.getLogger("glocal.training")
 
 MAX_WARNINGS = 10
 """Number of unreadable clips that are named in the log; all are counted."""
@@ -64,7 +64,7 @@ class PuppetSource:
 
     def __init__(self, puppets: Puppets, *, keeps_frames: bool = False):
         self.puppets = puppets
-        self.labels = tuple(puppets.actions)
+        self.labels: tuple[str, ...] = tuple(puppets.actions)
         self._cache = RenderCache(puppets, cache_folder() / "puppets") if keeps_frames else None
         self._times = np.arange(puppets.frames) / puppets.fps
 
@@ -118,7 +118,9 @@ class FileSource:
     """
 
     def __init__(self, records: Sequence[Record], *, progress: bool = False, keeps_frames: bool = False):
-        self.labels = tuple(sorted({record.label for record in records if not record.problem}))
+        self.labels: tuple[str, ...] = tuple(
+            sorted({record.label for record in records if not record.problem})
+        )
         self.keeps_frames = keeps_frames
         self.videos: list[OpenedVideo] = []
         hide_bar = None if progress and is_main_process() else True
@@ -186,6 +188,10 @@ class ShuffledLabels:
     Args:
         source: the videos.
     """
+
+    source: VideoSource
+    labels: tuple[str, ...]
+    keeps_frames: bool
 
     def __init__(self, source: VideoSource):
         self.source, self.labels, self.keeps_frames = source, source.labels, source.keeps_frames

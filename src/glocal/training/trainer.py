@@ -29,7 +29,7 @@ from glocal.training.recipe import Recipe, RunConfig, is_main_process
 from glocal.training.sampling import ShuffledClips
 from glocal.utils.files import shown
 
-log = logging.getLogger("glocal.training")
+log: logging.Logger = logging.getLogger("glocal.training")
 
 
 class ClipLoaders(LightningDataModule):
@@ -42,6 +42,11 @@ class ClipLoaders(LightningDataModule):
         position: epoch in which the run starts, and the number of its batches that are skipped.
     """
 
+    run: RunConfig
+    clips: TrainingClips
+    evaluation: Mapping[str, EvaluationClips]
+    position: tuple[int, int]
+
     def __init__(
         self,
         run: RunConfig,
@@ -51,7 +56,7 @@ class ClipLoaders(LightningDataModule):
     ):
         super().__init__()
         self.run, self.clips, self.evaluation, self.position = run, clips, evaluation, position
-        self.batch_size = run.batch // run.devices
+        self.batch_size: int = run.batch // run.devices
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the training batches of this process."""

@@ -66,6 +66,11 @@ class ContainerVideo(Video):
         InputError: the file cannot be read, or no frame of it can be decoded.
     """
 
+    path: Path
+    name: str
+    width: int
+    height: int
+
     def __init__(self, path: Path) -> None:
         self.path, self.name, self.notes = path, path.stem, []
         self._index: _FrameIndex | None = None
@@ -81,12 +86,12 @@ class ContainerVideo(Video):
             # AVI has no presentation times: if frames are reordered, FFmpeg guesses them
             guessed = container.format.name == "avi" and stream.codec_context.has_b_frames
             self._has_stamps = not guessed and _increasing([first.pts, *(frame.pts for frame in probed)])
-            self.fps = float(stream.average_rate or stream.guessed_rate or 25)
+            self.fps: float = float(stream.average_rate or stream.guessed_rate or 25)
             self.sample_aspect_ratio = stream.sample_aspect_ratio or Fraction(1)
         self.width, self.height = self._size
         if abs(self._display_matrix[0, 1]) > abs(self._display_matrix[0, 0]):
             self.width, self.height = self.height, self.width
-            self.sample_aspect_ratio = 1 / self.sample_aspect_ratio
+            self.sample_aspect_ratio: Fraction = 1 / self.sample_aspect_ratio
 
     @property
     def times(self) -> FrameTimes:
@@ -127,7 +132,7 @@ class ContainerVideo(Video):
         self._index = _FrameIndex(
             np.array(times), [s for s in stamps if s is not None] if seekable else [], keys
         )
-        self.notes = _notes(damage, len(times), declared)
+        self.notes: list[str] = _notes(damage, len(times), declared)
 
     def _to_rgb(self, frame: VideoFrame) -> Frame:
         width, height = self._size

@@ -75,6 +75,12 @@ class ImageSequence(Video):
         UsageError: `fps` is not positive.
     """
 
+    path: Path | None
+    name: str
+    notes: list[str]
+    height: int
+    width: int
+
     def __init__(
         self,
         images: Sequence[Any],
@@ -83,7 +89,7 @@ class ImageSequence(Video):
         path: Path | None = None,
         fps: float | None = None,
     ) -> None:
-        self.fps = DEFAULT_FPS if fps is None else fps
+        self.fps: float = DEFAULT_FPS if fps is None else fps
         if not self.fps > 0:
             raise UsageError(f"fps must be positive, not {fps}")
         self.path, self.name, self.notes = path, name, []

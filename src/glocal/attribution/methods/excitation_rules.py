@@ -168,6 +168,6 @@ FUNCTIONS: dict[Callable[..., Any], tuple[Any, ...]] = {
     ),
 }
 RULES = {function: rule for rule, functions in FUNCTIONS.items() for function in functions}
-IN_PLACE = {Tensor.add_, Tensor.relu_, F.relu_}
+IN_PLACE: set[Callable[..., Tensor]] = {Tensor.add_, Tensor.relu_, F.relu_}
 LINEAR = (linear, batch_norm)
 """Rules of functions whose results may be negative, as a ReLU follows."""

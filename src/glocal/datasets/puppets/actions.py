@@ -23,7 +23,7 @@ ARM = tuple(
 LEG = tuple(tuple(part + RIGHT_OFFSET * side for part in (THIGH, SHIN, SHOE)) for side in (LEFT, RIGHT))
 BODY = (*TRUNK, *ARM[LEFT], *ARM[RIGHT], *LEG[LEFT], *LEG[RIGHT])
 
-PART_GROUPS = {
+PART_GROUPS: dict[str, tuple[int, ...]] = {
     "trunk": TRUNK,
     "left arm": ARM[LEFT],
     "right arm": ARM[RIGHT],

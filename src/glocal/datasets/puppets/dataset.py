@@ -182,6 +182,13 @@ class Puppets(SeededDataset[PuppetClip]):
       accuracy. To fit both in, their stature is at most 0.6 frame widths.
     """
 
+    seed: int
+    frames: int
+    fps: float
+    distractor: str
+    occlusion: float
+    scale: tuple[float, float]
+
     LENGTHS: ClassVar[Mapping[str, int]] = {"train": 20_000, "val": 1_000, "test": 2_000}
 
     def __init__(
@@ -216,13 +223,13 @@ class Puppets(SeededDataset[PuppetClip]):
             UsageError: a value is not allowed.
         """
         super().__init__(split, length)
-        self.size = check_options(frames, size, fps, seed, occlusion, scale, actions)
+        self.size: tuple[int, int] = check_options(frames, size, fps, seed, occlusion, scale, actions)
         check_distractor(distractor, acting=True)
         if distractor == "acting" and len(actions) < 2:
             raise UsageError("distractor 'acting' shows two actions at once: give at least two actions.")
         self.seed, self.frames, self.fps = seed, frames, fps
         self.distractor, self.occlusion, self.scale = distractor, occlusion, scale
-        self.actions = tuple(actions)
+        self.actions: tuple[str, ...] = tuple(actions)
 
     def render(self, index: int) -> PuppetClip:
         """Render the clip of an index."""

@@ -33,6 +33,10 @@ class GroundPlane:
 class BackgroundCanvas:
     """An image in the coordinates of the scene, larger than the frame so that the camera can move."""
 
+    frame_height: int
+    textures: Textures
+    rng: np.random.Generator
+
     def __init__(self, size: tuple[int, int], textures: Textures, rng: np.random.Generator) -> None:
         self.frame_height, width = size  # pixels
         self.image: Pixels = np.zeros(
@@ -40,8 +44,8 @@ class BackgroundCanvas:
         )
         self.textures, self.rng = textures, rng
         # x of the right edge and y of the bottom; the others are at -right and -bottom
-        self.right = self.image.shape[1] / 2 / self.frame_height
-        self.bottom = self.image.shape[0] / 2 / self.frame_height
+        self.right: float = self.image.shape[1] / 2 / self.frame_height
+        self.bottom: float = self.image.shape[0] / 2 / self.frame_height
 
     def pixels(self, points: Points) -> FloatArray:
         """Convert points of the scene to pixels."""

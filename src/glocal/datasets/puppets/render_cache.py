@@ -30,7 +30,7 @@ class RenderCache:
     def __init__(self, puppets: Puppets, folder: "str | os.PathLike[str]"):
         self.puppets = puppets
         self._shape = (puppets.frames, *puppets.size, 3)
-        self.name = _content_name(puppets)
+        self.name: str = _content_name(puppets)
         path = Path(folder) / f"{self.name}.npy"
         if not path.exists():
             _create_file(path, len(puppets), cache_bytes(puppets))

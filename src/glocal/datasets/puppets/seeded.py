@@ -52,7 +52,7 @@ class SeededDataset(ABC, Generic[Item]):
         if length is not None and length < 0:
             raise UsageError(f"length is {length}: use a number from 0 up.")
         self.split = split
-        self.length = self.LENGTHS[split] if length is None else length
+        self.length: int = self.LENGTHS[split] if length is None else length
 
     @abstractmethod
     def render(self, index: int) -> Item:

@@ -111,6 +111,15 @@ class UntrimmedPuppets(SeededDataset[PuppetVideo]):
     arm" comes "lower arm", after "crouch" comes "stand up").
     """
 
+    seed: int
+    fps: float
+    actions_per_video: tuple[int, int]
+    cuts: float
+    pause: tuple[float, float]
+    distractor: str
+    occlusion: float
+    scale: tuple[float, float]
+
     LENGTHS: ClassVar[Mapping[str, int]] = {"train": 1_000, "val": 100, "test": 200}
 
     def __init__(
@@ -140,7 +149,7 @@ class UntrimmedPuppets(SeededDataset[PuppetVideo]):
             UsageError: a value is not allowed.
         """
         super().__init__(split, length)
-        self.size = check_options(16, size, fps, seed, occlusion, scale, actions)
+        self.size: tuple[int, int] = check_options(16, size, fps, seed, occlusion, scale, actions)
         check_distractor(distractor, acting=False)
         low, high = actions_per_video
         if not 1 <= low <= high:
@@ -154,7 +163,7 @@ class UntrimmedPuppets(SeededDataset[PuppetVideo]):
         self.seed, self.fps = seed, fps
         self.actions_per_video, self.cuts, self.pause = actions_per_video, cuts, pause
         self.distractor, self.occlusion, self.scale = distractor, occlusion, scale
-        self.actions = tuple(actions)
+        self.actions: tuple[str, ...] = tuple(actions)
 
     def render(self, index: int) -> PuppetVideo:
         """Render the video of an index."""

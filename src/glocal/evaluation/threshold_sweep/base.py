@@ -34,7 +34,9 @@ class TrueBoxes:
     """The true boxes of a map, each with its area."""
 
     def __init__(self, boxes: Sequence[InclusiveBox]) -> None:
-        self.boxes_with_area = [(x0, y0, x1, y1, box_area((x0, y0, x1, y1))) for x0, y0, x1, y1 in boxes]
+        self.boxes_with_area: list[tuple[int, int, int, int, int]] = [
+            (x0, y0, x1, y1, box_area((x0, y0, x1, y1))) for x0, y0, x1, y1 in boxes
+        ]
 
     def intersections(self, box: InclusiveBox) -> list[tuple[int, int]]:
         """For each true box the pixels that it shares with `box`, and its area."""
@@ -88,6 +90,12 @@ class ThresholdSweep(ABC, Generic[LevelBoxes]):
         iou_thresholds: δ.
     """
 
+    score_map: npt.NDArray[Any]
+    quantised: npt.NDArray[np.uint8]
+    levels: list[int]
+    truth: TrueBoxes
+    iou_thresholds: Sequence[float]
+
     def __init__(
         self,
         score_map: npt.NDArray[Any],
@@ -98,7 +106,7 @@ class ThresholdSweep(ABC, Generic[LevelBoxes]):
     ) -> None:
         self.score_map, self.quantised, self.levels = score_map, quantised, levels
         self.truth, self.iou_thresholds = truth, iou_thresholds
-        self.hits = np.zeros((len(iou_thresholds), len(levels)), bool)
+        self.hits: Mask = np.zeros((len(iou_thresholds), len(levels)), bool)
         x, y, width, height = cv2.boundingRect(quantised)
         self.support: InclusiveBox = (x, y, x + width - 1, y + height - 1)
 

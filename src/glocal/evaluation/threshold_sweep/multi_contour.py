@@ -36,7 +36,7 @@ class ContourBoxes(NamedTuple):
 class MultiContourSweep(ThresholdSweep[ContourBoxes]):
     """Whether the best contour of each level hits a true box."""
 
-    many_contours = False
+    many_contours: bool = False
 
     def find_boxes(self, index: int, window: InclusiveBox) -> ContourBoxes:
         """Find the boxes of all contours at a level, and record whether the best one hits."""
