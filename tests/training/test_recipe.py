@@ -11,7 +11,7 @@ from glocal.training import Recipe, read_recipe
 from glocal.training.optimization import PlateauRule, learning_rate_factor
 from glocal.training.recipe import AugmentationConfig, RunConfig, ScheduleConfig, changed_keys
 from glocal.training.run import clip_spec_of
-from glocal.utils.structure import construct, plain
+from glocal.utils.structure import construct, to_plain
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 TEXT = """
@@ -47,7 +47,9 @@ def test_the_recipes_of_the_project_are_valid(path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(packaged_models()))
 def test_a_packaged_network_was_trained_by_the_recipe_of_its_name(name: str) -> None:
     card = construct(Recipe, packaged_cards()[name].recipe, "card")
-    assert changed_keys(plain(card), plain(read_recipe(RECIPES / f"{name.replace('/', '-')}.yaml"))) == []
+    assert (
+        changed_keys(to_plain(card), to_plain(read_recipe(RECIPES / f"{name.replace('/', '-')}.yaml"))) == []
+    )
 
 
 def test_a_written_recipe_is_the_same_recipe(file: Path, tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_a_written_recipe_is_the_same_recipe(file: Path, tmp_path: Path) -> None
     recipe.write(tmp_path / "copy.yaml")
     copy = read_recipe(tmp_path / "copy.yaml")
     assert copy == recipe
-    assert changed_keys(plain(copy), plain(recipe)) == []
+    assert changed_keys(to_plain(copy), to_plain(recipe)) == []
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,7 @@ def test_a_plateau_shrinks_the_rate_when_the_loss_stays() -> None:
 def test_recipes_are_told_apart_by_their_keys(file: Path) -> None:
     one, other = read_recipe(file), read_recipe(file, ["run.epochs=5", "data.val.source=puppets"])
     assert isinstance(one, Recipe)
-    assert changed_keys(plain(one), plain(other)) == ["data.val", "run.epochs"]
+    assert changed_keys(to_plain(one), to_plain(other)) == ["data.val", "run.epochs"]
 
 
 def test_the_documented_recipe_has_every_key_with_its_default(tmp_path: Path) -> None:
@@ -154,5 +156,5 @@ def test_the_documented_recipe_has_every_key_with_its_default(tmp_path: Path) ->
     least = Recipe(
         recipe.model, recipe.data, RunConfig(recipe.run.epochs), AugmentationConfig(ratio=(0.75, 1.333))
     )
-    assert plain(recipe) == plain(least)
-    assert all(documented[name].keys() == plain(recipe)[name].keys() for name in documented)
+    assert to_plain(recipe) == to_plain(least)
+    assert all(documented[name].keys() == to_plain(recipe)[name].keys() for name in documented)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from glocal.errors import UsageError
-from glocal.utils.structure import construct, plain
+from glocal.utils.structure import construct, to_plain
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def test_values_get_the_types_that_they_are_for() -> None:
     assert made == Outer((3, 4), Inner(2), Path("x/y"), (1.0, 0.001), 3, {"fold": [1, "b"]}, [{}])
     assert isinstance(made.rates[0], float)
     assert construct(Outer, {"size": 5}, "it", flag=True) == Outer(5, flag=True)
-    assert construct(Outer, plain(made), "it") == made
+    assert construct(Outer, to_plain(made), "it") == made
 
 
 def test_functions_are_called_with_checked_arguments() -> None:

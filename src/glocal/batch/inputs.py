@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glocal.datasets.folder import VIDEO_SUFFIXES
 from glocal.errors import InputError
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 
 def find_videos(paths: Sequence[str]) -> dict[str, str]:
@@ -57,7 +57,7 @@ def _lines(path: Path) -> list[str]:
     try:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{shown(path)} cannot be read as a list of videos: {error}.") from None
+        raise InputError(f"{printable(path)} cannot be read as a list of videos: {error}.") from None
     return [line for line in lines if line and not line.startswith("#")]
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import jinja2
 
 from glocal.batch.ledger import Outcome
-from glocal.utils.files import atomic_path, shown, writing
+from glocal.utils.files import atomic_path, printable, writing
 
 COLUMNS = ("video", "name", "label", "score", "peak", "seconds", "error")
 
@@ -54,7 +54,7 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("glocal.batch", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"shown": shown, "address": lambda path: quote(os.fsencode(path))}
+    environment.filters |= {"shown": printable, "address": lambda path: quote(os.fsencode(path))}
     return environment.get_template("page.html")
 
 

@@ -14,7 +14,7 @@ from glocal.errors import InputError, UsageError, nearest
 from glocal.evaluation import BoxAccuracy
 from glocal.evaluation.baselines import FULL_FRAME, FixedBox
 from glocal.types import BoxArray
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 IOU_THRESHOLDS: dict[str, tuple[float, ...]] = {
     "jhmdb": (0.5, 0.6),
@@ -98,7 +98,7 @@ def _annotated_frames(data: str, annotations: Path, split: str, fold: int) -> li
     records = READERS[data](annotations, split, fold)
     frames = [boxes for record in records for boxes in _shares(record)]
     if not frames:
-        raise InputError(f"{shown(annotations)} has no boxes for the split '{split}'.")
+        raise InputError(f"{printable(annotations)} has no boxes for the split '{split}'.")
     return frames
 
 
@@ -113,7 +113,7 @@ def _shares(record: Record) -> Iterator[BoxArray]:
 def _jhmdb(annotations: Path, split: str, fold: int) -> list[Record]:
     files = [annotations] if annotations.is_file() else sorted(annotations.glob("*.json"))
     if len(files) != 1:
-        raise InputError(f"{shown(annotations)} must hold one JSON file of boxes, not {len(files)}.")
+        raise InputError(f"{printable(annotations)} must hold one JSON file of boxes, not {len(files)}.")
     return DATASETS["jhmdb"].list_records(annotations, split, fold, files[0])
 
 

@@ -17,7 +17,7 @@ from glocal.evaluation.baselines import FixedBox
 from glocal.models import Model
 from glocal.models.card import checkpoint_paths, packaged_models, read_card
 from glocal.types import BoxArray
-from glocal.utils.structure import construct, plain
+from glocal.utils.structure import construct, to_plain
 from glocal.video import read_video
 
 CLIPS = 200
@@ -117,7 +117,7 @@ def puppets_like(name: str, model: Model, clips: int | None, **changes: Any) -> 
 
 def puppet_facts(puppets: Puppets) -> Any:
     """What rendered puppets follow from, but for their number, as plain data."""
-    return plain({key: value for key, value in vars(puppets).items() if key != "length"})
+    return to_plain({key: value for key, value in vars(puppets).items() if key != "length"})
 
 
 def _puppets(model: Model, clips: int, source: str) -> SampleSet:

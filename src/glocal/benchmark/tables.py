@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from glocal.utils.files import atomic_path, writing
-from glocal.utils.text_table import in_columns, in_pipes
+from glocal.utils.text_table import aligned_table, markdown_table
 
 Cell = float | str | bool
 MARGIN = "over best trivial"
@@ -121,7 +121,7 @@ def as_text(table: Table, title: str = "") -> str:
     """Aligned columns for the console, figures to the right, notes below; `*` marks the best figures."""
     grid = [table.header, *(table.cells(row, "*{}") for row in table.rows)]
     lines = [title] if title else []
-    return "\n".join([*lines, *in_columns(grid, _words(table)), *table.notes])
+    return "\n".join([*lines, *aligned_table(grid, _words(table)), *table.notes])
 
 
 def as_csv(table: Table) -> str:
@@ -137,7 +137,9 @@ def as_markdown(table: Table, title: str = "") -> str:
     """A pipe table, notes below; the best figures are bold."""
     grid = [table.header, *(table.cells(row, "**{}**") for row in table.rows)]
     lines = [f"**{title}**", ""] if title else []
-    return "\n".join([*lines, *in_pipes(grid, _words(table)), "", *(f"{note}\n" for note in table.notes)])
+    return "\n".join(
+        [*lines, *markdown_table(grid, _words(table)), "", *(f"{note}\n" for note in table.notes)]
+    )
 
 
 def write_table(table: Table, stem: Path, title: str = "") -> tuple[Path, Path]:

@@ -21,7 +21,7 @@ from glocal.cli.running import device_name, load, model_name, refuse_overwriting
 from glocal.errors import UsageError
 from glocal.explanation.config import ExplainConfig, config_as_dict
 from glocal.explanation.selection import check_config
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 LEDGER, TABLE = "batch.jsonl", "batch.csv"
 
@@ -134,10 +134,12 @@ def _inputs(paths: tuple[str, ...], ledger: Ledger) -> dict[str, str]:
 def _report(outcome: Outcome, out: Path, quiet: bool) -> None:
     if outcome.error is None:
         score = "" if outcome.score is None else f" {outcome.score:.1%}"
-        tell(quiet, f"{shown(outcome.name)}: {outcome.label}{score} → {shown(out / outcome.files[0])}")
+        tell(
+            quiet, f"{printable(outcome.name)}: {outcome.label}{score} → {printable(out / outcome.files[0])}"
+        )
     else:
         name = Path(outcome.video).name
-        say(outcome.error if name in outcome.error else f"{shown(outcome.video)}: {outcome.error}")
+        say(outcome.error if name in outcome.error else f"{printable(outcome.video)}: {outcome.error}")
 
 
 def _absolute(path: Any) -> Any:

@@ -9,7 +9,7 @@ import click
 from glocal.cli.options import common_options, config_options, json_option, model_options
 from glocal.cli.running import for_each, load
 from glocal.explanation.runner import classify as classify_video
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 from glocal.video import read_video
 
 
@@ -40,9 +40,9 @@ def classify(
 
     def run(path: str) -> None:
         predictions = classify_video(model, read_video(path), best=best, progress=not quiet, **options)
-        results.append({"video": shown(path), "predictions": [asdict(p) for p in predictions]})
+        results.append({"video": printable(path), "predictions": [asdict(p) for p in predictions]})
         if not as_json:
-            click.echo(shown(path))
+            click.echo(printable(path))
             for prediction in predictions:
                 click.echo(f"  {prediction.score:6.1%}  {prediction.label}")
 

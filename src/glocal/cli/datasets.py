@@ -15,7 +15,7 @@ from glocal.datasets.check import CheckReport, check_dataset
 from glocal.datasets.puppets import DISTRACTORS, SPLITS, Puppets, UntrimmedPuppets
 from glocal.datasets.puppets import export as export_puppets
 from glocal.errors import UsageError
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 PRINTED = 10
 """Problems of a kind that are printed; --json gives all."""
@@ -79,7 +79,7 @@ def check(
     options = {name: value for name, value in options.items() if value is not None}
     report = check_dataset(DATASETS[name], root, decode=decode, progress=not quiet, **options)
     if as_json:
-        facts = {"dataset": name, "root": shown(root), "items": report.items, "files": report.files}
+        facts = {"dataset": name, "root": printable(root), "items": report.items, "files": report.files}
         problems = [{"kind": p.kind, "path": p.path, "sentence": p.message} for p in report.problems]
         click.echo(json.dumps({**facts, "counts": report.counts, "findings": problems}, indent=1))
     else:
@@ -160,7 +160,7 @@ def puppets(
     if untrimmed and frames is not None:
         raise UsageError("untrimmed videos are as long as their actions take; leave out --frames.")
     if (out / f"{split}.json").exists():
-        raise UsageError(f"{shown(out)} holds an export of '{split}' already; choose another --out.")
+        raise UsageError(f"{printable(out)} holds an export of '{split}' already; choose another --out.")
     dataset: Puppets | UntrimmedPuppets
     if untrimmed:
         dataset = UntrimmedPuppets(split, count, size=size, fps=fps, seed=seed, distractor=distractor)

@@ -11,7 +11,7 @@ from glocal.attribution import METHODS, explainable_layers
 from glocal.cli.options import json_option
 from glocal.models import load_model, summary
 from glocal.models.adapter import example_clip
-from glocal.utils.text_table import in_columns
+from glocal.utils.text_table import aligned_table
 
 
 @click.command()
@@ -116,5 +116,5 @@ def abbreviate(names: Sequence[str]) -> str:
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a header, a rule and rows in columns as wide as their widest entry."""
     rule = ["-" * max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for line in in_columns([header, rule, *rows], words=len(header)):
+    for line in aligned_table([header, rule, *rows], text_columns=len(header)):
         click.echo(line)

@@ -10,7 +10,7 @@ import torch
 from glocal.cli.app import say, unexpected
 from glocal.errors import GlocalError, InputError, UsageError
 from glocal.models import Model, load_model
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 PACKAGED_MODEL = "puppets/gated"
 """Model that is used if neither a model nor weights nor labels are named."""
@@ -59,7 +59,7 @@ def for_each(videos: Sequence[str], run: Callable[[str], None], debug: bool) -> 
                 raise
             failed += 1
             sentence = str(error) if isinstance(error, InputError) else unexpected(error)
-            say(f"{shown(video)}: {sentence}" if Path(video).name not in sentence else sentence)
+            say(f"{printable(video)}: {sentence}" if Path(video).name not in sentence else sentence)
     if failed and len(videos) > 1:
         say(f"{failed} of {len(videos)} videos failed; the others are done.")
     return 1 if failed else 0
@@ -90,7 +90,7 @@ def refuse_overwriting(stems: Mapping[str, str], out: Path) -> None:
     for video, stem in stems.items():
         for suffix in (".mp4", ".png"):
             if (out / f"{stem}{suffix}").resolve() in inputs:
-                raise UsageError(f"the overlay would overwrite {shown(video)}; choose another --out.")
+                raise UsageError(f"the overlay would overwrite {printable(video)}; choose another --out.")
 
 
 def tell(quiet: bool, line: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from glocal.errors import InputError, UsageError, nearest
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 RowT = TypeVar("RowT")
 
@@ -23,7 +23,7 @@ def unreadable_error(path: Path, problem: OSError) -> InputError:
     missing = isinstance(problem, FileNotFoundError | NotADirectoryError)
     error = MissingAnnotationsError if missing else InputError
     reason = problem.strerror or str(problem)
-    return error(f"the annotations {shown(path)} cannot be read ({reason}); check the data set's folder.")
+    return error(f"the annotations {printable(path)} cannot be read ({reason}); check the data set's folder.")
 
 
 def read_text(path: Path) -> str:
@@ -37,14 +37,14 @@ def read_text(path: Path) -> str:
     except OSError as problem:
         raise unreadable_error(path, problem) from None
     except UnicodeDecodeError as problem:
-        raise InputError(f"{shown(path)} is not text in UTF-8 ({problem.reason}).") from None
+        raise InputError(f"{printable(path)} is not text in UTF-8 ({problem.reason}).") from None
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, str]]:
     """Read the lines that are not blank, each with its location, as in `trainlist01.txt, line 3`."""
     for number, line in enumerate(read_text(path).splitlines(), 1):
         if line.strip():
-            yield f"{shown(path)}, line {number}", line.strip()
+            yield f"{printable(path)}, line {number}", line.strip()
 
 
 def parse_rows(table: Iterator[RowT], where: str, expected: str) -> Iterator[RowT]:
@@ -69,9 +69,9 @@ def read_json(path: Path, kind: type) -> Any:
     try:
         content = json.loads(read_text(path))
     except (ValueError, RecursionError) as problem:
-        raise InputError(f"{shown(path)} is not JSON ({problem}).") from None
+        raise InputError(f"{printable(path)} is not JSON ({problem}).") from None
     if not isinstance(content, kind):
-        raise InputError(f"{shown(path)} must hold a {kind.__name__}, not a {type(content).__name__}.")
+        raise InputError(f"{printable(path)} must hold a {kind.__name__}, not a {type(content).__name__}.")
     return content
 
 
@@ -83,7 +83,7 @@ def path_below(root: Path, name: str, where: str) -> Path:
     """
     path = PurePosixPath(name)
     if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise InputError(f"{where}: {name!r} must be the name of a file below {shown(root)}.")
+        raise InputError(f"{where}: {name!r} must be the name of a file below {printable(root)}.")
     return root / path
 
 

@@ -15,7 +15,7 @@ from glocal.datasets.annotations import MissingAnnotationsError
 from glocal.datasets.dataset import Dataset, Record
 from glocal.datasets.folder import VIDEO_SUFFIXES
 from glocal.errors import InputError, UsageError
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 from glocal.video import read_video
 from glocal.video.reading import IMAGE_SUFFIXES
 
@@ -91,7 +91,7 @@ def check_dataset(
     """
     root = Path(root)
     if not root.exists():
-        raise InputError(f"{shown(root)} does not exist; give the folder of the data set.")
+        raise InputError(f"{printable(root)} does not exist; give the folder of the data set.")
     for option in options:
         if not dataset.has_option(option):
             raise UsageError(f"the data set '{dataset.name}' has no option '{option}'.")
@@ -113,7 +113,7 @@ def check_dataset(
             bar.update()
     misplaced = {unnamed[path.name] for path in by_file if path.name in unnamed and not path.exists()}
     problems += [
-        Problem("extra", shown(path), "no annotation names it.")
+        Problem("extra", printable(path), "no annotation names it.")
         for path in files
         if path not in by_file and path not in misplaced
     ]
@@ -141,7 +141,7 @@ def _all_records(
         except InputError as error:
             missing = isinstance(error, MissingAnnotationsError)
             kind: ProblemKind = "unchecked" if missing else "annotations"
-            problems.setdefault(str(error), Problem(kind, shown(root), str(error)))
+            problems.setdefault(str(error), Problem(kind, printable(root), str(error)))
     return list(records.values()), list(problems.values())
 
 
@@ -164,11 +164,11 @@ def _file_problems(
     path: Path, records: Sequence[Record], dataset: Dataset, unnamed: Mapping[str, Path], decode: bool
 ) -> Iterator[Problem]:
     """Problems of one file with its records; `unnamed` are files that no annotation names, by name."""
-    name = shown(path)
+    name = printable(path)
     yield from _label_problems(name, records, dataset)
     if not path.exists():
         if other := unnamed.get(path.name):
-            yield Problem("mislabelled", shown(other), f"it should lie in {shown(path.parent)}.")
+            yield Problem("mislabelled", printable(other), f"it should lie in {printable(path.parent)}.")
         else:
             yield Problem("missing", name, "the annotations name it, but it does not exist.")
     elif path.is_dir() and not any(entry.name.lower().endswith(IMAGE_SUFFIXES) for entry in os.scandir(path)):
@@ -194,7 +194,7 @@ def _label_problems(name: str, records: Sequence[Record], dataset: Dataset) -> I
 
 def _decoding_problems(path: Path, records: Sequence[Record]) -> Iterator[Problem]:
     """Damage that decoding finds, and boxes and spans outside the decoded video."""
-    name, size = shown(path), records[0].size
+    name, size = printable(path), records[0].size
     try:
         video = read_video(path, records[0].fps)
         frames = sum(1 for _ in video)

@@ -12,7 +12,7 @@ from typing import Any
 from glocal.errors import InputError
 from glocal.registry import Registry
 from glocal.types import Box, BoxTrack
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 log: logging.Logger = logging.getLogger("glocal.datasets")
 
@@ -127,4 +127,4 @@ def record_problem(record: Record) -> str | None:
     """Why a record cannot be used, as far as can be told without decoding its file; None if it can."""
     if record.problem:
         return record.problem
-    return None if os.path.exists(record.path) else f"{shown(record.path)} is missing."
+    return None if os.path.exists(record.path) else f"{printable(record.path)} is missing."

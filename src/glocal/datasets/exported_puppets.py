@@ -7,7 +7,7 @@ from typing import Any
 from glocal.datasets.annotations import check_split, parsing, path_below, read_json
 from glocal.datasets.dataset import Dataset, Record, register
 from glocal.types import BoxTrack
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 SPLITS = ("train", "val", "test")
 
@@ -23,13 +23,13 @@ def list_records(root: Path, split: str = "train") -> list[Record]:
     root = Path(root)
     file = root / f"{split}.json"
     annotations = read_json(file, dict)
-    with parsing(shown(file), "the annotations that 'glocal datasets export puppets' writes"):
+    with parsing(printable(file), "the annotations that 'glocal datasets export puppets' writes"):
         size = (int(annotations["size"][1]), int(annotations["size"][0]))
-        clips = [_clip(root, clip, size, shown(file)) for clip in annotations.get("clips", [])]
+        clips = [_clip(root, clip, size, printable(file)) for clip in annotations.get("clips", [])]
         fps = float(annotations["fps"])
         videos = annotations.get("videos", [])
         return clips + [
-            action for video in videos for action in _actions(root, video, size, fps, shown(file))
+            action for video in videos for action in _actions(root, video, size, fps, printable(file))
         ]
 
 

@@ -10,7 +10,7 @@ from glocal.datasets.annotations import parse_rows, parsing, read_text
 from glocal.datasets.dataset import Dataset, Record, register
 from glocal.errors import InputError, UsageError, nearest
 from glocal.types import Box
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 VIDEO_SUFFIXES = (
     ".avi",
@@ -44,9 +44,9 @@ def read_folder(root: Path, split: str = "train") -> list[Record]:
             if path.name[0] != "." and (path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES)
         ]
     except OSError as problem:
-        raise InputError(f"the data set {shown(folder)} cannot be read ({problem.strerror}).") from None
+        raise InputError(f"the data set {printable(folder)} cannot be read ({problem.strerror}).") from None
     if not records:
-        raise InputError(f"{shown(folder)} holds no clips; put them there as <class>/<clip>.mp4.")
+        raise InputError(f"{printable(folder)} holds no clips; put them there as <class>/<clip>.mp4.")
     return records
 
 
@@ -78,16 +78,16 @@ def read_csv(
             _check_columns(path, list(table.fieldnames or ()), list(allowed))
             for row in table:
                 if all(row[column] in values for column, values in allowed.items()):
-                    records.append(_record(row, root, f"{shown(path)}, line {table.line_num}"))
+                    records.append(_record(row, root, f"{printable(path)}, line {table.line_num}"))
     except OSError as problem:
-        raise InputError(f"the table {shown(path)} cannot be read ({problem.strerror}).") from None
+        raise InputError(f"the table {printable(path)} cannot be read ({problem.strerror}).") from None
     except (UnicodeDecodeError, csv.Error) as problem:
-        raise InputError(f"{shown(path)} is not a table in UTF-8 ({problem}).") from None
+        raise InputError(f"{printable(path)} is not a table in UTF-8 ({problem}).") from None
     records = _with_boxes(records, path.with_suffix(".boxes.csv"), root)
     if not records and allowed:
-        raise UsageError(f"{shown(path)} has no rows where {allowed}; choose other values.")
+        raise UsageError(f"{printable(path)} has no rows where {allowed}; choose other values.")
     if not records:
-        raise InputError(f"{shown(path)} lists no clips; write one a line.")
+        raise InputError(f"{printable(path)} lists no clips; write one a line.")
     return records
 
 
@@ -95,11 +95,11 @@ def _check_columns(path: Path, columns: list[str], selected: list[str]) -> None:
     """Refuse a table without the columns that it must have, and a selection by an unknown column."""
     for column in ("path", "label"):
         if column not in columns:
-            raise InputError(f"{shown(path)}, line 1: there is no column '{column}'; add a header.")
+            raise InputError(f"{printable(path)}, line 1: there is no column '{column}'; add a header.")
     for column in selected:
         if column not in columns:
             hint = nearest(column, columns)
-            raise UsageError(f"{shown(path)} has no column '{column}', only {', '.join(columns)}.{hint}")
+            raise UsageError(f"{printable(path)} has no column '{column}', only {', '.join(columns)}.{hint}")
 
 
 def _record(row: Mapping[str, str | None], root: Path, where: str) -> Record:
@@ -122,8 +122,8 @@ def _with_boxes(records: list[Record], path: Path, root: Path) -> list[Record]:
         return records
     tubes: dict[Path, dict[str, dict[int, Box]]] = {}
     table = csv.DictReader(read_text(path).splitlines())
-    for row in parse_rows(table, shown(path), "a table"):
-        where = f"{shown(path)}, line {table.line_num}"
+    for row in parse_rows(table, printable(path), "a table"):
+        where = f"{printable(path)}, line {table.line_num}"
         with parsing(where, "a path, a frame and numbers x0 < x1, y0 < y1"):
             frame = int(row["frame"])
             box = x0, y0, x1, y1 = (float(row["x0"]), float(row["y0"]), float(row["x1"]), float(row["y1"]))

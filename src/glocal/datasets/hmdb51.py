@@ -4,7 +4,7 @@ from pathlib import Path
 
 from glocal.datasets.annotations import MissingAnnotationsError, check_split, parsing, path_below, read_lines
 from glocal.datasets.dataset import Dataset, Record, register
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 SPLITS = ("train", "test", "unused")
 FOLDS = (1, 2, 3)
@@ -31,7 +31,7 @@ def list_records(
     files = sorted(folder.glob(f"*{ending}"))
     if not files:
         raise MissingAnnotationsError(
-            f"{shown(folder)} holds no lists <class>{ending}; put HMDB51's split files there."
+            f"{printable(folder)} holds no lists <class>{ending}; put HMDB51's split files there."
         )
     records = []
     for file in files:

@@ -21,7 +21,7 @@ from glocal.datasets.annotations import (
 from glocal.datasets.dataset import Dataset, Record, register
 from glocal.errors import InputError
 from glocal.types import Box
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 SPLITS = ("val",)
 TEXT_FILES = ("image_ids", "class_labels", "image_sizes", "localization")
@@ -60,7 +60,7 @@ def list_records(root: Path, split: str = "val", annotations: Path | None = None
         raise unreadable_error(folder, problem) from None
     if not names:
         raise MissingAnnotationsError(
-            f"{shown(folder)} holds no annotations, neither XML files nor image_ids.txt."
+            f"{printable(folder)} holds no annotations, neither XML files nor image_ids.txt."
         )
     bar = tqdm(names, desc="read the boxes", unit="image", leave=False, disable=None)
     return [_from_xml(base / "Data" / "CLS-LOC" / split, folder / name) for name in bar]
@@ -70,7 +70,7 @@ def _from_xml(images: Path, file: Path) -> Record:
     path = images / f"{file.stem}.JPEG"
     try:
         tree = _parse_xml(file)
-        with parsing(shown(file), "size and objects with name and bndbox"):
+        with parsing(printable(file), "size and objects with name and bndbox"):
             size = (int(tree.findtext("size/width", "")), int(tree.findtext("size/height", "")))
             boxes = [_xml_box(box) for box in tree.findall("object/bndbox")]
             labels = {name.text or "" for name in tree.findall("object/name")}
@@ -86,12 +86,12 @@ def _parse_xml(file: Path) -> ElementTree.Element:
     content = read_text(file)
     if "<!DOCTYPE" in content or "<!ENTITY" in content:
         raise InputError(
-            f"{shown(file)} declares a document type, which no annotation needs; it was not read."
+            f"{printable(file)} declares a document type, which no annotation needs; it was not read."
         )
     try:
         return ElementTree.fromstring(content)
     except (ElementTree.ParseError, ValueError) as problem:
-        raise InputError(f"{shown(file)} is not XML ({problem}).") from None
+        raise InputError(f"{printable(file)} is not XML ({problem}).") from None
 
 
 def _xml_box(box: ElementTree.Element) -> Box:

@@ -14,7 +14,7 @@ from glocal.datasets.dataset import Dataset, Record, register
 from glocal.datasets.untrusted_files import read_matlab
 from glocal.errors import InputError
 from glocal.types import BoxTrack
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 TITLE = "JHMDB: 21 classes of HMDB51 with the actor's outline"
 SPLITS = ("train", "test")
@@ -78,7 +78,7 @@ def list_records(
 
 
 def _record(root: Path, name: str, label: str, tubes: tuple[BoxTrack, ...] = ()) -> Record:
-    path = path_below(root / "Rename_Images" / label, name, f"the clips of {shown(root)}")
+    path = path_below(root / "Rename_Images" / label, name, f"the clips of {printable(root)}")
     return Record(path, label, None, tubes, SIZE, fps=FPS)
 
 
@@ -91,7 +91,9 @@ def _record_with_mask(root: Path, name: str, label: str) -> Record:
     if masks.ndim == 2:  # MATLAB drops a last axis of length 1
         masks = masks[:, :, None]
     if masks.ndim != 3:
-        return replace(record, problem=f"the mask of {shown(record.path)} must be height × width × frames.")
+        return replace(
+            record, problem=f"the mask of {printable(record.path)} must be height × width × frames."
+        )
     height, width, frames = masks.shape
     return replace(record, tubes=(_tight_boxes(masks),), size=(width, height), frames=frames)
 
@@ -106,12 +108,14 @@ def read_boxes(path: Path) -> dict[str, tuple[str, BoxTrack]]:
     """
     tubes: dict[str, tuple[str, BoxTrack]] = {}
     for name, clip in read_json(path, dict).items():
-        with parsing(f"{shown(path)}, key {name!r}", "a label from 1 to 21 and a box for each frame from 1"):
+        with parsing(
+            f"{printable(path)}, key {name!r}", "a label from 1 to 21 and a box for each frame from 1"
+        ):
             label = CLASSES[range(1, len(CLASSES) + 1).index(clip["label"])]
             tube = {_frame(key): _box(*boxes) for key, boxes in clip["boxes"].items()}
         tubes[name] = (label, tube)
     if not tubes:
-        raise InputError(f"{shown(path)} lists no clips.")
+        raise InputError(f"{printable(path)} lists no clips.")
     return tubes
 
 

@@ -15,7 +15,7 @@ from glocal.datasets.annotations import (
     read_text,
 )
 from glocal.datasets.dataset import Dataset, Record, register
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 SPLITS = ("train", "val", "test")
 SPLIT_NAMES: dict[str, tuple[str, ...]] = {
@@ -47,15 +47,15 @@ def list_records(root: Path, split: str = "train", annotations: Path | None = No
     records = [record for file in files for record in _records(file, folder, split)]
     if not records:
         raise MissingAnnotationsError(
-            f"{shown(source)} lists no clips of '{split}'; put Kinetics' CSV files there."
+            f"{printable(source)} lists no clips of '{split}'; put Kinetics' CSV files there."
         )
     return records
 
 
 def _records(file: Path, folder: Path, split: str) -> Iterator[Record]:
     table = csv.DictReader(io.StringIO(read_text(file), newline=""))
-    for row in parse_rows(table, shown(file), "a table in CSV"):
-        where = f"{shown(file)}, line {table.line_num}"
+    for row in parse_rows(table, printable(file), "a table in CSV"):
+        where = f"{printable(file)}, line {table.line_num}"
         with parsing(where, f"the columns {', '.join(COLUMNS)}, with whole seconds"):
             label, name, start, end, part = (row[column].strip() for column in COLUMNS)
             clip = f"{label}/{name}_{int(float(start)):06d}_{int(float(end)):06d}.mp4"

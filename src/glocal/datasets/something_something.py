@@ -16,7 +16,7 @@ from glocal.datasets.annotations import (
     read_text,
 )
 from glocal.datasets.dataset import Dataset, Record, register
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 SPLITS = ("train", "validation")
 """The test sets have no labels."""
@@ -72,7 +72,7 @@ def list_records_v2(root: Path, split: str = "train", annotations: Path | None =
     file = folder / f"something-something-v2-{split}.json"
     records = []
     for number, clip in enumerate(read_json(file, list), 1):
-        where = f"{shown(file)}, entry {number}"
+        where = f"{printable(file)}, entry {number}"
         with parsing(where, "an id and a template that is among the labels"):
             label = re.sub(r"[\[\]]", "", clip["template"])
             if label not in labels:
@@ -85,9 +85,9 @@ def list_records_v2(root: Path, split: str = "train", annotations: Path | None =
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     """The rows of a table with semicolons, each with its location."""
     table = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=";")
-    for row in parse_rows(table, shown(path), "a table with semicolons between columns"):
+    for row in parse_rows(table, printable(path), "a table with semicolons between columns"):
         if row:
-            yield f"{shown(path)}, line {table.line_num}", row
+            yield f"{printable(path)}, line {table.line_num}", row
 
 
 register(

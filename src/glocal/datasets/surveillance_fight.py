@@ -10,7 +10,7 @@ from glocal.datasets.dataset import Dataset, Record, register
 from glocal.datasets.folder import read_csv
 from glocal.errors import InputError
 from glocal.types import BoxTrack
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 SPLITS = ("train", "test")
 FOLDS = (0, 1, 2, 3, 4)
@@ -41,13 +41,13 @@ def list_records(
     file = root / "boxes.json"
     clips = read_json(file, dict).get("clips")
     if not isinstance(clips, Mapping):
-        raise InputError(f"{shown(file)} must hold a table 'clips'.")
+        raise InputError(f"{printable(file)} must hold a table 'clips'.")
     tubes = {root / name: _tube(clip, name, file, doubtful) for name, clip in clips.items()}
     return [replace(record, tubes=tuple(filter(None, [tubes.get(record.path)]))) for record in records]
 
 
 def _tube(clip: Mapping[str, Any], name: str, file: Path, doubtful: bool) -> BoxTrack:
-    with parsing(f"{shown(file)}, clip '{name}'", "doubtful and frames, each with a frame and a box"):
+    with parsing(f"{printable(file)}, clip '{name}'", "doubtful and frames, each with a frame and a box"):
         if clip["doubtful"] and not doubtful:
             return {}
         tube = {}

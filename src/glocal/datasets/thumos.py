@@ -12,7 +12,7 @@ from glocal.datasets.annotations import (
     read_lines,
 )
 from glocal.datasets.dataset import Dataset, Record, register
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 SPLITS = ("val", "test")
 PREFIX = {"val": "video_validation_", "test": "video_test_"}
@@ -44,7 +44,7 @@ def list_records(
     selected = {label: file for label, file in files.items() if (label == AMBIGUOUS) == ambiguous}
     if not files:
         raise MissingAnnotationsError(
-            f"{shown(folder)} holds no files <Class>_{split}.txt; put the annotations there."
+            f"{printable(folder)} holds no files <Class>_{split}.txt; put the annotations there."
         )
     return _actions(root, selected, split)
 
@@ -67,7 +67,7 @@ def list_multithumos(root: Path, split: str = "val", annotations: Path | None = 
     files = {file.stem: file for file in sorted(folder.glob("*.txt"))}
     if not files:
         raise MissingAnnotationsError(
-            f"{shown(folder)} holds no files <Class>.txt; put the annotations there."
+            f"{printable(folder)} holds no files <Class>.txt; put the annotations there."
         )
     return _actions(root, files, split)
 

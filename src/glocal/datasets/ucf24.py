@@ -11,7 +11,7 @@ from glocal.datasets.dataset import Dataset, Record, register
 from glocal.datasets.untrusted_files import read_matlab, read_pickle
 from glocal.errors import InputError
 from glocal.types import BoxTrack
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 TITLE = "UCF101-24: 24 classes of UCF101 with boxes of all actors"
 SPLITS = ("train", "test")
@@ -83,7 +83,9 @@ def list_records(
         )
     )
     return [
-        Record(path_below(root, f"{name}.avi", shown(file)), clip.label, None, clip.tubes, SIZE, clip.frames)
+        Record(
+            path_below(root, f"{name}.avi", printable(file)), clip.label, None, clip.tubes, SIZE, clip.frames
+        )
         for name, clip in sorted(clips.items())
         if (name in test_names) == (split == "test")
     ]
@@ -100,16 +102,16 @@ def read_annotations(path: Path) -> dict[str, ClipAnnotation]:
     path = Path(path)
     clips = dict(_from_matlab(path) if path.suffix == ".mat" else _from_pickle(path))
     if not clips:
-        raise InputError(f"{shown(path)} lists no clips.")
+        raise InputError(f"{printable(path)} lists no clips.")
     return clips
 
 
 def _from_pickle(path: Path) -> Iterator[tuple[str, ClipAnnotation]]:
     content = read_pickle(path)
     if not isinstance(content, dict):
-        raise InputError(f"{shown(path)} must hold a dict, not a {type(content).__name__}.")
+        raise InputError(f"{printable(path)} must hold a dict, not a {type(content).__name__}.")
     for name, clip in content.items():
-        with parsing(f"{shown(path)}, key {name!r}", "label, numf and annotations with sf, ef and boxes"):
+        with parsing(f"{printable(path)}, key {name!r}", "label, numf and annotations with sf, ef and boxes"):
             tubes = tuple(_tube(tube["sf"], tube["ef"], tube["boxes"]) for tube in clip["annotations"])
             frames = clip["numf"] if isinstance(clip["numf"], int) else None
             yield name, ClipAnnotation(_class_of(name), frames, tubes)
@@ -117,7 +119,7 @@ def _from_pickle(path: Path) -> Iterator[tuple[str, ClipAnnotation]]:
 
 def _from_matlab(path: Path) -> Iterator[tuple[str, ClipAnnotation]]:
     for number, clip in enumerate(read_matlab(path, "annot").ravel(), 1):
-        with parsing(f"{shown(path)}, entry {number}", "name, num_imgs and tubes with sf, ef and boxes"):
+        with parsing(f"{printable(path)}, entry {number}", "name, num_imgs and tubes with sf, ef and boxes"):
             tubes = tuple(
                 _tube(tube["sf"].item() - 1, tube["ef"].item(), tube["boxes"])
                 for tube in clip["tubes"].ravel()

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from glocal.datasets.annotations import unreadable_error
 from glocal.errors import InputError
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 from glocal.utils.optional_import import optional_import
 
 DTYPE_CODE = re.compile("[<>|=]?([iu][1248]|f[248]|b1|[SU][0-9]{1,6})")
@@ -117,7 +117,7 @@ def read_pickle(path: Path) -> Any:
     except Exception as problem:
         reason = " ".join(str(problem).split())[:200] or type(problem).__name__
         raise InputError(
-            f"{shown(path)} is not a pickle of arrays and plain values only ({reason}) and was not read; "
+            f"{printable(path)} is not a pickle of arrays and plain values only ({reason}) and was not read; "
             "download it again."
         ) from None
 
@@ -147,11 +147,11 @@ def read_matlab(path: Path, name: str) -> npt.NDArray[Any]:
     Raises:
         InputError: SciPy is not installed, or the file cannot be read or has no such array.
     """
-    scipy_io = optional_import("scipy.io", extra="datasets", purpose=f"the MATLAB file {shown(path)}")
+    scipy_io = optional_import("scipy.io", extra="datasets", purpose=f"the MATLAB file {printable(path)}")
     try:
         return np.asarray(scipy_io.loadmat(path, variable_names=[name])[name])
     except OSError as problem:
-        raise InputError(f"{shown(path)} cannot be read ({problem.strerror or problem}).") from None
+        raise InputError(f"{printable(path)} cannot be read ({problem.strerror or problem}).") from None
     except Exception as problem:  # SciPy's parser raises errors of any type
         reason = " ".join(str(problem).split()) or type(problem).__name__
-        raise InputError(f"{shown(path)} is not a MATLAB file that holds '{name}' ({reason}).") from None
+        raise InputError(f"{printable(path)} is not a MATLAB file that holds '{name}' ({reason}).") from None

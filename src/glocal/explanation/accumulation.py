@@ -14,7 +14,7 @@ from glocal.explanation.predictions import GateVotes, MeanProbabilities, best_pr
 from glocal.explanation.volume import Volume
 from glocal.explanation.window_stream import WindowStream
 from glocal.models import Model
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 from glocal.video import Window
 
 
@@ -93,7 +93,7 @@ class WindowResults:
         model, config, stream, video = self._model, self._config, self._stream, self._stream.video
         predictions = best_predictions(model.labels, self._probabilities.value)
         facts = VideoFacts(
-            shown(video.path or video.name), video.width, video.height, float(video.fps), video.frames
+            printable(video.path or video.name), video.width, video.height, float(video.fps), video.frames
         )
         notes = [*_notes(model, stream, self._repeated), *_edit_notes(before, predictions)]
         temporal = self._temporal.finish(video.frames)

@@ -16,7 +16,7 @@ from torch import Tensor
 from glocal.errors import InputError, UsageError
 from glocal.models.stabn import AttentionTransform
 from glocal.types import AttributionMap
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 from glocal.video import Geometry, Window
 
 VideoShape = tuple[int, int, int]
@@ -181,14 +181,14 @@ def _read_arrays(path: Path) -> dict[str, Any]:
         with np.load(path) as content:
             arrays = {key: content[key] for key in content.files}
     except OSError as problem:
-        raise InputError(f"the edit {shown(path)} cannot be read ({problem.strerror}).") from None
+        raise InputError(f"the edit {printable(path)} cannot be read ({problem.strerror}).") from None
     except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
-        raise InputError(f"{shown(path)} is no NPZ file of arrays; write one with numpy.savez.") from None
+        raise InputError(f"{printable(path)} is no NPZ file of arrays; write one with numpy.savez.") from None
     wrong = [key for key, value in arrays.items() if value.shape != SHAPES.get(key, value.shape)]
     if wrong or set(arrays) - set(KEYS) or not {"spatial", "temporal", "box", "span"} & set(arrays):
         listing = ", ".join(f"{key} {value.shape}" for key, value in arrays.items()) or "nothing"
         raise InputError(
-            f"{shown(path)} holds {listing}; an edit holds spatial (T, H, W), temporal (T,), or box (4,) "
+            f"{printable(path)} holds {listing}; an edit holds spatial (T, H, W), temporal (T,), or box (4,) "
             "and span (2,), and optionally the numbers value and outside."
         )
     return arrays

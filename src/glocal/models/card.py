@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from glocal.errors import InputError, UsageError
-from glocal.utils.files import atomic_path, shown, writing
-from glocal.utils.structure import construct, plain
+from glocal.utils.files import atomic_path, printable, writing
+from glocal.utils.structure import construct, to_plain
 from glocal.video.clip_spec import ClipSpec
 
 
@@ -42,7 +42,7 @@ class Card:
     def write(self, path: Path) -> None:
         """Write the card as JSON, atomically."""
         with atomic_path(path) as temporary:
-            text = json.dumps(plain(self), ensure_ascii=False, indent=1, allow_nan=False)
+            text = json.dumps(to_plain(self), ensure_ascii=False, indent=1, allow_nan=False)
             temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
@@ -55,11 +55,11 @@ def read_card(path: Path) -> Card:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
-        raise InputError(f"the card {shown(path)} cannot be read ({problem.strerror}).") from None
+        raise InputError(f"the card {printable(path)} cannot be read ({problem.strerror}).") from None
     except (ValueError, RecursionError):
-        raise InputError(f"the card {shown(path)} is not valid JSON; copy it again.") from None
+        raise InputError(f"the card {printable(path)} is not valid JSON; copy it again.") from None
     try:
-        return construct(Card, content, f"the card {shown(path)}")
+        return construct(Card, content, f"the card {printable(path)}")
     except UsageError as problem:
         raise InputError(str(problem)) from None
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from glocal.errors import InputError
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "network", "net", "params")
 """Keys under which training scripts store the state dict, beside optimizer states and other extras."""
@@ -45,16 +45,16 @@ def read_checkpoint(path: Path, limit: int) -> dict[str, Tensor]:
     """
     try:
         if path.is_dir():
-            raise InputError(f"{shown(path)} is a folder, not a checkpoint; name the file in it.")
+            raise InputError(f"{printable(path)} is a folder, not a checkpoint; name the file in it.")
         if path.exists() and not path.is_file():
-            raise InputError(f"{shown(path)} is not a regular file; save the checkpoint to one.")
+            raise InputError(f"{printable(path)} is not a regular file; save the checkpoint to one.")
         with path.open("rb") as file:
             start = file.read(9)
         size = path.stat().st_size
     except OSError as problem:
-        raise InputError(f"the checkpoint {shown(path)} cannot be read ({problem.strerror}).") from None
+        raise InputError(f"the checkpoint {printable(path)} cannot be read ({problem.strerror}).") from None
     if size == 0:
-        raise InputError(f"the checkpoint {shown(path)} is empty; copy or download it again.")
+        raise InputError(f"the checkpoint {printable(path)} is empty; copy or download it again.")
     if start[8:] == b"{" and int.from_bytes(start[:8], "little") < size:
         content = _read_safetensors(path)
     elif start[:4] == b"PK\x03\x04":
@@ -68,8 +68,8 @@ def read_checkpoint(path: Path, limit: int) -> dict[str, Tensor]:
 
 def _damaged(path: Path) -> InputError:
     return InputError(
-        f"{shown(path)} is no checkpoint of PyTorch or safetensors, or it is damaged or cut short; copy or "
-        "download it again."
+        f"{printable(path)} is no checkpoint of PyTorch or safetensors, or it is damaged or cut "
+        "short; copy or download it again."
     )
 
 
@@ -102,7 +102,7 @@ def _check_archive(path: Path, limit: int) -> bool:
 def _check_size(path: Path, unpacked: int, limit: int) -> None:
     if unpacked > limit:
         raise InputError(
-            f"the checkpoint {shown(path)} would unpack to {unpacked / 2**30:.1f} GiB, far more than the "
+            f"the checkpoint {printable(path)} would unpack to {unpacked / 2**30:.1f} GiB, far more than the "
             "network holds, and is refused; get it from a source that you trust."
         )
 
@@ -119,8 +119,8 @@ def _read_pickle(path: Path, mmap: bool) -> Any:
             raise _damaged(path) from None
         what = blocked[1] if blocked else "its Python objects"
         raise InputError(
-            f"the checkpoint {shown(path)} is refused: it holds more than tensors, and loading {what} could "
-            "run code; save its state dict alone."
+            f"the checkpoint {printable(path)} is refused: it holds more than tensors, and loading "
+            f"{what} could run code; save its state dict alone."
         ) from None
     except Exception:
         # A hostile or broken pickle can fail in any way.
@@ -145,7 +145,7 @@ def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
         if state:
             return state
     raise InputError(
-        f"{shown(path)} holds no state dict; save one with torch.save(network.state_dict(), path)."
+        f"{printable(path)} holds no state dict; save one with torch.save(network.state_dict(), path)."
     )
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from glocal import __version__
 from glocal.errors import InputError
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 ATTEMPTS = 4
 PAUSE_S = 1.0
@@ -76,7 +76,7 @@ def fetch(file: CheckpointFile) -> Path:
         if not file.url:
             raise InputError(
                 f"{file.name} can only be downloaded by hand; get it from {file.page} and save it as "
-                f"{shown(path)}."
+                f"{printable(path)}."
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         with _lock(path):
@@ -86,8 +86,8 @@ def fetch(file: CheckpointFile) -> Path:
             return path
     except OSError as problem:
         raise InputError(
-            f"{shown(path)} cannot be read or written ({problem.strerror or problem}); set GLOCAL_CACHE to a "
-            "folder that can be written and has room."
+            f"{printable(path)} cannot be read or written ({problem.strerror or problem}); set "
+            "GLOCAL_CACHE to a folder that can be written and has room."
         ) from None
 
 
@@ -108,7 +108,7 @@ def _matches(path: Path, file: CheckpointFile) -> bool:
 def _verified(path: Path, file: CheckpointFile) -> Path:
     if not _matches(path, file):
         raise InputError(
-            f"{shown(path)} is damaged, its checksum is not {file.checksum}; delete it, so that it is "
+            f"{printable(path)} is damaged, its checksum is not {file.checksum}; delete it, so that it is "
             f"fetched again from {file.url or file.page}."
         )
     return path
@@ -148,7 +148,7 @@ def _download(file: CheckpointFile, path: Path) -> None:
                 break
     raise InputError(
         f"{file.name} could not be downloaded from {file.url} ({reason}); try again, or get it by other "
-        f"means and save it as {shown(path)}."
+        f"means and save it as {printable(path)}."
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glocal.errors import InputError, UsageError, unknown
 from glocal.types import LabelSource
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 LABEL_LISTS = (
     "kinetics400",
@@ -55,15 +55,15 @@ def read_labels(source: LabelSource) -> tuple[str, ...]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UsageError(
-            f"there is no label file {shown(path)}, and no packaged list of that name: "
+            f"there is no label file {printable(path)}, and no packaged list of that name: "
             f"{', '.join(LABEL_LISTS)}."
         ) from None
     except (OSError, UnicodeDecodeError) as problem:
         reason = getattr(problem, "strerror", None) or "it is not UTF-8 text"
-        raise InputError(f"the label file {shown(path)} cannot be read: {reason}.") from None
+        raise InputError(f"the label file {printable(path)} cannot be read: {reason}.") from None
     labels = tuple(line.strip() for line in text.splitlines() if line.strip())
     if not labels:
-        raise InputError(f"the label file {shown(path)} is empty; write one class name a line.")
+        raise InputError(f"the label file {printable(path)} is empty; write one class name a line.")
     return labels
 
 

@@ -16,7 +16,7 @@ from glocal.models.onnx import load_onnx
 from glocal.models.registry import find_entry
 from glocal.models.weights import load_network
 from glocal.types import LabelSource, WeightSource
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 from glocal.video.clip_spec import ClipSpec
 
 
@@ -97,7 +97,7 @@ def _find_source(name: str, weights: WeightSource | None) -> _Source:
         file, card_file = paths
         if not card_file.exists() and file.exists():
             raise UsageError(
-                f"{shown(file)} has no card {card_file.name} beside it; give it as weights of a model."
+                f"{printable(file)} has no card {card_file.name} beside it; give it as weights of a model."
             )
         card = read_card(card_file)
         return _Source(card.model, weights or file, card)

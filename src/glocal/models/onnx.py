@@ -12,7 +12,7 @@ from glocal.errors import InputError, UsageError
 from glocal.models.adapter import as_model
 from glocal.models.model import Model
 from glocal.types import LabelSource
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 from glocal.utils.optional_import import optional_import
 from glocal.video.clip_spec import ClipSpec
 
@@ -50,14 +50,14 @@ def load_onnx(
             content = version_converter.convert_version(content, NEWEST_OPSET)
         network = convert(content)
     except FileNotFoundError as problem:
-        raise UsageError(f"there is no file {shown(Path(problem.filename or path))}.") from None
+        raise UsageError(f"there is no file {printable(Path(problem.filename or path))}.") from None
     except NotImplementedError as problem:
-        raise InputError(f"{shown(path)} cannot be converted to PyTorch: {problem}.") from None
+        raise InputError(f"{printable(path)} cannot be converted to PyTorch: {problem}.") from None
     except (UsageError, InputError):
         raise
     except Exception as problem:
         reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
-        raise InputError(f"{shown(path)} cannot be read as an ONNX network ({reason}).") from None
+        raise InputError(f"{printable(path)} cannot be read as an ONNX network ({reason}).") from None
     layout = "BTCHW" if len(shape) == 5 and shape[1] != 3 and shape[2] == 3 else "BCTHW"
     clip = clip or _clip_spec(shape, layout, path)
     return as_model(network, clip, labels=labels, name=path.stem, weights=path.name, layout=layout)
@@ -69,7 +69,7 @@ def _input_shape(content: Any, path: Path) -> tuple[int, ...]:
     inputs = [item for item in content.graph.input if item.name not in constants]
     if len(inputs) != 1:
         names = ", ".join(item.name for item in inputs)
-        raise InputError(f"{shown(path)} takes {len(inputs)} inputs ({names}), where one clip is needed.")
+        raise InputError(f"{printable(path)} takes {len(inputs)} inputs ({names}), where one clip is needed.")
     return tuple(dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim)
 
 
@@ -80,8 +80,8 @@ def _clip_spec(shape: tuple[int, ...], layout: str, path: Path) -> ClipSpec:
     if not frames or not shape[-1] or shape[-1] != shape[-2]:
         sizes = " × ".join(str(size or "any") for size in shape)
         raise UsageError(
-            f"{shown(path)} takes an input of {sizes}, which is no clip of fixed length and square frames; "
-            "load it in Python with load_model(path, clip=ClipSpec(…))."
+            f"{printable(path)} takes an input of {sizes}, which is no clip of fixed length and square "
+            "frames; load it in Python with load_model(path, clip=ClipSpec(…))."
         )
     return ClipSpec(frames, short_side=shape[-1], size=shape[-1], crop="center", image=image)
 

@@ -23,7 +23,7 @@ from glocal.models.gated import Gated
 from glocal.models.registry import find_entry, network_names
 from glocal.models.stabn import STABN
 from glocal.types import WeightSource
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 State = dict[str, Tensor]
 
@@ -186,12 +186,12 @@ def _find_files(entry: ModelEntry, weights: WeightSource) -> tuple[list[Path], s
             names = list(entry.weights)
             listing = f", only {', '.join(names)}" if names else ""
             raise UsageError(
-                f"there is no file {shown(path)}, and {entry.name} has no weights of that name{listing}."
+                f"there is no file {printable(path)}, and {entry.name} has no weights of that name{listing}."
                 f"{nearest(str(path), names)}"
             )
     if len(paths) not in {1, len(entry.streams) or 1}:
         raise UsageError(f"{entry.name} takes {len(entry.streams) or 1} checkpoints, not {len(paths)}.")
-    return paths, ", ".join(shown(path) for path in paths)
+    return paths, ", ".join(printable(path) for path in paths)
 
 
 def _size_limit(entry: ModelEntry) -> int:

@@ -17,7 +17,7 @@ from glocal.papers.stabn_models import SEEDS, table_models, weights_notes
 from glocal.papers.table import TableContext, paper_table
 from glocal.papers.training_cache import Measures, mean_and_spread
 from glocal.types import AttributionMap, FloatArray
-from glocal.utils.structure import plain
+from glocal.utils.structure import to_plain
 from glocal.video import read_video
 
 IOUS = (0.3, 0.5, 0.7)
@@ -102,8 +102,8 @@ def table_3(context: TableContext) -> Table:
         puppets = puppets_like(name, model, context.clips)
         key = {
             "pointing": fingerprint(model.network),
-            "clip": plain(asdict(model.clip)),
-            "videos": plain(vars(puppets)),
+            "clip": to_plain(asdict(model.clip)),
+            "videos": to_plain(vars(puppets)),
         }
 
         def measured(model: Model = model, puppets: Puppets = puppets) -> dict[str, Measures]:

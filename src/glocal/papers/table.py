@@ -9,7 +9,7 @@ from glocal.benchmark.cache import Cache
 from glocal.benchmark.tables import Table
 from glocal.errors import UsageError, nearest
 from glocal.registry import Registry
-from glocal.utils.structure import fitted
+from glocal.utils.structure import convert
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class PaperTable:
                 has = f"only {', '.join(known)}" if known else "and no other"
                 raise UsageError(f"{self.name} has no option '{key}', {has}.{nearest(key, known)}")
         return {
-            key: fitted(given[key], type(default), f"{self.name}: {key}") if key in given else default
+            key: convert(given[key], type(default), f"{self.name}: {key}") if key in given else default
             for key, default in self.options.items()
         }
 

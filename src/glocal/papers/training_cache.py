@@ -11,7 +11,7 @@ from typing import Any
 from glocal.models.card import read_card
 from glocal.papers.table import TableContext
 from glocal.training import Recipe, train
-from glocal.utils.structure import construct, plain
+from glocal.utils.structure import construct, to_plain
 
 Measures = Mapping[str, float]
 
@@ -27,7 +27,7 @@ class TrainedNetwork:
 def train_once(context: TableContext, recipe: Mapping[str, Any]) -> TrainedNetwork:
     """Train by a recipe, once: an interrupted run resumes, and a finished one is not repeated."""
     parsed = construct(Recipe, recipe, "recipe")
-    key = plain(parsed)
+    key = to_plain(parsed)
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     folder = context.out / "runs" / f"{parsed.model.name.replace('/', '-').replace(':', '-')}-{name}"
 

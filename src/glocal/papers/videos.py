@@ -19,7 +19,7 @@ from glocal.models import Model
 from glocal.papers.table import TableContext
 from glocal.training.clips import EvaluationClips
 from glocal.training.sources import FileSource, PuppetSource, VideoSource
-from glocal.utils.structure import plain
+from glocal.utils.structure import to_plain
 
 COLUMNS = {"top-1": "video_top1", "top-5": "video_top5"}
 CHUNK, BATCH = 32, 8
@@ -73,7 +73,7 @@ def accuracy(
         samples: clips of a video whose probabilities are averaged; None for as many as cover it.
     """
     clips = EvaluationClips(source, model.clip, model.labels, samples)
-    key = {"weights": fingerprint(model.network), "clip": plain(asdict(model.clip)), "videos": facts}
+    key = {"weights": fingerprint(model.network), "clip": to_plain(asdict(model.clip)), "videos": facts}
     hits: dict[str, dict[str, float]] = {}
     starts = range(0, len(source), CHUNK)
     for start in tqdm(starts, desc=model.name, leave=False, disable=None if context.progress else True):

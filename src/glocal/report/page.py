@@ -28,7 +28,7 @@ from glocal.report.page_data import (
     end_time,
 )
 from glocal.report.page_media import data_uri, key_frames, write_small_video
-from glocal.utils.files import atomic_path, shown, writing
+from glocal.utils.files import atomic_path, printable, writing
 from glocal.video import Video, read_video
 
 MAX_EMBEDDED_BYTES = 24 * 2**20
@@ -69,7 +69,7 @@ def write_page(
         true_boxes=true_boxes,
         others=others,
         spans=spans,
-        stem=shown(path.stem),
+        stem=printable(path.stem),
     )
     with writing(path), atomic_path(path) as temporary:
         temporary.write_text(page, "utf-8")
@@ -122,7 +122,7 @@ def page_html(
         explanation=explanation,
         version=__version__,
         source=source,
-        overlay_name=shown(overlay_name),
+        overlay_name=printable(overlay_name),
         overlay_address=quote(os.fsencode(overlay_name)),
         too_large=video is not None and not source and not overlay_name,
         is_image=video is not None and video.is_image,

@@ -15,7 +15,7 @@ from glocal.models import Model
 from glocal.models.card import Card, read_card, save_network
 from glocal.training.module import TrainingModule
 from glocal.utils.files import atomic_path
-from glocal.utils.structure import plain
+from glocal.utils.structure import to_plain
 
 STATE_FILE = "last.ckpt"
 
@@ -77,7 +77,7 @@ class CheckpointWriter(Checkpoint):
             clip=self.model.clip,
             parameters=sum(parameter.numel() for parameter in self.model.network.parameters()),
             measures=measures,
-            recipe=plain(module.recipe),
+            recipe=to_plain(module.recipe),
             glocal=__version__,
         )
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from glocal.errors import InputError, UsageError
-from glocal.utils.files import atomic_path, shown
+from glocal.utils.files import atomic_path, printable
 from glocal.utils.optional_import import optional_import
-from glocal.utils.structure import construct, plain
+from glocal.utils.structure import construct, to_plain
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class Recipe:
         """Write the recipe as YAML, with all defaults."""
         yaml = optional_import("yaml", extra="train", purpose="a recipe")
         with atomic_path(path) as temporary:
-            temporary.write_text(yaml.safe_dump(plain(self), sort_keys=False, allow_unicode=True), "utf-8")
+            temporary.write_text(yaml.safe_dump(to_plain(self), sort_keys=False, allow_unicode=True), "utf-8")
 
 
 def _check(valid: bool, name: str, value: object, allowed: str) -> None:
@@ -222,12 +222,12 @@ def read_recipe(path: "str | os.PathLike[str]", changes: Iterable[str] = ()) -> 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as problem:
-        raise InputError(f"the recipe {shown(path)} cannot be read ({problem.strerror}).") from None
+        raise InputError(f"the recipe {printable(path)} cannot be read ({problem.strerror}).") from None
     except (yaml.YAMLError, UnicodeDecodeError) as problem:
         reason = " ".join(str(problem).split())
-        raise InputError(f"the recipe {shown(path)} is not valid YAML ({reason}).") from None
+        raise InputError(f"the recipe {printable(path)} is not valid YAML ({reason}).") from None
     if not isinstance(content, dict):
-        raise InputError(f"the recipe {shown(path)} must hold a table: model, data, run, ….")
+        raise InputError(f"the recipe {printable(path)} must hold a table: model, data, run, ….")
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals or not key:
@@ -236,7 +236,7 @@ def read_recipe(path: "str | os.PathLike[str]", changes: Iterable[str] = ()) -> 
             _set_value(content, key, yaml.safe_load(value))
         except yaml.YAMLError:
             raise UsageError(f"'{change}' has a value that is not valid YAML.") from None
-    return construct(Recipe, content, f"{shown(path)}:")
+    return construct(Recipe, content, f"{printable(path)}:")
 
 
 def _set_value(table: dict[str, Any], dotted_key: str, value: Any) -> None:

@@ -13,9 +13,9 @@ from glocal.models.registry import find_entry
 from glocal.training.clips import EvaluationClips, TrainingClips
 from glocal.training.recipe import Recipe, changed_keys, is_main_process, read_recipe
 from glocal.training.sources import open_source
-from glocal.utils.files import shown, writing
+from glocal.utils.files import printable, writing
 from glocal.utils.optional_import import optional_import
-from glocal.utils.structure import construct, plain
+from glocal.utils.structure import construct, to_plain
 from glocal.video.clip_spec import ClipSpec
 
 log: logging.Logger = logging.getLogger("glocal.training")
@@ -109,13 +109,13 @@ def _claim_folder(out: Path, recipe: Recipe, resume: bool) -> None:
     if file.exists():
         if not resume:
             raise UsageError(
-                f"{shown(out)} holds a run already; resume it (--resume), or choose another --out."
+                f"{printable(out)} holds a run already; resume it (--resume), or choose another --out."
             )
-        keys = changed_keys(plain(read_recipe(file)), plain(recipe))
+        keys = changed_keys(to_plain(read_recipe(file)), to_plain(recipe))
         if changed := [key for key in keys if key not in FREE_KEYS]:
             raise UsageError(
-                f"the run in {shown(out)} has another recipe, which differs in {', '.join(changed)}; change "
-                "that back, or choose another --out."
+                f"the run in {printable(out)} has another recipe, which differs in {', '.join(changed)}; "
+                "change that back, or choose another --out."
             )
     with writing(file):
         recipe.write(file)

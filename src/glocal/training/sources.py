@@ -16,8 +16,8 @@ from glocal.errors import InputError, UsageError, nearest
 from glocal.models.download import cache_folder
 from glocal.training.recipe import is_main_process
 from glocal.types import Frame, FrameIndices, FrameTimes
-from glocal.utils.files import shown
-from glocal.utils.structure import construct, fitted
+from glocal.utils.files import printable
+from glocal.utils.structure import construct, convert
 from glocal.video import read_video
 from glocal.video.video import Video
 
@@ -178,7 +178,7 @@ def _open(record: Record) -> OpenedVideo | str:
     start, end = record.span or (0.0, np.inf)
     first, beyond = (int(i) for i in np.searchsorted(times, (start, end)))
     if first == beyond:
-        return f"{shown(record.path)} has no frames from {start:g} to {end:g} seconds."
+        return f"{printable(record.path)} has no frames from {start:g} to {end:g} seconds."
     return OpenedVideo(record, video, first, times[first:beyond] - times[first])
 
 
@@ -244,8 +244,8 @@ def open_source(
         hint = nearest(str(name), list(SOURCES))
         raise UsageError(f"{where}.source must be one of {', '.join(SOURCES)}, not {name!r}.{hint}")
     options = {key: value for key, value in options.items() if key != "source"}
-    keeps_frames = fitted(options.pop("kept", False), bool, f"{where}.kept")
-    shuffle = fitted(options.pop("random_labels", False), bool, f"{where}.random_labels")
+    keeps_frames = convert(options.pop("kept", False), bool, f"{where}.kept")
+    shuffle = convert(options.pop("random_labels", False), bool, f"{where}.random_labels")
     if name == "puppets":
         source: VideoSource = PuppetSource(construct(Puppets, options, where), keeps_frames=keeps_frames)
     else:

@@ -27,7 +27,7 @@ from glocal.training.precision import find_bfloat16_errors, in_float32
 from glocal.training.progress import ProgressBars
 from glocal.training.recipe import Recipe, RunConfig, is_main_process
 from glocal.training.sampling import ShuffledClips
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 
 log: logging.Logger = logging.getLogger("glocal.training")
 
@@ -192,7 +192,7 @@ def _read_position(state: Path) -> tuple[int, int]:
     try:
         epoch, batch = torch.load(state, map_location="cpu", weights_only=True)["glocal"]["position"]
     except Exception:
-        raise InputError(f"{shown(state)} is damaged; start a new run in another folder.") from None
+        raise InputError(f"{printable(state)} is damaged; start a new run in another folder.") from None
     return epoch, batch
 
 

@@ -42,7 +42,7 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def shown(path: "str | os.PathLike[str]") -> str:
+def printable(path: "str | os.PathLike[str]") -> str:
     """Return the path in a form that fits on one line in any encoding of the terminal."""
     text = os.fspath(path)
     return text if text.isprintable() else repr(text)

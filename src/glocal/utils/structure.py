@@ -51,7 +51,7 @@ def construct(make: Callable[..., T], values: Any, where: str, **defaults: Any) 
     for name, parameter in parameters.items():
         if name in values:
             inner = f"{where} {name}" if where.endswith(":") else f"{where}.{name}"
-            arguments[name] = fitted(values[name], hints.get(name, Any), inner)
+            arguments[name] = convert(values[name], hints.get(name, Any), inner)
         elif name not in defaults and parameter.default is inspect.Parameter.empty:
             raise UsageError(f"{where} lacks the key '{name}'.")
     try:
@@ -60,7 +60,7 @@ def construct(make: Callable[..., T], values: Any, where: str, **defaults: Any) 
         raise UsageError(f"{where}: {problem}") from None
 
 
-def fitted(value: Any, kind: Any, where: str) -> Any:
+def convert(value: Any, kind: Any, where: str) -> Any:
     """Convert `value` to an object of the type `kind`.
 
     Raises:
@@ -92,11 +92,11 @@ def _fitted_collection(value: Any, origin: Any, inner: tuple[Any, ...], where: s
         kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
         if len(kinds) == len(value):
             parts = enumerate(zip(value, kinds, strict=True))
-            return tuple(fitted(part, kind, f"{where}[{index}]") for index, (part, kind) in parts)
+            return tuple(convert(part, kind, f"{where}[{index}]") for index, (part, kind) in parts)
     elif origin in (list, Sequence) and isinstance(value, list | tuple):
-        return [fitted(part, inner[0], f"{where}[{index}]") for index, part in enumerate(value)]
+        return [convert(part, inner[0], f"{where}[{index}]") for index, part in enumerate(value)]
     elif origin in (dict, Mapping) and isinstance(value, Mapping):
-        return {str(key): fitted(part, inner[1], f"{where}.{key}") for key, part in value.items()}
+        return {str(key): convert(part, inner[1], f"{where}.{key}") for key, part in value.items()}
     return _MISFIT
 
 
@@ -113,10 +113,10 @@ def _fitted_union(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
     if value is None and len(allowed) < len(kinds):
         return None
     if len(allowed) == 1:
-        return fitted(value, allowed[0], where)
+        return convert(value, allowed[0], where)
     for kind in allowed:
         with contextlib.suppress(UsageError):
-            return fitted(value, kind, where)
+            return convert(value, kind, where)
     raise UsageError(f"{where} must be {' or '.join(map(_type_name, kinds))}, not {_abbreviated(value)}.")
 
 
@@ -152,12 +152,12 @@ def _abbreviated(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Convert dataclasses, mappings and tuples to what JSON and YAML can hold."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
+        return {str(key): to_plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
+        return [to_plain(part) for part in value]
     return str(value) if isinstance(value, Path) else value

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from glocal.errors import InputError
 from glocal.types import Frame, FrameTimes
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 from glocal.video.video import DecodedFrame, Video
 
 FORMATS = (
@@ -79,7 +79,8 @@ class ContainerVideo(Video):
             first = next(probed, None)
             if first is None:
                 raise InputError(
-                    f"no frame of {shown(path)} can be decoded: it is damaged or cut short; download it again"
+                    f"no frame of {printable(path)} can be decoded: it is damaged or cut short; download it "
+                    "again"
                 )
             self._size = first.width, first.height
             self._display_matrix = _display_matrix(first)
@@ -127,7 +128,7 @@ class ContainerVideo(Video):
                     keys.append(len(times) - 1)
                 yield DecodedFrame(times[-1], partial(self._to_rgb, frame))
         if not times:
-            raise InputError(f"{shown(self.path)} has changed and no longer decodes; read it again")
+            raise InputError(f"{printable(self.path)} has changed and no longer decodes; read it again")
         seekable = not damage and _increasing(stamps) and keys[:1] == [0]
         self._index = _FrameIndex(
             np.array(times), [s for s in stamps if s is not None] if seekable else [], keys
@@ -196,12 +197,12 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             )
         except av.FFmpegError as error:
             raise InputError(
-                f"{shown(path)} is not a video or image that can be decoded ({error.strerror}): it is "
+                f"{printable(path)} is not a video or image that can be decoded ({error.strerror}): it is "
                 "damaged, cut short or in another format; download it again or convert it to MP4 (H.264)"
             ) from error
         except OSError as error:
             raise InputError(
-                f"{shown(path)} cannot be read ({error.strerror}); check its permissions"
+                f"{printable(path)} cannot be read ({error.strerror}); check its permissions"
             ) from error
         streams = [
             stream
@@ -210,11 +211,11 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         ]
         if not streams:
             content = "only sound" if container.streams.audio else "no pictures that can be decoded"
-            raise InputError(f"{shown(path)} holds {content}; give a video or an image")
+            raise InputError(f"{printable(path)} holds {content}; give a video or an image")
         stream = max(streams, key=lambda stream: stream.width * stream.height)
         if stream.width * stream.height > MAX_PIXELS:
             raise InputError(
-                f"{shown(path)} is {stream.width}×{stream.height} pixels, more than the "
+                f"{printable(path)} is {stream.width}×{stream.height} pixels, more than the "
                 f"{MAX_PIXELS // 2**20} Mi that are decoded; make it smaller"
             )
         stream.thread_type = "AUTO"

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from glocal.errors import InputError, UsageError
 from glocal.types import Frame
-from glocal.utils.files import atomic_path, shown
+from glocal.utils.files import atomic_path, printable
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 """Suffixes of the files that `write_video` writes."""
@@ -65,14 +65,14 @@ def write_video(
     """
     path = Path(path)
     if path.suffix.lower() not in VIDEO_SUFFIXES:
-        raise UsageError(f"a video is written as {', '.join(VIDEO_SUFFIXES)}, not as {shown(path)}")
+        raise UsageError(f"a video is written as {', '.join(VIDEO_SUFFIXES)}, not as {printable(path)}")
     rate = Fraction(fps).limit_denominator(1001)
     if rate <= 0:
         raise UsageError(f"fps must be positive, not {fps}")
     remaining = iter(frames)
     first = next(remaining, None)
     if first is None:
-        raise UsageError(f"there are no frames to write to {shown(path)}")
+        raise UsageError(f"there are no frames to write to {printable(path)}")
     try:
         # "file:" because FFmpeg takes what precedes a colon in a bare name for a protocol
         with (
@@ -88,7 +88,8 @@ def write_video(
             container.mux(stream.encode())
     except (av.FFmpegError, OSError) as error:
         raise InputError(
-            f"{shown(path)} cannot be written ({error.strerror}); free some space or choose another folder"
+            f"{printable(path)} cannot be written ({error.strerror}); free some space or choose another "
+            "folder"
         ) from error
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from glocal.errors import InputError, UsageError
 from glocal.types import Frame, FrameTimes
-from glocal.utils.files import shown
+from glocal.utils.files import printable
 from glocal.video.container import ContainerVideo, open_container
 from glocal.video.video import DecodedFrame, Video
 
@@ -45,17 +45,19 @@ def read_video(source: "str | os.PathLike[str] | npt.NDArray[Any]", fps: float |
             return from_folder(path, fps)
     except FileNotFoundError:
         advice = "download it first" if "://" in os.fspath(source) else "check its name"
-        raise InputError(f"{shown(source)} does not exist; {advice}") from None
+        raise InputError(f"{printable(source)} does not exist; {advice}") from None
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{shown(source)} cannot be read ({error}); check its name and permissions"
+            f"{printable(source)} cannot be read ({error}); check its name and permissions"
         ) from error
     if not stat.S_ISREG(mode):
-        raise InputError(f"{shown(source)} is neither a file nor a folder; save the video to a file first")
+        raise InputError(
+            f"{printable(source)} is neither a file nor a folder; save the video to a file first"
+        )
     if fps is not None:
         raise UsageError("fps is only for folders of images and arrays; a file has its own frame rate")
     if path.stat().st_size == 0:
-        raise InputError(f"{shown(path)} is empty (0 bytes); copy or download it again")
+        raise InputError(f"{printable(path)} is empty (0 bytes); copy or download it again")
     with open_container(path) as (container, _):
         is_image = container.format.name.endswith("_pipe")
     return from_image(path) if is_image else ContainerVideo(path)
@@ -114,7 +116,7 @@ class ImageSequence(Video):
         frame = self._load(image)
         if frame.shape[:2] != (self.height, self.width):
             raise InputError(
-                f"{shown(image)} is {frame.shape[1]}×{frame.shape[0]} pixels but the first image of its "
+                f"{printable(image)} is {frame.shape[1]}×{frame.shape[0]} pixels but the first image of its "
                 f"folder is {self.width}×{self.height}; the frames of a video must have one size"
             )
         return frame
@@ -154,8 +156,8 @@ def from_folder(folder: Path, fps: float | None) -> Video:
     ]
     if not images:
         raise InputError(
-            f"{shown(folder)} is a folder without images ({', '.join(IMAGE_SUFFIXES)}); give a video file "
-            "or a folder of frames"
+            f"{printable(folder)} is a folder without images ({', '.join(IMAGE_SUFFIXES)}); give a "
+            "video file or a folder of frames"
         )
     return ImageSequence(sorted(images, key=_natural_order), read_image, folder.resolve().name, folder, fps)
 
@@ -173,7 +175,7 @@ def read_image(path: Path) -> Frame:
     """
     with open_container(path) as (_, stream):
         if not stream.width * stream.height:
-            raise InputError(f"{shown(path)} is too large or too damaged to be decoded; make it smaller")
+            raise InputError(f"{printable(path)} is too large or too damaged to be decoded; make it smaller")
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         frame = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
@@ -182,5 +184,7 @@ def read_image(path: Path) -> Frame:
     finally:
         cv2.utils.logging.setLogLevel(level)
     if frame is None:
-        raise InputError(f"{shown(path)} is not an image that can be decoded; save it again as PNG or JPEG")
+        raise InputError(
+            f"{printable(path)} is not an image that can be decoded; save it again as PNG or JPEG"
+        )
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
