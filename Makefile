@@ -33,7 +33,10 @@ lint: venv
 	$(BIN)/ruff check $(PYTHON_FILES)
 	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/mypy
+	$(BIN)/python tools/check_types.py
 	$(BIN)/codespell src tests tools bench docs recipes README.md CONTRIBUTING.md CHANGELOG.md Makefile
+	$(BIN)/python tools/check_words.py
+	$(BIN)/python tools/check_structure.py
 
 # The peers get an environment of their own: one of them needs torchvision, beside which others do not import.
 $(BENCH)/installed: pyproject.toml constraints.txt bench/requirements.txt

@@ -31,7 +31,7 @@ from glocal.types import AttributionMap, BoxArray, FloatArray, Frame
 from glocal.video import Geometry, Video, Window, windows
 from glocal.video.clip_spec import Crop
 
-log = logging.getLogger("glocal.benchmark")
+log: logging.Logger = logging.getLogger("glocal.benchmark")
 ExplainedClass = Literal["true", "top1"]
 ALL_MEASURES = JoinedMeasures(
     MaxBoxMeasure((0.3, 0.5, 0.7)),

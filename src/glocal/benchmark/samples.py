@@ -22,7 +22,7 @@ from glocal.types import Box, BoxArray, FrameBoxes, Pixels
 from glocal.video import ClipSpec, Geometry, Video, Window, read_video, windows
 from glocal.video.clip_spec import Crop, rgb_clip
 
-log = logging.getLogger("glocal.benchmark")
+log: logging.Logger = logging.getLogger("glocal.benchmark")
 
 PUPPET_FPS = 8.0
 """Frames a second at which puppets are rendered for a network that does not ask for a rate."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -22,7 +23,13 @@ from glocal.report import TimeSpan, VideoBoxes, write_report
 from glocal.video import read_video, write_video
 
 MODEL = "puppets/gated"
-CLIP = {"frames": 32, "size": (240, 320), "fps": 16.0, "distractor": "idle", "scale": (0.5, 0.9)}
+CLIP: dict[str, Any] = {
+    "frames": 32,
+    "size": (240, 320),
+    "fps": 16.0,
+    "distractor": "idle",
+    "scale": (0.5, 0.9),
+}
 SHOWN = (8, 5, 10)
 MEASURED = 24
 ROWS = (
@@ -46,7 +53,7 @@ def demo(out: Path, quiet: bool, debug: bool) -> int:
     model = load(MODEL, None, None, "cpu")
     folder = out / "demo"
     folder.mkdir(parents=True, exist_ok=True)
-    puppets = Puppets("test", **CLIP)  # type: ignore[arg-type]
+    puppets = Puppets("test", **CLIP)
     for index in SHOWN:
         show(puppets[index], model, folder, quiet)
     if not quiet:

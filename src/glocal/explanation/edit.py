@@ -38,6 +38,11 @@ class Edit:
     spatial: Sequence[AttributionMap] | None = None
     temporal: npt.NDArray[np.float32] | None = None
 
+    def __repr__(self) -> str:
+        values = {"spatial": self.spatial, "temporal": self.temporal}
+        edited = [f"{name} of {len(value)} frames" for name, value in values.items() if value is not None]
+        return f"Edit({', '.join(edited)})"
+
     @classmethod
     def from_array(cls, values: npt.ArrayLike) -> "Edit":
         """Make an edit of M_s from `(T, H, W)`, or of M_t from `(T,)`, of numbers or booleans.

@@ -40,6 +40,12 @@ class ClassLocalization:
     tubes: Sequence[Tube]
     segments: Sequence[Segment]
 
+    def __repr__(self) -> str:
+        return (
+            f"ClassLocalization({self.label!r}, {len(self.tubes)} tubes, {len(self.segments)} segments, "
+            f"threshold={self.threshold:.3g})"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON: frames count from 0, `end` is the first frame after a tube."""
         return {
@@ -84,6 +90,10 @@ class Localization:
     times: Sequence[float]
     per_class: Sequence[ClassLocalization]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        labels = ", ".join(repr(localization.label) for localization in self.per_class)
+        return f"Localization({self.name!r}, {self.video.frames} frames, {labels})"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of `<name>.localization.json`."""

@@ -39,6 +39,9 @@ class Card:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     glocal: str = ""
 
+    def __repr__(self) -> str:
+        return f"Card({self.model!r}, {len(self.labels)} classes, {self.parameters:,} parameters)"
+
     def write(self, path: Path) -> None:
         """Write the card as JSON, atomically."""
         with atomic_path(path) as temporary:

@@ -54,6 +54,9 @@ class ModelEntry:
     licence: str = ""
     backbone: "ModelEntry | None" = None
 
+    def __repr__(self) -> str:
+        return f"ModelEntry({self.name!r}, {self.title!r}, layers={', '.join(self.layers)})"
+
     def rename_key(self, key: str) -> str:
         """Translate a key of a checkpoint into the network's own."""
         for pattern, replacement in self.key_renames:

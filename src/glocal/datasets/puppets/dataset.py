@@ -134,6 +134,10 @@ class PuppetClip:
     index: int
     seed: int
 
+    def __repr__(self) -> str:
+        time, height, width, _ = self.frames.shape
+        return f"PuppetClip({self.split} {self.index}, {self.action!r}, {time}×{height}×{width})"
+
     @property
     def action(self) -> str:
         """The labelled action."""

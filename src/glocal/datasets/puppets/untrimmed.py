@@ -66,6 +66,13 @@ class PuppetVideo:
     index: int
     seed: int
 
+    def __repr__(self) -> str:
+        time, height, width, _ = self.frames.shape
+        return (
+            f"PuppetVideo({self.split} {self.index}, {len(self.segments)} actions, {len(self.shots)} shots, "
+            f"{time}×{height}×{width})"
+        )
+
     @property
     def cuts(self) -> tuple[int, ...]:
         """First frames of all shots but the first."""
