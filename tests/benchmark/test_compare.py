@@ -526,7 +526,7 @@ def test_the_command_compares_on_puppets(puppets_model, tmp_path):
     assert "st-abn" in data["refused"]
     assert len(data["methods"]["rise"]["values"]["infidelity"]) == 2
     assert {"hit_max", "lift_limbs", "hit_moment", "insertion/time"} <= set(data["measures"])
-    assert data["methods"]["rise"]["cost"]["time"] > data["methods"]["gradcam@layer2"]["cost"]["time"]
+    assert all(cost > 0 for cost in data["methods"]["rise"]["cost"].values())
     assert data["methods"]["3dcam"]["survives"] in (True, False)
 
 

@@ -125,7 +125,7 @@ def test_a_trained_network_is_not_trained_again(tmp_path, monkeypatch):
         runs.append(resume)
         out.mkdir(parents=True)
         Card(
-            recipe.model.name, ("a",), MODELS["resnext3d-small"].clip, measures={"test/clip_top1": 0.25}
+            recipe.model.name, ("a",), MODELS["resnext3d-small"].clip_spec, measures={"test/clip_top1": 0.25}
         ).write(out / "best.json")
         return out / "best.safetensors"
 
