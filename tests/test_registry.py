@@ -276,3 +276,15 @@ model = glocal.load_model("blink-net")
 print(type(model.network).__name__, list(model.layers), model.network[3].out_features)
 """
     assert _run_with(plugin, code).stdout.strip() == "Sequential ['conv'] 3"
+
+
+def test_a_measure_and_a_table_of_an_installed_package_are_found(plugin: Path) -> None:
+    code = f"""
+from glocal.benchmark import MEASURES
+from glocal.cli import main
+print(MEASURES["spread"].section, "deletion/time" in MEASURES)
+main(["table", "blink/1", "--clips", "2", "--out", {str(plugin.parent / "out")!r}])
+"""
+    lines = _run_with(plugin, code).stdout.splitlines()
+    assert lines[0] == "shape True"
+    assert [line.split() for line in lines[2:4]] == [["method", "clips"], ["blink-net", "2.000"]]

@@ -10,7 +10,6 @@ from torch import nn
 
 import glocal
 from glocal.benchmark import Cache, Footage, Sample, parse_explainers
-from glocal.benchmark.explained import logits
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.faithfulness import BlockDrops, block_drops
 from glocal.papers import TableContext
@@ -121,7 +120,7 @@ def test_decisive_blocks_of_the_planted_network_are_those_that_cover_the_square(
     frames, (red,) = squares((0, 2, 2))
     clip, classes = to_clip(frames), torch.tensor([0])
     blocks = block_drops(NETWORK, clip, classes, baseline="mean", blocks=60, sides=(1 / 2, 1 / 2))
-    whole = float(logits(NETWORK, clip).softmax(0)[0])
+    whole = float(MODEL.logits(clip)[0].softmax(0)[0])
     decisive = blocks.masks[blocks.drops[0] >= 0.1 * whole].numpy()
     assert len(decisive)
     assert all((mask & red).any() for mask in decisive)

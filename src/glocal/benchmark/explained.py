@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from glocal.attribution.inputs.network_inputs import call, to_network
-from glocal.attribution.tape import find_logits, frozen
+from glocal.attribution.inputs.network_inputs import to_network
 from glocal.benchmark.samples import Footage, Sample
 from glocal.errors import UsageError
 from glocal.evaluation.faithfulness import REMOVAL_UNITS, BlockDrops, block_drops
@@ -94,16 +93,10 @@ def prepare(model: Model, sample: Sample, target: SampleTarget, config: MeasureC
             )
         classes = torch.tensor([label])
     elif isinstance(target, str):
-        classes = logits(model.network, clip).argmax()[None]
+        classes = model.logits(clip)[0].argmax()[None]
     else:
         classes = torch.tensor([target])
     return PreparedSample(sample.name, model.network, footage, clip, classes.to(clip.device), label, config)
-
-
-def logits(network: nn.Module, clip: Tensor | list[Tensor]) -> Tensor:
-    """Logits `(classes,)` of one clip `(1, C, T, H, W)`, or of its two streams, on the CPU."""
-    with torch.inference_mode(), frozen(network):
-        return find_logits(call(network, to_network(clip, network)))[0].float().cpu()
 
 
 class ExplainedSample:

@@ -11,7 +11,6 @@ from glocal.attribution.aggregation import aggregate, positive, upsampler
 from glocal.attribution.inputs.network_inputs import frame_positions
 from glocal.attribution.method import METHODS, LayerMethod
 from glocal.attribution.tape import record
-from glocal.benchmark.explained import logits
 from glocal.benchmark.explainers import Explainer
 from glocal.models import Model
 from glocal.types import AttributionMap
@@ -71,7 +70,7 @@ def _from_layers(
     """Layer method → layer → map, all from one pass; and the class that the network prefers."""
     clip = window.clip
     if not explainers:
-        return {}, int(logits(model.network, clip).argmax())
+        return {}, int(model.logits(clip)[0].argmax())
     size = (clip if isinstance(clip, Tensor) else clip[0]).shape[2:]
     upsample = upsampler(size, frame_positions(clip))
     paths = {name: path for explainer in explainers for name, path in explainer.layers.items()}

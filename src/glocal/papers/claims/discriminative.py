@@ -5,7 +5,6 @@ from torch import Tensor
 
 from glocal.attribution import METHODS
 from glocal.attribution.inputs.network_inputs import to_network
-from glocal.benchmark.explained import logits
 from glocal.benchmark.explainers import parse_explainers
 from glocal.benchmark.samples import Footage
 from glocal.benchmark.tables import Table
@@ -82,7 +81,7 @@ def discriminate(
     right_hits = sum(pointing_game(attribution, right & ~wrong) for attribution, right, wrong in sides)
     wrong_hits = sum(pointing_game(attribution, wrong & ~right) for attribution, right, wrong in sides)
     more = [np.sign(float(a[right].sum()) - float(a[wrong].sum())) for a, right, wrong in sides]
-    ranked = logits(network, clip).argsort(descending=True)[:3].tolist()
+    ranked = model.logits(clip)[0].argsort(descending=True)[:3].tolist()
     best, *others = (strongest(attribution_map(network, clip, explain, index)) for index in ranked)
     ranks = dict(zip(("2nd in 1st", "3rd in 1st"), (within(other, best) for other in others), strict=False))
     try:

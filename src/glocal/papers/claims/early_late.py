@@ -9,7 +9,6 @@ from torch import Tensor
 
 from glocal.attribution import METHODS
 from glocal.attribution.inputs.network_inputs import to_network
-from glocal.benchmark.explained import logits
 from glocal.benchmark.explainers import CONTROLS, parse_explainers
 from glocal.benchmark.samples import Footage
 from glocal.benchmark.tables import Table
@@ -74,7 +73,7 @@ def both_ways(model: Model, footage: Footage, explain: ExplainFunction) -> dict[
     figures = []
     for step in (1, -1):
         clip = forwards if step == 1 else forwards.flip(2)
-        best = int(logits(model.network, clip).argmax())
+        best = int(model.logits(clip)[0].argmax())
         attribution = attribution_map(model.network, clip, explain, best)
         figures.append(early_late(attribution, figure[::step], change(frames[::step])))
     return {name: _mean([values[name] for values in figures]) for name in COLUMNS}

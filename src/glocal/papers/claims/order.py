@@ -5,7 +5,6 @@ from functools import partial
 
 from torch import Tensor
 
-from glocal.benchmark.explained import logits
 from glocal.benchmark.samples import PUPPET_FPS
 from glocal.benchmark.tables import Table
 from glocal.datasets.puppets import ACTIONS, PAIRS, Puppets
@@ -46,7 +45,7 @@ def _pair(model: Model, pair: tuple[str, str], count: int) -> list[dict[str, flo
     classes = [list(model.labels).index(action) for action in pair]
     figures = []
     for clip, answer in _clips(model, pair, count):
-        both = [logits(model.network, shown)[classes] for shown in (clip, clip.flip(2))]
+        both = [model.logits(shown)[0][classes] for shown in (clip, clip.flip(2))]
         forwards, backwards = (int(scores.argmax()) for scores in both)
         figures.append({"right": float(forwards == answer), "backwards": float(backwards != answer)})
     return figures

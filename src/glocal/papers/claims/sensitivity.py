@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from glocal.attribution.inputs.network_inputs import to_network
-from glocal.benchmark.explained import logits
 from glocal.benchmark.explainers import parse_explainers
 from glocal.benchmark.samples import Sample
 from glocal.benchmark.tables import Table
 from glocal.evaluation.faithfulness import BlockDrops, block_drops, infidelity
 from glocal.evaluation.sanity import ExplainFunction
+from glocal.models import Model
 from glocal.papers.claims.experiment import DATA, claim_model, claim_samples, claim_table
 from glocal.papers.table import TableContext, paper_table
 
@@ -49,19 +49,20 @@ def table_of_layers(context: TableContext) -> Table:
     explainers = {row: methods[name] for row, name in rows.items()}
     for sample in claim_samples(context, model, "mixed"):
         facts = {**key, "claim": "sensitivity", "method": method, "clip": sample.key}
-        figures = context.cache.get(facts, partial(miss_of_all, model.network, sample, explainers))
+        figures = context.cache.get(facts, partial(miss_of_all, model, sample, explainers))
         for row in rows:
             values[row].append(figures[row])
     return claim_table(values, COLUMNS, trivial={"noise": {"missed": 0.5, "blind": 0.0}}, groups=groups)
 
 
 def miss_of_all(
-    network: nn.Module, sample: Sample, explainers: Mapping[str, ExplainFunction]
+    model: Model, sample: Sample, explainers: Mapping[str, ExplainFunction]
 ) -> dict[str, dict[str, float]]:
     """Row → `COLUMNS`; the blocks are the same for all."""
+    network = model.network
     clip = to_network(sample.load().network_input, network)
     assert isinstance(clip, Tensor), "a tensor is moved to a tensor"
-    scores = logits(network, clip)
+    scores = model.logits(clip)[0].float()
     best = scores.argmax()[None].to(clip.device)
     blocks = block_drops(network, clip, best, blocks=BLOCKS, sides=SIDES)
     whole = float(scores.softmax(0).max())
