@@ -14,6 +14,7 @@ import pytest
 
 import glocal
 from glocal.cli import main
+from glocal.cli.app import _other_commands
 from glocal.models import label_list, load_model
 from glocal.video import write_video
 from helpers.networks import Small3d, seeded
@@ -394,3 +395,9 @@ def test_the_module_runs_like_the_command(tmp_path):
     done = subprocess.run([sys.executable, "-m", "glocal", "--version"], capture_output=True, text=True)
     assert done.stdout.strip() == f"glocal, version {glocal.__version__}"
     assert Path(sys.executable).exists()
+
+
+def test_a_module_with_a_command_is_found_without_a_line_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "sleepy.py").write_text('"""`glocal sleepy`: sleep a little."""\n', encoding="utf-8")
+    (tmp_path / "options.py").write_text('"""Options of several commands."""\n', encoding="utf-8")
+    assert dict(_other_commands(tmp_path)) == {"sleepy": ("sleepy", "Sleep a little.")}

@@ -3,18 +3,20 @@
 import contextlib
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import click
 
 from glocal import __version__
 from glocal.errors import GlocalError, UsageError, nearest
 
-COMMANDS = {
+COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Render a clip and explain it."),
     "explain": ("explain", "Show where and when a model finds its reasons for a class."),
     "classify": ("classify", "Print the best classes of videos."),
@@ -32,6 +34,19 @@ COMMANDS = {
     "datasets": ("datasets", "List the data sets, check a copy of one, export puppets."),
 }
 """Command → its module and summary; the module is imported when it is needed, so that `--help` is fast."""
+
+
+def _other_commands(folder: Path) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Find the modules in `folder` not listed above whose docstring starts with "`glocal <name>`: "."""
+    listed = {module for module, _ in COMMANDS.values()}
+    for path in sorted(folder.glob("*.py")):
+        with path.open(encoding="utf-8") as file:
+            match = re.match(r'"""`glocal ([\w-]+)`: (.)(.*?)(?:""")?$', file.readline())
+        if match and path.stem not in listed:
+            yield match[1], (path.stem, f"{match[2].upper()}{match[3]}")
+
+
+COMMANDS.update(_other_commands(Path(__file__).parent))
 
 
 class Commands(click.Group):
