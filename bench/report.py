@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import glocal
 from glocal.datasets.puppets import Puppets
 from glocal.models import summary
@@ -37,7 +35,6 @@ def report_of(folder: Path) -> tuple[Path, str, float]:
     """The page, the model's name, and the seconds that writing the page alone takes."""
     clip = Puppets("test", frames=FRAMES, size=(HEIGHT, WIDTH), fps=float(FPS), distractor="idle")[5]
     write_video(folder / "clip.mp4", clip.frames, FPS)
-    torch.manual_seed(0)
     known = {row["name"] for row in summary()}
     name = next(name for name in MODELS if name in known)
     video = glocal.read_video(folder / "clip.mp4")
