@@ -132,7 +132,8 @@ def problems() -> Iterator[str]:
     trees = modules()
     yield from classes_defined_twice(trees)
     yield from long_files()
-    for group in circles(import_graph(trees, typing=True)):
+    graph = import_graph(trees, typing=True)
+    for group in circles(graph) + circles(rooms(graph)):
         yield f"import circle: {', '.join(group)}"
     yield from unclear_help_texts(trees)
 
