@@ -39,11 +39,12 @@ class ExtendedConfig(ExplainConfig):
     stages: tuple[str, ...] | None = option(
         None, help="Names of stages.", kind="names", default_text="all", server=True
     )
+    passes: int = option(3, help="Number of passes.", minimum=1, server=True)
     mirrored: bool = option(False, help="Average over mirrored clips.", server=True)
     seed_text: str = option("x", help="Text that seeds the method.", cli=False)
 
 
-NEW = ["smoothing", "tone", "stages", "mirrored", "seed_text"]
+NEW = ["smoothing", "tone", "stages", "passes", "mirrored", "seed_text"]
 
 
 def names_of(command: click.Command) -> set[str]:
@@ -111,15 +112,16 @@ def test_a_new_field_appears_on_the_command_line() -> None:
     def show(**values: Any) -> None:
         config = config_from(values, ExtendedConfig)
         assert not values
-        click.echo(repr((config.smoothing, config.tone, config.stages, config.mirrored)))
+        click.echo(repr((config.smoothing, config.tone, config.stages, config.passes, config.mirrored)))
 
-    arguments = ["--smoothing", "2", "--tone", "cold", "--stages", "a, b", "--mirrored"]
-    assert CliRunner().invoke(show, arguments).output == "(2.0, 'cold', ['a', 'b'], True)\n"
-    assert CliRunner().invoke(show, []).output == "(0.5, 'warm', None, False)\n"
+    arguments = ["--smoothing", "2", "--tone", "cold", "--stages", "a, b", "--passes", "5", "--mirrored"]
+    assert CliRunner().invoke(show, arguments).output == "(2.0, 'cold', ['a', 'b'], 5, True)\n"
+    assert CliRunner().invoke(show, []).output == "(0.5, 'warm', None, 3, False)\n"
     help_text = " ".join(CliRunner().invoke(show, ["--help"]).output.split())
     assert "Width of the smoothing, in frames. [default: 0.5; 0<=x<9]" in help_text
     assert "Names of stages. [default: all]" in help_text
     assert "--tone [warm|cold] Tone of the maps. [default: warm]" in help_text
+    assert "Number of passes. [default: 3; x>=1]" in help_text
     assert "seed" not in help_text
 
 
@@ -145,7 +147,13 @@ def test_a_new_field_appears_in_the_form_of_the_server() -> None:
         properties["stages"]["description"] == "Names of stages. Names are joined by commas. By default all."
     )
     assert "seed_text" not in properties
-    for wrong in ({"smoothing": "9"}, {"tone": "hot"}, {"seed_text": "y"}):
+    for wrong in (
+        {"smoothing": "9"},
+        {"passes": "0"},
+        {"passes": "1.5"},
+        {"tone": "hot"},
+        {"seed_text": "y"},
+    ):
         with pytest.raises(ValidationError):
             form.model_validate(wrong)
 

@@ -39,7 +39,7 @@ KINDS = {
 }
 
 
-@click.command()
+@click.command(epilog="\b\n" + "\n".join(f"{kind:10}{text}" for kind, text in KINDS.items()))
 @click.argument("kind", type=click.Choice(list(KINDS)))
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
 @model_options
@@ -94,7 +94,7 @@ def figure(
     quiet: bool,
     debug: bool,
 ) -> None:
-    """Make a figure for a paper, as PNG and PDF: methods, classes, temporal or sanity."""
+    """Draw a figure for a paper, as PNG and PDF."""
     if len(videos) > 1 and kind != "methods":
         raise UsageError(f"a figure of kind '{kind}' shows one video; give one, not {len(videos)}.")
     style = OverlayStyle(strength, colormap, None)
@@ -116,8 +116,7 @@ def figure(
         drawn = images_figure(clips, rows, style=style)
     else:
         indices = evenly_spaced_frames(clips[0], frames, start=start, end=end)
-        drawn = draw(kind, model, clips[0], configs, indices, style, classes)
-
+        drawn = draw(kind, model, clips[0], configs, indices, style=style, num_classes=classes)
     for path in save_figure(drawn, out / f"{clips[0].name}-{kind}"):
         tell(quiet, str(path))
 
@@ -128,6 +127,7 @@ def draw(
     video: Video,
     configs: Mapping[str, ExplainConfig],
     frames: Sequence[int],
+    *,
     style: OverlayStyle,
     num_classes: int,
 ) -> "Figure":

@@ -83,8 +83,9 @@ def _option(name: str, default: Any, info: OptionInfo) -> Callable[[Any], Any]:
         facts = {"help": help_text, "is_flag": True}
     elif info.choices:
         facts["type"] = click.Choice(info.choices)
-    elif isinstance(default, float):
-        facts["type"] = click.FloatRange(info.minimum, info.below, max_open=True)
+    elif isinstance(default, int | float):
+        number_range: Any = click.IntRange if isinstance(default, int) else click.FloatRange
+        facts["type"] = number_range(info.minimum, info.below, max_open=True)
     elif info.kind == "names":
         facts |= {"callback": list_of_names, "metavar": "NAME,…"}
     elif info.kind == "pairs":

@@ -59,8 +59,8 @@ def _form_type(default: Any, info: OptionInfo) -> Any:
     if info.choices:
         choices = (*info.choices, "") if default is None else info.choices
         return Annotated[Literal[choices], Field(description=description)]
-    if isinstance(default, float):
-        return Annotated[float, Field(description=description, ge=info.minimum, lt=info.below)]
+    if isinstance(default, int | float):
+        return Annotated[type(default), Field(description=description, ge=info.minimum, lt=info.below)]
     return Annotated[str, Field(description=description)]
 
 
