@@ -141,7 +141,7 @@ def test_a_network_trained_on_random_labels_is_a_second_check():
         target="truth",
         config=CONFIG,
         sanity=3,
-        shuffled=other,
+        random_labels=other,
     )
     methods = summarise(found)["methods"]
     assert methods["right"]["shuffled"]["mean"] == pytest.approx(1)

@@ -42,6 +42,8 @@ def red_videos(count: int = 3) -> SampleSet:
 
 def test_a_method_that_sees_the_square_points_at_it():
     """A method on layers, and one on the input alone, beside the baselines."""
+    by_name = evaluate(MODEL, red_videos(), ["gradcam@seen"], measure=POINTS).figures()
+    assert by_name["gradcam@seen"]["hit_max"] == 1
     explainers = parse_explainers(["gradcam", "inputxgradient"], LAYERS)
     evaluation = evaluate(MODEL, red_videos(), list(explainers.values()), measure=POINTS)
     figures = evaluation.figures()

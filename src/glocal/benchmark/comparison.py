@@ -83,7 +83,7 @@ def compare(
     config: MeasureConfig | None = None,
     noise: int | None = None,
     sanity: int = 0,
-    shuffled: nn.Module | None = None,
+    random_labels: nn.Module | None = None,
     illustrated: int = 3,
     cache: Cache | str | Path | None = None,
     progress: bool = False,
@@ -104,7 +104,7 @@ def compare(
         config: how explanations are measured.
         noise: clips to which noise is added, for the sensitivity; by default all.
         sanity: clips on which the weights are randomised.
-        shuffled: the same network trained on random labels, for a second sanity check on these clips.
+        random_labels: the same network trained on random labels, for a second sanity check on these clips.
         illustrated: number of clips of which pictures are made.
         cache: where results are kept between runs: a folder, or a `Cache`.
         progress: show a progress bar where stderr is a terminal.
@@ -129,20 +129,12 @@ def compare(
         {"network": fingerprint(model.network), "measures": list(MEASURES)},
         noise,
         sanity,
-        shuffled,
+        random_labels,
         illustrated,
     )
     comparison = session.run(samples, clips, progress)
-    goal = {"top1": "the best of each clip", "truth": "the true one"}.get(str(target), str(target))
     comparison.class_names = model.labels
-    comparison.facts = {
-        "Model": model.name,
-        "Weights": model.weights,
-        "Clips": f"{len(comparison.names)} clips",
-        "Class explained": goal,
-        "Layers": f"{', '.join(paths)} ({aggregate})",
-        **session.facts(len(comparison.names)),
-    }
+    comparison.facts = session.facts(len(comparison.names), f"{', '.join(paths)} ({aggregate})")
     return comparison
 
 
@@ -206,22 +198,29 @@ class _Session:
     key: Mapping[str, Any]
     noise: int | None
     sanity: int
-    shuffled: nn.Module | None
+    random_labels: nn.Module | None
     illustrated: int
 
     @property
     def explainers(self) -> dict[str, ExplainFunction]:
         return {**self.methods, **CONTROLS}
 
-    def facts(self, clips: int) -> dict[str, str]:
-        """How it was measured, for the page."""
+    def facts(self, clips: int, layers: str) -> dict[str, str]:
+        """What was run, for the page."""
         noisy = clips if self.noise is None else min(self.noise, clips)
         checked = min(self.sanity, clips)
+        goals = {"top1": "the best of each clip", "truth": "the true one"}
+        goal = goals[self.target] if isinstance(self.target, str) else str(self.model.labels[self.target])
         return {
+            "Model": self.model.name,
+            "Weights": self.model.weights,
+            "Clips": f"{clips} clips",
+            "Class explained": goal,
+            "Layers": layers,
             "Insertion and deletion": f"{self.config.steps} steps, emptied by {self.config.baseline}",
             "Infidelity": f"{self.config.blocks} random blocks",
-            "Sensitivity": f"noise on {noisy} clips" if noisy else "not asked for",
-            "Sanity": f"cascading randomisation on {checked} clips" if checked else "not asked for",
+            "Sensitivity": f"noise on {noisy} clips" if noisy else "not measured",
+            "Sanity": f"cascading randomisation on {checked} clips" if checked else "not measured",
         }
 
     def run(self, samples: Iterable[Sample], total: int | None, progress: bool) -> Comparison:
@@ -285,8 +284,11 @@ class _Session:
             {**measures, "cells": np.asarray(measures["cells"], np.uint16)},
             cached("pictures", lambda: _draw(prepared, explained.maps)) if place < self.illustrated else None,
             cached("sanity", lambda: _randomised(explained)) if checked else None,
-            cached(f"labels {fingerprint(self.shuffled)}", partial(_relabelled, explained, self.shuffled))
-            if checked and self.shuffled
+            cached(
+                f"labels {fingerprint(self.random_labels)}",
+                partial(_relabelled, explained, self.random_labels),
+            )
+            if checked and self.random_labels
             else None,
         )
 

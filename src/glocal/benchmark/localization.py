@@ -18,7 +18,7 @@ from tqdm import tqdm
 from glocal import __version__
 from glocal.benchmark.box_measures import BoxMeasure, JoinedMeasures, MaxBoxMeasure, PointMeasures
 from glocal.benchmark.cache import Cache, fingerprint
-from glocal.benchmark.explainers import Explainer
+from glocal.benchmark.explainers import Explainer, parse_explainers
 from glocal.benchmark.sample_sets import SampleSet, find_sample_set
 from glocal.benchmark.samples import Footage, Sample
 from glocal.benchmark.tables import Table, TableRow
@@ -64,12 +64,14 @@ class Evaluation:
         measure: what was counted.
         scores: sample by sample.
         notes: on the model, the samples and the trivial baselines.
+        titles: name of an explainer → of its row.
     """
 
     explainers: Sequence[Explainer]
     measure: BoxMeasure
     scores: Sequence[SampleScores]
-    notes: Sequence[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Evaluation of {len(self.explainers)} explainers on {len(self.scores)} clips>"
@@ -89,7 +91,7 @@ class Evaluation:
         """The figures, row by row.
 
         Args:
-            titles: name of an explainer → of its row.
+            titles: name of an explainer → of its row, in place of `self.titles`.
             published: name of an explainer → column → the figure of a paper.
             by_size: show the samples with smaller and with larger actors apart, too.
             notes: sentences to add.
@@ -100,7 +102,7 @@ class Evaluation:
             middle = len(halves) // 2
             groups |= {"smaller actors": halves[:middle], "larger actors": halves[middle:]}
         rows = [
-            self._row(name, samples, group, titles or {}, published or {})
+            self._row(name, samples, group, titles or self.titles, published or {})
             for group, samples in groups.items()
             for name in samples[0].scores
         ]
@@ -133,7 +135,7 @@ class Evaluation:
 def evaluate(
     model: Model,
     data: SampleSet | str,
-    explainers: Sequence[Explainer],
+    explainers: Sequence[Explainer | str] = ("3dcam",),
     *,
     root: Path | None = None,
     clips: int | None = None,
@@ -151,7 +153,8 @@ def evaluate(
     Args:
         model: to be explained.
         data: samples with boxes; or `"puppets"`, or the name of a data set with boxes.
-        explainers: such as `parse_explainers` gives.
+        explainers: methods by name, each optionally with its layers, as in `gradcam@layer4`; or as
+            `parse_explainers` makes them.
         root: folder of the data set; puppets need none.
         clips: number of samples at most.
         measure: what is counted.
@@ -168,10 +171,11 @@ def evaluate(
     target = target or ("true" if data == "puppets" else "top1")
     if target not in ("true", "top1"):
         raise UsageError(f"target must be true or top1, not '{target}'.")
+    chosen, titles = _chosen(model, explainers)
     samples = data if isinstance(data, SampleSet) else find_sample_set(model, data, root, clips=clips)
     cache = cache if isinstance(cache, Cache) else Cache(Path(cache) if cache else None)
     fixed = samples.fixed_box(measure.iou_thresholds, cache)
-    measurer = _Measurer(model, explainers, fixed, measure, target, crop, every)
+    measurer = _Measurer(model, chosen, fixed, measure, target, crop, every)
     scores, unreadable = _run(measurer, samples, cache, progress)
     if not scores:
         raise InputError(unreadable[0] if unreadable else "none of the clips has a frame with a true box.")
@@ -182,7 +186,19 @@ def evaluate(
         f"{samples.fitted_to}",
         *([f"{len(unreadable)} clips could not be read and are left out"] if unreadable else []),
     ]
-    return Evaluation(explainers, measure, scores, notes)
+    return Evaluation(chosen, measure, scores, notes, titles)
+
+
+def _chosen(model: Model, explainers: Sequence[Explainer | str]) -> tuple[list[Explainer], dict[str, str]]:
+    """The explainers, and the titles of those that are given as text."""
+    chosen, titles = [], {}
+    for explainer in explainers:
+        if isinstance(explainer, str):
+            (parsed,) = parse_explainers([explainer], model.layer_paths).values()
+            titles[parsed.name] = explainer
+            explainer = parsed
+        chosen.append(explainer)
+    return chosen, titles
 
 
 def _run(

@@ -156,7 +156,9 @@ def compare(
         config=MeasureConfig(tuple(over or REMOVAL_UNITS), baseline, steps),
         noise=default if noise is None else noise,
         sanity=(default or 0) if sanity is None else sanity,
-        shuffled=load(name or model.name, random_labels, labels, device).network if random_labels else None,
+        random_labels=load(name or model.name, random_labels, labels, device).network
+        if random_labels
+        else None,
         cache=Cache(out / "cells"),
         progress=not quiet,
     )
