@@ -21,7 +21,7 @@ demo: venv
 	$(BIN)/glocal demo
 
 test: venv lint
-	$(BIN)/python -m pytest -n 2 -m "not heavy"
+	$(BIN)/python -m pytest -n 2 -m "not heavy" --cov=glocal --cov-report=term:skip-covered
 
 test-heavy: venv
 	$(BIN)/python -m pytest -m heavy
@@ -33,6 +33,7 @@ lint: venv
 	$(BIN)/ruff check $(PYTHON_FILES)
 	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini tests
 	$(BIN)/python tools/check_types.py
 	$(BIN)/codespell src tests tools bench docs recipes README.md CONTRIBUTING.md CHANGELOG.md Makefile
 	$(BIN)/python tools/check_words.py

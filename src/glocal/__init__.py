@@ -15,13 +15,13 @@ __version__ = "0.1.0"
 
 def _public_names() -> dict[str, tuple[str, str]]:
     """Map each public name to its module and its name there, as `__init__.pyi` lists them."""
-    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
-    return {
-        alias.asname or alias.name: (node.module or "", alias.name)
-        for node in stub.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
+    names: dict[str, tuple[str, str]] = {}
+    for node in ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name: (node.module or "", alias.name) for alias in node.names}
+        elif isinstance(node, ast.Assign):  # another name: `public = _imported`
+            names[ast.unparse(node.targets[0])] = names.pop(ast.unparse(node.value))
+    return names
 
 
 _PUBLIC_NAMES = _public_names()

@@ -26,7 +26,7 @@ from glocal.attribution import METHODS as METHODS
 from glocal.attribution import Attribution as Attribution
 from glocal.attribution import TokenGrid as TokenGrid
 from glocal.attribution import attribute as attribute
-from glocal.attribution import explainable_layers as layers
+from glocal.attribution import explainable_layers as _explainable_layers
 from glocal.benchmark import MEASURES as MEASURES
 from glocal.benchmark import Explainer as Explainer
 from glocal.benchmark import Sample as Sample
@@ -57,5 +57,7 @@ from glocal.video import ClipSpec as ClipSpec
 from glocal.video import Video as Video
 from glocal.video import read_video as read_video
 from glocal.video import write_video as write_video
+
+layers = _explainable_layers
 
 __version__: str

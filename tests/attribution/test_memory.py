@@ -24,22 +24,22 @@ CASES = {  # method: (options, explanations)
 EACH = 20 * CLIPS.numel() * CLIPS.element_size()  # bytes: a clip, activations and gradients
 
 
-def tensors():
+def tensors() -> int:
     return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
 
 
-def hooks(network):
+def hooks(network: Small3d) -> int:
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return sum(len(getattr(module, kind)) for module in network.modules() for kind in kinds)
 
 
 @pytest.mark.parametrize("method", CASES)
-def test_explanations_in_a_loop_leave_nothing_behind(method):
+def test_explanations_in_a_loop_leave_nothing_behind(method: str) -> None:
     network = seeded(Small3d())
     options, total = CASES[method]
     process = psutil.Process()
 
-    def explain(times):
+    def explain(times: int) -> tuple[int, int]:
         for index in range(times):
             glocal.attribute(network, CLIPS, LAYERS, method=method, target=index % 5, options=options)
         return tensors(), process.memory_info().rss

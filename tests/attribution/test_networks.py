@@ -3,10 +3,11 @@
 import copy
 import gc
 import weakref
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import dtype, nn
 
 import glocal
 from glocal.errors import InputError, UsageError
@@ -16,7 +17,7 @@ CLIPS = torch.randn(2, 3, 6, 20, 14, generator=torch.Generator().manual_seed(1))
 LAYERS = ["relu1", "layer1", "layer2"]
 
 
-def state_of(network):
+def state_of(network: Small3d) -> tuple[dict[str, torch.Tensor] | list[Any], ...]:
     return (
         [m.training for m in network.modules()],
         [p.requires_grad for p in network.parameters()],
@@ -26,7 +27,10 @@ def state_of(network):
     )
 
 
-def assert_same_state(before, after):
+def assert_same_state(
+    before: tuple[dict[str, torch.Tensor] | list[Any], ...],
+    after: tuple[dict[str, torch.Tensor] | list[Any], ...],
+) -> None:
     assert before[:2] == after[:2]
     for a, b in zip(before[2], after[2], strict=True):
         assert (a is None and b is None) or torch.equal(a, b)
@@ -34,7 +38,7 @@ def assert_same_state(before, after):
     assert all(torch.equal(before[4][k], after[4][k]) for k in before[4])
 
 
-def mixed_state(network):
+def mixed_state(network: Small3d) -> Small3d:
     """Train mode in parts, some frozen parameters, gradients and a hook of its owner's."""
     network.train()
     network.layer1.eval()
@@ -44,7 +48,7 @@ def mixed_state(network):
     return network
 
 
-def test_in_place_and_plain_relus_give_the_same_attention():
+def test_in_place_and_plain_relus_give_the_same_attention() -> None:
     plain, inplace = seeded(Small3d(inplace=False)).eval(), seeded(Small3d(inplace=True)).eval()
     for layers in (LAYERS, ["bn1", "layer1.1", "layer2.0"]):
         a = glocal.attribute(plain, CLIPS, layers=layers)
@@ -53,7 +57,7 @@ def test_in_place_and_plain_relus_give_the_same_attention():
         assert torch.equal(a.logits, b.logits)
 
 
-def test_a_layer_before_an_in_place_relu_is_explained_as_it_was_before_it():
+def test_a_layer_before_an_in_place_relu_is_explained_as_it_was_before_it() -> None:
     network = seeded(Small3d()).eval()
     seen = {}
     network.layer1[1].register_forward_hook(lambda m, a, r: seen.__setitem__("out", r.clone()))
@@ -63,7 +67,7 @@ def test_a_layer_before_an_in_place_relu_is_explained_as_it_was_before_it():
 
 
 @pytest.mark.parametrize(("layers", "forwards"), [(LAYERS, 1), (["bn1", "layer1"], 2)])
-def test_a_second_forward_pass_only_where_a_layer_is_overwritten(layers, forwards):
+def test_a_second_forward_pass_only_where_a_layer_is_overwritten(layers: list[str], forwards: int) -> None:
     network = seeded(Small3d()).eval()
     calls = []
     network.fc.register_forward_hook(lambda m, a, r: calls.append(1))
@@ -72,7 +76,7 @@ def test_a_second_forward_pass_only_where_a_layer_is_overwritten(layers, forward
 
 
 @pytest.mark.parametrize("fail", [False, True])
-def test_the_network_comes_back_untouched(fail):
+def test_the_network_comes_back_untouched(fail: bool) -> None:
     network = mixed_state(seeded(Small3d()))
     before = state_of(network)
     if fail:
@@ -85,7 +89,7 @@ def test_the_network_comes_back_untouched(fail):
     assert_same_state(before, state_of(network))
 
 
-def test_the_network_comes_back_untouched_when_the_target_is_wrong():
+def test_the_network_comes_back_untouched_when_the_target_is_wrong() -> None:
     network = mixed_state(seeded(Small3d()))
     before = state_of(network)
     with pytest.raises(UsageError, match=r"class index 9 is out of range.*0 to 4"):
@@ -93,7 +97,7 @@ def test_the_network_comes_back_untouched_when_the_target_is_wrong():
     assert_same_state(before, state_of(network))
 
 
-def test_a_network_in_train_mode_is_explained_in_eval_mode():
+def test_a_network_in_train_mode_is_explained_in_eval_mode() -> None:
     network = seeded(Small3d())
     expected = glocal.attribute(network.eval(), CLIPS, layers=LAYERS).attention
     assert torch.equal(glocal.attribute(network.train(), CLIPS, layers=LAYERS).attention, expected)
@@ -101,7 +105,7 @@ def test_a_network_in_train_mode_is_explained_in_eval_mode():
 
 
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
-def test_gradients_are_found_inside_the_callers_no_grad(context):
+def test_gradients_are_found_inside_the_callers_no_grad(context: type[Any]) -> None:
     network = seeded(Small3d())
     expected = glocal.attribute(network, CLIPS, layers=LAYERS).attention
     with context():
@@ -109,7 +113,7 @@ def test_gradients_are_found_inside_the_callers_no_grad(context):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_clips_follow_the_networks_dtype(dtype):
+def test_clips_follow_the_networks_dtype(dtype: dtype) -> None:
     expected = glocal.attribute(seeded(Small3d()), CLIPS, layers=LAYERS, target=2).attention
     got = glocal.attribute(seeded(Small3d()).to(dtype), CLIPS, layers=LAYERS, target=2).attention
     assert got.dtype == torch.float32
@@ -117,7 +121,7 @@ def test_clips_follow_the_networks_dtype(dtype):
     assert r > (0.9999 if dtype == torch.float64 else 0.95)
 
 
-def test_bfloat16_autocast_stays_close_to_float32():
+def test_bfloat16_autocast_stays_close_to_float32() -> None:
     network = seeded(Small3d())
     expected = glocal.attribute(network, CLIPS, layers=LAYERS, target=2).attention
     with torch.autocast("cpu", torch.bfloat16):
@@ -125,21 +129,21 @@ def test_bfloat16_autocast_stays_close_to_float32():
     assert torch.corrcoef(torch.stack([got.flatten(), expected.flatten()]))[0, 1] > 0.95
 
 
-def test_another_device_is_followed():
+def test_another_device_is_followed() -> None:
     network = seeded(Small3d()).to("meta")
     moved = glocal.attribution.tape.to_network(CLIPS, network)
     assert moved.device.type == "meta"
 
 
-def test_a_relu_shared_between_layers_is_refused_and_the_blocks_around_it_work():
+def test_a_relu_shared_between_layers_is_refused_and_the_blocks_around_it_work() -> None:
     class Shared(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.a, self.b = nn.Conv3d(3, 4, 3), nn.Conv3d(4, 4, 3)
             self.relu = nn.ReLU(inplace=True)
             self.fc = nn.Linear(4, 3)
 
-        def forward(self, x):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.fc(self.relu(self.b(self.relu(self.a(x)))).mean((2, 3, 4)))
 
     network = seeded(Shared())
@@ -152,17 +156,17 @@ def test_a_relu_shared_between_layers_is_refused_and_the_blocks_around_it_work()
 class TwoPathways(nn.Module):
     """SlowFast-like: one list argument, the slow pathway at a quarter of the frames."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.slow, self.fast = nn.Conv3d(3, 8, 3, padding=1), nn.Conv3d(3, 4, 3, padding=1)
         self.fc = nn.Linear(12, 3)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         pooled = [m(p).relu().mean((2, 3, 4)) for m, p in zip((self.slow, self.fast), x, strict=True)]
         return {"logits": self.fc(torch.cat(pooled, 1))}
 
 
-def test_several_inputs_and_a_dict_of_outputs():
+def test_several_inputs_and_a_dict_of_outputs() -> None:
     network = seeded(TwoPathways())
     inputs = [torch.randn(2, 3, 2, 16, 16), torch.randn(2, 3, 8, 16, 16)]
     got = glocal.attribute(network, inputs, layers=["slow", "fast"])
@@ -170,13 +174,13 @@ def test_several_inputs_and_a_dict_of_outputs():
     assert {k: v.shape for k, v in got.layers.items()} == dict.fromkeys(("slow", "fast"), (2, 8, 16, 16))
 
 
-def test_arguments_and_keyword_arguments():
+def test_arguments_and_keyword_arguments() -> None:
     class Net(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.conv, self.fc = nn.Conv3d(3, 4, 3), nn.Linear(4, 3)
 
-        def forward(self, pixels, bias):
+        def forward(self, pixels: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
             return self.fc(self.conv(pixels).mean((2, 3, 4))) + bias
 
     network, bias = seeded(Net()), torch.ones(3)
@@ -185,13 +189,13 @@ def test_arguments_and_keyword_arguments():
     assert torch.equal(a.attention, b.attention)
 
 
-def test_an_output_that_holds_no_logits_is_refused_and_output_finds_them():
+def test_an_output_that_holds_no_logits_is_refused_and_output_finds_them() -> None:
     class Boxed(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.inner = seeded(Small3d())
 
-        def forward(self, x):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             return {"features": x, "scores": self.inner(x)}
 
     network = Boxed()
@@ -201,14 +205,14 @@ def test_an_output_that_holds_no_logits_is_refused_and_output_finds_them():
     assert torch.equal(got.attention, glocal.attribute(network.inner, CLIPS, layers=["layer1"]).attention)
 
 
-def test_nan_logits_are_reported():
+def test_nan_logits_are_reported() -> None:
     network = seeded(Small3d())
     network.fc.bias.data.fill_(float("nan"))
     with pytest.raises(InputError, match="not finite"):
         glocal.attribute(network, CLIPS, layers=LAYERS)
 
 
-def test_layers_by_name_by_module_and_by_default_are_the_same():
+def test_layers_by_name_by_module_and_by_default_are_the_same() -> None:
     network = seeded(Small3d())
     named = glocal.attribute(network, CLIPS, layers=LAYERS)
     modules = glocal.attribute(network, CLIPS, layers=[network.relu1, network.layer1, network.layer2])
@@ -227,18 +231,18 @@ def test_layers_by_name_by_module_and_by_default_are_the_same():
         ([], "no layer to explain"),
     ],
 )
-def test_a_wrong_layer_is_named_with_what_there_is(layers, message):
+def test_a_wrong_layer_is_named_with_what_there_is(layers: list[str | nn.ReLU], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         glocal.attribute(seeded(Small3d()), CLIPS, layers=layers)
 
 
-def test_an_unused_layer_and_one_without_influence_are_refused():
+def test_an_unused_layer_and_one_without_influence_are_refused() -> None:
     class Aux(Small3d):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.unused, self.aside = nn.Conv3d(3, 2, 1), nn.Conv3d(3, 2, 1)
 
-        def forward(self, x):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             self.aside(x)
             return super().forward(x)
 
@@ -261,12 +265,12 @@ def test_an_unused_layer_and_one_without_influence_are_refused():
         ({"score": "loss"}, "neither 'logit' nor 'probability'"),
     ],
 )
-def test_a_wrong_argument_is_named_with_what_is_allowed(arguments, message):
+def test_a_wrong_argument_is_named_with_what_is_allowed(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         glocal.attribute(seeded(Small3d()), CLIPS, layers=["layer1"], **arguments)
 
 
-def test_top_k_is_one_forward_and_k_backward_passes():
+def test_top_k_is_one_forward_and_k_backward_passes() -> None:
     network = seeded(Small3d()).eval()
     forwards, backwards = [], []
     network.layer1.register_forward_hook(lambda m, a, r: forwards.append(1))
@@ -280,7 +284,7 @@ def test_top_k_is_one_forward_and_k_backward_passes():
         assert torch.equal(explained.attention, alone.attention)
 
 
-def test_one_target_for_each_sample_and_batches_equal_single_clips():
+def test_one_target_for_each_sample_and_batches_equal_single_clips() -> None:
     network = seeded(Small3d())
     together = glocal.attribute(network, CLIPS, layers=LAYERS, target=[3, 1])
     for i, target in enumerate([3, 1]):
@@ -288,20 +292,20 @@ def test_one_target_for_each_sample_and_batches_equal_single_clips():
         assert torch.allclose(together.attention[i], alone.attention[0], atol=1e-5)
 
 
-def test_the_probability_differs_from_the_logit_by_what_the_rivals_say():
+def test_the_probability_differs_from_the_logit_by_what_the_rivals_say() -> None:
     network = seeded(Small3d())
     logit = glocal.attribute(network, CLIPS, layers=LAYERS, target=1)
     probability = glocal.attribute(network, CLIPS, layers=LAYERS, target=1, score="probability")
     assert not torch.allclose(logit.attention, probability.attention, atol=1e-3)
 
 
-def test_images():
+def test_images() -> None:
     got = glocal.attribute(seeded(Small2d()), torch.randn(2, 3, 18, 26))
     assert got.attention.shape == (2, 18, 26)
     assert len(got.layers) >= 2
 
 
-def test_wrapped_networks_are_unwrapped_and_scripted_ones_refused():
+def test_wrapped_networks_are_unwrapped_and_scripted_ones_refused() -> None:
     network = seeded(Small3d()).eval()
     expected = glocal.attribute(network, CLIPS, layers=LAYERS).attention
     assert torch.equal(glocal.attribute(nn.DataParallel(network), CLIPS, layers=LAYERS).attention, expected)
@@ -310,7 +314,7 @@ def test_wrapped_networks_are_unwrapped_and_scripted_ones_refused():
         glocal.attribute(torch.jit.trace(network, CLIPS), CLIPS, layers=LAYERS)
 
 
-def test_nothing_is_kept_alive_after_an_explanation():
+def test_nothing_is_kept_alive_after_an_explanation() -> None:
     network = seeded(Small3d())
     clips = CLIPS.clone()
     attribution = glocal.attribute(network, clips, layers=LAYERS, target="top2")
@@ -321,7 +325,7 @@ def test_nothing_is_kept_alive_after_an_explanation():
     assert all(r() is None for r in references)
 
 
-def test_layers_lists_shapes_and_marks_the_defaults():
+def test_layers_lists_shapes_and_marks_the_defaults() -> None:
     rows = {layer.name: layer for layer in glocal.layers(seeded(Small3d()), CLIPS)}
     assert rows["layer1"].shape == (8, 3, 5, 3)
     assert [name for name, row in rows.items() if row.default] == LAYERS

@@ -18,13 +18,13 @@ def explain(
     shift: int = -1,
     mode: str = "zeros",
     absolute: bool = False,
-    signed=True,
+    signed: Any = True,
     strides: tuple[int, ...] = (2, 4),
     scales: tuple[float, ...] = (),
     block: tuple[int, int] = (3, 5),
-    sizes=(1, 2),
+    sizes: Any = (1, 2),
     limit: float | None = None,
-    anything=None,
+    anything: Any = None,
 ) -> Any:
     """A method with an option of every type."""
 

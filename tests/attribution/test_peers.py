@@ -5,6 +5,9 @@ development environment; pytorch-grad-cam needs torchvision and has one of its o
 peer leaves its paper, docs/methods.md says so, and the test here shows it.
 """
 
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +22,7 @@ TARGET = 2
 class Even(nn.Module):
     """Two stages at the resolution of the input, in 3D or 2D."""
 
-    def __init__(self, axes=3, inplace=False):
+    def __init__(self, axes: int = 3, inplace: bool = False) -> None:
         super().__init__()
         conv = nn.Conv3d if axes == 3 else nn.Conv2d
         self.layer1 = nn.Sequential(conv(3, 6, 3, padding=1), nn.ReLU(inplace))
@@ -27,11 +30,11 @@ class Even(nn.Module):
         self.pool = nn.AdaptiveAvgPool3d(1) if axes == 3 else nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(8, 5)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc(self.pool(self.layer2(self.layer1(x))).flatten(1))
 
 
-def case(axes=3, **options):
+def case(axes: int = 3, **options: bool) -> tuple[Even, torch.Tensor]:
     network = seeded(Even(axes, **options), seed=3).eval()
     with torch.no_grad():
         network.fc.weight[TARGET].abs_()
@@ -39,7 +42,7 @@ def case(axes=3, **options):
     return network, torch.randn(size, generator=torch.Generator().manual_seed(1))
 
 
-def stretched(maps):
+def stretched(maps: torch.Tensor) -> np.ndarray:
     maps = np.asarray(maps.detach() if isinstance(maps, torch.Tensor) else maps, float)
     flat = maps.reshape(len(maps), -1)
     low, high = flat.min(1, keepdims=True), flat.max(1, keepdims=True)
@@ -47,11 +50,13 @@ def stretched(maps):
     return (flat - low) / (high - low)
 
 
-def assert_equal(ours, peers, tolerance=1e-4):
+def assert_equal(ours: torch.Tensor, peers: torch.Tensor, tolerance: float = 1e-4) -> None:
     assert np.abs(stretched(ours) - stretched(peers)).max() <= tolerance
 
 
-def ours(network, clips, method, layer="layer2", **options):
+def ours(
+    network: Any, clips: torch.Tensor, method: str, layer: str = "layer2", **options: int
+) -> torch.Tensor:
     return glocal.attribute(
         network, clips, [layer], method=method, target=TARGET, options=options or None
     ).attention
@@ -61,7 +66,7 @@ def ours(network, clips, method, layer="layer2", **options):
 
 
 @pytest.fixture
-def grad_cam():
+def grad_cam() -> Any:
     try:
         import torchvision  # noqa: F401
     except ImportError:
@@ -73,7 +78,7 @@ def grad_cam():
     return pytest.importorskip("pytorch_grad_cam", reason="it is not here: make test-peers")
 
 
-def grad_cams(module, name, network, clips, layer="layer2"):
+def grad_cams(module: Any, name: Any, network: Any, clips: Any, layer: Any = "layer2") -> Any:
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     targets = [ClassifierOutputTarget(TARGET)] * len(clips)
@@ -94,7 +99,7 @@ def grad_cams(module, name, network, clips, layer="layer2"):
 )
 @pytest.mark.parametrize("layer", ["layer1", "layer2"])
 @pytest.mark.parametrize("axes", [3, 2])
-def test_pytorch_grad_cam(grad_cam, method, peer, layer, axes):
+def test_pytorch_grad_cam(grad_cam: Any, method: Any, peer: Any, layer: Any, axes: Any) -> None:
     network, clips = case(axes)
     if method == "gradcam++":
         network.fc.weight.data *= 1000  # so that its 1e-6 in the denominator does not matter
@@ -102,14 +107,14 @@ def test_pytorch_grad_cam(grad_cam, method, peer, layer, axes):
 
 
 @pytest.mark.parametrize(("method", "peer"), [("scorecam", "ScoreCAM"), ("ablationcam", "AblationCAM")])
-def test_pytorch_grad_cam_on_images_where_it_has_no_other(grad_cam, method, peer):
+def test_pytorch_grad_cam_on_images_where_it_has_no_other(grad_cam: Any, method: Any, peer: Any) -> None:
     network, clips = case(axes=2)
     assert (network(clips)[:, TARGET] > 0).all(), "it divides by the score"
     assert_equal(ours(network, clips, method), grad_cams(grad_cam, peer, network, clips))
 
 
 @pytest.mark.parametrize("axes", [3, 2])
-def test_pytorch_grad_cam_eigen_cam_where_its_centring_changes_nothing(grad_cam, axes):
+def test_pytorch_grad_cam_eigen_cam_where_its_centring_changes_nothing(grad_cam: Any, axes: Any) -> None:
     network, clips = case(axes)
     norm = nn.InstanceNorm3d if axes == 3 else nn.InstanceNorm2d
     network.layer2.append(norm(8))
@@ -130,7 +135,9 @@ def test_pytorch_grad_cam_eigen_cam_where_its_centring_changes_nothing(grad_cam,
 # --- torch-cam ------------------------------------------------------------------------------------------
 
 
-def torch_cams(name, network, clips, layer="layer2", **options):
+def torch_cams(
+    name: str, network: Even, clips: torch.Tensor, layer: str = "layer2", **options: str
+) -> torch.Tensor:
     methods = pytest.importorskip("torchcam.methods", reason="torch-cam needs Python 3.11")
     with getattr(methods, name)(network, target_layer=layer, **options) as extractor:
         scores = network(clips)
@@ -145,18 +152,18 @@ def torch_cams(name, network, clips, layer="layer2", **options):
 )
 @pytest.mark.parametrize("layer", ["layer1", "layer2"])
 @pytest.mark.parametrize("axes", [3, 2])
-def test_torch_cam(method, peer, layer, axes):
+def test_torch_cam(method: str, peer: str, layer: str, axes: int) -> None:
     network, clips = case(axes)
     assert_equal(ours(network, clips, method, layer), torch_cams(peer, network, clips, layer))
 
 
 @pytest.mark.parametrize("axes", [3, 2])
-def test_torch_cam_cam(axes):
+def test_torch_cam_cam(axes: int) -> None:
     network, clips = case(axes)
     assert_equal(ours(network, clips, "cam"), torch_cams("CAM", network, clips, fc_layer="fc"))
 
 
-def test_torch_cam_leaves_the_paper_of_grad_cam_plus_plus():
+def test_torch_cam_leaves_the_paper_of_grad_cam_plus_plus() -> None:
     """Its division acts on a copy, so that its α is the squared gradient; the equation's is 1 / (2 + g Σα)."""
     network, clips = case()
     with glocal.attribution.tape.record(network, clips, {"layer2": network.layer2}) as tape:
@@ -172,13 +179,13 @@ def test_torch_cam_leaves_the_paper_of_grad_cam_plus_plus():
 
 
 @pytest.fixture
-def captum():
+def captum() -> ModuleType:
     return pytest.importorskip("captum.attr")
 
 
 @pytest.mark.parametrize("axes", [3, 2])
 @pytest.mark.parametrize("layer", ["layer1", "layer2"])
-def test_captum_grad_cam_and_channel_ablation(captum, layer, axes):
+def test_captum_grad_cam_and_channel_ablation(captum: ModuleType, layer: str, axes: int) -> None:
     network, clips = case(axes)
     module = network.get_submodule(layer)
     peer = captum.LayerGradCam(network, module).attribute(clips, target=TARGET, relu_attributions=True)
@@ -196,7 +203,7 @@ def test_captum_grad_cam_and_channel_ablation(captum, layer, axes):
 
 @pytest.mark.filterwarnings("ignore:Setting backward hooks", "ignore:Input Tensor 0 did not already")
 @pytest.mark.parametrize("axes", [3, 2])
-def test_captum_on_pixels(captum, axes):
+def test_captum_on_pixels(captum: ModuleType, axes: int) -> None:
     network, clips = case(axes)
     largest = {
         "saliency": captum.Saliency(network).attribute(clips.clone(), target=TARGET),
@@ -214,9 +221,9 @@ def test_captum_on_pixels(captum, axes):
         assert_equal(ours(network, clips, method), peer.sum(1).clamp(min=0))
 
 
-def test_guided_backprop_is_the_same_with_relus_in_place_and_without_modules(captum):
+def test_guided_backprop_is_the_same_with_relus_in_place_and_without_modules(captum: ModuleType) -> None:
     class Functional(Even):
-        def forward(self, x):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = self.layer2[0](torch.relu(self.layer1[0](x)))
             return self.fc(self.pool(x.relu_()).flatten(1))
 
@@ -230,7 +237,7 @@ def test_guided_backprop_is_the_same_with_relus_in_place_and_without_modules(cap
 
 
 @pytest.mark.parametrize("axes", [3, 2])
-def test_captum_smooth_grad_and_occlusion(captum, axes):
+def test_captum_smooth_grad_and_occlusion(captum: ModuleType, axes: int) -> None:
     network, clips = case(axes)
     clips = clips[:1]
     with torch.random.fork_rng():

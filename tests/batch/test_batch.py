@@ -7,7 +7,9 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,7 +109,7 @@ def test_a_key_changes_with_the_video_and_with_what_is_asked(tmp_path: Path) -> 
 class Scripted:
     """Does what a video's name says."""
 
-    def __init__(self, folder: str):
+    def __init__(self, folder: str) -> None:
         self.folder = folder
 
     def start(self) -> None:
@@ -125,7 +127,7 @@ class Scripted:
 
 
 @pytest.fixture(scope="module")
-def ray():
+def ray() -> Iterator[Any]:
     module = pytest.importorskip("ray")
     module.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     with connected(None, workers=3) as machines:
@@ -141,7 +143,7 @@ def outcomes(folder: str, videos: list[str], **options: object) -> dict[str, Out
     }
 
 
-def test_a_video_that_kills_its_process_costs_itself_alone(ray, tmp_path: Path) -> None:
+def test_a_video_that_kills_its_process_costs_itself_alone(ray: Any, tmp_path: Path) -> None:
     found = outcomes(str(tmp_path), ["fine", "crash", "broken", "fine", "crash once", "fine"], attempts=2)
     assert len(found) == 6
     errors = {name: outcome.error for name, outcome in found.items() if outcome.error}
@@ -151,13 +153,13 @@ def test_a_video_that_kills_its_process_costs_itself_alone(ray, tmp_path: Path) 
     assert tries == {"0 fine": 1, "1 crash": 2, "2 broken": 1, "3 fine": 1, "4 crash once": 2, "5 fine": 1}
 
 
-def test_a_video_that_hangs_is_stopped(ray, tmp_path: Path) -> None:
+def test_a_video_that_hangs_is_stopped(ray: Any, tmp_path: Path) -> None:
     found = outcomes(str(tmp_path), ["hang", "fine", "fine"], workers=1, timeout=4)
     assert found["0 hang"].error == "took longer than 4 seconds and was stopped; see --timeout."
     assert [found[name].error for name in ("1 fine", "2 fine")] == [None, None]
 
 
-def test_a_model_that_does_not_load_ends_the_batch(ray) -> None:
+def test_a_model_that_does_not_load_ends_the_batch(ray: Any) -> None:
     with pytest.raises(UsageError, match="there is no such model"):
         outcomes("no model", ["fine", "fine"])
 
@@ -186,7 +188,7 @@ def videos(tmp_path: Path) -> Path:
 
 
 def test_a_batch_goes_on_where_it_was(
-    ray, videos: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+    ray: Any, videos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from contextlib import nullcontext
 

@@ -4,7 +4,10 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from glocal.benchmark import (
     Cache,
     Comparison,
     ExplainedSample,
+    Explainer,
     MeasureConfig,
     compare,
     parse_explainers,
@@ -45,22 +49,29 @@ from glocal.evaluation.faithfulness import deletion
 from glocal.report.comparison_page import pictures, ranked, write_comparison
 from glocal.video import write_video
 from helpers.networks import Small2d, Small3d, seeded
-from helpers.planted import CLIP_SPEC, planted_model, red_sample
+from helpers.planted import CLIP_SPEC, Colours, planted_model, red_sample
 
 CONFIG = MeasureConfig(steps=4, blocks=16, samples=1)
 MODEL = planted_model()
 
 
-def right(network, clips, classes):
+def right(network: Colours | None, clips: torch.Tensor, classes: torch.Tensor | None) -> torch.Tensor:
     """The red there is, which is what the network counts."""
     return (clips[:, 0] - clips[:, 1] - clips[:, 2]).clamp(min=0)
 
 
-def wrong(network, clips, classes):
+def wrong(network: Colours | None, clips: torch.Tensor, classes: torch.Tensor | None) -> torch.Tensor:
     return 1 - right(network, clips, classes)
 
 
-def run(cache, methods, clips=4, sanity=2, target="top1", noise=None):
+def run(
+    cache: Any,
+    methods: dict[str, Callable[..., Any] | Callable[..., Any] | Explainer],
+    clips: int = 4,
+    sanity: int = 2,
+    target: str = "top1",
+    noise: int | None = None,
+) -> Comparison:
     return compare(
         MODEL,
         map(red_sample, range(clips)),
@@ -75,7 +86,7 @@ def run(cache, methods, clips=4, sanity=2, target="top1", noise=None):
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def found(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     methods = {"right": right, "wrong": wrong, **parse_explainers(["3dcam"], {"seen": "relu"})}
     return run(Cache(tmp_path_factory.mktemp("cells")), methods)
 
@@ -94,7 +105,7 @@ CLEAR = [
 """Measures by which the true reason must be best."""
 
 
-def test_the_true_reason_wins_every_clear_measure_and_beats_the_controls(found):
+def test_the_true_reason_wins_every_clear_measure_and_beats_the_controls(found: Comparison) -> None:
     summary = summarise(found)
     for name in CLEAR:
         facts = summary["measures"][name]
@@ -109,7 +120,7 @@ def test_the_true_reason_wins_every_clear_measure_and_beats_the_controls(found):
     assert set(ranked(summary)[-4:]) == set(CONTROLS), "controls come last"
 
 
-def test_noise_is_added_to_so_many_clips(tmp_path):
+def test_noise_is_added_to_so_many_clips(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     quiet = run(cache, {"right": right}, clips=3, sanity=0, noise=1)
     assert ["sensitivity" in clip["measures"] for clip in quiet.results["right"]] == [True, False, False]
@@ -120,7 +131,7 @@ def test_noise_is_added_to_so_many_clips(tmp_path):
     assert means[1] != means[0]
 
 
-def test_what_does_not_ask_the_network_is_flagged(found):
+def test_what_does_not_ask_the_network_is_flagged(found: Comparison) -> None:
     methods = summarise(found)["methods"]
     assert methods["right"]["survives"]
     assert methods["wrong"]["survives"]
@@ -128,8 +139,8 @@ def test_what_does_not_ask_the_network_is_flagged(found):
     assert len(found.sanity["right"]) == 2
 
 
-def test_a_network_trained_on_random_labels_is_a_second_check():
-    def asks(network, clips, classes):
+def test_a_network_trained_on_random_labels_is_a_second_check() -> None:
+    def asks(network: Colours, clips: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         return network.relu(network.conv(clips))[:, 0]
 
     other = planted_model().network
@@ -150,7 +161,7 @@ def test_a_network_trained_on_random_labels_is_a_second_check():
     assert float(rows[0]["random labels"]) == pytest.approx(1)
 
 
-def test_agreement_is_one_with_itself_and_negative_with_the_opposite(found):
+def test_agreement_is_one_with_itself_and_negative_with_the_opposite(found: Comparison) -> None:
     methods = list(found.results)
     table = np.array(summarise(found)["agreement"])
     assert np.allclose(np.diag(table), [method != "even" for method in methods])
@@ -158,10 +169,10 @@ def test_agreement_is_one_with_itself_and_negative_with_the_opposite(found):
     assert abs(table[methods.index("right"), methods.index("random")]) < 0.2
 
 
-def test_a_stopped_comparison_goes_on_where_it_was(tmp_path):
+def test_a_stopped_comparison_goes_on_where_it_was(tmp_path: Path) -> None:
     calls = []
 
-    def slow(network, clips, classes):
+    def slow(network: Colours, clips: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         calls.append(1)
         if len(calls) == 12:
             raise KeyboardInterrupt
@@ -181,13 +192,15 @@ def test_a_stopped_comparison_goes_on_where_it_was(tmp_path):
     assert total < len(calls), "what was done before the stop is not done again"
 
 
-def test_another_clip_of_the_same_name_is_another_clip():
+def test_another_clip_of_the_same_name_is_another_clip() -> None:
     class Recording(Cache):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__(None)
             self.keys = []
 
-        def get(self, key, compute):
+        def get(
+            self, key: dict[str, Any], compute: Callable[..., Any]
+        ) -> dict[str, dict[str, Any] | list[int | float]] | list[str]:
             self.keys.append(json.dumps(key, sort_keys=True))
             return super().get(key, compute)
 
@@ -200,8 +213,8 @@ def test_another_clip_of_the_same_name_is_another_clip():
     assert not set(first.keys) & {key for key in second.keys if '"cost"' not in key}
 
 
-def test_a_method_that_does_not_fit_is_left_out_with_its_reason():
-    def refuses(network, clips, classes):
+def test_a_method_that_does_not_fit_is_left_out_with_its_reason() -> None:
+    def refuses(network: Colours, clips: torch.Tensor, classes: torch.Tensor) -> None:
         raise UsageError("this network has no tokens.")
 
     found = run(None, {"right": right, "odd": refuses}, clips=1)
@@ -211,7 +224,7 @@ def test_a_method_that_does_not_fit_is_left_out_with_its_reason():
         run(None, {"odd": refuses}, clips=1)
 
 
-def test_the_measures_of_a_clip_are_those_of_the_library():
+def test_the_measures_of_a_clip_are_those_of_the_library() -> None:
     prepared = prepare(MODEL, red_sample(1), "top1", CONFIG)
     attention = right(None, prepared.clip, None)
     value = measure_sample(ExplainedSample(prepared, right))
@@ -222,7 +235,7 @@ def test_the_measures_of_a_clip_are_those_of_the_library():
     assert len(value["cells"]) == 8 * 16 * 16
 
 
-def by_hand(**methods):
+def by_hand(**methods: np.ndarray) -> Comparison:
     """A comparison of `drop` values alone."""
     results = {
         name: [
@@ -234,7 +247,7 @@ def by_hand(**methods):
     return Comparison([f"clip {i}" for i in range(40)], [0] * 40, [None] * 40, results)
 
 
-def test_the_best_and_those_that_cannot_be_told_from_it():
+def test_the_best_and_those_that_cannot_be_told_from_it() -> None:
     rng = np.random.default_rng(0)
     common = rng.random(40)
     found = by_hand(
@@ -252,14 +265,14 @@ def test_the_best_and_those_that_cannot_be_told_from_it():
     assert mean["mean"] == pytest.approx((0.3 + common).mean())
 
 
-def test_values_that_are_not_defined_are_left_out():
+def test_values_that_are_not_defined_are_left_out() -> None:
     values = np.full(40, 0.5)
     values[:10] = np.nan
     mean = summarise(by_hand(good=values, other=values + 0.1))["methods"]["good"]["means"]["drop"]
     assert mean["mean"] == mean["low"] == 0.5
 
 
-def test_maxboxacc_is_that_of_the_measure_over_all_frames(found):
+def test_maxboxacc_is_that_of_the_measure_over_all_frames(found: Comparison) -> None:
     from glocal.evaluation import MaxBoxAcc, inclusive_boxes
 
     for method, explain in (("right", right), ("wrong", wrong)):
@@ -281,7 +294,7 @@ def test_maxboxacc_is_that_of_the_measure_over_all_frames(found):
     assert np.isnan(values[1])
 
 
-def test_table_and_csv_say_the_same(found):
+def test_table_and_csv_say_the_same(found: Comparison) -> None:
     summary = summarise(found)
     rows = list(csv.DictReader(io.StringIO(as_csv(intervals_table(summary)))))
     assert [row["method"] for row in rows] == list(found.results)
@@ -298,7 +311,7 @@ def test_table_and_csv_say_the_same(found):
     assert len(wins) == 1 + len(summary["measures"])
 
 
-def test_who_wins_is_said_with_its_interval(found):
+def test_who_wins_is_said_with_its_interval(found: Comparison) -> None:
     summary = summarise(found)
     table = leads_table(summary)
     rows = {row.name: list(row.values.values()) for row in table.rows}
@@ -315,7 +328,7 @@ def test_who_wins_is_said_with_its_interval(found):
     assert leads_table(summarise(by_all_alike)).rows[0].values["not told from it"] == "b, c, d and 1 more"
 
 
-def test_random_labels_have_their_column_where_they_were_checked(found):
+def test_random_labels_have_their_column_where_they_were_checked(found: Comparison) -> None:
     assert "random labels ↓" not in found.table().columns
     found = replace(found, shuffled={"right": [{"spearman": 0.25}]})
     table = figures_table(summarise(found))
@@ -325,7 +338,7 @@ def test_random_labels_have_their_column_where_they_were_checked(found):
     assert texts["wrong"] == "-"
 
 
-def test_the_page_opens_offline_and_shows_every_method(found, tmp_path):
+def test_the_page_opens_offline_and_shows_every_method(found: Comparison, tmp_path: Path) -> None:
     page = write_comparison(
         summarise(found),
         found.pictures,
@@ -342,7 +355,7 @@ def test_the_page_opens_offline_and_shows_every_method(found, tmp_path):
     assert "fail the sanity check" in html
 
 
-def test_pictures_show_the_attention_on_evenly_taken_frames():
+def test_pictures_show_the_attention_on_evenly_taken_frames() -> None:
     import base64
 
     import cv2
@@ -359,7 +372,7 @@ def test_pictures_show_the_attention_on_evenly_taken_frames():
     assert decoded[1][10, 10].max() > 120
 
 
-def test_explainers_know_their_layers_and_options():
+def test_explainers_know_their_layers_and_options() -> None:
     network = seeded(Small3d()).eval()
     layers = {"conv": "relu1", "layer1": "layer1"}
     clips = torch.rand(1, 3, 8, 24, 24)
@@ -383,7 +396,7 @@ def test_explainers_know_their_layers_and_options():
         parse_explainers(["3dcam"], layers, options={"3dcam": {"samples": "3"}})
 
 
-def test_controls_have_the_shape_of_the_clip():
+def test_controls_have_the_shape_of_the_clip() -> None:
     for shape in ((2, 3, 8, 12, 10), (2, 3, 12, 10)):
         clips = torch.rand(shape, generator=torch.Generator().manual_seed(0))
         for explain in CONTROLS.values():
@@ -397,7 +410,7 @@ def test_controls_have_the_shape_of_the_clip():
     assert torch.nonzero(moved).tolist() == [[2, 1, 1]]
 
 
-def test_puppets_are_seen_at_the_networks_resolution():
+def test_puppets_are_seen_at_the_networks_resolution() -> None:
     samples = list(puppet_samples(MODEL, clips=4))
     assert [sample.class_index(ACTIONS[:3]) for sample in samples] == [0, 1, 2, None]
     footage = samples[1].load()
@@ -409,7 +422,7 @@ def test_puppets_are_seen_at_the_networks_resolution():
     assert mask[0, y0:y1, x0:x1].sum() == mask[0].sum()
 
 
-def test_videos_take_turns_and_boxes_follow_the_crop(tmp_path):
+def test_videos_take_turns_and_boxes_follow_the_crop(tmp_path: Path) -> None:
     for name, length in (("a", 20), ("b", 9)):
         frames = np.full((length, 48, 64, 3), 40, np.uint8)
         write_video(tmp_path / f"{name}.mp4", frames, 10)
@@ -428,7 +441,7 @@ def test_videos_take_turns_and_boxes_follow_the_crop(tmp_path):
     assert boxes[-1] == []
 
 
-def test_what_cannot_be_read_is_left_out_and_named(tmp_path, caplog):
+def test_what_cannot_be_read_is_left_out_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     write_video(tmp_path / "good.mp4", np.full((8, 24, 24, 3), 90, np.uint8), 10)
     paths = [str(tmp_path / "broken.mp4"), str(tmp_path / "good.mp4")]
@@ -440,7 +453,7 @@ def test_what_cannot_be_read_is_left_out_and_named(tmp_path, caplog):
         compare(MODEL, [], {"right": right}, config=CONFIG)
 
 
-def test_image_networks_are_compared_too():
+def test_image_networks_are_compared_too() -> None:
     clip_spec = glocal.ClipSpec(frames=1, short_side=24, size=24, image=True)
     network = seeded(Small2d(len(ACTIONS))).eval()
     model = glocal.Model("images", network, {"last": "features"}, ACTIONS, clip_spec)
@@ -458,8 +471,8 @@ def test_image_networks_are_compared_too():
     assert [len(p) for p in found.pictures["puppets test-0-000000"].values()] == [1] * (2 + len(CONTROLS) + 1)
 
 
-def test_a_new_measure_is_one_function(tmp_path):
-    def spread(explained):
+def test_a_new_measure_is_one_function(tmp_path: Path) -> None:
+    def spread(explained: ExplainedSample) -> float:
         return float((explained.maps > 0.5).mean())
 
     entry = Measure("spread", "spread", "shape", "low", "Share of the clip that is attended.", spread)
@@ -475,7 +488,7 @@ def test_a_new_measure_is_one_function(tmp_path):
     assert float(row["spread"]) == pytest.approx(np.mean(by_hand))
 
 
-def test_videos_are_compared_in_python(tmp_path):
+def test_videos_are_compared_in_python(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", np.full((20, 24, 24, 3), 90, np.uint8), 10)
     video = glocal.read_video(tmp_path / "a.mp4")
     for videos in (video, [video], str(tmp_path / "a.mp4"), tmp_path):
@@ -485,13 +498,13 @@ def test_videos_are_compared_in_python(tmp_path):
     assert [row.name for row in found.table().rows] == ["3dcam", *CONTROLS]
 
 
-def test_a_fingerprint_tells_weights_apart():
+def test_a_fingerprint_tells_weights_apart() -> None:
     one, same, other = seeded(Small3d()), seeded(Small3d()), seeded(Small3d(), 1)
     assert fingerprint(one) == fingerprint(same) != fingerprint(other)
 
 
 @pytest.fixture
-def puppets_model(monkeypatch):
+def puppets_model(monkeypatch: pytest.MonkeyPatch) -> None:
     network = seeded(Small3d(len(ACTIONS))).eval()
     layers = {"conv": "relu1", "layer1": "layer1", "layer2": "layer2"}
     model = glocal.Model("small", network, layers, ACTIONS, CLIP_SPEC, "custom")
@@ -502,7 +515,7 @@ def puppets_model(monkeypatch):
 QUICK = ["--steps", "2", "--over", "space-time,time", "--quiet"]
 
 
-def test_the_command_compares_on_puppets(puppets_model, tmp_path):
+def test_the_command_compares_on_puppets(puppets_model: None, tmp_path: Path) -> None:
     arguments = [
         "compare",
         "--data",
@@ -530,7 +543,9 @@ def test_the_command_compares_on_puppets(puppets_model, tmp_path):
     assert data["methods"]["3dcam"]["survives"] in (True, False)
 
 
-def test_the_command_compares_on_videos(puppets_model, tmp_path, capsys):
+def test_the_command_compares_on_videos(
+    puppets_model: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "clips").mkdir()
     frames = np.random.default_rng(0).integers(0, 255, (10, 40, 40, 3), np.uint8)
     write_video(tmp_path / "clips" / "a.mp4", frames, 10)
@@ -554,14 +569,20 @@ def test_the_command_compares_on_videos(puppets_model, tmp_path, capsys):
         (["--data", "puppets", "--option", "masks=3"], "METHOD.NAME=VALUE"),
     ],
 )
-def test_wrong_usage_is_one_sentence(puppets_model, capsys, tmp_path, arguments, sentence):
+def test_wrong_usage_is_one_sentence(
+    puppets_model: None,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: list[str],
+    sentence: str,
+) -> None:
     assert main(["compare", *arguments, "--quiet", "--out", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert sentence in error
     assert len(error.splitlines()) == 1
 
 
-def test_a_claim_is_one_command(puppets_model, tmp_path):
+def test_a_claim_is_one_command(puppets_model: None, tmp_path: Path) -> None:
     for name, option in (
         ("early-late", "methods=3dcam"),
         ("discriminative", "methods=3dcam"),

@@ -1,6 +1,8 @@
 """How well explainers localize, on a network whose reasons are known."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +42,7 @@ def red_videos(count: int = 3) -> SampleSet:
     return SampleSet(samples, lambda: boxes, "red", "these")
 
 
-def test_a_method_that_sees_the_square_points_at_it():
+def test_a_method_that_sees_the_square_points_at_it() -> None:
     """A method on layers, and one on the input alone, beside the baselines."""
     by_name = evaluate(MODEL, red_videos(), ["gradcam@seen"], measure=POINTS).figures()
     assert by_name["gradcam@seen"]["hit_max"] == 1
@@ -60,7 +62,7 @@ def test_a_method_that_sees_the_square_points_at_it():
     assert repr(evaluation) == "<Evaluation of 2 explainers on 3 clips>"
 
 
-def test_a_refinement_is_measured_beside_its_start():
+def test_a_refinement_is_measured_beside_its_start() -> None:
     start = Explainer("gradcam", LAYERS)
     refined = Explainer("gradcam", LAYERS, refinements=("guided",))
     measure = MaxBoxMeasure((0.3, 0.5))
@@ -74,7 +76,7 @@ def test_a_refinement_is_measured_beside_its_start():
     assert "gain" not in alone
 
 
-def test_clips_that_cannot_be_read_are_counted(tmp_path):
+def test_clips_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     def broken() -> Footage:
         raise InputError("it is broken.")
 
@@ -90,7 +92,7 @@ def test_clips_that_cannot_be_read_are_counted(tmp_path):
 
 
 @pytest.fixture
-def small_model(monkeypatch):
+def small_model(monkeypatch: pytest.MonkeyPatch) -> None:
     network = seeded(Small3d(len(ACTIONS))).eval()
     layers = {"conv": "relu1", "layer1": "layer1", "layer2": "layer2"}
     model = glocal.Model("small", network, layers, ACTIONS, CLIP_SPEC, "custom")
@@ -98,7 +100,9 @@ def small_model(monkeypatch):
     monkeypatch.setattr("glocal.benchmark.sample_sets.FITTED", 2)
 
 
-def test_the_command_evaluates_a_model_beside_the_baselines(small_model, tmp_path, capsys):
+def test_the_command_evaluates_a_model_beside_the_baselines(
+    small_model: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = ["evaluate", "--data", "puppets", "--clips", "2", "--out", str(tmp_path), "--model", "small"]
     command += ["--method", "3dcam,gradcam@layer2", "--aggregate", "max"]
     assert main([*command, "--json"]) == 0
@@ -121,7 +125,9 @@ def test_the_command_evaluates_a_model_beside_the_baselines(small_model, tmp_pat
     }
 
 
-def test_the_figures_are_those_of_the_measures_on_the_explanation(small_model, tmp_path, capsys):
+def test_the_figures_are_those_of_the_measures_on_the_explanation(
+    small_model: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The pointing game by hand, from `explain` on each clip."""
     from glocal.benchmark.sample_sets import find_sample_set
     from glocal.cli.running import load
@@ -150,7 +156,9 @@ def test_the_figures_are_those_of_the_measures_on_the_explanation(small_model, t
         (["full-frame", "--data", "jhmdb"], "give their folder or file as --annotations"),
     ],
 )
-def test_wrong_usage_is_one_sentence(small_model, capsys, tmp_path, arguments, sentence):
+def test_wrong_usage_is_one_sentence(
+    small_model: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: Any, sentence: Any
+) -> None:
     assert main(["evaluate", *arguments, "--model", "small", "--quiet", "--out", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert sentence in error

@@ -19,14 +19,14 @@ ROWS = Table(
 )
 
 
-def test_a_row_is_compared_with_the_best_trivial_one_of_its_group():
+def test_a_row_is_compared_with_the_best_trivial_one_of_its_group() -> None:
     assert ROWS.margin(ROWS.rows[0]) == pytest.approx(0.15)
     assert ROWS.margin(ROWS.rows[1]) is None
     other = TableRow("3DCAM", {"0.5": 0.4}, group="small")
     assert Table(["0.5"], [*ROWS.rows, other], "0.5").margin(other) is None
 
 
-def test_figures_stand_beside_the_papers():
+def test_figures_stand_beside_the_papers() -> None:
     lines = [line.split("  ") for line in as_text(ROWS, "Table").splitlines()]
     assert [cell.strip() for cell in lines[1] if cell] == [
         "method",
@@ -42,7 +42,7 @@ def test_figures_stand_beside_the_papers():
     assert table[2] == ["full frame (trivial)", "0.1", "", "", ""]
 
 
-def test_the_best_are_marked_and_columns_have_their_own_digits():
+def test_the_best_are_marked_and_columns_have_their_own_digits() -> None:
     rows = [TableRow("a", {"x": 1.0, "y": 2.0}, best={"x"}), TableRow("b", {"x": 0.5, "verdict": "no"})]
     table = Table(["x", "y", "verdict"], rows, digits={"x": 1}, missing="-")
     assert [line.split() for line in as_text(table).splitlines()[1:]] == [

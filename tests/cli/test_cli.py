@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from signal import Signals
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import pytest
 import glocal
 from glocal.cli import main
 from glocal.cli.app import _other_commands
-from glocal.models import label_list, load_model
+from glocal.models import Model, label_list, load_model
 from glocal.video import write_video
 from helpers.networks import Small3d, seeded
 
@@ -23,7 +24,7 @@ MODEL = ["--model", "r3d-18", "--quiet"]
 
 
 @pytest.fixture(scope="session")
-def clip(tmp_path_factory):
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A square that moves to the right: 16 frames of 64×48, one clip of the model."""
     path = tmp_path_factory.mktemp("clips") / "square.mp4"
     frames = np.full((16, 48, 64, 3), 40, np.uint8)
@@ -34,7 +35,7 @@ def clip(tmp_path_factory):
 
 
 @functools.cache
-def small_model():
+def small_model() -> Model:
     network = seeded(Small3d(400)).eval()
     layers = {"conv": "relu1", "layer1": "layer1", "layer2": "layer2"}
     clip_spec = glocal.ClipSpec(frames=16, short_side=32, size=24)
@@ -42,7 +43,7 @@ def small_model():
 
 
 @pytest.fixture(autouse=True)
-def quick(request, monkeypatch):
+def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small network in place of r3d-18, so that these tests are about the command line."""
     if "real_model" not in request.keywords:
         monkeypatch.setattr(
@@ -53,13 +54,13 @@ def quick(request, monkeypatch):
         )
 
 
-def run(capsys, *arguments):
+def run(capsys: pytest.CaptureFixture[str], *arguments: Path | str) -> tuple[int, str, str]:
     code = main([str(a) for a in arguments])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
-def one_sentence(err, after=1):
+def one_sentence(err: str, after: int = 1) -> str:
     """The lines on stderr after the notice of random weights."""
     lines = [line for line in err.splitlines() if line and "random weights" not in line]
     assert len(lines) == after, err
@@ -68,7 +69,9 @@ def one_sentence(err, after=1):
     return lines[0]
 
 
-def test_explain_writes_all_four_files(capsys, clip, tmp_path):
+def test_explain_writes_all_four_files(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     code, out, err = run(
         capsys, "explain", clip, "--model", "r3d-18", "--out", tmp_path, "--layers", "conv,layer2"
     )
@@ -83,7 +86,9 @@ def test_explain_writes_all_four_files(capsys, clip, tmp_path):
     assert str(tmp_path / "square.html") in out
 
 
-def test_options_reach_the_explanation(capsys, clip, tmp_path):
+def test_options_reach_the_explanation(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     arguments = ["--method", "gradcam", "--aggregate", "max", "--target", "archery", "--counterfactual"]
     arguments += ["--crop", "center", "--side-by-side", "--colours", "viridis", "--threshold", "0.3"]
     assert run(capsys, "explain", clip, *MODEL, "--out", tmp_path, *arguments)[0] == 0
@@ -94,7 +99,9 @@ def test_options_reach_the_explanation(capsys, clip, tmp_path):
 
 
 @pytest.mark.parametrize(("method", "layers"), [("rise", []), ("cam", ["layer2"])])
-def test_methods_without_layers_and_with_one_write_the_same_files(capsys, clip, tmp_path, method, layers):
+def test_methods_without_layers_and_with_one_write_the_same_files(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path, method: str, layers: list[str]
+) -> None:
     option = ["--option", "samples=6", "--option", "keep=0.4"] if method == "rise" else []
     code, _, err = run(capsys, "explain", clip, *MODEL, "--out", tmp_path, "--method", method, *option)
     assert code == 0, err
@@ -116,13 +123,17 @@ def test_methods_without_layers_and_with_one_write_the_same_files(capsys, clip, 
         ("samples=x", "is 'x'"),
     ],
 )
-def test_a_wrong_method_option_is_a_usage_error(capsys, clip, option, words):
+def test_a_wrong_method_option_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str], clip: Path, option: str, words: str
+) -> None:
     code, _, err = run(capsys, "explain", clip, *MODEL, "--method", "rise", "--option", option)
     assert code == 2
     assert words in one_sentence(err)
 
 
-def test_top_k_writes_one_report_a_class(capsys, clip, tmp_path):
+def test_top_k_writes_one_report_a_class(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     assert run(capsys, "explain", clip, *MODEL, "--out", tmp_path, "--target", "top2")[0] == 0
     first, second = (json.loads((tmp_path / f"square{s}.json").read_text("utf-8")) for s in ("", "-top2"))
     assert [first["target"]["index"], second["target"]["index"]] == [
@@ -130,7 +141,9 @@ def test_top_k_writes_one_report_a_class(capsys, clip, tmp_path):
     ]
 
 
-def test_an_image_and_a_folder_of_frames(capsys, clip, tmp_path):
+def test_an_image_and_a_folder_of_frames(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     import cv2
 
     frames = tmp_path / "frames"
@@ -147,7 +160,9 @@ def test_an_image_and_a_folder_of_frames(capsys, clip, tmp_path):
     assert json.loads((out / "2d" / "00003.json").read_text("utf-8"))["model"] == "resnet2d-50"
 
 
-def test_one_that_fails_is_reported_and_the_rest_are_done(capsys, clip, tmp_path):
+def test_one_that_fails_is_reported_and_the_rest_are_done(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(clip.read_bytes()[:200])
     code, out, err = run(
@@ -160,7 +175,9 @@ def test_one_that_fails_is_reported_and_the_rest_are_done(capsys, clip, tmp_path
     assert "2 of 3 videos failed" in err
 
 
-def test_names_that_collide_get_numbers(capsys, clip, tmp_path):
+def test_names_that_collide_get_numbers(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "a" / "square.mp4"
     other.parent.mkdir()
     other.write_bytes(clip.read_bytes())
@@ -168,7 +185,9 @@ def test_names_that_collide_get_numbers(capsys, clip, tmp_path):
     assert {p.name for p in (tmp_path / "o").glob("*.json")} == {"square.json", "square-2.json"}
 
 
-def test_an_input_is_never_overwritten(capsys, clip, tmp_path):
+def test_an_input_is_never_overwritten(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     mine = tmp_path / "square.mp4"
     mine.write_bytes(clip.read_bytes())
     code, _, err = run(capsys, "explain", mine, *MODEL, "--out", tmp_path)
@@ -177,7 +196,7 @@ def test_an_input_is_never_overwritten(capsys, clip, tmp_path):
     assert mine.read_bytes() == clip.read_bytes()
 
 
-def hostile(kind, clip, folder):
+def hostile(kind: str, clip: Path, folder: Path) -> Path:
     data = clip.read_bytes()
     path = folder / f"{kind}.mp4"
     if kind == "missing":
@@ -203,7 +222,9 @@ def hostile(kind, clip, folder):
     return path
 
 
-def test_without_a_model_the_packaged_one_is_used_and_says_what_it_knows(capsys, clip, tmp_path):
+def test_without_a_model_the_packaged_one_is_used_and_says_what_it_knows(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     code, out, err = run(capsys, "explain", clip, "--out", tmp_path)
     assert code == 0
     assert not err
@@ -220,7 +241,9 @@ def test_without_a_model_the_packaged_one_is_used_and_says_what_it_knows(capsys,
     ["missing", "folder", "text", "playlist", "concat", "html", "empty", "header only", "noise", "fifo"],
 )
 @pytest.mark.parametrize("command", ["explain", "classify"])
-def test_a_file_that_is_no_video_is_one_sentence(capsys, clip, tmp_path, kind, command):
+def test_a_file_that_is_no_video_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path, kind: str, command: str
+) -> None:
     path = hostile(kind, clip, tmp_path)
     extra = ["--out", tmp_path / "out"] if command == "explain" else []
     code, out, err = run(capsys, command, path, *MODEL, *extra)
@@ -230,7 +253,9 @@ def test_a_file_that_is_no_video_is_one_sentence(capsys, clip, tmp_path, kind, c
 
 
 @pytest.mark.parametrize("name", ["größe – 打球.mp4", "a #&(!) b.mp4", "new\nline.mp4", b"latin1-\xe9.mp4"])
-def test_odd_file_names_work(capsys, clip, tmp_path, name):
+def test_odd_file_names_work(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path, name: bytes | str
+) -> None:
     path = tmp_path / os.fsdecode(name)
     path.write_bytes(clip.read_bytes())
     code, _, err = run(capsys, "explain", path, *MODEL, "--out", tmp_path / "out")
@@ -238,7 +263,9 @@ def test_odd_file_names_work(capsys, clip, tmp_path, name):
     assert len(list((tmp_path / "out").iterdir())) == 4
 
 
-def test_a_truncated_video_gives_what_it_has_and_says_so(capsys, clip, tmp_path):
+def test_a_truncated_video_gives_what_it_has_and_says_so(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     from glocal.video import read_video
 
     frames = np.random.default_rng(0).integers(0, 255, (60, 48, 64, 3), np.uint8)
@@ -268,7 +295,14 @@ def test_a_truncated_video_gives_what_it_has_and_says_so(capsys, clip, tmp_path)
         (["--speed", "fast"], 2, "No such option"),
     ],
 )
-def test_a_wrong_option_is_one_sentence(capsys, clip, tmp_path, arguments, code, message):
+def test_a_wrong_option_is_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+    clip: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
     got, _, err = run(capsys, "explain", clip, *MODEL, "--out", tmp_path / "o", *arguments)
     assert message in one_sentence(err)
     assert got == code
@@ -284,18 +318,27 @@ def test_a_wrong_option_is_one_sentence(capsys, clip, tmp_path, arguments, code,
         (["--device", "abacus"], 2, "abacus"),
     ],
 )
-def test_a_wrong_model_option_is_one_sentence(capsys, clip, tmp_path, arguments, code, message):
+def test_a_wrong_model_option_is_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+    clip: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
     test_a_wrong_option_is_one_sentence(capsys, clip, tmp_path, arguments, code, message)
 
 
-def test_an_output_folder_that_cannot_be_written(capsys, clip, tmp_path):
+def test_an_output_folder_that_cannot_be_written(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     code, _, err = run(capsys, "explain", clip, *MODEL, "--out", tmp_path / "file" / "deep")
     assert code == 1
     assert "cannot be written" in one_sentence(err)
 
 
-def test_a_full_disk_leaves_no_half_file(clip, tmp_path):
+def test_a_full_disk_leaves_no_half_file(clip: Path, tmp_path: Path) -> None:
     """A file size limit stands in for the full disk: the write fails half-way."""
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
@@ -304,8 +347,13 @@ def test_a_full_disk_leaves_no_half_file(clip, tmp_path):
     )
     out = tmp_path / "out"
     arguments = ["explain", str(clip), *MODEL, "--out", str(out)]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
     )
     assert done.returncode == 1
     assert "cannot be written" in one_sentence(done.stderr)
@@ -313,7 +361,9 @@ def test_a_full_disk_leaves_no_half_file(clip, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_keeps_what_is_finished_and_leaves_no_half_file(clip, tmp_path, number):
+def test_an_interrupt_keeps_what_is_finished_and_leaves_no_half_file(
+    clip: Path, tmp_path: Path, number: Signals
+) -> None:
     videos = []
     for i in range(30):
         videos.append(tmp_path / f"v{i:02d}.mp4")
@@ -340,7 +390,7 @@ def test_an_interrupt_keeps_what_is_finished_and_leaves_no_half_file(clip, tmp_p
     assert json.loads((out / "v00.json").read_text("utf-8"))["video"]["frames"] == 16
 
 
-def test_classify(capsys, clip):
+def test_classify(capsys: pytest.CaptureFixture[str], clip: Path) -> None:
     code, out, _ = run(capsys, "classify", clip, *MODEL, "--json", "--best", "3")
     assert code == 0
     (row,) = json.loads(out)
@@ -351,7 +401,7 @@ def test_classify(capsys, clip):
 
 
 @pytest.mark.parametrize("command", ["models", "methods"])
-def test_listings(capsys, command):
+def test_listings(capsys: pytest.CaptureFixture[str], command: str) -> None:
     code, out, _ = run(capsys, command, "--json")
     names = [row["name"] for row in json.loads(out)]
     assert ("i3d-two-stream" if command == "models" else "gradcam") in names
@@ -360,7 +410,7 @@ def test_listings(capsys, command):
     assert all(name in table for name in names)
 
 
-def test_layers_of_a_model(capsys):
+def test_layers_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "layers", "resnext3d-101", "--json")
     rows = json.loads(out)
     assert [r["name"] for r in rows] == ["conv", "layer1", "layer2", "layer3", "layer4"]
@@ -372,26 +422,26 @@ def test_layers_of_a_model(capsys):
     assert "resnext3d-101" in one_sentence(err)
 
 
-def test_an_unknown_command_is_answered_with_the_nearest(capsys):
+def test_an_unknown_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "explian")
     assert code == 2
     assert "Did you mean 'explain'" in one_sentence(err)
 
 
-def test_debug_shows_the_traceback(capsys, tmp_path):
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, _, err = run(capsys, "explain", tmp_path / "no.mp4", *MODEL, "--debug")
     assert code == 1
     assert "Traceback" in err
 
 
-def test_help_comes_without_loading_torch():
+def test_help_comes_without_loading_torch() -> None:
     script = "import sys; from glocal.cli import main; main(['--help']); assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "explain" in done.stdout
 
 
-def test_the_module_runs_like_the_command(tmp_path):
+def test_the_module_runs_like_the_command(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "glocal", "--version"], capture_output=True, text=True)
     assert done.stdout.strip() == f"glocal, version {glocal.__version__}"
     assert Path(sys.executable).exists()

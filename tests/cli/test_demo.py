@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,14 +16,16 @@ from glocal.training.sources import PuppetSource
 
 
 @pytest.fixture
-def shown(tmp_path, capsys, monkeypatch):
+def shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, str]:
     monkeypatch.setattr(demo, "SHOWN", (8,))
     monkeypatch.setattr(demo, "MEASURED", 2)
     assert main(["demo", "--out", str(tmp_path)]) == 0
     return tmp_path / "demo", capsys.readouterr().out
 
 
-def test_the_demo_leaves_a_page_and_tells_votes_truth_and_baselines(shown):
+def test_the_demo_leaves_a_page_and_tells_votes_truth_and_baselines(shown: tuple[Path, str]) -> None:
     folder, out = shown
     stem = "punch-explained"
     assert {f"{stem}.{suffix}" for suffix in ("html", "mp4", "json", "npz")} <= {
@@ -40,7 +43,7 @@ def test_the_demo_leaves_a_page_and_tells_votes_truth_and_baselines(shown):
 
 
 @pytest.mark.parametrize("name", sorted(packaged_models()))
-def test_a_packaged_network_names_actions_that_it_has_not_seen(name):
+def test_a_packaged_network_names_actions_that_it_has_not_seen(name: str) -> None:
     """Chance is 1 in 20."""
     model = glocal.load_model(name)
     clips = EvaluationClips(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ FRAMES = 24
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory):
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bright square that moves to the right in the frames 8 to 15, then a cut to black."""
     frames = np.zeros((FRAMES, 48, 64, 3), np.uint8)
     frames[:16] = (0, 0, 45)
@@ -29,21 +30,23 @@ def clip(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch):
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glocal.cli.running.load_model", lambda *_, **__: bleeding_model())
 
 
-def run(capsys, *arguments):
+def run(capsys: pytest.CaptureFixture[str], *arguments: Path | str) -> tuple[int, str, str]:
     code = main(["localize", *map(str, arguments)])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
-def square(t):
+def square(t: int) -> tuple[int, int, int, int]:
     return (2 * t, 12, 2 * t + 24, 36)
 
 
-def test_boxes_tubes_and_segments_are_where_the_square_is(capsys, clip, tmp_path):
+def test_boxes_tubes_and_segments_are_where_the_square_is(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     code, _, err = run(capsys, clip, *MODEL, "--out", tmp_path, "--weighting", "none")
     assert code == 0, err
     facts = json.loads((tmp_path / "square.localization.json").read_text("utf-8"))
@@ -66,7 +69,9 @@ def test_boxes_tubes_and_segments_are_where_the_square_is(capsys, clip, tmp_path
     assert segment["frames"][1] == 16
 
 
-def test_a_saved_explanation_needs_no_model(capsys, clip, tmp_path, monkeypatch):
+def test_a_saved_explanation_needs_no_model(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     saved = glocal.explain(bleeding_model(), clip, "bright").save(tmp_path / "saved", "square")
     assert run(capsys, clip, *MODEL, "--out", tmp_path / "a")[0] == 0
     monkeypatch.setattr("glocal.cli.running.load_model", lambda *_, **__: pytest.fail("a model is loaded"))
@@ -81,7 +86,9 @@ def test_a_saved_explanation_needs_no_model(capsys, clip, tmp_path, monkeypatch)
     assert [s["frames"] for s in one["segments"]] == [s["frames"] for s in other["segments"]]
 
 
-def test_a_video_that_moved_is_found_beside_its_explanation(capsys, clip, tmp_path):
+def test_a_video_that_moved_is_found_beside_its_explanation(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     explanation = glocal.explain(bleeding_model(), clip, "bright")
     moved = dataclasses.replace(explanation.video, path="gone/square.mp4")
     explanation = dataclasses.replace(explanation, video=moved)
@@ -93,7 +100,9 @@ def test_a_video_that_moved_is_found_beside_its_explanation(capsys, clip, tmp_pa
     assert run(capsys, saved, "--quiet", "--out", tmp_path, "--refine", "guided")[0] == 0
 
 
-def test_exports_hold_the_videos_that_could_be_read(capsys, clip, tmp_path):
+def test_exports_hold_the_videos_that_could_be_read(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
     other = tmp_path / "other" / "square.mp4"
@@ -115,7 +124,9 @@ def test_exports_hold_the_videos_that_could_be_read(capsys, clip, tmp_path):
     assert len(json.loads((tmp_path / "out/coco.json").read_text("utf-8"))["images"]) == 2 * FRAMES
 
 
-def test_every_class_and_every_option_of_explain(capsys, clip, tmp_path):
+def test_every_class_and_every_option_of_explain(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
     arguments = [
         "--model",
         "bleeding",
@@ -143,7 +154,9 @@ def test_every_class_and_every_option_of_explain(capsys, clip, tmp_path):
         (["--target", "brigth"], "Did you mean 'bright'"),
     ],
 )
-def test_a_wrong_option_is_one_sentence(capsys, clip, tmp_path, arguments, message):
+def test_a_wrong_option_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     code, _, err = run(capsys, clip, "--model", "bleeding", *arguments, "--out", tmp_path / "out")
     assert code == 2
     assert message in err

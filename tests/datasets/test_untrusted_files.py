@@ -39,7 +39,7 @@ def test_arrays_of_any_number_are_read_as_numpy_reads_them(tmp_path: Path, kind:
 class Runs:
     """What its pickle would do when it is loaded."""
 
-    def __init__(self, call: Any, *arguments: Any):
+    def __init__(self, call: Any, *arguments: Any) -> None:
         self.reduced = (call, arguments)
 
     def __reduce__(self) -> Any:

@@ -1,5 +1,7 @@
 """MaxBoxAcc, against the loop of the reference evaluator."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -12,17 +14,17 @@ DELTAS = (0.05, 0.3, 0.5, 0.7)
 SIZES = [(48, 48), (37, 53), (9, 80), (1, 12), (1, 1)]
 
 
-def stretched(scores):
+def stretched(scores: Any) -> Any:
     low, high = scores.min(), scores.max()
     return (scores - low) / (high - low) if high > low else np.zeros_like(scores)
 
 
-def cam(rng, size, cells=7):
+def cam(rng: Any, size: Any, cells: Any = 7) -> Any:
     weights = np.maximum(rng.standard_normal((min(cells, size[0]), min(cells, size[1]))), 0)
     return stretched(cv2.resize(weights, size[::-1], interpolation=cv2.INTER_LINEAR))
 
 
-def bumps(rng, size):
+def bumps(rng: Any, size: Any) -> Any:
     y, x = np.mgrid[: size[0], : size[1]]
     scores = np.zeros(size)
     for _ in range(3):
@@ -31,19 +33,19 @@ def bumps(rng, size):
     return stretched(scores)
 
 
-def rings(rng, size):
+def rings(rng: Any, size: Any) -> Any:
     y, x = np.mgrid[: size[0], : size[1]]
     distance = abs(x - rng.uniform(0, size[1])) + abs(y - rng.uniform(0, size[0]))
     return stretched(np.cos(distance / rng.uniform(1, 3)))
 
 
-def single_pixel(rng, size):
+def single_pixel(rng: Any, size: Any) -> Any:
     scores = np.zeros(size)
     scores[rng.integers(size[0]), rng.integers(size[1])] = rng.uniform(0.1, 1)
     return scores
 
 
-def dots(rng, size):
+def dots(rng: Any, size: Any) -> Any:
     scores = rng.random(size)
     return np.where(rng.random(size) < 0.05, scores, 0)
 
@@ -69,7 +71,7 @@ KINDS = {
 }
 
 
-def truth(rng, size, scores):
+def truth(rng: Any, size: Any, scores: Any) -> Any:
     """Random boxes, or one like a box of the map, so that IoUs lie on both sides of the thresholds."""
     if rng.random() < 0.4:
         x0, y0, x1, y1 = boxes_at_thresholds(scores, False)[rng.integers(100)][0]
@@ -85,7 +87,7 @@ def truth(rng, size, scores):
 
 @pytest.mark.parametrize("multi", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_equals_the_reference_loop(kind, multi):
+def test_equals_the_reference_loop(kind: Any, multi: Any) -> None:
     rng = np.random.default_rng(0)
     for size in SIZES:
         maps = [KINDS[kind](rng, size).astype(dtype) for dtype in (np.float64, np.float32)]
@@ -99,7 +101,7 @@ def test_equals_the_reference_loop(kind, multi):
 
 
 @pytest.mark.parametrize("multi", [False, True])
-def test_equals_the_reference_loop_at_the_size_of_images(multi):
+def test_equals_the_reference_loop_at_the_size_of_images(multi: Any) -> None:
     rng = np.random.default_rng(1)
     maps = [cam(rng, (224, 224)), bumps(rng, (224, 224)), KINDS["noisy"](rng, (224, 224))]
     truths = [truth(rng, (224, 224), scores) for scores in maps]
@@ -110,7 +112,7 @@ def test_equals_the_reference_loop_at_the_size_of_images(multi):
     assert np.array_equal(metric.state[0], np.stack(list(hits.values())))
 
 
-def test_parts_merge_to_the_whole():
+def test_parts_merge_to_the_whole() -> None:
     rng = np.random.default_rng(3)
     whole, one, other, merged = (MaxBoxAcc() for _ in range(4))
     maps, truths = [], []
@@ -133,7 +135,7 @@ def test_parts_merge_to_the_whole():
     assert state[1] == 6
 
 
-def test_v2_takes_the_best_contour():
+def test_v2_takes_the_best_contour() -> None:
     scores = np.zeros((40, 40))
     scores[2:30, 2:30] = 0.5
     scores[32:38, 32:38] = 0.5
@@ -145,7 +147,7 @@ def test_v2_takes_the_best_contour():
     assert best.average == 1.0
 
 
-def test_half_open_boxes_become_inclusive():
+def test_half_open_boxes_become_inclusive() -> None:
     assert inclusive_boxes([[2, 3, 5, 9], [1.2, 1.7, 3.1, 2.0], [4, 4, 4, 8]]).tolist() == [
         [2, 3, 4, 8],
         [1, 1, 3, 1],
@@ -163,18 +165,18 @@ def test_half_open_boxes_become_inclusive():
         (np.full((2, 2), np.nan), "divide it"),
     ],
 )
-def test_what_is_no_score_map_is_refused(scores, sentence):
+def test_what_is_no_score_map_is_refused(scores: Any, sentence: Any) -> None:
     with pytest.raises(UsageError, match=sentence):
         MaxBoxAcc().update(scores, [[0, 0, 1, 1]])
 
 
 @pytest.mark.parametrize("boxes", [[], [[1, 2, 3]], [[3, 0, 2, 5]], [[-1, 0, 2, 5]], [0, 0, 1, 1]])
-def test_what_are_no_boxes_is_refused(boxes):
+def test_what_are_no_boxes_is_refused(boxes: Any) -> None:
     with pytest.raises(UsageError, match="true boxes"):
         MaxBoxAcc().update(np.ones((8, 8)), boxes)
 
 
 @pytest.mark.parametrize("thresholds", [(), (0,), (1.2,), (float("nan"),)])
-def test_thresholds_out_of_range_are_refused(thresholds):
+def test_thresholds_out_of_range_are_refused(thresholds: Any) -> None:
     with pytest.raises(UsageError, match="IoU thresholds"):
         MaxBoxAcc(thresholds)

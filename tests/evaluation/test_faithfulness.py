@@ -1,5 +1,7 @@
 """Faithfulness against closed forms on a linear network, where every voxel's share of the score is known."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -26,18 +28,18 @@ SHAPE = (4, 6, 5)
 class Linear(nn.Module):
     """Logit of class 0: `Σ weight · x`; that of class 1: 0."""
 
-    def __init__(self, weight):
+    def __init__(self, weight: Any) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight)
         self.seen = []
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.seen.append(len(x))
         score = (x * self.weight).flatten(1).sum(1)
         return torch.stack([score, torch.zeros_like(score)], 1)
 
 
-def example(shape=SHAPE, batch=2, channels=3, baseline="mean"):
+def example(shape: Any = SHAPE, batch: Any = 2, channels: Any = 3, baseline: Any = "mean") -> Any:
     """A network, clips, and each voxel's true share of the logit against the baseline."""
     random = torch.Generator().manual_seed(1)
     network = Linear(torch.randn(channels, *shape, generator=random))
@@ -48,7 +50,7 @@ def example(shape=SHAPE, batch=2, channels=3, baseline="mean"):
 
 @pytest.mark.parametrize("baseline", ["mean", "blur"])
 @pytest.mark.parametrize("over", ["space-time", "space", "time"])
-def test_curves_of_a_linear_network_are_sums_of_the_voxels_shares(over, baseline):
+def test_curves_of_a_linear_network_are_sums_of_the_voxels_shares(over: Any, baseline: Any) -> None:
     network, clips, shares, classes = example(baseline=baseline)
     attention = shares - shares.amin()
     options = {"over": over, "baseline": baseline, "steps": 7, "batch": 3, "score": "logit"}
@@ -75,7 +77,7 @@ def test_curves_of_a_linear_network_are_sums_of_the_voxels_shares(over, baseline
         assert float(taken.auc[sample]) == pytest.approx(area, abs=2e-4)
 
 
-def test_the_true_order_beats_every_other_order():
+def test_the_true_order_beats_every_other_order() -> None:
     network, clips, shares, classes = example()
     best = deletion(network, clips, shares, classes, baseline="mean", score="logit").auc
     for seed in range(5):
@@ -83,13 +85,13 @@ def test_the_true_order_beats_every_other_order():
         assert (deletion(network, clips, other, classes, baseline="mean", score="logit").auc > best).all()
 
 
-def test_probabilities_are_those_of_the_softmax():
+def test_probabilities_are_those_of_the_softmax() -> None:
     network, clips, shares, classes = example()
     logit = deletion(network, clips, shares, classes, score="logit").scores
     assert torch.allclose(deletion(network, clips, shares, classes).scores, logit.sigmoid(), atol=1e-6)
 
 
-def test_images_have_curves_over_space_alone():
+def test_images_have_curves_over_space_alone() -> None:
     network, images, shares, classes = example((6, 5))
     curve = deletion(network, images, shares, classes, over="space", baseline="mean", steps=30, score="logit")
     parts = sorted(shares[1].flatten().tolist(), reverse=True)
@@ -105,7 +107,7 @@ def test_images_have_curves_over_space_alone():
     assert small.training, "the network is as it was"
 
 
-def test_ties_have_no_place():
+def test_ties_have_no_place() -> None:
     """Attention that is zero everywhere takes voxels away evenly, not from the top left on."""
     weight = torch.zeros(1, 4, 16, 16)
     weight[:, :, :8] = 1 / 512
@@ -118,7 +120,7 @@ def test_ties_have_no_place():
     assert curve.scores[0].tolist() == pytest.approx(np.linspace(1, 0, 21).tolist(), abs=0.06)
 
 
-def test_wrong_arguments_are_named():
+def test_wrong_arguments_are_named() -> None:
     network, clips, shares, classes = example()
     with pytest.raises(UsageError, match="Did you mean 'blur'"):
         deletion(network, clips, shares, classes, baseline="blurr")
@@ -128,12 +130,12 @@ def test_wrong_arguments_are_named():
         deletion(network, clips, shares, classes, steps=0)
 
 
-def test_the_mean_baseline_keeps_each_channels_mean():
+def test_the_mean_baseline_keeps_each_channels_mean() -> None:
     _, clips, _, _ = example()
     assert torch.allclose(BASELINES["mean"](clips)[1, 2], clips[1, 2].mean().expand(SHAPE))
 
 
-def test_the_blur_is_a_gaussian_and_keeps_what_is_even():
+def test_the_blur_is_a_gaussian_and_keeps_what_is_even() -> None:
     assert torch.allclose(BASELINES["blur"](torch.full((1, 2, 8, 16, 16), 3.0)), torch.tensor(3.0))
     dot = torch.zeros(1, 1, 1, 33, 33)
     dot[..., 16, 16] = 1
@@ -144,7 +146,7 @@ def test_the_blur_is_a_gaussian_and_keeps_what_is_even():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_average_drop_of_a_network_that_sees_one_thing(share):
+def test_average_drop_of_a_network_that_sees_one_thing(share: Any) -> None:
     """Blending a linear network's input towards the mean scales its logit by what is kept."""
     network, clips, _, classes = example(batch=1)
     network.weight.data -= network.weight.data.mean((1, 2, 3), keepdim=True)  # the mean clip scores 0
@@ -157,14 +159,14 @@ def test_average_drop_of_a_network_that_sees_one_thing(share):
     assert float(found.increase) == 0
 
 
-def test_a_mask_that_raises_the_score_is_an_increase():
+def test_a_mask_that_raises_the_score_is_an_increase() -> None:
     network, clips, shares, classes = example()
     found = average_drop(network, clips, (shares > 0).float(), classes, baseline="mean")
     assert found.drop.tolist() == [0, 0]
     assert found.increase.tolist() == [1, 1]
 
 
-def test_blocks_lie_in_the_clip_and_differ():
+def test_blocks_lie_in_the_clip_and_differ() -> None:
     masks = random_blocks((16, 24, 32), 40, seed=3)
     for mask in masks.numpy():
         sides = [np.flatnonzero(mask.any(tuple({0, 1, 2} - {axis}))) for axis in range(3)]
@@ -178,13 +180,13 @@ def test_blocks_lie_in_the_clip_and_differ():
         assert covered.all(), "blocks reach the borders"
 
 
-def test_infidelity_is_zero_for_the_true_shares_whatever_their_scale():
+def test_infidelity_is_zero_for_the_true_shares_whatever_their_scale() -> None:
     network, clips, shares, classes = example(baseline="blur")
     blocks = block_drops(network, clips, classes, blocks=30, batch=7, score="logit")
     assert infidelity(5 * shares, blocks).tolist() == pytest.approx([0, 0], abs=1e-6)
 
 
-def test_infidelity_is_that_of_its_definition():
+def test_infidelity_is_that_of_its_definition() -> None:
     network, clips, _, classes = example()
     blocks = block_drops(network, clips, classes, baseline="mean", blocks=20, score="logit")
     attention = torch.rand(2, *SHAPE, generator=torch.Generator().manual_seed(4))
@@ -207,16 +209,16 @@ def test_infidelity_is_that_of_its_definition():
         assert float(infidelity(attention, blocks)[sample]) == pytest.approx(relative, rel=1e-3)
 
 
-def test_infidelity_is_undefined_where_nothing_matters():
+def test_infidelity_is_undefined_where_nothing_matters() -> None:
     blocks = BlockDrops(random_blocks((4, 4, 4), 5, 0), torch.zeros(1, 5))
     assert infidelity(torch.rand(1, 4, 4, 4), blocks).isnan().all()
 
 
-def test_sensitivity_is_the_largest_move_and_bounded_for_a_linear_explanation():
+def test_sensitivity_is_the_largest_move_and_bounded_for_a_linear_explanation() -> None:
     clips = torch.randn(2, 1, *SHAPE)
     moved = []
 
-    def explain(x):
+    def explain(x: Any) -> Any:
         moved.append(x)
         return x[:, 0]
 
@@ -230,7 +232,7 @@ def test_sensitivity_is_the_largest_move_and_bounded_for_a_linear_explanation():
     assert sensitivity_max(lambda x: torch.ones(2, *SHAPE), clips).tolist() == [0, 0]
 
 
-def test_hit_energy_and_lift_by_hand():
+def test_hit_energy_and_lift_by_hand() -> None:
     mask = np.zeros((2, 4, 4), bool)
     mask[:, :2, :2] = True
     attention = np.zeros((2, 4, 4), np.float32)
@@ -245,7 +247,7 @@ def test_hit_energy_and_lift_by_hand():
     assert np.isnan(lift(attention, np.zeros((2, 4, 4), bool)))
 
 
-def test_attention_on_a_puppet_points_at_it():
+def test_attention_on_a_puppet_points_at_it() -> None:
     clip = Puppets("test", 4, frames=8, size=48, scale=(0.6, 0.9))[1]
     figure = clip.actors[0]
     found = pointing_measures(figure.acting.astype(np.float32), figure)
@@ -263,7 +265,7 @@ def test_attention_on_a_puppet_points_at_it():
     assert even["hit_figure"] == pytest.approx(np.mean(areas))
 
 
-def test_a_real_network_is_explained_batch_by_batch_as_one_by_one():
+def test_a_real_network_is_explained_batch_by_batch_as_one_by_one() -> None:
     network = seeded(Small3d()).eval()
     clips = torch.rand(3, 3, 8, 24, 24, generator=torch.Generator().manual_seed(0))
     attention = torch.rand(3, 8, 24, 24, generator=torch.Generator().manual_seed(1))

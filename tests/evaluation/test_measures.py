@@ -1,6 +1,7 @@
 """Hit points, Acc, mAP and AUROC, against arithmetic by hand and plain loops."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,13 +19,13 @@ from glocal.evaluation import (
 )
 
 
-def blob(x, y, value=1.0):
+def blob(x: Any, y: Any, value: Any = 1.0) -> Any:
     scores = np.zeros((20, 30), np.float32)
     scores[y, x] = value
     return scores
 
 
-def test_a_hit_is_where_attention_meets_the_box():
+def test_a_hit_is_where_attention_meets_the_box() -> None:
     some, highest = HitPoint(), PointingGame()
     two = blob(3, 4) + blob(20, 10, 0.6)
     for metric in (some, highest):
@@ -39,25 +40,25 @@ def test_a_hit_is_where_attention_meets_the_box():
     assert strict.compute() == 0
 
 
-def test_a_hit_of_the_wrong_class_is_none():
+def test_a_hit_of_the_wrong_class_is_none() -> None:
     for metric in (HitPoint(), PointingGame()):
         metric.update(blob(3, 4), [(0, 0, 30, 20)], correct=False)
         metric.update(blob(3, 4), [(0, 0, 30, 20)], correct=True)
         assert metric.compute() == 1 / 2
 
 
-def test_a_constant_map_points_by_chance():
+def test_a_constant_map_points_by_chance() -> None:
     metric = PointingGame()
     metric.update(np.ones((20, 30)), [(0, 0, 15, 20)])
     assert metric.compute() == 1 / 2
 
 
-def test_a_hit_threshold_out_of_range_is_refused():
+def test_a_hit_threshold_out_of_range_is_refused() -> None:
     with pytest.raises(UsageError, match="out of range"):
         HitPoint(0)
 
 
-def test_acc_counts_boxes_and_acc2_boxes_of_the_right_class():
+def test_acc_counts_boxes_and_acc2_boxes_of_the_right_class() -> None:
     acc, acc2 = BoxAccuracy((0.5, 0.6)), BoxAndClassAccuracy((0.5, 0.6))
     frames = [
         ((0, 0, 10, 10), [(0, 0, 10, 10)], True),
@@ -73,7 +74,7 @@ def test_acc_counts_boxes_and_acc2_boxes_of_the_right_class():
     assert acc2.compute() == {0.5: 3 / 5, 0.6: 1 / 5}
 
 
-def test_shares_merge_and_reset():
+def test_shares_merge_and_reset() -> None:
     whole, one, other = PointingGame(), PointingGame(), PointingGame()
     for index, x in enumerate((2, 7, 12)):
         for metric in (whole, one if index else other):
@@ -84,7 +85,7 @@ def test_shares_merge_and_reset():
     assert one.compute() == 0
 
 
-def plain_frame_ap(frames, label, threshold):
+def plain_frame_ap(frames: Any, label: Any, threshold: Any) -> Any:
     """As the evaluation code of Kalogeiton et al. goes: a loop, and trapezoids below precision over recall."""
     detections = sorted(
         ((score, key, box) for key, (found, _) in frames.items() for box, score, c in found if c == label),
@@ -102,21 +103,21 @@ def plain_frame_ap(frames, label, threshold):
     return sum((r1 - r0) * (p0 + p1) / 2 for (p0, r0), (p1, r1) in pairwise(points))
 
 
-def shared(a, b):
+def shared(a: Any, b: Any) -> Any:
     width = max(0, min(a[2], b[2]) - max(a[0], b[0]))
     height = max(0, min(a[3], b[3]) - max(a[1], b[1]))
     common = width * height
     return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
 
 
-def random_box(rng, near=None):
+def random_box(rng: Any, near: Any = None) -> Any:
     if near is not None:
         return tuple(np.asarray(near) + rng.uniform(-2, 2, 4))
     x, y = rng.uniform(0, 50, 2)
     return (x, y, x + rng.uniform(10, 20), y + rng.uniform(10, 20))
 
 
-def random_frames(rng, number=12):
+def random_frames(rng: Any, number: Any = 12) -> Any:
     frames = {}
     for index in range(number):
         true = [(random_box(rng), int(rng.integers(3))) for _ in range(rng.integers(0, 4))]
@@ -126,7 +127,7 @@ def random_frames(rng, number=12):
     return frames
 
 
-def test_frame_map_equals_the_plain_loop_in_parts_too():
+def test_frame_map_equals_the_plain_loop_in_parts_too() -> None:
     frames = random_frames(np.random.default_rng(0))
     metric, one, other = FrameMAP((0.3, 0.5, 0.7)), FrameMAP((0.3, 0.5, 0.7)), FrameMAP((0.3, 0.5, 0.7))
     for index, (key, (found, true)) in enumerate(frames.items()):
@@ -142,7 +143,7 @@ def test_frame_map_equals_the_plain_loop_in_parts_too():
     assert one.compute() == {0.3: 0.0, 0.5: 0.0, 0.7: 0.0}
 
 
-def test_frame_map_by_hand():
+def test_frame_map_by_hand() -> None:
     box, far = (0, 0, 10, 10), (50, 50, 60, 60)
     metric = FrameMAP()
     metric.update([(box, 0.9, "walk"), (box, 0.8, "walk")], [(box, "walk"), (far, "walk")], 0)
@@ -151,8 +152,8 @@ def test_frame_map_by_hand():
     assert metric.per_class() == {"walk": {0.5: pytest.approx(0.5)}}
 
 
-def test_video_map_is_space_times_time():
-    def tube(start, end, x=0):
+def test_video_map_is_space_times_time() -> None:
+    def tube(start: Any, end: Any, x: Any = 0) -> Any:
         return dict.fromkeys(range(start, end), (x, 0, x + 10, 10))
 
     metric = VideoMAP((0.2, 0.5))
@@ -166,13 +167,13 @@ def test_video_map_is_space_times_time():
         metric.update([({0: (0, 0, 1, 1), 2: (0, 0, 1, 1)}, 1.0, "run")], [], "c")
 
 
-def test_tubes_that_do_not_meet_do_not_overlap():
+def test_tubes_that_do_not_meet_do_not_overlap() -> None:
     metric = VideoMAP((0.01,))
     metric.update([({0: (0, 0, 9, 9)}, 1.0, 0)], [({1: (0, 0, 9, 9)}, 0)], "a")
     assert metric.compute() == {0.01: 0.0}
 
 
-def activitynet_ap(predictions, truths, threshold):
+def activitynet_ap(predictions: Any, truths: Any, threshold: Any) -> Any:
     """The evaluation code of ActivityNet and THUMOS14, in a loop."""
     order = sorted(predictions, key=lambda p: -p[2])
     locked, right = set(), []
@@ -196,7 +197,7 @@ def activitynet_ap(predictions, truths, threshold):
     return ((recall[steps] - recall[steps - 1]) * precision[steps]).sum()
 
 
-def test_temporal_map_equals_the_plain_loop():
+def test_temporal_map_equals_the_plain_loop() -> None:
     rng = np.random.default_rng(3)
     metric = TemporalMAP()
     predictions, truths = {0: [], 1: []}, {0: [], 1: []}
@@ -217,7 +218,7 @@ def test_temporal_map_equals_the_plain_loop():
     assert 0 < result[0.7] < result[0.3] < 1
 
 
-def test_auroc_is_the_chance_to_rank_right():
+def test_auroc_is_the_chance_to_rank_right() -> None:
     rng = np.random.default_rng(4)
     scores, positive = rng.integers(0, 6, 80) / 5, rng.random(80) < 0.4
     pairs = [(p > n) + 0.5 * (p == n) for p in scores[positive] for n in scores[~positive]]
@@ -234,6 +235,6 @@ def test_auroc_is_the_chance_to_rank_right():
 
 
 @pytest.mark.parametrize(("scores", "positive"), [([1, 2], [True]), ([float("nan")], [True])])
-def test_auroc_refuses_what_it_cannot_rank(scores, positive):
+def test_auroc_refuses_what_it_cannot_rank(scores: Any, positive: Any) -> None:
     with pytest.raises(UsageError, match="one shape"):
         AUROC().update(scores, positive)

@@ -1,5 +1,7 @@
 """Sanity checks, agreement, intervals and costs against independent truths."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -24,13 +26,13 @@ from helpers.networks import Small3d, seeded
 RNG = np.random.default_rng(0)
 
 
-def changed(before, after):
+def changed(before: Any, after: Any) -> Any:
     """Names of the top modules whose parameters or statistics differ."""
     old, new = before.state_dict(), after.state_dict()
     return {key.split(".")[0] for key in old if not torch.equal(old[key], new[key])}
 
 
-def test_the_cascade_runs_from_the_head_to_the_stem_and_leaves_the_network_alone():
+def test_the_cascade_runs_from_the_head_to_the_stem_and_leaves_the_network_alone() -> None:
     network = seeded(Small3d())
     kept = {key: value.clone() for key, value in network.state_dict().items()}
     seen = [(name, changed(network, copy)) for name, copy in randomised(network)]
@@ -50,9 +52,9 @@ def test_the_cascade_runs_from_the_head_to_the_stem_and_leaves_the_network_alone
     ]
 
 
-def test_the_last_copy_has_no_weight_left_also_of_odd_modules():
+def test_the_last_copy_has_no_weight_left_also_of_odd_modules() -> None:
     class Odd(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.token = nn.Parameter(torch.randn(7) + 5)
             self.body = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)))
@@ -67,7 +69,7 @@ def test_the_last_copy_has_no_weight_left_also_of_odd_modules():
     assert 1 < float(new["scale.0"].std()) < 6
 
 
-def test_randomisation_follows_from_the_seed_alone_and_touches_no_global_state():
+def test_randomisation_follows_from_the_seed_alone_and_touches_no_global_state() -> None:
     network = seeded(Small3d())
     state = torch.random.get_rng_state()
     weights = [[c.fc.weight.clone() for _, c in randomised(network, seed=s)][-1] for s in (0, 0, 1)]
@@ -76,7 +78,7 @@ def test_randomisation_follows_from_the_seed_alone_and_touches_no_global_state()
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_parts_can_be_named_and_wrong_ones_are_answered():
+def test_parts_can_be_named_and_wrong_ones_are_answered() -> None:
     network = seeded(Small3d())
     assert [changed(network, c) for _, c in randomised(network, parts=["layer1", "fc"])] == [
         {"layer1"},
@@ -88,7 +90,7 @@ def test_parts_can_be_named_and_wrong_ones_are_answered():
         list(randomised(network, "cascade"))
 
 
-def test_a_gated_network_is_taken_apart_gates_first():
+def test_a_gated_network_is_taken_apart_gates_first() -> None:
     model = load_model("gated/resnext3d-small", num_classes=3)
     parts = weight_parts(model.network)
     assert next(iter(parts)) == "gates"
@@ -97,24 +99,24 @@ def test_a_gated_network_is_taken_apart_gates_first():
     assert {name for group in parts.values() for name in group} == every
 
 
-def test_a_network_of_one_layer_has_one_part():
+def test_a_network_of_one_layer_has_one_part() -> None:
     assert weight_parts(nn.Linear(3, 2)) == {"": [""]}
 
 
-def explain_by_gradient(network, clips, classes):
+def explain_by_gradient(network: Any, clips: Any, classes: Any) -> Any:
     clips = clips.clone().requires_grad_()
     network(clips).gather(1, classes[:, None]).sum().backward()
     maps = clips.grad.abs().sum(1)
     return maps / maps.amax((1, 2, 3), keepdim=True)
 
 
-def explain_by_edges(network, clips, classes):
+def explain_by_edges(network: Any, clips: Any, classes: Any) -> Any:
     """Does not ask the network."""
     maps = clips.std(1)
     return maps / maps.amax((1, 2, 3), keepdim=True)
 
 
-def test_a_method_that_does_not_ask_the_network_survives_and_is_flagged():
+def test_a_method_that_does_not_ask_the_network_survives_and_is_flagged() -> None:
     network = seeded(Small3d()).eval()
     clips = torch.rand(6, 3, 8, 24, 24, generator=torch.Generator().manual_seed(2))
     classes = network(clips).argmax(1).detach()
@@ -135,12 +137,12 @@ def test_a_method_that_does_not_ask_the_network_survives_and_is_flagged():
     )
 
 
-def test_what_hovers_about_one_half_is_not_flagged():
+def test_what_hovers_about_one_half_is_not_flagged() -> None:
     assert not survives_randomisation(0.5 + 0.3 * RNG.standard_normal(20))
     assert survives_randomisation(np.full(5, 0.6))
 
 
-def test_spearman_is_scipys_with_ties():
+def test_spearman_is_scipys_with_ties() -> None:
     stats = pytest.importorskip("scipy.stats")
     for _ in range(5):
         a, b = RNG.integers(0, 6, (2, 4, 5, 6)).astype(np.float32)
@@ -149,14 +151,14 @@ def test_spearman_is_scipys_with_ties():
     assert spearman(a, np.zeros_like(a)) == 0
 
 
-def test_agreement_is_symmetric_and_equals_its_pairs():
+def test_agreement_is_symmetric_and_equals_its_pairs() -> None:
     maps = {name: RNG.random((3, 4, 5)) for name in "abc"}
     table = rank_correlations(maps)
     assert np.allclose(np.diag(table), 1)
     assert table[0, 2] == table[2, 0] == pytest.approx(spearman(maps["a"], maps["c"]))
 
 
-def test_ssim_is_that_of_its_formula():
+def test_ssim_is_that_of_its_formula() -> None:
     a, b = RNG.random((2, 20, 18)).astype(np.float32)
     line = np.exp(-0.5 * ((np.arange(11) - 5) / 1.5) ** 2)
     window = np.outer(line, line) / line.sum() ** 2
@@ -172,7 +174,7 @@ def test_ssim_is_that_of_its_formula():
     assert ssim(a, a) == pytest.approx(1)
 
 
-def test_hog_sees_directions_not_brightness():
+def test_hog_sees_directions_not_brightness() -> None:
     y, x = np.mgrid[:40, :40].astype(np.float32)
     upright, lying = 0.5 + 0.5 * np.sin(x / 2), 0.5 + 0.5 * np.sin(y / 2)
     assert hog_correlation(upright, 0.3 * upright) == pytest.approx(1, abs=1e-3)
@@ -180,7 +182,7 @@ def test_hog_sees_directions_not_brightness():
     assert hog_correlation(upright, np.zeros_like(upright)) == 0
 
 
-def test_similarity_takes_clips_and_images():
+def test_similarity_takes_clips_and_images() -> None:
     a = RNG.random((3, 20, 20)).astype(np.float32)
     b = RNG.random((3, 20, 20)).astype(np.float32)
     found = similarity(a, b)
@@ -189,7 +191,7 @@ def test_similarity_takes_clips_and_images():
     assert similarity(a[0], a[0]) == pytest.approx({"ssim": 1, "spearman": 1, "hog": 1})
 
 
-def test_the_interval_is_that_of_the_normal_law_for_many_clips():
+def test_the_interval_is_that_of_the_normal_law_for_many_clips() -> None:
     values = RNG.normal(3, 2, 400)
     found = bootstrap(values)
     error = 1.96 * values.std() / 20
@@ -200,8 +202,8 @@ def test_the_interval_is_that_of_the_normal_law_for_many_clips():
     assert bootstrap([0.25]) == (0.25, 0.25, 0.25)
 
 
-def test_peak_bytes_counts_what_is_alive_at_once():
-    def work():
+def test_peak_bytes_counts_what_is_alive_at_once() -> None:
+    def work() -> Any:
         for _ in range(3):
             a = torch.zeros(1000)  # 4000 bytes, replaced only after the next one is made
         b = a.view(10, 100)[2:]  # no memory of its own
@@ -211,11 +213,11 @@ def test_peak_bytes_counts_what_is_alive_at_once():
     assert peak_bytes(work) == 8000
 
 
-def test_peak_bytes_sees_what_a_backward_pass_keeps():
+def test_peak_bytes_sees_what_a_backward_pass_keeps() -> None:
     x = torch.ones(1000)
     layers = nn.Sequential(*[nn.Sigmoid() for _ in range(10)])
 
-    def backward():
+    def backward() -> None:
         y = x.clone().requires_grad_()
         layers(y).sum().backward()
 
@@ -224,13 +226,13 @@ def test_peak_bytes_sees_what_a_backward_pass_keeps():
     assert 11 * 4000 <= peak_bytes(backward) <= 14 * 4000
 
 
-def test_costs_are_multiples_of_the_forward_pass():
+def test_costs_are_multiples_of_the_forward_pass() -> None:
     x = torch.rand(200, 200)
 
-    def once():
+    def once() -> Any:
         return x @ x
 
-    def thrice():
+    def thrice() -> Any:
         for _ in range(30):
             y = x @ x @ x
         return y

@@ -1,5 +1,7 @@
 """Blending windows against the formula, over all frames at once."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,14 +11,14 @@ from glocal.explanation.blending import WindowBlender
 from glocal.explanation.volume import Volume
 
 
-def blended(windows, frames):
+def blended(windows: Any, frames: Any) -> Any:
     blender = WindowBlender(Volume())
     for points, indices, maps, weight in windows:
         blender.add(np.array(points), np.array(indices), maps, weight)
     return np.stack(list(blender.finish(frames)))
 
 
-def formula(windows, frames):
+def formula(windows: Any, frames: Any) -> Any:
     """Σ h w a / Σ h at the sampled points, mean over points of a frame, straight lines between."""
     sums, shares, frame_of = {}, {}, {}
     for points, indices, maps, weight in windows:
@@ -35,7 +37,7 @@ def formula(windows, frames):
 
 @pytest.mark.parametrize("stride", [1, 3])
 @pytest.mark.parametrize("step", [1, 2, 4])
-def test_windows_of_every_overlap(stride, step):
+def test_windows_of_every_overlap(stride: Any, step: Any) -> None:
     rng = np.random.default_rng(0)
     starts = [*range(0, 9, step)]
     windows = [
@@ -53,13 +55,13 @@ def test_windows_of_every_overlap(stride, step):
     assert np.abs(got - formula(windows, frames)).max() < 2e-5
 
 
-def test_a_frame_sampled_repeatedly_gets_the_mean():
+def test_a_frame_sampled_repeatedly_gets_the_mean() -> None:
     maps = np.arange(8, dtype=np.float32).reshape(8, 1, 1)
     got = blended([(list(range(8)), [0, 0, 1, 1, 1, 4, 4, 5], maps, 1.0)], 7)
     assert got[:, 0, 0] == pytest.approx([0.5, 3, 3 + 2.5 / 3, 3 + 5 / 3, 5.5, 7, 7], abs=1e-4)
 
 
-def test_one_window_is_unchanged():
+def test_one_window_is_unchanged() -> None:
     maps = np.random.default_rng(0).random((6, 4, 4), np.float32)
     got = blended([(list(range(6)), list(range(6)), maps, 0.25)], 6)
     assert np.abs(got - 0.25 * maps).max() < 1e-5

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from dataclasses import KW_ONLY, FrozenInstanceError, dataclass, fields
+from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -125,7 +126,7 @@ def test_a_new_field_appears_on_the_command_line() -> None:
     assert "seed" not in help_text
 
 
-def test_a_new_field_is_part_of_the_key_of_a_batch(tmp_path) -> None:
+def test_a_new_field_is_part_of_the_key_of_a_batch(tmp_path: Path) -> None:
     values = config_as_dict(ExtendedConfig())
     assert set(values) == {*FIELDS, *NEW} - {"progress"}
     keys = {key_of("a.mp4", config_as_dict(ExtendedConfig(smoothing=width))) for width in (1.0, 2.0)}

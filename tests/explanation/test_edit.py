@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def probabilities(network: torch.nn.Module, clip: Tensor) -> dict[str, float]:
         return dict(zip(LABELS, network(clip).softmax(1)[0].tolist(), strict=True))
 
 
-def scores(predictions) -> dict[str, float]:
+def scores(predictions: Any) -> dict[str, float]:
     return {prediction.label: prediction.score for prediction in predictions}
 
 
@@ -84,7 +85,7 @@ def test_constructors_say_what_is_edited_where() -> None:
         ),
     ],
 )
-def test_what_is_no_edit_of_the_video_is_refused(make, message: str) -> None:
+def test_what_is_no_edit_of_the_video_is_refused(make: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make()
 
@@ -141,7 +142,7 @@ def test_an_edit_changes_the_prediction_as_the_network_says() -> None:
     for values in (np.ones((8, 64, 96)), np.zeros(8)):
         found = glocal.explain(made, frames, edit=values)
 
-        def change(m_s: Tensor, m_t: Tensor, values=values) -> tuple[Tensor, Tensor]:
+        def change(m_s: Tensor, m_t: Tensor, values: Any = values) -> tuple[Tensor, Tensor]:
             return (torch.ones_like(m_s), m_t) if values.ndim == 3 else (m_s, torch.zeros_like(m_t))
 
         expected = probabilities(TransformedSTABN(made.network, change), window.clip)
@@ -223,7 +224,9 @@ def test_a_network_without_such_attention_is_named() -> None:
         glocal.explain(model(), noise(8), edit=np.ones(9))
 
 
-def test_the_command_edits_and_tells_both_predictions(tmp_path: Path, capsys) -> None:
+def test_the_command_edits_and_tells_both_predictions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     video = tmp_path / "clip.mp4"
     write_video(video, noise(16, 64, 64), 8)
     np.savez(tmp_path / "mask.npz", box=[0, 0, 32, 32], outside=0.0)

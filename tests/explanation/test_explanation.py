@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from helpers.networks import Small3d, seeded
 
 
 @pytest.fixture(scope="module")
-def explanation():
+def explanation() -> Any:
     network = seeded(Small3d()).eval()
     model = glocal.Model(
         "small",
@@ -25,7 +27,7 @@ def explanation():
     return glocal.explain(model, frames, target="dög", counterfactual=True)
 
 
-def test_the_json_is_as_documented(explanation, tmp_path):
+def test_the_json_is_as_documented(explanation: Any, tmp_path: Path) -> None:
     facts = json.loads(explanation.save(tmp_path, "clip").read_text("utf-8"))
     assert {"glocal", "video", "model", "weights", "method", "aggregate", "layers", "predictions"} <= set(
         facts
@@ -46,7 +48,7 @@ def test_the_json_is_as_documented(explanation, tmp_path):
             assert 0 <= y0 < y1 <= 40
 
 
-def test_the_npz_times_its_scale_is_the_attention(explanation, tmp_path):
+def test_the_npz_times_its_scale_is_the_attention(explanation: Any, tmp_path: Path) -> None:
     path = explanation.save(tmp_path, "clip").with_suffix(".npz")
     with np.load(path) as arrays:
         assert arrays["attention"].dtype == np.uint8
@@ -55,7 +57,7 @@ def test_the_npz_times_its_scale_is_the_attention(explanation, tmp_path):
         assert arrays["grid/layers/conv"].shape == (13, 32, 45)
 
 
-def test_save_and_load_round_trip(explanation, tmp_path):
+def test_save_and_load_round_trip(explanation: Any, tmp_path: Path) -> None:
     loaded = glocal.Explanation.load(explanation.save(tmp_path, "clip"))
     assert np.abs(loaded.attention - explanation.attention).max() < 0.5 / 255 + 1e-4
     assert list(loaded.layers) == ["conv", "layer1"]
@@ -76,7 +78,7 @@ def test_save_and_load_round_trip(explanation, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["missing", "text", "no npz", "other json", "cut npz"])
-def test_what_is_no_explanation_is_one_sentence(explanation, tmp_path, damage):
+def test_what_is_no_explanation_is_one_sentence(explanation: Any, tmp_path: Path, damage: Any) -> None:
     path = explanation.save(tmp_path, "clip")
     npz = path.with_suffix(".npz")
     if damage == "missing":
@@ -93,15 +95,19 @@ def test_what_is_no_explanation_is_one_sentence(explanation, tmp_path, damage):
         glocal.Explanation.load(path)
 
 
-def test_a_folder_that_cannot_be_made_is_one_sentence_and_leaves_nothing(explanation, tmp_path):
+def test_a_folder_that_cannot_be_made_is_one_sentence_and_leaves_nothing(
+    explanation: Any, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match=r"cannot be written \(.*\); choose another folder"):
         explanation.save(tmp_path / "file")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-def test_an_interrupt_leaves_no_half_file(explanation, tmp_path, monkeypatch):
-    def interrupt(*_):
+def test_an_interrupt_leaves_no_half_file(
+    explanation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(glocal.Explanation, "as_dict", interrupt)
@@ -110,7 +116,7 @@ def test_an_interrupt_leaves_no_half_file(explanation, tmp_path, monkeypatch):
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["clip.npz"]
 
 
-def test_it_is_data_with_a_short_repr(explanation):
+def test_it_is_data_with_a_short_repr(explanation: Any) -> None:
     assert repr(explanation) == "<Explanation against 'dög' in 'array': 13 frames, small, 3dcam>"
     assert repr(explanation.volume) == "<Volume of 13 maps 32×45>"
     with pytest.raises(dataclasses.FrozenInstanceError):

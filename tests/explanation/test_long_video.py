@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from glocal.video import write_video
 
 
-def peak_of(path, out):
+def peak_of(path: Any, out: Any) -> Any:
     """Peak resident MiB of `glocal explain` on a video."""
     command = [sys.executable, "-m", "glocal", "explain", str(path), "--crop", "center", "--out", str(out)]
     with subprocess.Popen([*command, "--quiet"], stderr=subprocess.DEVNULL) as process:
@@ -21,7 +23,7 @@ def peak_of(path, out):
 
 
 @pytest.mark.heavy
-def test_memory_does_not_grow_with_the_video(tmp_path):
+def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     scene = rng.integers(0, 256, (40, 96, 128, 3), np.uint8)
     peaks = []

@@ -1,5 +1,7 @@
 """What each depth of a gated network votes for."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,12 +13,12 @@ from glocal.video.windows import windows
 
 
 @pytest.fixture(scope="module")
-def model():
+def model() -> Any:
     return load_model("gated/resnext3d-small:layer2+layer4", labels=("a", "b", "c", "d"), seed=3)
 
 
 @pytest.mark.parametrize("frames", [16, 40])
-def test_votes_are_each_gates_own_classes_over_the_video(model, frames):
+def test_votes_are_each_gates_own_classes_over_the_video(model: Any, frames: Any) -> None:
     video = read_video(np.random.default_rng(0).integers(0, 256, (frames, 32, 40, 3), np.uint8))
     explanation = explain(model, video)
     clips = [window.clip for window in windows(video, model.clip, overlap=0.0)]
@@ -31,12 +33,12 @@ def test_votes_are_each_gates_own_classes_over_the_video(model, frames):
         )
 
 
-def test_listening_leaves_nothing_on_the_network(model):
+def test_listening_leaves_nothing_on_the_network(model: Any) -> None:
     video = read_video(np.zeros((16, 32, 32, 3), np.uint8))
     explain(model, video)
     assert not any(module._forward_hooks for module in model.network.modules())
 
 
-def test_other_networks_have_no_votes():
+def test_other_networks_have_no_votes() -> None:
     model = load_model("resnext3d-small", num_classes=3)
     assert explain(model, np.zeros((16, 32, 32, 3), np.uint8)).votes == {}

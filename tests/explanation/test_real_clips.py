@@ -1,6 +1,8 @@
 """The whole road on real clips, one of them with metadata that is not UTF-8."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ CLIPS = {
 
 
 @pytest.fixture(scope="module")
-def model():
+def model() -> Any:
     network = seeded(Small3d()).eval()
     layers = {"conv": "relu1", "layer1": "layer1"}
     clip_spec = glocal.ClipSpec(frames=16, short_side=32, size=32, mean=(0.4,) * 3)
@@ -30,7 +32,7 @@ def model():
 
 
 @pytest.mark.parametrize("name", CLIPS)
-def test_a_real_clip_is_explained_frame_by_frame(shared, model, name, tmp_path):
+def test_a_real_clip_is_explained_frame_by_frame(shared: Path, model: Any, name: Any, tmp_path: Path) -> None:
     width, height, frames = CLIPS[name]
     video = glocal.read_video(shared / "clips" / name)
     explanation = glocal.explain(model, video)

@@ -1,5 +1,7 @@
 """`glocal.explain`: a video in, attention over its frames out, in the right place and at the right time."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from helpers.networks import Small2d, Small3d, seeded
 LABELS = ("ant", "bee", "cat", "dog", "eel")
 
 
-def model_of(network, **form):
+def model_of(network: Any, **form: int | str) -> Model:
     form = {"frames": 8, "short_side": 32, "size": 32, **form}
     clip = glocal.ClipSpec(mean=(0.45,) * 3, std=(0.225,) * 3, **form)
     layers = {n: n for n in ("relu1", "layer1", "layer2") if hasattr(network, n)}
@@ -25,25 +27,27 @@ def model_of(network, **form):
 class Brightness(nn.Module):
     """Attends to bright pixels, exactly: its one layer is the clip's mean colour."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv3d(3, 1, 1)
         self.relu = nn.ReLU()
         nn.init.constant_(self.conv.weight, 1 / 3)
         nn.init.constant_(self.conv.bias, -0.5)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         score = self.relu(self.conv(x)).mean((1, 2, 3, 4))
         return torch.stack([score, -score], 1)
 
 
-def brightness_model(**form):
+def brightness_model(**form: Any) -> Model:
     network = Brightness().eval()
     form = {"frames": 4, "short_side": 48, "size": 48, **form}
     return Model("brightness", network, {"relu": "relu"}, ("bright", "dark"), glocal.ClipSpec(**form))
 
 
-def square_video(frames, height, width, box, bright=None):
+def square_video(
+    frames: int, height: int, width: int, box: tuple[int, int, int, int], bright: Any = None
+) -> np.ndarray:
     video = np.zeros((frames, height, width, 3), np.uint8)
     x0, y0, x1, y1 = box
     video[slice(None) if bright is None else bright, y0:y1, x0:x1] = 255
@@ -54,7 +58,7 @@ def square_video(frames, height, width, box, bright=None):
 @pytest.mark.parametrize(
     ("height", "width"), [(96, 160), (160, 96), (96, 96), (61, 97), (240, 320), (48, 48), (30, 40)]
 )
-def test_a_bright_square_comes_back_where_it_was(height, width, crop):
+def test_a_bright_square_comes_back_where_it_was(height: int, width: int, crop: str) -> None:
     side = min(height, width)
     x0, y0 = (width - side) // 2 + side // 4, (height - side) // 2 + side // 3
     x1, y1 = x0 + side // 3, y0 + side // 2
@@ -66,7 +70,7 @@ def test_a_bright_square_comes_back_where_it_was(height, width, crop):
         assert np.abs(np.array(found[0][:4]) - (x0, y0, x1, y1)).max() <= 1
 
 
-def test_outside_the_centre_crop_nothing_is_claimed():
+def test_outside_the_centre_crop_nothing_is_claimed() -> None:
     explanation = glocal.explain(brightness_model(), np.full((4, 48, 96, 3), 255, np.uint8), 0, crop="center")
     attention = explanation.attention
     assert (attention[:, :, :24] == 0).all()
@@ -74,7 +78,7 @@ def test_outside_the_centre_crop_nothing_is_claimed():
     assert attention[:, :, 24:72].min() > 0.99
 
 
-def test_a_bright_moment_comes_back_when_it_was():
+def test_a_bright_moment_comes_back_when_it_was() -> None:
     video = square_video(40, 48, 48, (10, 10, 30, 30), bright=slice(17, 25))
     explanation = glocal.explain(brightness_model(), video, target="bright", weighting="none")
     relevance = explanation.relevance
@@ -83,7 +87,7 @@ def test_a_bright_moment_comes_back_when_it_was():
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_attention_of_one_window_equals_attribute_on_that_clip(stride):
+def test_attention_of_one_window_equals_attribute_on_that_clip(stride: int) -> None:
     model = model_of(Small3d(), stride=stride)
     frames = np.random.default_rng(0).integers(0, 255, (8 * stride, 32, 40, 3), np.uint8)
     explanation = glocal.explain(model, frames)
@@ -95,7 +99,7 @@ def test_attention_of_one_window_equals_attribute_on_that_clip(stride):
         assert np.abs(maps[::stride] - direct.layers[name][0].numpy()).max() < 0.003, "8 bits"
 
 
-def test_frames_between_sampled_ones_are_interpolated():
+def test_frames_between_sampled_ones_are_interpolated() -> None:
     model = model_of(Small3d(), stride=4)
     frames = np.random.default_rng(0).integers(0, 255, (32, 32, 32, 3), np.uint8)
     attention = glocal.explain(model, frames).attention
@@ -105,7 +109,7 @@ def test_frames_between_sampled_ones_are_interpolated():
     assert np.array_equal(attention[28], attention[31]), "the last sampled frame is held"
 
 
-def test_windows_are_weighted_by_the_targets_probability():
+def test_windows_are_weighted_by_the_targets_probability() -> None:
     network = Brightness().eval()
     clip = glocal.ClipSpec(frames=4, short_side=16, size=16)
     model = Model("b", network, {"relu": "relu"}, ("bright", "dark"), clip)
@@ -122,7 +126,7 @@ def test_windows_are_weighted_by_the_targets_probability():
     assert flat.attention[0].max() == flat.attention[9].max() == 1
 
 
-def test_explain_and_classify_give_the_same_predictions():
+def test_explain_and_classify_give_the_same_predictions() -> None:
     model = model_of(Small3d())
     frames = np.random.default_rng(0).integers(0, 255, (43, 32, 48, 3), np.uint8)
     predictions = glocal.classify(model, frames)
@@ -132,7 +136,7 @@ def test_explain_and_classify_give_the_same_predictions():
     assert glocal.explain(model, frames).target.label == predictions[0].label
 
 
-def test_disjoint_windows_cover_the_video_once_and_end_with_the_last():
+def test_disjoint_windows_cover_the_video_once_and_end_with_the_last() -> None:
     frames = glocal.read_video(np.zeros((43, 16, 16, 3), np.uint8))
     form = glocal.ClipSpec(frames=8, short_side=16, size=16)
     marked = [
@@ -142,7 +146,7 @@ def test_disjoint_windows_cover_the_video_once_and_end_with_the_last():
     assert marked == plain == [0, 8, 16, 24, 32, 35]
 
 
-def test_top_k_explains_the_best_classes_of_the_video():
+def test_top_k_explains_the_best_classes_of_the_video() -> None:
     model = model_of(Small3d())
     frames = np.random.default_rng(0).integers(0, 255, (30, 32, 32, 3), np.uint8)
     for length in (8, 30):
@@ -155,7 +159,7 @@ def test_top_k_explains_the_best_classes_of_the_video():
             assert np.abs(explained.attention - alone.attention).max() < 1e-4
 
 
-def test_a_video_shorter_than_a_clip_says_so():
+def test_a_video_shorter_than_a_clip_says_so() -> None:
     model = model_of(Small3d())
     for length in (1, 3):
         explanation = glocal.explain(model, np.full((length, 32, 32, 3), 99, np.uint8))
@@ -163,7 +167,7 @@ def test_a_video_shorter_than_a_clip_says_so():
         assert any(f"repeated {8 - length} times" in note for note in explanation.notes)
 
 
-def test_images_and_image_networks():
+def test_images_and_image_networks() -> None:
     network = seeded(Small2d(5)).eval()
     layers = {"a": "features.1", "b": "features.6"}
     clip = glocal.ClipSpec(frames=1, short_side=32, size=32, image=True)
@@ -175,18 +179,18 @@ def test_images_and_image_networks():
     assert 0.9 < one.attention.max() <= 1
 
 
-def test_optical_flow_and_two_streams():
+def test_optical_flow_and_two_streams() -> None:
     class Flow(Small3d):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.conv1 = nn.Conv3d(2, 6, (3, 5, 5), stride=(1, 2, 2), padding=(1, 2, 2))
 
     class Both(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.rgb, self.flow = Small3d(), Flow()
 
-        def forward(self, x):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             return (self.rgb(x[0]) + self.flow(x[1])) / 2
 
     frames = np.random.default_rng(0).integers(0, 255, (10, 32, 32, 3), np.uint8)
@@ -212,18 +216,18 @@ def test_optical_flow_and_two_streams():
         ({"method": "gradcan"}, "Did you mean 'gradcam'"),
     ],
 )
-def test_a_wrong_argument_is_named_with_what_is_allowed(arguments, message):
+def test_a_wrong_argument_is_named_with_what_is_allowed(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         glocal.explain(model_of(Small3d()), np.zeros((8, 32, 32, 3), np.uint8), **arguments)
 
 
-def test_labels_match_without_regard_to_case_and_indices_as_text():
+def test_labels_match_without_regard_to_case_and_indices_as_text() -> None:
     model = model_of(Small3d())
     frames = np.zeros((8, 32, 32, 3), np.uint8)
     assert glocal.explain(model, frames, "DOG").target.index == 3
     assert glocal.explain(model, frames, "3").target.label == "dog"
 
 
-def test_any_submodule_can_be_named_as_a_layer():
+def test_any_submodule_can_be_named_as_a_layer() -> None:
     explanation = glocal.explain(model_of(Small3d()), np.zeros((8, 32, 32, 3), np.uint8), layers=["layer1.0"])
     assert list(explanation.layers) == ["layer1.0"]

@@ -8,7 +8,7 @@ from glocal.explanation.volume import IN_MEMORY, Volume
 
 
 @pytest.mark.parametrize(("levels", "error"), [(65535, 1e-5), (255, 0.002)])
-def test_maps_come_back(levels, error):
+def test_maps_come_back(levels: int, error: float) -> None:
     rng = np.random.default_rng(0)
     maps = [rng.random((7, 9), np.float32) * scale for scale in (1, 1e-6, 0, 50)]
     volume = Volume(levels)
@@ -22,7 +22,7 @@ def test_maps_come_back(levels, error):
         volume[4]
 
 
-def test_normalise_divides_by_the_maximum_of_all():
+def test_normalise_divides_by_the_maximum_of_all() -> None:
     volume = Volume()
     for scale in (0.5, 4.0):
         volume.append(np.full((2, 2), scale, np.float32))
@@ -32,14 +32,14 @@ def test_normalise_divides_by_the_maximum_of_all():
     assert volume.relevance == pytest.approx([0.125, 1])
 
 
-def test_zero_stays_zero():
+def test_zero_stays_zero() -> None:
     volume = Volume()
     volume.append(np.zeros((2, 2), np.float32))
     volume.normalise()
     assert volume[0].max() == volume.relevance[0] == 0
 
 
-def test_a_long_volume_goes_to_disk():
+def test_a_long_volume_goes_to_disk() -> None:
     volume = Volume()
     noise = np.random.default_rng(0).random((128, 128), np.float32)
     while volume._offsets[-1] <= IN_MEMORY:
@@ -48,10 +48,10 @@ def test_a_long_volume_goes_to_disk():
     assert np.abs(volume[0] - noise).max() < 1e-4
 
 
-def test_a_full_disk_is_one_sentence():
+def test_a_full_disk_is_one_sentence() -> None:
     volume = Volume()
 
-    def full(data):
+    def full(data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     volume._file.write = full

@@ -8,7 +8,8 @@ import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def unpacked(packed: dict) -> np.ndarray:
     return steps[:, 1:, 1:].astype(np.uint8)
 
 
-def open_report(browser, path, **context):
+def open_report(browser: Any, path: Path, **context: bool | dict[str, int]) -> Any:
     """The report at `path` in a page of its own, ready; whatever goes wrong in it is in `page.problems`."""
     page = browser.new_context(**context).new_page()
     page.problems, page.asked = [], []
@@ -67,7 +68,7 @@ def open_report(browser, path, **context):
     return page
 
 
-def settle(page) -> None:
+def settle(page: Any) -> None:
     """Wait until the canvas shows what is chosen, on the frame that the clip is at."""
     page.wait_for_function(
         """() => {
@@ -79,7 +80,7 @@ def settle(page) -> None:
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
-def screen(page) -> np.ndarray:
+def screen(page: Any) -> np.ndarray:
     """The canvas `(H, W, 3)` uint8."""
     data, width, height = page.evaluate(
         """() => {
@@ -93,9 +94,9 @@ def screen(page) -> np.ndarray:
     return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 3)
 
 
-def shown_box(page) -> list[int] | None:
+def shown_box(page: Any) -> list[int] | None:
     return json.loads(page.get_attribute("#screen", "data-box"))
 
 
-def shown_frame(page) -> int:
+def shown_frame(page: Any) -> int:
     return int(page.get_attribute("#screen", "data-frame"))

@@ -32,7 +32,7 @@ class Small3d(nn.Module):
         self.layer2 = nn.Sequential(nn.Conv3d(8, 10, 3, stride=2, padding=1), nn.ReLU(inplace))
         self.fc = nn.Linear(10, classes)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.pool(self.relu1(self.bn1(self.conv1(x))))
         return self.fc(self.layer2(self.layer1(x)).mean((2, 3, 4)))
 
@@ -51,5 +51,5 @@ class Small2d(nn.Module):
         )
         self.fc = nn.Linear(8, classes)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc(self.features(x).mean((2, 3)))

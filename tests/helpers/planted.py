@@ -29,7 +29,7 @@ class Colours(nn.Module):
         self.fc.weight.data = 60 * torch.eye(3)
         self.fc.bias.data.zero_()
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc(self.relu(self.conv(x)).mean((2, 3, 4)))
 
 
@@ -38,7 +38,9 @@ def planted_model() -> glocal.Model:
     return glocal.Model("colours", network, {"seen": "relu"}, LABELS, CLIP_SPEC, "planted")
 
 
-def squares(*places: tuple[int, int, int], span: tuple[int, int] = (0, 8)):
+def squares(
+    *places: tuple[int, int, int], span: tuple[int, int] = (0, 8)
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Frames `(8, 24, 24, 3)` with squares of 6 pixels, `(channel, top, left)` each, and their masks."""
     frames = np.full((8, 24, 24, 3), 60, np.uint8)
     masks = []
@@ -71,7 +73,9 @@ class PlantedFigure:
         return tight_boxes(self.mask)
 
 
-def planted_footage(frames: np.ndarray, masks, actions=LABELS[:2]) -> Footage:
+def planted_footage(
+    frames: np.ndarray, masks: list[np.ndarray], actions: tuple[str, str] = LABELS[:2]
+) -> Footage:
     """A clip of figures that act, one for each mask."""
     figures = [PlantedFigure(mask, action) for mask, action in zip(masks, actions, strict=False)]
     return loaded_sample("planted", to_clip(frames), frames, figures=figures).load()

@@ -1,12 +1,14 @@
 """The evaluation of MaxBoxAcc as Choe et al. (CVPR 2020) run it: every threshold cut, every contour boxed."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 
 THRESHOLDS = np.arange(0, 1, 0.01)
 
 
-def boxes_at_thresholds(scores, multi):
+def boxes_at_thresholds(scores: np.ndarray, multi: bool) -> list[list[list[Any]]]:
     height, width = scores.shape
     image = np.expand_dims((scores * 255).astype(np.uint8), 2)
     found = []
@@ -23,7 +25,7 @@ def boxes_at_thresholds(scores, multi):
     return found
 
 
-def iou(a, b):
+def iou(a: list[int], b: list[int]) -> float:
     width = min(a[2], b[2]) - max(a[0], b[0]) + 1
     height = min(a[3], b[3]) - max(a[1], b[1]) + 1
     common = max(0, width) * max(0, height)
@@ -31,7 +33,9 @@ def iou(a, b):
     return common / (sum(sizes) - common)
 
 
-def max_box_acc(maps, truths, deltas, multi):
+def max_box_acc(
+    maps: list[np.ndarray], truths: list[list[list[Any]]], deltas: tuple[float, float, float], multi: bool
+) -> tuple[dict[float, float], dict[float, np.ndarray]]:
     """δ → share of maps, at the best threshold."""
     hits = {delta: np.zeros(len(THRESHOLDS)) for delta in deltas}
     for scores, truth in zip(maps, truths, strict=True):

@@ -4,12 +4,16 @@ import functools
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import uvicorn
+from httpx import Client, Response
 
 from glocal.cli.serve import host_names
 from glocal.server.app import create_app
@@ -23,11 +27,11 @@ LIMITS = Limits(bytes=300_000, seconds=3, frames=60, pixels=80_000, waiting=8, r
 
 
 @functools.cache
-def catalog():
+def catalog() -> dict[str, list[dict[Any, Any] | str]]:
     return open_catalog([OfferedModel(MODEL)], "cpu", LIMITS)
 
 
-def write_clip(path, frames=16, height=32, width=40, shift=0):
+def write_clip(path: Path, frames: int = 16, height: int = 32, width: int = 40, shift: int = 0) -> Path:
     """A square that moves to the right."""
     clip = np.full((frames, height, width, 3), 40, np.uint8)
     for t, frame in enumerate(clip):
@@ -38,7 +42,7 @@ def write_clip(path, frames=16, height=32, width=40, shift=0):
 
 
 @contextmanager
-def serving(out, **limits):
+def serving(out: Path, **limits: int) -> Iterator[Client]:
     """A client of a new server that keeps its results in `out`."""
     (out / "samples").mkdir(parents=True, exist_ok=True)
     for name in SAMPLES:
@@ -61,7 +65,7 @@ def serving(out, **limits):
         listening.close()
 
 
-def ask(client, path=None, name="clip.mp4", **fields):
+def ask(client: Client, path: Path | None = None, name: str = "clip.mp4", **fields: str) -> Response:
     """The answer to a form, with a file if there is a path."""
     form = {key: (None, str(value)) for key, value in fields.items()}
     if path:
@@ -69,7 +73,9 @@ def ask(client, path=None, name="clip.mp4", **fields):
     return client.post("/api/jobs", files=form)
 
 
-def follow(client, job, until=("done", "failed")):
+def follow(
+    client: Client, job: dict[str, Any], until: tuple[str, ...] = ("done", "failed")
+) -> list[dict[str, Any]]:
     """The job once its state is one of `until`, and all that was seen on the way."""
     seen, end = [], time.monotonic() + 120
     while time.monotonic() < end:
@@ -80,6 +86,6 @@ def follow(client, job, until=("done", "failed")):
     raise AssertionError(f"still {seen[-1]}")
 
 
-def folders(out):
+def folders(out: Path) -> list[str]:
     """The folders of jobs."""
     return sorted(path.name for path in out.iterdir() if path.is_dir() and path.name != "samples")

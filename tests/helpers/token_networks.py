@@ -1,33 +1,39 @@
 """Token networks of `transformers` from a configuration, and a Swin-like one, all small and random."""
 
+from types import ModuleType
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
+from transformers.models.timesformer.modeling_timesformer import TimesformerForVideoClassification
+from transformers.models.videomae.modeling_videomae import VideoMAEForVideoClassification
+from transformers.models.vivit.modeling_vivit import VivitForVideoClassification
 
 FRAMES, SIDE, PATCH, CLASSES = 8, 32, 8, 5
 
 
-def transformers():
+def transformers() -> ModuleType:
     """The library, or a skipped test."""
     return pytest.importorskip("transformers")
 
 
-def videomae(**changes):
+def videomae(**changes: dict[int, str] | str) -> VideoMAEForVideoClassification:
     """Tubelets of 2 frames, no class token: a grid of (4, 4, 4)."""
     return _build("VideoMAE", patch_size=PATCH, tubelet_size=2, **changes)
 
 
-def timesformer(**changes):
+def timesformer(**changes: dict[int, str]) -> TimesformerForVideoClassification:
     """A class token, then tokens that run through rows, columns and frames: a grid of (8, 4, 4)."""
     return _build("Timesformer", patch_size=PATCH, **changes)
 
 
-def vivit(**changes):
+def vivit(**changes: dict[int, str] | str) -> VivitForVideoClassification:
     """Tubelets of 2 frames behind a class token: a grid of (4, 4, 4)."""
     return _build("Vivit", tubelet_size=(2, PATCH, PATCH), **changes)
 
 
-def _build(family, **changes):
+def _build(family: str, **changes: Any) -> Any:
     library = transformers()
     sizes = {"image_size": SIDE, "num_frames": FRAMES, "hidden_size": 16, "num_hidden_layers": 3}
     heads = {
@@ -44,14 +50,14 @@ def _build(family, **changes):
 class SwinBlock(nn.Module):
     """Attention within windows of one frame, on maps `(B, T, H, W, C)`."""
 
-    def __init__(self, width, window=2):
+    def __init__(self, width: Any, window: Any = 2) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = nn.MultiheadAttention(width, 2, batch_first=True)
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.window = window
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         b, t, h, w, c = x.shape
         k = self.window
         tokens = self.norm1(x).reshape(b, t, h // k, k, w // k, k, c).transpose(3, 4).reshape(-1, k * k, c)
@@ -61,11 +67,11 @@ class SwinBlock(nn.Module):
 
 
 class PatchMerging(nn.Module):
-    def __init__(self, width):
+    def __init__(self, width: Any) -> None:
         super().__init__()
         self.norm, self.reduction = nn.LayerNorm(4 * width), nn.Linear(4 * width, 2 * width, bias=False)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         quarters = [x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)]
         return self.reduction(self.norm(torch.cat(quarters, -1)))
 
@@ -73,7 +79,7 @@ class PatchMerging(nn.Module):
 class VideoSwin(nn.Module):
     """As torchvision lays out its SwinTransformer3d: channels last from the patches to the final norm."""
 
-    def __init__(self, width=16):
+    def __init__(self, width: Any = 16) -> None:
         super().__init__()
         self.patch_embed = nn.Conv3d(3, width, (2, 4, 4), stride=(2, 4, 4))
         self.features = nn.Sequential(
@@ -86,6 +92,6 @@ class VideoSwin(nn.Module):
         self.norm = nn.LayerNorm(4 * width)
         self.head = nn.Linear(4 * width, CLASSES)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.features(self.patch_embed(x).permute(0, 2, 3, 4, 1))
         return self.head(self.norm(x).mean((1, 2, 3)))

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import re
+from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import numpy as np
@@ -15,7 +16,7 @@ from glocal.localization.exports import EXPORTS
 from glocal.localization.exports.cvat import TOLERANCE, key_frames
 
 
-def localized(name="walk", label="walk <b>", frames=12):
+def localized(name: str = "walk", label: str = "walk <b>", frames: int = 12) -> Localization:
     boxes = [[ScoredBox(2 * t, 5, 2 * t + 20, 45, 0.5)] for t in range(frames)]
     boxes[3] = []
     tube = Tube(2, tuple(ScoredBox(2 * t, 5, 2 * t + 20, 45, 0.5) for t in range(2, 9)), 0.5)
@@ -26,7 +27,7 @@ def localized(name="walk", label="walk <b>", frames=12):
     return Localization(name, VideoFacts(f"clips/{name}.mp4", 96, 64, 8.0, len(times)), times, (found,))
 
 
-def test_coco_is_opened_by_pycocotools(tmp_path):
+def test_coco_is_opened_by_pycocotools(tmp_path: Path) -> None:
     coco = pytest.importorskip("pycocotools.coco")
     videos = [localized("a", "walk"), localized("b", "jump")]
     ((name, text),) = EXPORTS["coco"](videos).items()
@@ -46,7 +47,7 @@ def test_coco_is_opened_by_pycocotools(tmp_path):
     assert (mask.sum(), annotation["area"]) == (800, 800)
 
 
-def test_activitynet_has_the_form_of_its_evaluation_server():
+def test_activitynet_has_the_form_of_its_evaluation_server() -> None:
     ((_, text),) = EXPORTS["activitynet"]([localized("a"), localized("b")]).items()
     answer = json.loads(text)
     assert set(answer) == {"version", "results", "external_data"}
@@ -59,7 +60,7 @@ def test_activitynet_has_the_form_of_its_evaluation_server():
     assert answer["results"]["b"] == [{"label": "walk <b>", "score": 0.75, "segment": [0.25, 1.5]}]
 
 
-def read_cvat(text):
+def read_cvat(text: str) -> list[tuple[str, int, int, np.ndarray]]:
     """The tracks as CVAT reads them: key frames, linear interpolation between, until a box is outside."""
     root = Xml.fromstring(text)
     assert root.findtext("version") == "1.1"
@@ -90,7 +91,7 @@ def read_cvat(text):
     return tracks
 
 
-def test_cvat_shows_the_tubes():
+def test_cvat_shows_the_tubes() -> None:
     files = EXPORTS["cvat"]([localized("a"), localized("b")])
     assert list(files) == ["a.cvat.xml", "b.cvat.xml"]
     (label, start, end, shown), (_, second, until, _) = read_cvat(files["a.cvat.xml"])
@@ -99,7 +100,7 @@ def test_cvat_shows_the_tubes():
     assert np.abs(shown - true).max() <= TOLERANCE
 
 
-def test_key_frames_are_few_and_enough():
+def test_key_frames_are_few_and_enough() -> None:
     straight = [ScoredBox(3 * t, 5, 3 * t + 9, 20, 1.0) for t in range(30)]
     assert key_frames(straight) == [0, 29]
     bent = [ScoredBox(3 * abs(t - 12), 5, 3 * abs(t - 12) + 9, 20, 1.0) for t in range(30)]
@@ -114,18 +115,18 @@ def test_key_frames_are_few_and_enough():
     assert np.abs(drawn - corners).max() <= TOLERANCE
 
 
-def test_a_label_that_xml_cannot_hold():
+def test_a_label_that_xml_cannot_hold() -> None:
     text = EXPORTS["cvat"]([localized("a", "tab\tbell\x07 & <x>")])["a.cvat.xml"]
     assert Xml.fromstring(text).find("track").get("label") == "tab bell  & <x>"
 
 
-def test_a_name_that_is_no_unicode():
+def test_a_name_that_is_no_unicode() -> None:
     for export in EXPORTS.values():
         for text in export([localized("latin1-\udce9")]).values():
             assert text.encode("utf-8")
 
 
-def test_nothing_found_is_a_valid_file():
+def test_nothing_found_is_a_valid_file() -> None:
     nothing = ClassLocalization("walk", 0, 0.1, 0.5, [[]] * 3, (), ())
     video = Localization("empty", VideoFacts("empty.mp4", 8, 8, 8.0, 3), (0.0, 0.125, 0.25), (nothing,))
     assert json.loads(EXPORTS["coco"]([video])["coco.json"])["annotations"] == []

@@ -1,32 +1,33 @@
 """Boxes, tubes and segments of an explanation."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
 import glocal
-from glocal.explanation.explanation import Prediction
+from glocal.explanation.explanation import Explanation, Prediction
 from glocal.localization import auto_threshold, boxes, iou, refine_explanation
 from helpers.scene_model import bleeding_model
 
 
 @pytest.fixture(scope="module")
-def explanation():
+def explanation() -> Explanation:
     frames = np.zeros((20, 48, 64, 3), np.uint8)
     for t in range(6, 16):
         frames[t, 12:36, 2 * t : 2 * t + 24] = 250
     return glocal.explain(bleeding_model(), glocal.read_video(frames, fps=10), "bright", weighting="none")
 
 
-def test_the_automatic_threshold_is_one_for_the_video(explanation):
+def test_the_automatic_threshold_is_one_for_the_video(explanation: Explanation) -> None:
     level = explanation.box_threshold("auto")
     assert level == pytest.approx(auto_threshold(explanation.attention), abs=0.1)
     assert explanation.boxes("auto") == [boxes(a, level) for a in explanation.attention]
     assert explanation.box_threshold(0.7) == 0.7
 
 
-def test_one_tube_and_one_segment_around_what_is_seen(explanation):
+def test_one_tube_and_one_segment_around_what_is_seen(explanation: Explanation) -> None:
     tube, *others = explanation.tubes()
     assert others == []
     assert tube.start <= 6
@@ -39,7 +40,7 @@ def test_one_tube_and_one_segment_around_what_is_seen(explanation):
     assert abs(segment.stop - 16) <= 2
 
 
-def test_scores_carry_the_probability_of_the_class(explanation):
+def test_scores_carry_the_probability_of_the_class(explanation: Explanation) -> None:
     bright = explanation.target.index
     likely = dataclasses.replace(explanation, predictions=(Prediction("bright", bright, 0.8),))
     unlikely = dataclasses.replace(explanation, predictions=(Prediction("bright", bright, 0.2),))
@@ -49,13 +50,13 @@ def test_scores_carry_the_probability_of_the_class(explanation):
         assert find(unknown) == pytest.approx(2 * find(unlikely))
 
 
-def test_nothing_ends_beyond_a_cut(explanation):
+def test_nothing_ends_beyond_a_cut(explanation: Explanation) -> None:
     cut = dataclasses.replace(explanation, cuts=(11,))
     assert sorted((t.start < 11, t.end <= 11) for t in cut.tubes()) == [(False, False), (True, True)]
     assert [s.stop <= 11 or s.first >= 11 for s in cut.segments()] == [True, True]
 
 
-def test_an_image_has_boxes_and_one_segment():
+def test_an_image_has_boxes_and_one_segment() -> None:
     picture = np.zeros((1, 48, 64, 3), np.uint8)
     picture[:, 10:30, 20:40] = 255
     explanation = glocal.explain(bleeding_model(), picture, "bright")
@@ -65,7 +66,7 @@ def test_an_image_has_boxes_and_one_segment():
     assert [(s.first, s.stop) for s in explanation.segments()] == [(0, 1)]
 
 
-def test_localize_returns_what_the_explanation_holds(explanation):
+def test_localize_returns_what_the_explanation_holds(explanation: Any) -> None:
     localization = glocal.localize(explanation, threshold=0.4, multi_contour=True)
     (bright,) = localization.per_class
     assert (localization.name, localization.video) == ("array", explanation.video)
@@ -76,7 +77,7 @@ def test_localize_returns_what_the_explanation_holds(explanation):
     assert glocal.localize(explanation).per_class[0].threshold == explanation.box_threshold("auto")
 
 
-def test_localize_refines_by_the_video_that_was_explained(explanation):
+def test_localize_refines_by_the_video_that_was_explained(explanation: Any) -> None:
     refined = glocal.localize(explanation, refinements=["guided"], name="walk")
     expected = refine_explanation(explanation, explanation.source, ["guided"])
     assert refined.per_class[0].boxes == expected.boxes("auto")
@@ -85,7 +86,7 @@ def test_localize_refines_by_the_video_that_was_explained(explanation):
     assert list(facts["classes"][0]) == ["target", "threshold", "frames", "tubes", "segments"]
 
 
-def test_other_classes_are_localized_and_refined_too(explanation):
+def test_other_classes_are_localized_and_refined_too(explanation: Any) -> None:
     both = glocal.explain(bleeding_model(), explanation.source, "top2", weighting="none")
     refined = refine_explanation(both, both.source, ["guided"])
     assert [part.target.label for part in refined.per_class] == ["bright", "dark"]

@@ -1,6 +1,7 @@
 """Refinements: blurred attention over a planted figure comes closer to it."""
 
 import tracemalloc
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -15,11 +16,13 @@ from helpers.scene_model import bleeding_model
 SIZE = 64
 
 
-def figure_at(t, speed=2):
+def figure_at(t: int, speed: int = 2) -> tuple[int, int, int, int]:
     return (8 + speed * t, 14, 24 + speed * t, 50)
 
 
-def scene(frames=10, speed=2, camera=0, seed=0):
+def scene(
+    frames: int = 10, speed: int = 2, camera: int = 0, seed: int = 0
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """A red figure before a bluish texture, and the attention to it: coarse, too wide, and noisy."""
     rng = np.random.default_rng(seed)
     ground = cv2.resize(rng.integers(60, 130, (16, 40, 3)).astype(np.uint8), (SIZE + 40 * 2, SIZE))
@@ -39,19 +42,19 @@ def scene(frames=10, speed=2, camera=0, seed=0):
     return maps, pictures
 
 
-def quality(maps, speed=2):
+def quality(maps: list[np.ndarray], speed: int = 2) -> float:
     threshold = auto_threshold(maps)
     return np.mean([iou(boxes(m, threshold)[0], figure_at(t, speed)) for t, m in enumerate(maps)])
 
 
 @pytest.mark.parametrize("name", ["guided", "grabcut"])
-def test_edges_of_the_frame_bring_the_boxes_closer(name):
+def test_edges_of_the_frame_bring_the_boxes_closer(name: str) -> None:
     maps, frames = scene()
     assert quality(list(refine(maps, frames, [name]))) > quality(maps) + 0.03
 
 
 @pytest.mark.parametrize("camera", [0, 1])
-def test_flow_tells_the_mover_from_what_stands_still(camera):
+def test_flow_tells_the_mover_from_what_stands_still(camera: int) -> None:
     maps, frames = scene(camera=camera)
     for attention in maps:
         attention[14:50, 52:62] = 1.2 * attention.max()
@@ -64,7 +67,7 @@ def test_flow_tells_the_mover_from_what_stands_still(camera):
         assert after[14:50, 52:62].max() < after[y0:y1, x0:x1].max()
 
 
-def test_linking_ignores_what_flickers_elsewhere():
+def test_linking_ignores_what_flickers_elsewhere() -> None:
     maps, frames = scene()
     for t in (3, 7):
         maps[t] *= 0.5
@@ -75,7 +78,7 @@ def test_linking_ignores_what_flickers_elsewhere():
         assert iou(boxes(linked[t])[0], figure_at(t)) > 0.4
 
 
-def test_the_motion_of_the_camera_is_taken_out():
+def test_the_motion_of_the_camera_is_taken_out() -> None:
     ys, xs = np.mgrid[:SIZE, :SIZE].astype(np.float32)
     zoom = np.stack([0.05 * (xs - 30) + 2, 0.05 * (ys - 30) - 1], -1)
     moved = zoom.copy()
@@ -90,7 +93,7 @@ def test_the_motion_of_the_camera_is_taken_out():
     assert (relative_motion(np.zeros((SIZE, SIZE, 2), np.float32)) == 1).all()
 
 
-def test_no_flow_is_taken_across_a_cut():
+def test_no_flow_is_taken_across_a_cut() -> None:
     maps, frames = scene(8)
     frames[4:] = [frames[7]] * 4
     refined = list(refine(maps, frames, ["flow"], cuts=[4]))
@@ -100,7 +103,7 @@ def test_no_flow_is_taken_across_a_cut():
 
 
 @pytest.mark.parametrize("name", list(REFINEMENTS))
-def test_every_refinement_keeps_the_form_and_the_input(name):
+def test_every_refinement_keeps_the_form_and_the_input(name: str) -> None:
     maps, frames = scene(4)
     maps[2][:] = 0
     copies = [m.copy() for m in maps]
@@ -117,7 +120,7 @@ def test_every_refinement_keeps_the_form_and_the_input(name):
     assert all(m.max() > 0 for m in flat)
 
 
-def test_they_follow_each_other_in_the_order_given():
+def test_they_follow_each_other_in_the_order_given() -> None:
     maps, frames = scene(5)
     together = list(refine(maps, frames, ["guided", "link"]))
     one = list(refine(maps, frames, ["guided"]))
@@ -125,15 +128,15 @@ def test_they_follow_each_other_in_the_order_given():
     assert np.array_equal(list(refine(maps, frames, [])), maps)
 
 
-def test_memory_does_not_grow_with_the_video():
+def test_memory_does_not_grow_with_the_video() -> None:
     class Film:
-        def __iter__(self):
+        def __iter__(self) -> Iterator[np.ndarray]:
             for t in range(300):
                 frame = np.full((96, 96, 3), 50, np.uint8)
                 frame[20:60, t // 10 : t // 10 + 16] = 200
                 yield frame
 
-    def maps():
+    def maps() -> Iterator[np.ndarray]:
         for frame in Film():
             yield cv2.GaussianBlur(frame[..., 0].astype(np.float32), (0, 0), 5) / 255
 
@@ -148,12 +151,12 @@ def test_memory_does_not_grow_with_the_video():
     assert peak < whole / 2
 
 
-def test_an_unknown_refinement_is_refused():
+def test_an_unknown_refinement_is_refused() -> None:
     with pytest.raises(UsageError, match=r"unknown refinement 'grabcutt'. Did you mean 'grabcut'"):
         refine([], [], ["grabcutt"])
 
 
-def test_an_explanation_is_refined_on_a_finer_grid():
+def test_an_explanation_is_refined_on_a_finer_grid() -> None:
     _, frames = scene(8)
     frames = np.repeat(np.repeat(np.stack(frames), 2, 1), 2, 2)
     explanation = glocal.explain(bleeding_model(), frames, "bright")

@@ -1,6 +1,7 @@
 """Tubes and segments: against planted ones, and against a search through all paths."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,20 +23,20 @@ box = st.builds(
 )
 
 
-def walker(t, speed=3, score=0.8):
+def walker(t: int, speed: int = 3, score: float = 0.8) -> ScoredBox:
     return ScoredBox(10 + speed * t, 20, 30 + speed * t, 60, score)
 
 
 @given(st.lists(box, min_size=1, max_size=4), st.lists(box, min_size=1, max_size=4))
-def test_the_matrix_of_overlaps_is_that_of_the_pairs(a, b):
+def test_the_matrix_of_overlaps_is_that_of_the_pairs(a: list[ScoredBox], b: list[ScoredBox]) -> None:
     expected = [[iou(one, other) for other in b] for one in a]
     assert overlaps([x[:4] for x in a], [x[:4] for x in b]) == pytest.approx(np.array(expected))
 
 
 @given(st.lists(st.lists(box, max_size=2), min_size=1, max_size=5))
 @settings(deadline=None, max_examples=80)
-def test_the_path_is_the_best_of_all(frames):
-    def energy(path):
+def test_the_path_is_the_best_of_all(frames: list[list[ScoredBox]]) -> None:
+    def energy(path: list[tuple[int, int]]) -> float:
         total = sum(frames[t][j].score for t, j in path)
         for (t, i), (u, j) in itertools.pairwise(path):
             shared = iou(frames[t][i], frames[u][j])
@@ -52,7 +53,7 @@ def test_the_path_is_the_best_of_all(frames):
     assert (energy(path) if path else 0.0) == pytest.approx(best)
 
 
-def test_two_that_cross_the_frame_become_two_tubes():
+def test_two_that_cross_the_frame_become_two_tubes() -> None:
     other = ScoredBox(100, 20, 120, 60, 0.5)
     frames = [[walker(t), other] for t in range(20)]
     first, second = tubes(frames)
@@ -62,7 +63,7 @@ def test_two_that_cross_the_frame_become_two_tubes():
     assert {b[:4] for b in second.boxes} == {other[:4]}
 
 
-def test_a_short_absence_is_bridged_and_a_long_one_is_not():
+def test_a_short_absence_is_bridged_and_a_long_one_is_not() -> None:
     frames = [[walker(t, 1)] for t in range(24)]
     frames[8:11] = [[]] * 3
     (whole,) = tubes(frames)
@@ -72,12 +73,12 @@ def test_a_short_absence_is_bridged_and_a_long_one_is_not():
     assert sorted((t.start, t.end) for t in tubes(frames)) == [(0, 8), (8 + MAX_GAP + 2, 24)]
 
 
-def test_a_tube_ends_at_a_cut():
+def test_a_tube_ends_at_a_cut() -> None:
     frames = [[walker(0)]] * 10
     assert sorted((t.start, t.end) for t in tubes(frames, cuts=[4])) == [(0, 4), (4, 10)]
 
 
-def test_flicker_elsewhere_does_not_draw_a_tube_away():
+def test_flicker_elsewhere_does_not_draw_a_tube_away() -> None:
     frames = [[walker(t, 1, 0.6)] for t in range(20)]
     frames[7].append(ScoredBox(150, 100, 170, 140, 1.0))
     frames[13] = [ScoredBox(150, 100, 170, 140, 1.0)]
@@ -86,7 +87,7 @@ def test_flicker_elsewhere_does_not_draw_a_tube_away():
     assert max(abs(b.x0 - walker(t, 1).x0) for t, b in enumerate(best.boxes)) <= 1
 
 
-def test_jitter_is_smoothed_and_straight_motion_is_kept():
+def test_jitter_is_smoothed_and_straight_motion_is_kept() -> None:
     rng = np.random.default_rng(0)
     straight = np.stack([np.arange(30.0), 50 - 2 * np.arange(30.0)], 1)
     even = np.full(30, 0.3)
@@ -96,7 +97,7 @@ def test_jitter_is_smoothed_and_straight_motion_is_kept():
     assert smooth(straight[:1], even[:1]) == pytest.approx(straight[:1])
 
 
-def test_a_faint_frame_neither_moves_its_neighbours_nor_makes_a_tube():
+def test_a_faint_frame_neither_moves_its_neighbours_nor_makes_a_tube() -> None:
     track = np.full((9, 1), 20.0)
     track[4] = 90
     weights = np.where(np.arange(9) == 4, 0.01, 1.0)
@@ -105,12 +106,12 @@ def test_a_faint_frame_neither_moves_its_neighbours_nor_makes_a_tube():
     assert len(tubes(frames)) == 1
 
 
-def test_nothing_gives_nothing():
+def test_nothing_gives_nothing() -> None:
     assert tubes([]) == tubes([[], []]) == []
     assert [t.boxes for t in tubes([[walker(0)]])] == [(walker(0),)]
 
 
-def test_the_automatic_threshold_parts_two_levels():
+def test_the_automatic_threshold_parts_two_levels() -> None:
     rng = np.random.default_rng(0)
     for low, high in ((0.1, 0.9), (0.4, 0.8), (0.05, 0.3)):
         maps = []
@@ -122,11 +123,11 @@ def test_the_automatic_threshold_parts_two_levels():
         assert low / peak < auto_threshold(maps) < high / peak
 
 
-def test_the_automatic_threshold_minimises_the_variance_within():
+def test_the_automatic_threshold_minimises_the_variance_within() -> None:
     maps = np.random.default_rng(1).random((4, 9, 7)).astype(np.float32) ** 3
     levels = np.concatenate([np.floor(m / m.max() * 255).ravel() for m in maps])
 
-    def within(cut):
+    def within(cut: float) -> np.floating[Any]:
         parts = levels[levels < cut], levels[levels >= cut]
         return sum(part.size * part.var() for part in parts)
 
@@ -134,20 +135,22 @@ def test_the_automatic_threshold_minimises_the_variance_within():
     assert within(auto_threshold(maps) * 255) == pytest.approx(best)
 
 
-def test_a_threshold_where_there_is_nothing_to_part():
+def test_a_threshold_where_there_is_nothing_to_part() -> None:
     assert auto_threshold([np.zeros((3, 3), np.float32)]) == 0.5
     assert auto_threshold([np.ones((3, 3), np.float32)]) == 0.5
     assert auto_threshold([]) == 0.5
 
 
-def curve(spans, frames=80, low=0.1, seed=0):
+def curve(
+    spans: list[tuple[int, int, float]], frames: int = 80, low: float = 0.1, seed: int = 0
+) -> np.ndarray:
     relevance = np.full(frames, low) + np.random.default_rng(seed).uniform(0, 0.05, frames)
     for start, end, level in spans:
         relevance[start:end] += level
     return relevance / relevance.max()
 
 
-def test_segments_are_where_the_relevance_is_high():
+def test_segments_are_where_the_relevance_is_high() -> None:
     relevance = curve([(10, 25, 0.8), (40, 70, 0.5)])
     first, second = segments(relevance, np.arange(80) / 8, 10.0, label="walk")
     assert (first.first, first.stop, first.start, first.end, first.label) == (10, 25, 1.25, 3.125, "walk")
@@ -156,7 +159,7 @@ def test_segments_are_where_the_relevance_is_high():
     assert first.score > second.score
 
 
-def test_pauses_are_bridged_and_blips_dropped():
+def test_pauses_are_bridged_and_blips_dropped() -> None:
     relevance = curve([(10, 20, 0.8), (21, 30, 0.8), (50, 51, 0.8)])
     times = np.arange(80) / 8
     assert [(s.first, s.stop) for s in segments(relevance, times, 10.0)] == [(10, 30)]
@@ -164,7 +167,7 @@ def test_pauses_are_bridged_and_blips_dropped():
     assert [(s.first, s.stop) for s in fine] == [(10, 20), (21, 30), (50, 51)]
 
 
-def test_a_video_that_is_relevant_throughout_is_one_segment():
+def test_a_video_that_is_relevant_throughout_is_one_segment() -> None:
     relevance = curve([], low=0.7)
     (whole,) = segments(relevance, np.arange(80) / 8, 10.0)
     assert (whole.start, whole.end) == (0, 10)
@@ -174,19 +177,19 @@ def test_a_video_that_is_relevant_throughout_is_one_segment():
     ]
 
 
-def test_a_segment_ends_at_a_cut_and_times_may_be_uneven():
+def test_a_segment_ends_at_a_cut_and_times_may_be_uneven() -> None:
     relevance = curve([(10, 30, 0.8)], 40)
     times = np.cumsum(np.random.default_rng(0).uniform(0.02, 0.3, 40))
     first, second = segments(relevance, times, times[-1] + 0.1, cuts=[20])
     assert (first.start, first.end, second.end) == (times[10], times[20], times[30])
 
 
-def test_no_relevance_no_segment():
+def test_no_relevance_no_segment() -> None:
     assert segments(np.zeros(5), np.arange(5.0), 5.0) == []
     assert segments(np.zeros(0), np.zeros(0), 0.0) == []
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
-def test_a_segment_threshold_out_of_range_is_refused(threshold):
+def test_a_segment_threshold_out_of_range_is_refused(threshold: float) -> None:
     with pytest.raises(UsageError, match="out of range"):
         segments(np.ones(3), np.arange(3.0), 3.0, threshold=threshold)

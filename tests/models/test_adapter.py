@@ -1,12 +1,16 @@
 """Networks of the user as models: layers, labels, layouts, and explanations of a whole video."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.videomae.modeling_videomae import VideoMAEModel
 
 import glocal
 from glocal.errors import InputError, UsageError
@@ -18,7 +22,7 @@ CLIP_SPEC = glocal.ClipSpec(frames=6, size=24, short_side=24)
 FRAMES_OF_A_VIDEO = np.random.default_rng(0).integers(0, 256, (11, 40, 60, 3), np.uint8)
 
 
-def test_a_plain_network_needs_a_clip_spec_only():
+def test_a_plain_network_needs_a_clip_spec_only() -> None:
     network = seeded(Small3d())
     model = glocal.as_model(network, CLIP_SPEC)
     assert model.network is network
@@ -30,7 +34,7 @@ def test_a_plain_network_needs_a_clip_spec_only():
     assert list(explanation.layers) == ["relu1", "layer1", "layer2"]
 
 
-def test_chosen_layers_labels_and_names_are_kept():
+def test_chosen_layers_labels_and_names_are_kept() -> None:
     network = seeded(Small3d())
     model = glocal.as_model(
         network,
@@ -45,14 +49,14 @@ def test_chosen_layers_labels_and_names_are_kept():
     assert (explanation.model, explanation.weights, explanation.target.label) == ("mine", "of yesterday", "c")
 
 
-def test_an_image_network():
+def test_an_image_network() -> None:
     clip_spec = glocal.ClipSpec(frames=1, size=24, short_side=24, image=True)
     model = glocal.as_model(seeded(Small2d()), clip_spec)
     assert glocal.explain(model, FRAMES_OF_A_VIDEO[:1]).attention.shape == (1, 40, 60)
 
 
 @pytest.mark.parametrize("family", [videomae, timesformer, vivit])
-def test_a_network_of_transformers_needs_no_arguments(family):
+def test_a_network_of_transformers_needs_no_arguments(family: Callable[..., Any]) -> None:
     network = family(id2label=dict(enumerate(("run", "walk", "jump", "sit", "wave"))))
     model = glocal.as_model(network)
     assert model.labels == ("run", "walk", "jump", "sit", "wave")
@@ -68,7 +72,7 @@ def test_a_network_of_transformers_needs_no_arguments(family):
     assert torch.equal(model.network(clip), network(clip.transpose(1, 2)).logits)
 
 
-def test_a_token_network_that_reads_one_place_is_explained_at_that_place_of_the_video():
+def test_a_token_network_that_reads_one_place_is_explained_at_that_place_of_the_video() -> None:
     """Tokens (1..2, 1, 2) of the centre crop: its frames 2 to 5, rows 8 to 15 and columns 16 to 23, of a
     video of twice that size with 32 columns more on either side."""
     network = videomae()
@@ -77,7 +81,7 @@ def test_a_token_network_that_reads_one_place_is_explained_at_that_place_of_the_
     network.videomae.embeddings.position_embeddings += 2
     tokens = [(t * 4 + 1) * 4 + 2 for t in (1, 2)]
 
-    def keep(module, args, result):
+    def keep(module: VideoMAEModel, args: tuple[torch.Tensor], result: BaseModelOutput) -> BaseModelOutput:
         result.last_hidden_state = result.last_hidden_state[:, tokens]
         return result
 
@@ -95,17 +99,17 @@ def test_a_token_network_that_reads_one_place_is_explained_at_that_place_of_the_
 class Tokens(nn.Module):
     """Channels last in, a dictionary out, and tokens whose grid nothing tells."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.embed, self.mix, self.head = nn.Linear(3 * 8 * 8, 8), nn.Linear(8, 8), nn.Linear(8, 3)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         b, t, h, w, c = x.shape
         patches = x.reshape(b, t, h // PATCH, PATCH, w // PATCH, PATCH, c).transpose(3, 4).flatten(4)
         return {"features": patches, "scores": self.head(self.mix(self.embed(patches.flatten(1, 3))).mean(1))}
 
 
-def test_layout_output_and_grid_are_given_to_as_model_only():
+def test_layout_output_and_grid_are_given_to_as_model_only() -> None:
     clip_spec = glocal.ClipSpec(frames=6, size=24, short_side=24, crop="center")
     model = glocal.as_model(
         seeded(Tokens()),
@@ -121,7 +125,7 @@ def test_layout_output_and_grid_are_given_to_as_model_only():
     assert found.attention.shape == (2, 6, 24, 24)
 
 
-def test_arguments_that_do_not_fit_are_refused():
+def test_arguments_that_do_not_fit_are_refused() -> None:
     with pytest.raises(UsageError, match=r"the clips that the network takes are unknown; give clip=ClipSpec"):
         glocal.as_model(seeded(Small3d()))
     with pytest.raises(InputError, match=r"cannot process such clips \(.*\); describe its input by clip="):
@@ -134,7 +138,7 @@ def test_arguments_that_do_not_fit_are_refused():
         glocal.as_model(seeded(Small3d()), CLIP_SPEC, layers={"other": nn.ReLU()})
 
 
-def test_the_examples_in_the_documentation_run(monkeypatch):
+def test_the_examples_in_the_documentation_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block of code, one after the other in one namespace, on small networks."""
     pytest.importorskip("transformers")
     text = (Path(__file__).parents[2] / "docs" / "architectures.md").read_text(encoding="utf-8")

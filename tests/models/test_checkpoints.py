@@ -25,7 +25,7 @@ State = dict[str, Tensor]
 
 
 class Tiny(nn.Module):
-    def __init__(self, num_classes: int):
+    def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.conv = nn.Conv3d(3, 4, 3, padding=1)
         self.bn = nn.BatchNorm3d(4)
@@ -210,7 +210,7 @@ def test_weights_that_are_no_plain_floats_are_refused(kind: str, file: Path, sta
 class Trap:
     """Pickles to a call of `os.mkdir`."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def __reduce__(self) -> tuple[Any, ...]:

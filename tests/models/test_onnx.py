@@ -1,6 +1,8 @@
 """ONNX files: the converted network has the logits and attributions of the original."""
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,19 +20,19 @@ T, S = 6, 20
 
 
 @pytest.fixture(scope="module")
-def network():
+def network() -> Any:
     return seeded(Small3d(inplace=False)).eval()
 
 
 @pytest.fixture(scope="module")
-def file(network, tmp_path_factory):
+def file(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The network's graph node by node, written by hand: what no exporter has touched."""
     path = tmp_path_factory.mktemp("onnx") / "small.onnx"
     write(path, network, [1, 3, T, S, S])
     return path
 
 
-def unknown_to_the_converter():
+def unknown_to_the_converter() -> Any:
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("Hardmax", ["clip"], ["logits"])],
@@ -41,24 +43,24 @@ def unknown_to_the_converter():
     return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
 
 
-def write(path, network, shape, opset=17):
+def write(path: Any, network: Any, shape: Any, opset: Any = 17) -> None:
     helper = onnx.helper
     tensors, nodes = {}, []
 
-    def conv(name, module, source, target):
+    def conv(name: Any, module: Any, source: Any, target: Any) -> None:
         tensors[f"{name}.weight"], tensors[f"{name}.bias"] = module.weight, module.bias
         pads = list(module.padding) * 2
         attributes = {"kernel_shape": module.kernel_size, "strides": module.stride, "pads": pads}
         weights = [f"{name}.weight", f"{name}.bias"]
         nodes.append(helper.make_node("Conv", [source, *weights], [target], name=name, **attributes))
 
-    def norm(name, module, source, target):
+    def norm(name: Any, module: Any, source: Any, target: Any) -> None:
         keys = ("weight", "bias", "running_mean", "running_var")
         tensors.update({f"{name}.{key}": getattr(module, key) for key in keys})
         inputs = [source, *(f"{name}.{key}" for key in keys)]
         nodes.append(helper.make_node("BatchNormalization", inputs, [target], name=name, epsilon=module.eps))
 
-    def relu(name, source):
+    def relu(name: Any, source: Any) -> None:
         nodes.append(helper.make_node("Relu", [source], [name], name=name))
 
     conv("conv1", network.conv1, "clip", "c1")
@@ -88,7 +90,7 @@ def write(path, network, shape, opset=17):
     onnx.save(model, str(path))
 
 
-def test_the_converted_network_gives_the_same_logits_and_attention(network, file):
+def test_the_converted_network_gives_the_same_logits_and_attention(network: Any, file: Any) -> None:
     model = glocal.load_model(file)
     clips = torch.randn(1, 3, T, S, S)
     assert torch.allclose(model.network(clips), network(clips), atol=1e-5)
@@ -99,7 +101,7 @@ def test_the_converted_network_gives_the_same_logits_and_attention(network, file
         assert torch.allclose(found.attention, expected.attention, atol=1e-4)
 
 
-def test_clip_spec_and_labels_follow_from_the_file(file):
+def test_clip_spec_and_labels_follow_from_the_file(file: Any) -> None:
     model = glocal.load_model(file)
     assert (model.clip.frames, model.clip.size, model.clip.crop) == (T, S, "center")
     assert model.labels == tuple(f"class {i}" for i in range(5))
@@ -109,20 +111,20 @@ def test_clip_spec_and_labels_follow_from_the_file(file):
     assert glocal.load_model(file, clip=clip_spec).clip == clip_spec
 
 
-def test_a_video_is_explained_with_an_onnx_file(file):
+def test_a_video_is_explained_with_an_onnx_file(file: Any) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (9, 30, 40, 3), np.uint8)
     explanation = glocal.explain(glocal.load_model(file), frames)
     assert explanation.attention.shape == (9, 30, 40)
     assert explanation.attention.max() > 0.9
 
 
-def test_the_command_line_takes_an_onnx_file(file, capsys):
+def test_the_command_line_takes_an_onnx_file(file: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["layers", str(file)]) == 0
     assert "layer2" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("opset", [18, 20, 21])
-def test_newer_operator_sets_are_converted_down(network, tmp_path, opset):
+def test_newer_operator_sets_are_converted_down(network: Any, tmp_path: Path, opset: Any) -> None:
     path = tmp_path / "new.onnx"
     write(path, network, [1, 3, T, S, S], opset)
     clips = torch.randn(1, 3, T, S, S)
@@ -130,7 +132,7 @@ def test_newer_operator_sets_are_converted_down(network, tmp_path, opset):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_exports_of_pytorch_load(network, tmp_path):
+def test_exports_of_pytorch_load(network: Any, tmp_path: Path) -> None:
     path = tmp_path / "exported.onnx"
     torch.onnx.export(network, (torch.zeros(1, 3, T, S, S),), str(path), dynamo=False)
     model, clips = glocal.load_model(path), torch.randn(1, 3, T, S, S)
@@ -140,7 +142,7 @@ def test_exports_of_pytorch_load(network, tmp_path):
     )
 
 
-def test_an_open_size_needs_a_clip_spec(network, tmp_path):
+def test_an_open_size_needs_a_clip_spec(network: Any, tmp_path: Path) -> None:
     path = tmp_path / "open.onnx"
     write(path, network, ["batch", 3, "frames", S, S])
     with pytest.raises(
@@ -151,7 +153,7 @@ def test_an_open_size_needs_a_clip_spec(network, tmp_path):
     assert glocal.load_model(path, clip=clip_spec).network(torch.zeros(2, 3, T, S, S)).shape == (2, 5)
 
 
-def test_files_that_are_no_network_are_refused(network, file, tmp_path):
+def test_files_that_are_no_network_are_refused(network: Any, file: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no file .*absent.onnx"):
         glocal.load_model(tmp_path / "absent.onnx")
     broken = tmp_path / "broken.onnx"
@@ -168,7 +170,9 @@ def test_files_that_are_no_network_are_refused(network, file, tmp_path):
         glocal.load_model(file, labels=["a", "b"])
 
 
-def test_the_converter_works_without_torchvision(network, file, monkeypatch):
+def test_the_converter_works_without_torchvision(
+    network: Any, file: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in [n for n in sys.modules if n.split(".")[0] in ("onnx2torch", "torchvision")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torchvision", None)
@@ -177,7 +181,7 @@ def test_the_converter_works_without_torchvision(network, file, monkeypatch):
     assert "torchvision.ops" not in sys.modules
 
 
-def test_missing_packages_are_named(file, monkeypatch):
+def test_missing_packages_are_named(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx2torch", None)
     with pytest.raises(InputError, match=r"ONNX file needs onnx2torch.*glocal\[onnx\]"):
         glocal.load_model(file)

@@ -24,13 +24,13 @@ def trained(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch) -> Path:
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "shelf"
     monkeypatch.setattr(card, "PACKAGED_FOLDER", folder)
     return folder
 
 
-def test_a_packed_network_is_the_trained_one_in_half_the_bytes(trained: Path, shelf: Path):
+def test_a_packed_network_is_the_trained_one_in_half_the_bytes(trained: Path, shelf: Path) -> None:
     path = pack(trained, "toys/voter", shelf)
     assert path.stat().st_size < 0.6 * trained.stat().st_size
     clips = torch.randn(1, 3, 16, 32, 32)
@@ -42,7 +42,7 @@ def test_a_packed_network_is_the_trained_one_in_half_the_bytes(trained: Path, sh
         assert torch.allclose(model.network(clips), full.network(clips), atol=0.02)
 
 
-def test_it_is_listed_and_can_start_another(trained: Path, shelf: Path):
+def test_it_is_listed_and_can_start_another(trained: Path, shelf: Path) -> None:
     pack(trained, "toys/voter", shelf)
     assert "toys/voter" in model_names()
     row = next(row for row in summary() if row["name"] == "toys/voter")
@@ -53,7 +53,7 @@ def test_it_is_listed_and_can_start_another(trained: Path, shelf: Path):
         load_model("toys/vote")
 
 
-def test_weights_that_16_bits_cannot_hold_are_refused(trained: Path, shelf: Path):
+def test_weights_that_16_bits_cannot_hold_are_refused(trained: Path, shelf: Path) -> None:
     network = load_model(trained).network
     with torch.no_grad():
         next(network.parameters()).fill_(1e6)
@@ -65,7 +65,7 @@ def test_weights_that_16_bits_cannot_hold_are_refused(trained: Path, shelf: Path
         pack("nothing.pth", "toys/voter", shelf)
 
 
-def test_packaged_models_are_small_and_have_their_accuracy_on_the_card():
+def test_packaged_models_are_small_and_have_their_accuracy_on_the_card() -> None:
     files = sorted(PACKAGED_FOLDER.rglob("*.safetensors"))
     assert sum(file.stat().st_size for file in files) <= 12e6
     for file in files:

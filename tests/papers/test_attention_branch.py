@@ -11,7 +11,7 @@ import torch
 import glocal
 from glocal.benchmark import Cache
 from glocal.cli import main
-from glocal.datasets.puppets import ACTIONS, Puppets
+from glocal.datasets.puppets import ACTIONS, PuppetClip, Puppets
 from glocal.models.card import Card, save_network
 from glocal.models.stabn import TransformedSTABN, invert_attention
 from glocal.papers import TableContext
@@ -78,7 +78,9 @@ def test_table_2_counts_right_videos_of_each_case(trained: Path, tmp_path: Path)
         assert [float(row[1]), float(row[2])] == pytest.approx([np.mean(right), np.mean(among)], abs=1e-9)
 
 
-def test_table_1_has_a_row_for_one_and_for_two_samples(trained: Path, tmp_path: Path, monkeypatch) -> None:
+def test_table_1_has_a_row_for_one_and_for_two_samples(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = asked("paper-b/1", trained, tmp_path, "--clips", "6")
     assert main(arguments) == 0
     rows = read(tmp_path / "paper-b-1-puppets.csv")
@@ -91,7 +93,9 @@ def test_table_1_has_a_row_for_one_and_for_two_samples(trained: Path, tmp_path: 
     assert main(arguments) == 0
 
 
-def test_accuracy_in_pieces_is_that_of_all(trained: Path, tmp_path: Path, monkeypatch) -> None:
+def test_accuracy_in_pieces_is_that_of_all(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = glocal.load_model(trained)
     cache = Cache(tmp_path / "cells")
     context = TableContext("puppets", None, str(trained), None, None, "cpu", 7, {}, tmp_path, cache)
@@ -105,7 +109,9 @@ def test_accuracy_in_pieces_is_that_of_all(trained: Path, tmp_path: Path, monkey
     assert accuracy(context, model, source, facts, plain, samples=2)[""] == pytest.approx(whole[""])
 
 
-def test_something_something_is_read_from_its_folder(trained: Path, tmp_path: Path, capsys) -> None:
+def test_something_something_is_read_from_its_folder(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Four clips of version 1, in a copy laid out as it is published."""
     name, classes = "something-something-v1", ("Opening something", "Closing something")
     root = tmp_path / "root"
@@ -140,7 +146,9 @@ def test_something_something_is_read_from_its_folder(trained: Path, tmp_path: Pa
     assert "give it as --root" in capsys.readouterr().err
 
 
-def test_seeds_are_networks_trained_alike(trained: Path, tmp_path: Path, monkeypatch) -> None:
+def test_seeds_are_networks_trained_alike(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The mean over one network twice is that network's figure, without spread."""
     seen = []
 
@@ -162,25 +170,27 @@ def test_seeds_are_networks_trained_alike(trained: Path, tmp_path: Path, monkeyp
     assert seen == ["st-abn/resnext3d-small"] * 2
 
 
-def test_seeds_are_trained_on_puppets_alone(trained: Path, tmp_path: Path, capsys) -> None:
+def test_seeds_are_trained_on_puppets_alone(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = asked("paper-b/2", trained, tmp_path, "--data", "something-something-v1", "seeds=3")
     assert main(command) == 2
     assert "seeds=… trains on puppets" in capsys.readouterr().err
 
 
-def test_networks_without_attention_are_refused(tmp_path: Path, capsys) -> None:
+def test_networks_without_attention_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("paper-b/2", "paper-b/3"):
         assert main(["table", name, "--model", "resnext3d-small", "--out", str(tmp_path)]) == 2
         assert "give --model st-abn/" in capsys.readouterr().err
 
 
-def test_pointing_measures_a_planted_attention(trained: Path, monkeypatch) -> None:
+def test_pointing_measures_a_planted_attention(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Attention that lies in the figure's box, in the frames of the act alone, is perfect."""
     clips = [Puppets("test", 20, size=64, frames=10, distractor="none", occlusion=0.0)[i] for i in (0, 1)]
     shown = iter([clip for clip in clips for _ in range(2)])
 
     class Planted:
-        def __init__(self, clip) -> None:
+        def __init__(self, clip: PuppetClip) -> None:
             start, end = clip.span
             self.temporal = np.zeros(10)
             self.temporal[start:end] = 1

@@ -1,7 +1,9 @@
 """The claims' experiments on networks and explanations that are planted."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from glocal.papers.claims.discriminative import discriminate, strongest, within
 from glocal.papers.claims.early_late import both_ways, change, early_late
 from glocal.papers.claims.experiment import claim_table, measure_methods
 from glocal.papers.claims.sensitivity import miss
-from helpers.planted import planted_footage, planted_model, squares, to_clip
+from helpers.planted import Colours, planted_footage, planted_model, squares, to_clip
 
 MODEL = planted_model()
 NETWORK = MODEL.network
@@ -31,13 +33,13 @@ def two(red: tuple[int, int] = (2, 2), blue: tuple[int, int] = (14, 15)) -> Foot
     return planted_footage(frames, masks)
 
 
-def fixed(attention):
+def fixed(attention: np.ndarray) -> Callable[..., Any]:
     """An explanation that is the same for every class."""
     return lambda network, clips, classes: torch.as_tensor(attention)[None]
 
 
 @pytest.mark.parametrize("method", ["gradcam", "layercam"])
-def test_a_method_that_asks_the_network_points_at_the_right_square(method):
+def test_a_method_that_asks_the_network_points_at_the_right_square(method: str) -> None:
     explain = parse_explainers([method], LAYERS)[method]
     against = parse_explainers([method], LAYERS, counterfactual=True)[method]
     found = discriminate(MODEL, two(), explain, against)
@@ -46,7 +48,7 @@ def test_a_method_that_asks_the_network_points_at_the_right_square(method):
     assert found["2nd in 1st"] == 0, "red and blue lie apart"
 
 
-def test_3dcam_sees_both_squares_in_a_network_of_one_layer():
+def test_3dcam_sees_both_squares_in_a_network_of_one_layer() -> None:
     """Its gradient, summed over channels, is the same everywhere, so the activation of all classes is shown."""
     explain = parse_explainers(["3dcam"], LAYERS)["3dcam"]
     found = discriminate(MODEL, two(), explain, explain)
@@ -54,7 +56,7 @@ def test_3dcam_sees_both_squares_in_a_network_of_one_layer():
     assert found["more"] == 0.5
 
 
-def test_one_map_for_all_classes_is_right_half_of_the_time():
+def test_one_map_for_all_classes_is_right_half_of_the_time() -> None:
     footage = two()
     first, second = (figure.mask for figure in footage.figures)
     for attention in (first, second, first | second):
@@ -64,7 +66,7 @@ def test_one_map_for_all_classes_is_right_half_of_the_time():
         assert found["2nd in 1st"] == found["3rd in 1st"] == 1
 
 
-def test_maxima_on_nobody_or_on_both_count_for_nobody():
+def test_maxima_on_nobody_or_on_both_count_for_nobody() -> None:
     footage = two()
     mask = footage.figures[0].mask
     nobody = np.zeros(mask.shape, np.float32)
@@ -76,15 +78,15 @@ def test_maxima_on_nobody_or_on_both_count_for_nobody():
     assert math.isnan(discriminate(MODEL, both, *[fixed(mask.astype(np.float32))] * 2)["right"])
 
 
-def test_the_wrong_square_is_wrong():
+def test_the_wrong_square_is_wrong() -> None:
     footage = two()
     swapped = torch.stack([torch.from_numpy(footage.figures[i].mask.astype(np.float32)) for i in (1, 0, 0)])
     found = discriminate(MODEL, footage, *[lambda n, c, k: swapped[k]] * 2)
     assert (found["right"], found["more"]) == (0, 0)
 
 
-def test_a_method_without_a_counterfactual_has_none():
-    def refuses(network, clips, classes):
+def test_a_method_without_a_counterfactual_has_none() -> None:
+    def refuses(network: Colours, clips: torch.Tensor, classes: torch.Tensor) -> None:
         raise UsageError("no counterfactual.")
 
     footage = two()
@@ -92,7 +94,7 @@ def test_a_method_without_a_counterfactual_has_none():
     assert math.isnan(found["against in 1st"])
 
 
-def test_the_strongest_tenth_by_hand():
+def test_the_strongest_tenth_by_hand() -> None:
     attention = np.arange(100, dtype=np.float32).reshape(1, 10, 10)
     assert strongest(attention).sum() == 10
     assert strongest(attention)[0, 9].all()
@@ -100,7 +102,7 @@ def test_the_strongest_tenth_by_hand():
     assert within(strongest(attention), attention > 94) == 0.5
 
 
-def test_evidence_that_gets_no_attention_is_missed():
+def test_evidence_that_gets_no_attention_is_missed() -> None:
     """Two red squares matter alike; attention on one of them misses the blocks that cover only the other."""
     frames, (one, other) = squares((0, 2, 2), (0, 14, 15))
     clip, classes = to_clip(frames), torch.tensor([0])
@@ -116,7 +118,7 @@ def test_evidence_that_gets_no_attention_is_missed():
     assert math.isnan(miss(NETWORK, clip, classes, fixed(one.astype(np.float32)), nothing, 0.9)["missed"])
 
 
-def test_decisive_blocks_of_the_planted_network_are_those_that_cover_the_square():
+def test_decisive_blocks_of_the_planted_network_are_those_that_cover_the_square() -> None:
     frames, (red,) = squares((0, 2, 2))
     clip, classes = to_clip(frames), torch.tensor([0])
     blocks = block_drops(NETWORK, clip, classes, baseline="mean", blocks=60, sides=(1 / 2, 1 / 2))
@@ -126,7 +128,7 @@ def test_decisive_blocks_of_the_planted_network_are_those_that_cover_the_square(
     assert all((mask & red).any() for mask in decisive)
 
 
-def test_early_appearance_and_late_motion_are_measured():
+def test_early_appearance_and_late_motion_are_measured() -> None:
     """Attention on the standing figure first, on what moves later: the claim as it is meant."""
     figure = np.zeros((9, 12, 12), bool)
     figure[:, 2:8, 2:6] = True
@@ -145,7 +147,7 @@ def test_early_appearance_and_late_motion_are_measured():
     assert (even["to motion"], even["spread late"]) == (pytest.approx(0), pytest.approx(1))
 
 
-def test_what_a_clip_shows_early_or_late_cancels_out():
+def test_what_a_clip_shows_early_or_late_cancels_out() -> None:
     """The square grows in the middle of the clip: an effect of the content, not of the time in the clip."""
     frames = np.full((9, 24, 24, 3), 60, np.uint8)
     masks = np.zeros((9, 24, 24), bool)
@@ -154,7 +156,9 @@ def test_what_a_clip_shows_early_or_late_cancels_out():
     frames[masks] = (255, 0, 0)
     footage = planted_footage(frames, [masks])
 
-    def looks_at_red(network, clips, classes):
+    def looks_at_red(
+        network: Colours | None, clips: torch.Tensor, classes: torch.Tensor | None
+    ) -> torch.Tensor:
         return (clips[:, 0] - clips[:, 1]).clamp(min=0)
 
     forwards = early_late(looks_at_red(None, footage.clip, None)[0].numpy(), masks, change(frames))
@@ -168,20 +172,20 @@ def test_what_a_clip_shows_early_or_late_cancels_out():
         )
 
 
-def test_change_is_that_of_the_neighbouring_frames():
+def test_change_is_that_of_the_neighbouring_frames() -> None:
     frames = np.zeros((4, 2, 2, 3), np.uint8)
     frames[2, 0, 1] = (10, 20, 30)
     assert change(frames)[:, 0, 1].tolist() == [0, 30, 60, 60]
 
 
-def context(folder: Path, **options) -> TableContext:
+def context(folder: Path, **options: Any) -> TableContext:
     return TableContext("puppets", None, "m", None, None, "cpu", 2, options, folder, Cache(folder / "cells"))
 
 
-def test_methods_that_do_not_fit_are_noted_and_the_rest_is_kept(tmp_path):
+def test_methods_that_do_not_fit_are_noted_and_the_rest_is_kept(tmp_path: Path) -> None:
     calls = []
 
-    def figures(sample, name):
+    def figures(sample: Sample, name: str) -> dict[str, float]:
         calls.append(name)
         if name == "odd":
             raise UsageError("it has no tokens.")
@@ -200,7 +204,7 @@ def test_methods_that_do_not_fit_are_noted_and_the_rest_is_kept(tmp_path):
         measure_methods(context(tmp_path), {}, clips, ["odd"], figures, controls=["control"])
 
 
-def test_rows_are_means_with_their_intervals_below():
+def test_rows_are_means_with_their_intervals_below() -> None:
     values = {"m": [{"a": 0.0, "b": math.nan}, {"a": 1.0, "b": math.nan}]}
     rows = claim_table(values, {"a": "first", "b": "second"}, "a", trivial={"chance": {"a": 0.5}})
     assert rows.rows[0].values == {"a": 0.5}
@@ -211,12 +215,12 @@ def test_rows_are_means_with_their_intervals_below():
 class Brighter(nn.Module):
     """Scores of two classes: how much brighter the end is than the beginning, and the opposite, or neither."""
 
-    def __init__(self, sees_order):
+    def __init__(self, sees_order: bool) -> None:
         super().__init__()
         self.sees_order = sees_order
         self.weight = nn.Parameter(torch.ones(1))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         means = x.mean((1, 3, 4))
         change = means[:, -4:].mean(1) - means[:, :4].mean(1)
         rise = change if self.sees_order else means.sum(1)
@@ -224,7 +228,9 @@ class Brighter(nn.Module):
 
 
 @pytest.mark.parametrize(("sees_order", "expected"), [(True, 1.0), (False, 0.5)])
-def test_a_network_that_ignores_the_order_stays_at_chance(sees_order, expected, monkeypatch):
+def test_a_network_that_ignores_the_order_stays_at_chance(
+    sees_order: bool, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rise = torch.linspace(0, 1, 8).view(1, 1, 8, 1, 1).expand(1, 3, 8, 4, 4)
     monkeypatch.setattr(order, "_clips", lambda *_: [(rise, 0), (rise.flip(2), 1)] * 3)
     model = glocal.Model("m", Brighter(sees_order).eval(), {}, ("up", "down"), glocal.ClipSpec(8))
@@ -233,7 +239,7 @@ def test_a_network_that_ignores_the_order_stays_at_chance(sees_order, expected, 
     assert np.mean([clip["backwards"] for clip in found]) == expected
 
 
-def test_clips_of_a_pair_are_the_test_splits_own():
+def test_clips_of_a_pair_are_the_test_splits_own() -> None:
     clip_spec = glocal.ClipSpec(frames=6, short_side=32, size=32, fps=8)
     model = glocal.Model("m", Brighter(True).eval(), {}, ("pick up", "put down"), clip_spec)
     clips = list(order._clips(model, ("pick up", "put down"), 4))

@@ -4,6 +4,7 @@ import csv
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 import torch
 
 import glocal
-from glocal.benchmark import localization
+from glocal.benchmark import Sample, localization
 from glocal.benchmark.box_measures import JoinedMeasures, MaxBoxMeasure, PointMeasures
 from glocal.benchmark.sample_sets import find_sample_set
+from glocal.benchmark.window_maps import WindowMaps
 from glocal.cli import main
 from glocal.evaluation import inclusive_boxes
 from glocal.localization import auto_threshold, boxes, iou
+from glocal.models import Model
 from glocal.papers import paper_a, tables
 from glocal.papers.localization import paper_explainers, row_name
 from helpers.reference_maxbox import max_box_acc
@@ -37,17 +40,17 @@ def run(out: Path, table: str, *changes: str, clips: int = 2) -> dict[str, dict[
 
 
 @pytest.fixture(autouse=True)
-def few_clips_to_fit(monkeypatch):
+def few_clips_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glocal.benchmark.sample_sets.FITTED", 2)
 
 
-def samples_of_table(number=2):
+def samples_of_table(number: int = 2) -> tuple[Model, list[Sample]]:
     torch.manual_seed(0)
     model = glocal.load_model(MODEL)
     return model, find_sample_set(model, "puppets", clips=number, source=MODEL).samples
 
 
-def attention_of(model, sample, **how):
+def attention_of(model: Model, sample: Sample, **how: list[str]) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """By the public road: one window, the frame's own geometry."""
     footage = sample.load()
     target = sample.class_index(model.labels)
@@ -55,7 +58,7 @@ def attention_of(model, sample, **how):
     return explanation.attention, footage.boxes
 
 
-def test_max_box_acc_is_that_of_the_reference_on_the_explanation(tmp_path):
+def test_max_box_acc_is_that_of_the_reference_on_the_explanation(tmp_path: Path) -> None:
     rows = run(tmp_path, "paper-a/6", "refined=false")
     model, clips = samples_of_table()
     for title, how in (("Sum 3DCAM (all layers)", {}), ("3DCAM (layer1)", {"layers": ["layer1"]})):
@@ -72,7 +75,7 @@ def test_max_box_acc_is_that_of_the_reference_on_the_explanation(tmp_path):
         assert average == pytest.approx(sum(expected.values()) / len(expected), abs=0.06)
 
 
-def test_acc_is_that_of_the_boxes(tmp_path):
+def test_acc_is_that_of_the_boxes(tmp_path: Path) -> None:
     rows = run(tmp_path, "paper-a/4", "refined=false")
     _, clips = samples_of_table()
     hits = []
@@ -87,7 +90,7 @@ def test_acc_is_that_of_the_boxes(tmp_path):
     assert float(row["Acc 0.5 paper"]) == 0.127
 
 
-def test_one_pass_a_clip_serves_all_rows(tmp_path, monkeypatch):
+def test_one_pass_a_clip_serves_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = []
     true_pass = localization.explain_window
     monkeypatch.setattr(localization, "explain_window", lambda *args: passes.append(args) or true_pass(*args))
@@ -105,10 +108,10 @@ def test_one_pass_a_clip_serves_all_rows(tmp_path, monkeypatch):
     assert len(passes) == 5
 
 
-def test_an_interrupted_table_goes_on(tmp_path, monkeypatch):
+def test_an_interrupted_table_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     true_pass, calls = localization.explain_window, []
 
-    def failing(*args):
+    def failing(*args: Any) -> WindowMaps:
         calls.append(args)
         if len(calls) == 2:
             raise KeyboardInterrupt
@@ -125,7 +128,7 @@ def test_an_interrupted_table_goes_on(tmp_path, monkeypatch):
     assert len(calls) == 3
 
 
-def test_refinements_are_rows_with_gain_and_cost(tmp_path):
+def test_refinements_are_rows_with_gain_and_cost(tmp_path: Path) -> None:
     rows = run(tmp_path, "paper-a/6", clips=1)
     base, row = rows["Auto LayerCAM (all layers)"], rows["Auto LayerCAM (all layers) + flow"]
     assert float(row["gain"]) == pytest.approx(float(row["average"]) - float(base["average"]))
@@ -133,7 +136,7 @@ def test_refinements_are_rows_with_gain_and_cost(tmp_path):
     assert base["gain"] == ""
 
 
-def test_small_and_large_actors_are_told_apart(tmp_path):
+def test_small_and_large_actors_are_told_apart(tmp_path: Path) -> None:
     run(tmp_path, "paper-a/6", "refined=false")
     rows = list(csv.DictReader((tmp_path / "paper-a-6-puppets.csv").open()))
     assert [row["group"] for row in rows if row["method"] == "full frame (trivial)"] == [
@@ -145,7 +148,7 @@ def test_small_and_large_actors_are_told_apart(tmp_path):
     assert float(small["average"]) <= float(large["average"])
 
 
-def ucf24(root):
+def ucf24(root: Path) -> Path:
     """Two clips in the layout of UCF24, a square that moves; one is not there."""
     boxes, frames = [], []
     for t in range(20):
@@ -167,7 +170,7 @@ def ucf24(root):
     return root
 
 
-def test_ucf24_from_its_own_layout(tmp_path, caplog):
+def test_ucf24_from_its_own_layout(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = str(ucf24(tmp_path / "data"))
     options = ["--data", "ucf24", "--root", root, "--model", MODEL, "--out", str(tmp_path), "--quiet"]
     assert main(["table", "paper-a/6", "refined=false", *options]) == 0
@@ -189,7 +192,9 @@ def test_ucf24_from_its_own_layout(tmp_path, caplog):
         (["--data", "ucf24", "--root", "nowhere"], 1, "nowhere"),
     ],
 )
-def test_wrong_usage_is_one_sentence(arguments, code, sentence, tmp_path, capsys):
+def test_wrong_usage_is_one_sentence(
+    arguments: list[str], code: int, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert (
         main(["table", "paper-a/6", *arguments, "--model", MODEL, "--clips", "1", "--out", str(tmp_path)])
         == code
@@ -198,24 +203,24 @@ def test_wrong_usage_is_one_sentence(arguments, code, sentence, tmp_path, capsys
     assert sentence in error
 
 
-def test_every_localization_table_of_the_paper_is_there():
+def test_every_localization_table_of_the_paper_is_there() -> None:
     found = tables()
     for number in NUMBERS:
         assert "puppets" in found[f"paper-a/{number}"].data
 
 
-def names(layers):
+def names(layers: int) -> dict[str, str]:
     return {f"layer{place}": f"layer{place}" for place in range(layers)}
 
 
-def test_every_published_row_is_made():
+def test_every_published_row_is_made() -> None:
     layers = names(5)
     made = {row_name(row, list(layers)) for row in paper_explainers(layers, refined=False)}
     for number in NUMBERS:
         assert set(getattr(paper_a, f"TABLE_{number}")) <= made
 
 
-def test_published_averages_fit_their_rows():
+def test_published_averages_fit_their_rows() -> None:
     """The paper's own averages, within its rounding but for rows that it averaged otherwise."""
     for table in (paper_a.TABLE_6, paper_a.TABLE_7):
         for figures in table.values():
@@ -223,7 +228,7 @@ def test_published_averages_fit_their_rows():
             assert np.mean(values) == pytest.approx(figures["average"], abs=0.006)
 
 
-def test_the_box_of_a_frame_lies_at_the_clips_own_threshold():
+def test_the_box_of_a_frame_lies_at_the_clips_own_threshold() -> None:
     volume = np.zeros((2, 16, 16), np.float32)
     volume[:, 4:8, 4:10] = 1
     volume[:, 4:8, 10:14] = 0.2
@@ -233,7 +238,7 @@ def test_the_box_of_a_frame_lies_at_the_clips_own_threshold():
     assert measure.compute([count]) == {"Acc 0.5": 1.0}
 
 
-def test_measures_side_by_side_are_those_of_each():
+def test_measures_side_by_side_are_those_of_each() -> None:
     maps = np.random.default_rng(0).random((3, 12, 12), np.float32)
     true = [(place, np.array([[2.0, 3, 8, 9]])) for place in range(3)]
     families = (MaxBoxMeasure((0.3, 0.5)), PointMeasures(("hit_max", "Acc 0.5"), "hit_max"))
@@ -245,7 +250,7 @@ def test_measures_side_by_side_are_those_of_each():
     assert found == alone[0] | alone[1]
 
 
-def test_a_users_own_clips_with_boxes(tmp_path):
+def test_a_users_own_clips_with_boxes(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (6, 48, 64, 3), np.uint8)
     glocal.video.write_video(tmp_path / "one.mp4", frames, 8)
     (tmp_path / "mine.csv").write_text("path,label\none.mp4,juggling\n")
@@ -259,7 +264,7 @@ def test_a_users_own_clips_with_boxes(tmp_path):
     assert [float(full[delta]) for delta in ("0.3", "0.5", "0.7")] == [1, 1, 0]
 
 
-def test_frames_that_the_network_did_not_see_are_measured_between_those_that_it_saw(tmp_path):
+def test_frames_that_the_network_did_not_see_are_measured_between_those_that_it_saw(tmp_path: Path) -> None:
     """At 8 of 24 frames a second, frames 0, 3, 6, 9 are seen; the boxes are in 1, and in 11 behind the last."""
     frames = np.random.default_rng(0).integers(0, 256, (12, 48, 64, 3), np.uint8)
     glocal.video.write_video(tmp_path / "one.mp4", frames, 24)
@@ -273,7 +278,7 @@ def test_frames_that_the_network_did_not_see_are_measured_between_those_that_it_
     assert float(rows["full frame (trivial)"]["0.5"]) == 0.5
 
 
-def test_maps_between_two_are_interpolated():
+def test_maps_between_two_are_interpolated() -> None:
     maps = np.array([0.0, 1, 3], np.float32)[:, None, None].repeat(2, 2)
     found = localization._interpolated(maps, np.array([0, 0.25, 1, 1.5, 2]))
     assert found[:, 0, 0].tolist() == [0, 0.25, 1, 2, 3]
@@ -284,7 +289,7 @@ XML = """<annotation><size><width>96</width><height>80</height></size>
 </annotation>"""
 
 
-def test_images_of_ilsvrc_from_their_own_layout(tmp_path):
+def test_images_of_ilsvrc_from_their_own_layout(tmp_path: Path) -> None:
     root = tmp_path / "ILSVRC"
     images, xml = root / "Data/CLS-LOC/val", root / "Annotations/CLS-LOC/val"
     images.mkdir(parents=True)
@@ -303,7 +308,7 @@ def test_images_of_ilsvrc_from_their_own_layout(tmp_path):
 
 
 @pytest.mark.parametrize("layers", [1, 2, 4, 5])
-def test_what_is_refined_has_a_row_without(layers):
+def test_what_is_refined_has_a_row_without(layers: int) -> None:
     rows = paper_explainers(names(layers), refined=True)
     assert len({row.name for row in rows}) == len(rows)
     assert all(replace(row, refinements=()).name in [other.name for other in rows] for row in rows)

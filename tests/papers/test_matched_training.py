@@ -1,21 +1,24 @@
 """Tables of networks that are trained for them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import glocal
 from glocal.benchmark import Cache, Evaluation
+from glocal.benchmark.box_measures import JoinedMeasures
 from glocal.benchmark.localization import SampleScores
 from glocal.errors import UsageError
+from glocal.models import Model
 from glocal.papers import TableContext, matched_training, surveillance, tables, training_cache
 from glocal.papers.training_cache import TrainedNetwork, mean_and_spread
 from glocal.training import Recipe
 from glocal.utils.structure import construct
 
 
-def context(tmp_path: Path, name: str, **changes) -> TableContext:
+def context(tmp_path: Path, name: str, **changes: Any) -> TableContext:
     table = tables()[name]
     data = next(iter(table.data))
     facts = {
@@ -34,11 +37,11 @@ def context(tmp_path: Path, name: str, **changes) -> TableContext:
 
 
 @pytest.fixture
-def measured(monkeypatch, tmp_path):
+def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     """Training that takes no time: the accuracy follows from the recipe, and each recipe is noted."""
     made: list[Recipe] = []
 
-    def pretend(context, recipe):
+    def pretend(context: TableContext, recipe: dict[str, dict[str, Any]]) -> TrainedNetwork:
         made.append(construct(Recipe, recipe, "recipe"))
         top = 0.5 + 0.1 * len(made[-1].model.name) / 100 + 0.01 * made[-1].run.seed
         return TrainedNetwork(tmp_path / "best.safetensors", {"test/clip_top1": top, "test/video_top1": top})
@@ -48,7 +51,7 @@ def measured(monkeypatch, tmp_path):
     return made
 
 
-def test_spread_is_the_standard_deviation_of_single_values():
+def test_spread_is_the_standard_deviation_of_single_values() -> None:
     found = mean_and_spread([{"a": 0.1}, {"a": 0.2}, {"a": 0.6}], {"top": "a"})
     assert found == pytest.approx({"top": 0.3, "± top": 0.0700**0.5}, abs=1e-9)
     assert mean_and_spread([{"a": 0.1}], {"top": "a"}) == {"top": 0.1}
@@ -56,7 +59,9 @@ def test_spread_is_the_standard_deviation_of_single_values():
 
 @pytest.mark.parametrize(("name", "rows"), [("paper-a/9", 2), ("paper-a/10", 5), ("networks", 3)])
 @pytest.mark.parametrize("scratch", [False, True])
-def test_every_row_is_trained_with_every_seed_from_the_same_start(name, rows, scratch, tmp_path, measured):
+def test_every_row_is_trained_with_every_seed_from_the_same_start(
+    name: str, rows: int, scratch: bool, tmp_path: Path, measured: list[Any]
+) -> None:
     made = tables()[name].run(context(tmp_path, name, options={"seeds": 2, "scratch": scratch}))
     assert len(made.rows) == rows
     assert len(measured) == 2 * rows
@@ -67,14 +72,16 @@ def test_every_row_is_trained_with_every_seed_from_the_same_start(name, rows, sc
     assert len(set(networks)) == rows
 
 
-def test_gates_of_the_small_network_stand_for_those_of_i3d(tmp_path, measured):
+def test_gates_of_the_small_network_stand_for_those_of_i3d(tmp_path: Path, measured: list[Any]) -> None:
     tables()["paper-a/10"].run(context(tmp_path, "paper-a/10", options={"seeds": 1}))
     assert [recipe.model.name.partition(":")[2] for recipe in measured] == [
         "", "layer4", "layer3", "layer2+layer3+layer4", "layer3+layer4",
     ]  # fmt: skip
 
 
-def test_real_clips_are_trained_without_the_fold_that_they_are_tested_on(tmp_path, measured):
+def test_real_clips_are_trained_without_the_fold_that_they_are_tested_on(
+    tmp_path: Path, measured: list[Any]
+) -> None:
     made = tables()["surveillance-fight"].run(context(tmp_path, "surveillance-fight", root=tmp_path))
     assert len(made.rows) == 8
     assert len(measured) == 40
@@ -83,16 +90,18 @@ def test_real_clips_are_trained_without_the_fold_that_they_are_tested_on(tmp_pat
         assert (recipe.data.train["split"], recipe.data.test["split"]) == ("train", "test")
 
 
-def test_clips_with_boxes_are_explained_by_the_network_that_has_not_seen_their_fold(tmp_path, monkeypatch):
+def test_clips_with_boxes_are_explained_by_the_network_that_has_not_seen_their_fold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looked = []
 
-    def pretend_training(context, recipe):
+    def pretend_training(context: TableContext, recipe: dict[str, dict[str, Any]]) -> TrainedNetwork:
         made = construct(Recipe, recipe, "recipe")
         held_out = made.data.test["fold"]
         assert made.data.train["split"] == "train"
         return TrainedNetwork(tmp_path / f"without {held_out}", {})
 
-    def pretend_rows(context, measure):
+    def pretend_rows(context: TableContext, measure: JoinedMeasures) -> tuple[Model, Evaluation]:
         looked.append((Path(context.model).name, context.options["fold"]))
         counts = [measure.count(np.ones((1, 4, 4), np.float32), [(0, np.array([[0.0, 0, 4, 2]]))], True)]
         scores = [SampleScores(0.5, {"full frame": counts}, {})]
@@ -110,18 +119,18 @@ def test_clips_with_boxes_are_explained_by_the_network_that_has_not_seen_their_f
 @pytest.mark.parametrize(
     ("name", "data"), [("paper-a/9", "hmdb51"), ("surveillance-fight", "surveillance-fight")]
 )
-def test_real_data_needs_its_folder(name, data, tmp_path, measured):
+def test_real_data_needs_its_folder(name: str, data: str, tmp_path: Path, measured: list[Any]) -> None:
     with pytest.raises(UsageError, match="--root"):
         tables()[name].run(context(tmp_path, name, data=data))
 
 
-def test_a_trained_network_is_not_trained_again(tmp_path, monkeypatch):
+def test_a_trained_network_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from glocal.models import MODELS
     from glocal.models.card import Card
 
     runs = []
 
-    def pretend(recipe, out, *, resume, progress):
+    def pretend(recipe: Recipe, out: Path, *, resume: bool, progress: bool) -> Any:
         runs.append(resume)
         out.mkdir(parents=True)
         Card(

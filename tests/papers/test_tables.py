@@ -1,6 +1,8 @@
 """The registry of tables, and the command that makes them."""
 
 import csv
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,13 +22,15 @@ def make(context: TableContext) -> Table:
 
 
 @pytest.fixture
-def registered():
+def registered() -> Iterator[None]:
     example = PaperTable("paper-z/1", "An example", {"puppets": "c3d", "jhmdb": "r3d-18"}, make, {"seed": 0})
     with TABLES.override("paper-z/1", example):
         yield
 
 
-def test_the_command_prints_writes_and_resumes(registered, tmp_path, capsys):
+def test_the_command_prints_writes_and_resumes(
+    registered: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["table", "paper-z/1", "seed=4", "--out", str(tmp_path)]
     assert main(arguments) == 0
     assert "c3d" in (tmp_path / "paper-z-1-puppets.md").read_text()
@@ -51,19 +55,21 @@ def test_the_command_prints_writes_and_resumes(registered, tmp_path, capsys):
         (["paper-z/1", "seed"], "OPTION=VALUE"),
     ],
 )
-def test_wrong_usage_is_one_sentence(registered, capsys, tmp_path, arguments, sentence):
+def test_wrong_usage_is_one_sentence(
+    registered: None, capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
     assert main(["table", *arguments, "--out", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert sentence in error
     assert len(error.splitlines()) == 1
 
 
-def test_a_data_set_that_a_table_cannot_use_is_refused():
+def test_a_data_set_that_a_table_cannot_use_is_refused() -> None:
     with pytest.raises(UsageError, match="made from puppets"):
         PaperTable("paper-z/1", "", {"puppets": "c3d"}, make).choose_data("ucf24")
 
 
-def test_tables_are_in_the_order_of_the_papers():
+def test_tables_are_in_the_order_of_the_papers() -> None:
     names = list(tables())
     assert set(names) == set(TABLES)
     claims = ["order", "early-late", "sensitivity", "discriminative"]

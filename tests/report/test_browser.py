@@ -3,14 +3,18 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 import glocal
+from glocal.explanation.explanation import Explanation
 from glocal.localization import ScoredBox, boxes
 from glocal.report import TimeSpan, overlay, write_report
 from glocal.report.overlay import OverlayStyle
@@ -23,12 +27,12 @@ HOSTILE = '</script><script>hacked = 1</script><img src=x onerror="hacked = 1">'
 TIMES = np.cumsum([0.0, *([0.05, 0.1, 0.15] * 8)])[:COUNT].tolist()
 
 
-def grey(index):
+def grey(index: int) -> int:
     return 20 + 9 * index
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
+def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Explanation], np.ndarray]:
     """A clip whose frames are grey, each its own grey and its own time; two methods, three classes."""
     folder = tmp_path_factory.mktemp("report")
     frames = np.stack([np.full((HEIGHT, WIDTH, 3), grey(t), np.uint8) for t in range(COUNT)])
@@ -44,7 +48,7 @@ def report(tmp_path_factory):
         glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3),
     )
 
-    def explain(**options):
+    def explain(**options: int | str) -> Explanation:
         return glocal.explain(model, video, cuts="none", crop="center", **options)
 
     best, *others = explain(target="top3").per_class
@@ -72,13 +76,13 @@ def report(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser() -> Iterator[Any]:
     with chromium() as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def opened(browser, report):
+def opened(browser: Any, report: tuple[Path, list[Explanation], np.ndarray]) -> Any:
     page = open_report(browser, report[0])
     page.evaluate(
         "start = { view: { ...view }, controls: [...document.querySelectorAll('input')].map(e => [e, e.value, e.checked]) }"
@@ -87,7 +91,7 @@ def opened(browser, report):
 
 
 @pytest.fixture
-def page(opened):
+def page(opened: Any) -> Iterator[Any]:
     """The report as it is when it has just been opened."""
     opened.evaluate(
         """() => {
@@ -105,36 +109,40 @@ def page(opened):
     assert opened.problems == []
 
 
-def facts(report):
+def facts(report: tuple[Path, list[Explanation], np.ndarray]) -> dict[str, Any]:
     return json.loads(report[0].with_suffix(".json").read_text("utf-8"))
 
 
-def drag(page, name, value):
+def drag(page: Any, name: str, value: float) -> None:
     page.locator(f"#{name}").fill(str(value))
     settle(page)
 
 
-def choose(page, name, value):
+def choose(page: Any, name: str, value: str) -> None:
     page.select_option(f"#{name}", value)
     settle(page)
 
 
-def seek(page, frame):
+def seek(page: Any, frame: int) -> None:
     page.evaluate("frame => player.seek(frame)", frame)
     settle(page)
 
 
-def plot_area(page):
+def plot_area(page: Any) -> dict[str, float]:
     page.locator(".plot").scroll_into_view_if_needed()
     return page.locator(".plot").bounding_box()
 
 
-def test_it_opens_from_disk_and_asks_for_nothing_else(page, report):
+def test_it_opens_from_disk_and_asks_for_nothing_else(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray]
+) -> None:
     assert [url for url in page.asked if not url.startswith(("data:", "blob:"))] == [report[0].as_uri()]
     assert page.inner_text("#now").startswith("Frame 1 of 24 · 0.00 s")
 
 
-def test_on_every_frame_the_box_is_the_json_files(page, report):
+def test_on_every_frame_the_box_is_the_json_files(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray]
+) -> None:
     page.focus("#timeline")
     page.keyboard.press("Home")
     for index, row in enumerate(facts(report)["frames"]):
@@ -144,7 +152,7 @@ def test_on_every_frame_the_box_is_the_json_files(page, report):
         page.keyboard.press("ArrowRight")
 
 
-def test_the_attention_belongs_to_the_frame_while_it_plays(page):
+def test_the_attention_belongs_to_the_frame_while_it_plays(page: Any) -> None:
     drag(page, "strength", 0)
     page.uncheck("#boxes")
     page.uncheck("#truth")
@@ -165,7 +173,9 @@ def test_the_attention_belongs_to_the_frame_while_it_plays(page):
         assert level == pytest.approx(grey(frame), abs=3)
 
 
-def test_a_click_on_the_timeline_goes_to_the_frame_shown_at_that_time(page, report):
+def test_a_click_on_the_timeline_goes_to_the_frame_shown_at_that_time(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray]
+) -> None:
     area = plot_area(page)
     end = TIMES[-1] + 1 / facts(report)["video"]["fps"]
     for share in (0.2, 0.57, 0.93):
@@ -176,7 +186,7 @@ def test_a_click_on_the_timeline_goes_to_the_frame_shown_at_that_time(page, repo
         assert not np.array_equal(screen(page), before)
 
 
-def test_dragging_along_the_timeline_scrubs(page):
+def test_dragging_along_the_timeline_scrubs(page: Any) -> None:
     area = plot_area(page)
     page.mouse.move(area["x"] + 5, area["y"] + 20)
     page.mouse.down()
@@ -185,7 +195,9 @@ def test_dragging_along_the_timeline_scrubs(page):
     page.wait_for_function("() => Number(document.getElementById('screen').dataset.frame) > 15")
 
 
-def test_boxes_follow_the_threshold_as_python_finds_them_in_the_same_maps(page, report):
+def test_boxes_follow_the_threshold_as_python_finds_them_in_the_same_maps(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray]
+) -> None:
     data = embedded(report[0].read_text("utf-8"))
     steps = unpacked(data["explanations"][0]["maps"]).astype(np.float32)
     geometry = report[1][0].geometry
@@ -204,29 +216,35 @@ def test_boxes_follow_the_threshold_as_python_finds_them_in_the_same_maps(page, 
     assert shown_box(page) == saved
 
 
-def test_boxes_of_the_packed_maps_are_near_those_of_the_full_ones(page, report):
+def test_boxes_of_the_packed_maps_are_near_those_of_the_full_ones(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray]
+) -> None:
     near = page.evaluate("data.times.map((_, i) => painter.box(source, source.at(i), 0.5))")
     for box, row in zip(near, facts(report)["frames"], strict=True):
         assert np.abs(np.subtract(box[:4], row["boxes"][0]["box"])).max() <= 2
 
 
-def expected_picture(report, index, attention, style):
+def expected_picture(
+    report: tuple[Path, list[Explanation], np.ndarray], index: int, attention: np.ndarray, style: OverlayStyle
+) -> np.ndarray:
     return overlay(report[2][index], np.clip(attention, 0, 1).astype(np.float32), style)
 
 
-def assert_shows(page, expected):
+def assert_shows(page: Any, expected: np.ndarray) -> None:
     """The canvas, larger than the frame, is `expected` but for compression and rounding."""
     seen = cv2.resize(screen(page), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     assert np.abs(seen.astype(int) - expected).mean() < 3
 
 
-def plain(page):
+def plain(page: Any) -> None:
     page.uncheck("#boxes")
     page.uncheck("#truth")
 
 
 @pytest.mark.parametrize("colormap", ["inferno", "cividis"])
-def test_the_picture_is_the_overlay_that_python_draws(page, report, colormap):
+def test_the_picture_is_the_overlay_that_python_draws(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray], colormap: str
+) -> None:
     plain(page)
     choose(page, "colormap", colormap)
     for index in (3, 17):
@@ -236,7 +254,9 @@ def test_the_picture_is_the_overlay_that_python_draws(page, report, colormap):
         )
 
 
-def test_a_layer_is_shown_relative_to_its_own_maximum(page, report):
+def test_a_layer_is_shown_relative_to_its_own_maximum(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray]
+) -> None:
     plain(page)
     seek(page, 9)
     before = screen(page)
@@ -248,7 +268,9 @@ def test_a_layer_is_shown_relative_to_its_own_maximum(page, report):
     assert page.locator("#aggregate").is_disabled()
 
 
-def test_another_class_and_another_method_show_their_own_attention(page, report):
+def test_another_class_and_another_method_show_their_own_attention(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray]
+) -> None:
     plain(page)
     seek(page, 9)
     for index, explanation in enumerate(report[1][1:4], 1):
@@ -262,7 +284,9 @@ def test_another_class_and_another_method_show_their_own_attention(page, report)
 
 
 @pytest.mark.parametrize(("how", "combine"), [("mean", np.mean), ("max", np.max)])
-def test_layers_are_combined_anew(page, report, how, combine):
+def test_layers_are_combined_anew(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray], how: str, combine: Any
+) -> None:
     data = embedded(report[0].read_text("utf-8"))["explanations"][0]
     maps = [
         unpacked(packed) * np.array(packed["peaks"])[:, None, None] / packed["levels"]
@@ -276,7 +300,9 @@ def test_layers_are_combined_anew(page, report, how, combine):
         assert np.abs(seen - expected[index]).max() < 1e-5
 
 
-def test_temporal_attention_weighs_the_frames(page, report):
+def test_temporal_attention_weighs_the_frames(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray]
+) -> None:
     before = np.array(page.evaluate("[...source.at(3)]"))
     page.check("#weigh")
     settle(page)
@@ -288,7 +314,9 @@ def test_temporal_attention_weighs_the_frames(page, report):
     )
 
 
-def test_of_an_attending_network_its_spatial_attention_is_shown_alone(page, report):
+def test_of_an_attending_network_its_spatial_attention_is_shown_alone(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray]
+) -> None:
     """M_t · M_s is what its method gives; without the weight, M_s is left."""
     data = embedded(report[0].read_text("utf-8"))
     packed, temporal = data["explanations"][0]["maps"], np.array(data["temporal"])
@@ -303,7 +331,9 @@ def test_of_an_attending_network_its_spatial_attention_is_shown_alone(page, repo
         assert np.abs(np.array(seen) - (expected / expected.max())[3].ravel()).max() < 1e-5
 
 
-def test_smoothing_is_a_gaussian_mean_that_stops_at_a_cut(page, report):
+def test_smoothing_is_a_gaussian_mean_that_stops_at_a_cut(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray]
+) -> None:
     data = embedded(report[0].read_text("utf-8"))["explanations"][0]["maps"]
     maps = unpacked(data) * np.array(data["peaks"])[:, None, None] / data["levels"]
     maps /= maps.max()
@@ -323,13 +353,15 @@ def test_smoothing_is_a_gaussian_mean_that_stops_at_a_cut(page, report):
         assert seen == pytest.approx(float(expected), abs=1e-5)
 
 
-def test_the_predictions_can_be_those_of_a_gate(page, report):
+def test_the_predictions_can_be_those_of_a_gate(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray]
+) -> None:
     network = page.locator("#votes b").all_inner_texts()
     choose(page, "gate", "conv")
     assert page.locator("#votes b").all_inner_texts() == network[::-1]
 
 
-def test_the_keyboard_alone_is_enough(page, report):
+def test_the_keyboard_alone_is_enough(page: Any, report: tuple[Path, list[Explanation], np.ndarray]) -> None:
     for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id") == "timeline":
@@ -363,7 +395,7 @@ def test_the_keyboard_alone_is_enough(page, report):
     page.wait_for_selector('#play[aria-pressed="false"]')
 
 
-def test_keys_that_a_control_needs_are_left_to_it(page):
+def test_keys_that_a_control_needs_are_left_to_it(page: Any) -> None:
     page.focus("#strength")
     page.keyboard.press("ArrowLeft")
     settle(page)
@@ -371,7 +403,7 @@ def test_keys_that_a_control_needs_are_left_to_it(page):
     assert page.input_value("#strength") == "0.7"
 
 
-def test_every_control_has_a_name(page):
+def test_every_control_has_a_name(page: Any) -> None:
     nameless = page.evaluate(
         """() => [...document.querySelectorAll("button, select, input, [role]")].filter(e => e.offsetParent
           && !(e.labels?.length || e.getAttribute("aria-label") || e.textContent.trim() || e.querySelector("img")))
@@ -381,7 +413,7 @@ def test_every_control_has_a_name(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(page, scheme):
+def test_text_stands_out_from_its_ground(page: Any, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)
     pairs = page.evaluate(
         """() => [...document.querySelectorAll("h1, h2, p, b, span, dt, dd, label, button, select, output, kbd, footer")]
@@ -394,7 +426,7 @@ def test_text_stands_out_from_its_ground(page, scheme):
     )
     assert len(pairs) > 30
 
-    def luminance(colour):
+    def luminance(colour: str) -> float:
         parts = np.array([float(x) for x in colour[colour.index("(") + 1 : -1].split(",")[:3]]) / 255
         return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [
             0.2126,
@@ -408,7 +440,9 @@ def test_text_stands_out_from_its_ground(page, scheme):
     page.emulate_media(color_scheme="light")
 
 
-def test_it_fits_a_phone_and_works_by_touch(browser, report):
+def test_it_fits_a_phone_and_works_by_touch(
+    browser: Any, report: tuple[Path, list[Explanation], np.ndarray]
+) -> None:
     page = open_report(
         browser, report[0], viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True
     )
@@ -426,7 +460,7 @@ def test_it_fits_a_phone_and_works_by_touch(browser, report):
     page.context.close()
 
 
-def test_a_label_with_a_script_in_it_is_only_a_label(page):
+def test_a_label_with_a_script_in_it_is_only_a_label(page: Any) -> None:
     choose(page, "method", "gradcam")
     assert page.evaluate("typeof hacked") == "undefined"
     assert HOSTILE in page.inner_text("h1")
@@ -440,7 +474,7 @@ def test_a_label_with_a_script_in_it_is_only_a_label(page):
     page.problems.clear()
 
 
-def test_the_view_is_saved_as_a_picture(page):
+def test_the_view_is_saved_as_a_picture(page: Any) -> None:
     seek(page, 5)
     with page.expect_download() as download:
         page.click("#save-picture")
@@ -449,7 +483,7 @@ def test_the_view_is_saved_as_a_picture(page):
     assert np.array_equal(picture, screen(page))
 
 
-def test_the_table_is_saved_as_csv(page, report):
+def test_the_table_is_saved_as_csv(page: Any, report: tuple[Path, list[Explanation], np.ndarray]) -> None:
     with page.expect_download() as download:
         page.click("#save-table")
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8"))))
@@ -462,7 +496,7 @@ def test_the_table_is_saved_as_csv(page, report):
         assert [int(row[key]) for key in ("x0", "y0", "x1", "y1")] == frame["boxes"][0]["box"]
 
 
-def test_side_by_side_shows_the_plain_frame_on_the_left(page):
+def test_side_by_side_shows_the_plain_frame_on_the_left(page: Any) -> None:
     plain(page)
     one = screen(page)
     page.check("#side")
@@ -473,7 +507,9 @@ def test_side_by_side_shows_the_plain_frame_on_the_left(page):
     assert two[4, 4].tolist() == pytest.approx([grey(0)] * 3, abs=3)
 
 
-def test_a_notebook_shows_the_same_page(browser, report, tmp_path):
+def test_a_notebook_shows_the_same_page(
+    browser: Any, report: tuple[Path, list[Explanation], np.ndarray], tmp_path: Path
+) -> None:
     path = tmp_path / "notebook.html"
     path.write_text(f"<h1>A notebook</h1>{report[1][0]._repr_html_()}", "utf-8")
     page = browser.new_page()
@@ -490,7 +526,9 @@ def test_a_notebook_shows_the_same_page(browser, report, tmp_path):
     page.close()
 
 
-def test_without_its_video_the_attention_plays_on_black(browser, report, tmp_path):
+def test_without_its_video_the_attention_plays_on_black(
+    browser: Any, report: tuple[Path, list[Explanation], np.ndarray], tmp_path: Path
+) -> None:
     from glocal.report import page_html
 
     path = tmp_path / "alone.html"
@@ -505,8 +543,11 @@ def test_without_its_video_the_attention_plays_on_black(browser, report, tmp_pat
 
 
 def test_a_video_too_long_for_a_page_is_played_from_the_file_beside_it(
-    browser, report, tmp_path, monkeypatch
-):
+    browser: Any,
+    report: tuple[Path, list[Explanation], np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("glocal.report.page.MAX_EMBEDDED_BYTES", 100)
     video = glocal.read_video(report[0].with_name("in.mp4"))
     path, *_ = write_report(report[1][0], video, tmp_path, "50% #1")
@@ -521,7 +562,7 @@ def test_a_video_too_long_for_a_page_is_played_from_the_file_beside_it(
     page.context.close()
 
 
-def test_an_image_has_a_page_without_a_clock(browser, tmp_path):
+def test_an_image_has_a_page_without_a_clock(browser: Any, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "still.png"), np.full((50, 70, 3), 90, np.uint8))
     network = seeded(Small3d()).eval()
     model = glocal.Model(
@@ -544,7 +585,7 @@ def test_an_image_has_a_page_without_a_clock(browser, tmp_path):
     page.context.close()
 
 
-def test_what_an_encoder_adds_to_odd_sides_is_left_out(browser, report, tmp_path):
+def test_what_an_encoder_adds_to_odd_sides_is_left_out(browser: Any, report: Any, tmp_path: Path) -> None:
     frames = np.zeros((9, 61, 85, 3), np.uint8)
     frames[:, :, 43:] = 255
     network = seeded(Small3d()).eval()
@@ -566,7 +607,7 @@ def test_what_an_encoder_adds_to_odd_sides_is_left_out(browser, report, tmp_path
     page.context.close()
 
 
-def blank(browser, *scripts):
+def blank(browser: Any, *scripts: Any) -> Any:
     from importlib.resources import files
 
     page = browser.new_page()
@@ -575,7 +616,7 @@ def blank(browser, *scripts):
     return page
 
 
-def test_the_largest_box_is_opencvs_on_any_mask(browser):
+def test_the_largest_box_is_opencvs_on_any_mask(browser: Any) -> None:
     page, rng, cases, expected = blank(browser, "boxes.js"), np.random.default_rng(0), [], []
     for kind in range(160):
         height, width = rng.integers(1, 16, 2)
@@ -594,7 +635,7 @@ def test_the_largest_box_is_opencvs_on_any_mask(browser):
 
 @pytest.mark.parametrize("crop", ["full", "center"])
 @pytest.mark.parametrize("cells", [(7, 9), (1, 1), (60, 80)])
-def test_maps_are_spread_over_the_frame_as_geometry_does(browser, crop, cells):
+def test_maps_are_spread_over_the_frame_as_geometry_does(browser: Any, crop: Any, cells: Any) -> None:
     geometry = glocal.video.Geometry.fit((61, 83), glocal.ClipSpec(frames=8, short_side=40, size=32), crop)
     maps = np.random.default_rng(0).random((1, *cells)).astype(np.float32)
     page = blank(browser, "maps.js")

@@ -3,6 +3,8 @@
 import re
 import zlib
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,12 +33,12 @@ DOTS = 72
 
 
 @pytest.fixture(autouse=True)
-def _coarse(monkeypatch):
+def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glocal.report.figure_grid.DPI", DOTS)
 
 
 @pytest.fixture(scope="module")
-def explained():
+def explained() -> Any:
     network = seeded(Small3d()).eval()
     clip_spec = glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3)
     labels = ("ant", "bee", "$cost_{high}$", "dog", "eel")
@@ -46,7 +48,7 @@ def explained():
     return video, [*best.per_class, glocal.explain(model, video, counterfactual=True)]
 
 
-def cells(figure, path, columns, rows):
+def cells(figure: Any, path: Any, columns: Any, rows: Any) -> Any:
     """The pictures of a saved figure, by the places of its axes."""
     picture = cv2.imread(str(save_figure(figure, path)[0]))[:, :, ::-1]
     height, width = picture.shape[:2]
@@ -59,7 +61,7 @@ def cells(figure, path, columns, rows):
     return [found[row * columns : (row + 1) * columns] for row in range(rows)]
 
 
-def test_rows_hold_their_pictures_in_order(tmp_path):
+def test_rows_hold_their_pictures_in_order(tmp_path: Path) -> None:
     colours = [[(200, 30, 40), (20, 180, 60)], [(10, 20, 220), (250, 240, 10)]]
     rows = [
         PictureRow(f"row {i}", [np.full((30, 40, 3), colour, np.uint8) for colour in row])
@@ -72,7 +74,7 @@ def test_rows_hold_their_pictures_in_order(tmp_path):
             assert picture.shape[1] / picture.shape[0] == pytest.approx(4 / 3, rel=0.02)
 
 
-def test_a_bar_has_the_colour_of_its_value(tmp_path):
+def test_a_bar_has_the_colour_of_its_value(tmp_path: Path) -> None:
     from matplotlib import colormaps
 
     rows = [PictureRow("frames", [np.zeros((30, 40, 3), np.uint8)] * 3), ValueRow("M_t", [0.0, 0.5, 1.0])]
@@ -82,7 +84,7 @@ def test_a_bar_has_the_colour_of_its_value(tmp_path):
         assert patch[:, 3:15].reshape(-1, 3).mean(0) == pytest.approx(expected, abs=4)
 
 
-def test_a_figure_is_a_page_wide_and_its_pdf_has_text(explained, tmp_path):
+def test_a_figure_is_a_page_wide_and_its_pdf_has_text(explained: Any, tmp_path: Path) -> None:
     video, explanations = explained
     figure = methods_figure(video, {"3dcam": explanations[0], "other": explanations[1]}, [0, 5, 10])
     png, pdf = save_figure(figure, tmp_path / "sub" / "fig")
@@ -93,7 +95,7 @@ def test_a_figure_is_a_page_wide_and_its_pdf_has_text(explained, tmp_path):
     assert any(b" Tf" in stream and b"Tj" in stream.replace(b"TJ", b"Tj") for stream in streams)
 
 
-def test_every_row_shows_its_explanation(explained, tmp_path):
+def test_every_row_shows_its_explanation(explained: Any, tmp_path: Path) -> None:
     video, explanations = explained
     from glocal.report import OverlayStyle, overlay
 
@@ -110,7 +112,9 @@ def test_every_row_shows_its_explanation(explained, tmp_path):
             assert np.abs(blurred[0] - blurred[1]).mean() < 4
 
 
-def test_classes_are_named_with_their_scores_and_dollars_are_no_formula(explained, tmp_path):
+def test_classes_are_named_with_their_scores_and_dollars_are_no_formula(
+    explained: Any, tmp_path: Path
+) -> None:
     video, explanations = explained
     figure = classes_figure(video, explanations, [0, 10])
     save_figure(figure, tmp_path / "f")
@@ -120,7 +124,7 @@ def test_classes_are_named_with_their_scores_and_dollars_are_no_formula(explaine
     assert any("against" in text for text in words)
 
 
-def test_temporal_attention_is_a_bar_above_the_spatial(explained):
+def test_temporal_attention_is_a_bar_above_the_spatial(explained: Any) -> None:
     video, (first, *_) = explained
     with pytest.raises(UsageError, match="st-abn"):
         temporal_figure(video, first, [0])
@@ -129,13 +133,13 @@ def test_temporal_attention_is_a_bar_above_the_spatial(explained):
     assert numbers == ["0.10", "1.00"]
 
 
-def test_images_stand_side_by_side(explained, tmp_path):
+def test_images_stand_side_by_side(explained: Any, tmp_path: Path) -> None:
     video, explanations = explained
     figure = images_figure([video, video], {"3dcam": explanations[:2]})
     assert len(cells(figure, tmp_path / "f", 2, 2)) == 2
 
 
-def test_a_sanity_strip_scales_each_row_by_itself(tmp_path):
+def test_a_sanity_strip_scales_each_row_by_itself(tmp_path: Path) -> None:
     frames = [np.full((30, 40, 3), 128, np.uint8)] * 2
     maps = {
         "trained": [np.full((30, 40), 0.01, np.float32)] * 2,
@@ -146,7 +150,7 @@ def test_a_sanity_strip_scales_each_row_by_itself(tmp_path):
     assert np.abs(found[2][0].astype(int) - 128).mean() < 2
 
 
-def test_frames_are_taken_evenly_from_a_stretch_of_time():
+def test_frames_are_taken_evenly_from_a_stretch_of_time() -> None:
     video = glocal.read_video(FRAMES)
     assert evenly_spaced_frames(video, 5) == [0, 5, 10, 14, 19]
     assert evenly_spaced_frames(video, 3, start=0.2, end=0.44) == [5, 8, 11]
@@ -155,14 +159,16 @@ def test_frames_are_taken_evenly_from_a_stretch_of_time():
         evenly_spaced_frames(video, 3, start=5)
 
 
-def test_without_matplotlib_one_sentence_says_so(monkeypatch):
+def test_without_matplotlib_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     with pytest.raises(InputError, match=r"pip install 'glocal\[figures\]'"):
         figure_grid([PictureRow("a", [FRAMES[0]])])
 
 
 @pytest.mark.parametrize("kind", ["methods", "classes", "sanity"])
-def test_the_command_writes_png_and_pdf(kind, tmp_path, monkeypatch, capsys):
+def test_the_command_writes_png_and_pdf(
+    kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     network = seeded(Small3d()).eval()
     model = glocal.Model(
         "small",
@@ -186,7 +192,7 @@ def test_the_command_writes_png_and_pdf(kind, tmp_path, monkeypatch, capsys):
     assert f"in-{kind}.pdf" in capsys.readouterr().out
 
 
-def test_what_is_asked_wrongly_is_one_sentence(tmp_path, capsys):
+def test_what_is_asked_wrongly_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["figure", "classes", "a.mp4", "b.mp4"]) == 2
     assert main(["figure", "methods", "a.mp4", "--methods", "3dcm"]) == 2
     errors = capsys.readouterr().err

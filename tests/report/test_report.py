@@ -6,6 +6,8 @@ import html as html_module
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ FRAMES = np.random.default_rng(0).integers(0, 255, (20, 60, 84, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def explained():
+def explained() -> Any:
     network = seeded(Small3d()).eval()
     clip_spec = glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3)
     labels = ("ant", "bee", "<script>alert(1)</script>", "dog", "eel")
@@ -33,18 +35,18 @@ def explained():
     return glocal.explain(model, video, target=2), video
 
 
-def test_what_gets_no_attention_stays_as_it_is():
+def test_what_gets_no_attention_stays_as_it_is() -> None:
     frame = FRAMES[0]
     assert np.array_equal(overlay(frame, np.zeros((60, 84), np.float32)), frame)
     assert np.array_equal(overlay(frame, np.ones((60, 84), np.float32), OverlayStyle(strength=0)), frame)
 
 
-def test_full_attention_at_full_strength_is_the_top_of_the_colour_map():
+def test_full_attention_at_full_strength_is_the_top_of_the_colour_map() -> None:
     drawn = overlay(FRAMES[0], np.ones((60, 84), np.float32), OverlayStyle(strength=1, colormap="viridis"))
     assert np.abs(drawn.astype(int) - colormap_table("viridis")[255]).max() <= 1
 
 
-def test_the_overlay_equals_the_blend_in_floats():
+def test_the_overlay_equals_the_blend_in_floats() -> None:
     attention = np.random.default_rng(1).random((60, 84), np.float32)
     level = np.floor(attention * 255)[..., None]
     alpha = 0.75 * level / 255
@@ -53,18 +55,18 @@ def test_the_overlay_equals_the_blend_in_floats():
 
 
 @pytest.mark.parametrize("name", ["inferno", "magma", "viridis", "cividis"])
-def test_colour_maps_grow_lighter_steadily(name):
+def test_colour_maps_grow_lighter_steadily(name: Any) -> None:
     lightness = colormap_table(name).astype(float) @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(lightness) >= -1.01).all()
     assert lightness[-1] - lightness[0] > 150
 
 
-def test_an_unknown_colour_map_is_named_with_what_there_is():
+def test_an_unknown_colour_map_is_named_with_what_there_is() -> None:
     with pytest.raises(UsageError, match="Did you mean 'inferno'"):
         colormap_table("infrno")
 
 
-def test_boxes_are_drawn_inside_their_pixels():
+def test_boxes_are_drawn_inside_their_pixels() -> None:
     frame = np.zeros((60, 84, 3), np.uint8)
     draw_boxes(frame, [ScoredBox(10, 20, 30, 50, 1.0)])
     rows, columns = np.nonzero(frame.any(2))
@@ -75,14 +77,14 @@ def test_boxes_are_drawn_inside_their_pixels():
 @pytest.mark.parametrize(
     "text", ["walk 98.1%", "Pretending to put something onto something " * 3, "größer – 打"]
 )
-def test_captions_fit_every_frame(size, text):
+def test_captions_fit_every_frame(size: Any, text: Any) -> None:
     frame = np.full((*size, 3), 200, np.uint8)
     caption(text, size).paste(frame)
     assert frame.min() < 120
     assert frame.shape == (*size, 3)
 
 
-def test_frames_side_by_side_show_the_plain_one_on_the_left(explained):
+def test_frames_side_by_side_show_the_plain_one_on_the_left(explained: Any) -> None:
     explanation, video = explained
     frames = list(overlay_frames(explanation, video, style=OverlayStyle(side_by_side=True)))
     assert len(frames) == 20
@@ -90,7 +92,7 @@ def test_frames_side_by_side_show_the_plain_one_on_the_left(explained):
     assert frames[3].shape == (60, 168, 3)
 
 
-def test_a_report_is_written_whole(explained, tmp_path):
+def test_a_report_is_written_whole(explained: Any, tmp_path: Path) -> None:
     explanation, video = explained
     page, media, facts, arrays = write_report(explanation, video, tmp_path, "clip")
     assert {p.name for p in tmp_path.iterdir()} == {"clip.html", "clip.mp4", "clip.json", "clip.npz"}
@@ -104,13 +106,15 @@ def test_a_report_is_written_whole(explained, tmp_path):
     assert outside == [], "the page opens offline"
 
 
-def test_a_video_too_large_for_a_page_is_referred_to(explained, tmp_path, monkeypatch):
+def test_a_video_too_large_for_a_page_is_referred_to(
+    explained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("glocal.report.page.MAX_EMBEDDED_BYTES", 100)
     page, *_ = write_report(*explained, tmp_path, "clip")
     assert 'src="clip.mp4"' in page.read_text("utf-8")
 
 
-def test_the_overlay_has_the_videos_time_stamps(explained, tmp_path):
+def test_the_overlay_has_the_videos_time_stamps(explained: Any, tmp_path: Path) -> None:
     from fractions import Fraction
 
     from glocal.video import write_video
@@ -123,13 +127,13 @@ def test_the_overlay_has_the_videos_time_stamps(explained, tmp_path):
     assert glocal.read_video(media).times == pytest.approx(video.times, abs=1e-3)
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(explained, tmp_path):
+def test_a_folder_that_cannot_be_written_is_one_sentence(explained: Any, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(InputError, match="cannot be written"):
         write_report(*explained, tmp_path / "out", "clip")
 
 
-def test_key_frames_are_the_most_relevant_of_each_part():
+def test_key_frames_are_the_most_relevant_of_each_part() -> None:
     relevance = np.zeros(60)
     relevance[[5, 14, 33, 47]] = 1
     assert {5, 14, 33, 47} <= set(key_frames(relevance))
@@ -137,7 +141,7 @@ def test_key_frames_are_the_most_relevant_of_each_part():
     assert len(key_frames(np.ones(4))) == 4
 
 
-def test_the_small_video_has_every_frame_at_its_time(tmp_path):
+def test_the_small_video_has_every_frame_at_its_time(tmp_path: Path) -> None:
     from fractions import Fraction
 
     from glocal.video import write_video
@@ -150,7 +154,7 @@ def test_the_small_video_has_every_frame_at_its_time(tmp_path):
     assert small.times == pytest.approx(video.times, abs=1e-3)
 
 
-def test_the_page_runs_no_script_and_no_style_but_its_own(explained, tmp_path):
+def test_the_page_runs_no_script_and_no_style_but_its_own(explained: Any, tmp_path: Path) -> None:
     page, *_ = write_report(*explained, tmp_path, "clip")
     html = page.read_text("utf-8")
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', html)[1]
@@ -163,7 +167,7 @@ def test_the_page_runs_no_script_and_no_style_but_its_own(explained, tmp_path):
     assert not re.search(r"<[^>]* (style|on[a-z]+)=", html.split("<script")[0]), "a policy would stop these"
 
 
-def test_other_explanations_of_the_clip_are_in_the_page(explained, tmp_path):
+def test_other_explanations_of_the_clip_are_in_the_page(explained: Any, tmp_path: Path) -> None:
     explanation, video = explained
     network = seeded(Small3d()).eval()
     clip_spec = glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3)
@@ -184,7 +188,7 @@ def test_other_explanations_of_the_clip_are_in_the_page(explained, tmp_path):
     ]
 
 
-def test_a_page_for_a_notebook_is_a_small_one(explained):
+def test_a_page_for_a_notebook_is_a_small_one(explained: Any) -> None:
     explanation, video = explained
     assert explanation.source is video
     whole = page_html(explanation, video)
@@ -195,7 +199,7 @@ def test_a_page_for_a_notebook_is_a_small_one(explained):
     assert 'data-src="data:video/mp4;base64,' in html_module.unescape(shown)
 
 
-def test_a_notebook_finds_the_video_of_a_saved_explanation(explained, tmp_path):
+def test_a_notebook_finds_the_video_of_a_saved_explanation(explained: Any, tmp_path: Path) -> None:
     from glocal.video import write_video
 
     explanation, _ = explained
@@ -208,7 +212,9 @@ def test_a_notebook_finds_the_video_of_a_saved_explanation(explained, tmp_path):
     assert "data:video/mp4" not in loaded._repr_html_()
 
 
-def test_the_command_puts_other_methods_and_the_counterfactual_into_the_page(tmp_path, monkeypatch):
+def test_the_command_puts_other_methods_and_the_counterfactual_into_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from glocal.cli import main
     from glocal.video import write_video
 

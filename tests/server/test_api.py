@@ -3,13 +3,16 @@
 import contextlib
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import psutil
 import pytest
 import torch
+from httpx import Client, Response
 from PIL import Image
 
 import glocal
@@ -19,30 +22,30 @@ HOSTILE = '../../etc/"><img src=x onerror=alert(1)>.mp4'
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory):
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("results")
 
 
 @pytest.fixture(scope="module")
-def client(out):
+def client(out: Path) -> Iterator[Client]:
     with serving(out) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory):
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clips") / "square.mp4")
 
 
 @pytest.fixture(scope="module")
-def done(client, clip):
+def done(client: Client, clip: Path) -> list[dict[str, Any]]:
     """Every answer about a job, from the first to the last."""
     answer = ask(client, clip, HOSTILE, target="7", layers="layer1,layer2", aggregate="max")
     assert answer.status_code == 202, answer.text
     return [answer.json(), *follow(client, answer.json())]
 
 
-def sentence(answer):
+def sentence(answer: Response) -> str:
     """The one sentence of a refusal."""
     assert list(answer.json()) == ["error"]
     found = answer.json()["error"]
@@ -52,7 +55,7 @@ def sentence(answer):
     return found
 
 
-def test_the_result_is_what_the_library_finds(client, done, clip):
+def test_the_result_is_what_the_library_finds(client: Any, done: Any, clip: Any) -> None:
     assert done[-1]["state"] == "done", done[-1]
     base = f"/api/jobs/{done[-1]['id']}/report"
     torch.manual_seed(0)
@@ -71,7 +74,7 @@ def test_the_result_is_what_the_library_finds(client, done, clip):
     assert client.get(f"{base}.mp4", headers={"Range": "bytes=4-7"}).content == b"ftyp"
 
 
-def test_progress_goes_forward(done):
+def test_progress_goes_forward(done: Any) -> None:
     states = [job["state"] for job in done]
     assert [s for i, s in enumerate(states) if s not in states[:i]] in (
         ["queued", "running", "done"],
@@ -82,7 +85,7 @@ def test_progress_goes_forward(done):
     assert all(job["done"] <= job["total"] for job in done)
 
 
-def test_a_files_name_is_shown_and_used_for_nothing_else(client, done, out):
+def test_a_files_name_is_shown_and_used_for_nothing_else(client: Any, done: Any, out: Any) -> None:
     assert done[-1]["name"] == '"><img src=x onerror=alert(1)>.mp4'
     page = client.get(f"/api/jobs/{done[-1]['id']}/report.html").text
     assert "<img src=x" not in page
@@ -90,7 +93,7 @@ def test_a_files_name_is_shown_and_used_for_nothing_else(client, done, out):
     assert {p.name for p in (out / done[-1]["id"]).iterdir()} == {"job.json", *done[-1]["files"]}
 
 
-def test_nothing_tells_where_the_server_keeps_its_files(client, done, out):
+def test_nothing_tells_where_the_server_keeps_its_files(client: Any, done: Any, out: Any) -> None:
     for suffix in ("html", "json", "npz", "mp4", "jpg"):
         content = client.get(f"/api/jobs/{done[-1]['id']}/report.{suffix}").content
         assert str(out).encode() not in content
@@ -100,7 +103,7 @@ def test_nothing_tells_where_the_server_keeps_its_files(client, done, out):
         assert str(out.parent) not in client.get(address).text
 
 
-def test_every_answer_is_guarded(client, done):
+def test_every_answer_is_guarded(client: Any, done: Any) -> None:
     for address in ("/", "/page.js", "/api/models", "/nowhere", f"/api/jobs/{done[-1]['id']}/report.html"):
         headers = client.get(address).headers
         assert headers["x-content-type-options"] == "nosniff"
@@ -136,7 +139,9 @@ def test_every_answer_is_guarded(client, done):
         (None, {"sample": "x" * 5000}, 422, "form cannot be read"),
     ],
 )
-def test_what_cannot_be_done_is_refused_at_once(client, out, tmp_path, content, fields, status, word):
+def test_what_cannot_be_done_is_refused_at_once(
+    client: Client, out: Path, tmp_path: Path, content: None, fields: dict[str, str], status: int, word: str
+) -> None:
     before = folders(out)
     path = None
     if content is not None:
@@ -148,11 +153,11 @@ def test_what_cannot_be_done_is_refused_at_once(client, out, tmp_path, content, 
     assert folders(out) == before
 
 
-def test_an_upload_is_cut_off_at_the_limit(client, out):
+def test_an_upload_is_cut_off_at_the_limit(client: Client, out: Path) -> None:
     """The sender says nothing of the size, and would go on for ever."""
     sent = []
 
-    def body():
+    def body() -> Iterator[bytes]:
         yield b'--x\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"\r\n\r\n\0\0\0\x20ftypisom'
         while len(sent) < 100_000:
             sent.append(1)
@@ -166,7 +171,7 @@ def test_an_upload_is_cut_off_at_the_limit(client, out):
     assert folders(out) == before
 
 
-def test_too_large_a_file_is_told_so(client, tmp_path):
+def test_too_large_a_file_is_told_so(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "large.mp4"
     path.write_bytes(b"\0\0\0\x20ftypisom" + b"\0" * 500_000)
     answer = ask(client, path)
@@ -183,7 +188,9 @@ def test_too_large_a_file_is_told_so(client, tmp_path):
         ("noise", ""),
     ],
 )
-def test_what_only_the_decoder_sees_fails_in_a_sentence(client, out, clip, tmp_path, form, word):
+def test_what_only_the_decoder_sees_fails_in_a_sentence(
+    client: Client, out: Path, clip: Path, tmp_path: Path, form: dict[str, int] | str, word: str
+) -> None:
     path = tmp_path / "clip.mp4"
     if isinstance(form, dict):
         write_clip(path, **form)
@@ -202,7 +209,7 @@ def test_what_only_the_decoder_sees_fails_in_a_sentence(client, out, clip, tmp_p
     assert client.get(f"/api/jobs/{job['id']}/report.html").status_code == 404
 
 
-def test_a_picture_is_explained_too(client):
+def test_a_picture_is_explained_too(client: Client) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 32), (200, 30, 30)).save(buffer, "png")
     answer = client.post(
@@ -213,7 +220,7 @@ def test_a_picture_is_explained_too(client):
     assert client.get(f"/api/jobs/{job['id']}/report.png").headers["content-type"] == "image/png"
 
 
-def test_a_running_job_is_cancelled(client, out):
+def test_a_running_job_is_cancelled(client: Client, out: Path) -> None:
     job = ask(client, sample="walk", method="rise").json()
     follow(client, job, until=("running", "done", "failed"))
     before = {p.pid for p in psutil.Process().children(recursive=True)}
@@ -246,7 +253,9 @@ def test_a_running_job_is_cancelled(client, out):
         ("GET", {"Origin": "https://evil.example"}, 200),
     ],
 )
-def test_other_sites_are_kept_out(client, done, method, headers, status):
+def test_other_sites_are_kept_out(
+    client: Client, done: list[dict[str, Any]], method: str, headers: dict[str, str], status: int
+) -> None:
     address = "/api/jobs" if method == "POST" else f"/api/jobs/{done[-1]['id']}"
     answer = client.request(method, address, headers=headers)
     assert answer.status_code == status
@@ -255,7 +264,7 @@ def test_other_sites_are_kept_out(client, done, method, headers, status):
         sentence(answer)
 
 
-def test_a_page_of_its_own_may_ask(client):
+def test_a_page_of_its_own_may_ask(client: Client) -> None:
     origin = str(client.base_url).rstrip("/")
     answer = client.post("/api/jobs", headers={"Origin": origin, "Sec-Fetch-Site": "same-origin"})
     assert answer.status_code == 415
@@ -264,16 +273,16 @@ def test_a_page_of_its_own_may_ask(client):
 @pytest.mark.parametrize(
     "address", ["/api/jobs", "/api/jobs/", "/out", "/samples/job.json", "/api/jobs/..%2F..%2Fjob.json"]
 )
-def test_results_cannot_be_listed_or_guessed(client, address):
+def test_results_cannot_be_listed_or_guessed(client: Client, address: str) -> None:
     assert client.get(address).status_code in (404, 405)
 
 
-def test_only_results_are_served(client, done):
+def test_only_results_are_served(client: Client, done: list[dict[str, Any]]) -> None:
     for name in ("job.json", "report.exe", "report.html.json", "..%2Fjob.json"):
         assert client.get(f"/api/jobs/{done[-1]['id']}/{name}").status_code == 404
 
 
-def test_results_outlive_the_server(tmp_path):
+def test_results_outlive_the_server(tmp_path: Path) -> None:
     with serving(tmp_path) as client:
         kept, lost = ask(client, sample="walk", layers="layer4").json(), None
         follow(client, kept)
@@ -286,7 +295,7 @@ def test_results_outlive_the_server(tmp_path):
         assert client.get(f"/api/jobs/{lost['id']}").status_code == 404
 
 
-def test_the_queue_and_the_rate_are_bounded(tmp_path):
+def test_the_queue_and_the_rate_are_bounded(tmp_path: Path) -> None:
     with serving(tmp_path, waiting=1, rate=3) as client:
         first = ask(client, sample="walk", method="rise").json()
         follow(client, first, until=("running",))
@@ -300,7 +309,7 @@ def test_the_queue_and_the_rate_are_bounded(tmp_path):
         assert "more than 3 clips a minute" in sentence(often)
 
 
-def test_the_description_of_the_api_is_complete(client):
+def test_the_description_of_the_api_is_complete(client: Client) -> None:
     described = client.get("/api/openapi.json").json()
     assert set(described["paths"]) == {
         "/api/jobs",
@@ -321,7 +330,7 @@ def test_the_description_of_the_api_is_complete(client):
     )
 
 
-def test_models_and_methods_are_listed(client):
+def test_models_and_methods_are_listed(client: Client) -> None:
     models = client.get("/api/models").json()
     assert [(m["name"], m["weights"], len(m["labels"])) for m in models] == [(MODEL, "random", 400)]
     assert "offer" not in models[0]

@@ -1,6 +1,11 @@
 """The page in a real browser: a clip goes up, its progress is seen, its report opens."""
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
+from httpx import Client
 
 from helpers.browser import chromium, settle
 from helpers.serving import folders, serving, write_clip
@@ -9,28 +14,28 @@ HOSTILE = '"><img src=x onerror="document.hacked=1">.mp4'
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser() -> Iterator[Any]:
     with chromium() as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory):
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("results")
 
 
 @pytest.fixture(scope="module")
-def client(browser, out):
+def client(browser: Any, out: Path) -> Iterator[Client]:
     with serving(out) as found:
         yield found
 
 
 @pytest.fixture
-def open_page(browser, client):
+def open_page(browser: Any, client: Client) -> Iterator[Callable[..., Any]]:
     """Opens the page in a browser of its own; whatever its policy blocks or its script throws is in `problems`."""
     contexts, problems = [], []
 
-    def open_(**options):
+    def open_(**options: Any) -> Any:
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
         page.on("console", lambda message: message.type == "error" and problems.append(message.text))
@@ -46,11 +51,11 @@ def open_page(browser, client):
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory):
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clips") / "square.mp4")
 
 
-def upload(page, path, name=None):
+def upload(page: Any, path: Path, name: str | None = None) -> Any:
     """Choose a file and ask about its best class; the entry of the result."""
     file = str(path) if name is None else {"name": name, "mimeType": "video/mp4", "buffer": path.read_bytes()}
     page.set_input_files("#file", file)
@@ -59,7 +64,7 @@ def upload(page, path, name=None):
     return page.locator(".result").first
 
 
-def test_a_clip_goes_up_and_its_report_opens(open_page, clip, out):
+def test_a_clip_goes_up_and_its_report_opens(open_page: Callable[..., Any], clip: Path, out: Path) -> None:
     page = open_page()
     page.evaluate(
         """() => { window.seen = []; new MutationObserver(() => {
@@ -93,7 +98,7 @@ def test_a_clip_goes_up_and_its_report_opens(open_page, clip, out):
     assert folders(out) == []
 
 
-def test_two_uploads_at_once_do_not_see_each_other(open_page, clip):
+def test_two_uploads_at_once_do_not_see_each_other(open_page: Callable[..., Any], clip: Path) -> None:
     pages = [open_page(), open_page()]
     results = [upload(page, clip, f"clip {i}.mp4") for i, page in enumerate(pages)]
     for index, (page, result) in enumerate(zip(pages, results, strict=True)):
@@ -101,7 +106,9 @@ def test_two_uploads_at_once_do_not_see_each_other(open_page, clip):
         assert page.locator(".result h3").all_inner_texts() == [f"clip {index}.mp4"]
 
 
-def test_a_hostile_file_is_refused_with_a_sentence(open_page, clip, tmp_path):
+def test_a_hostile_file_is_refused_with_a_sentence(
+    open_page: Callable[..., Any], clip: Path, tmp_path: Path
+) -> None:
     page = open_page()
     (tmp_path / "page.mp4").write_text("<script>alert(1)</script>" * 20)
     upload(page, tmp_path / "page.mp4")
@@ -119,7 +126,9 @@ def test_a_hostile_file_is_refused_with_a_sentence(open_page, clip, tmp_path):
     assert result.locator(".state").inner_text().startswith("The file ")
 
 
-def test_it_is_used_by_keyboard_alone_and_a_job_is_cancelled(open_page, out):
+def test_it_is_used_by_keyboard_alone_and_a_job_is_cancelled(
+    open_page: Callable[..., Any], out: Path
+) -> None:
     before = folders(out)
     page = open_page()
     page.wait_for_selector("#samples button:nth-child(4)")
@@ -142,7 +151,7 @@ def test_it_is_used_by_keyboard_alone_and_a_job_is_cancelled(open_page, out):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone(open_page, scheme):
+def test_it_fits_a_phone(open_page: Callable[..., Any], scheme: str) -> None:
     page = open_page(viewport={"width": 360, "height": 740}, color_scheme=scheme, has_touch=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     small = page.evaluate(

@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 from glocal.cli import main
 from helpers.serving import ask, folders, follow
 
 
-def test_it_serves_until_it_is_stopped_and_leaves_only_results(tmp_path):
+def test_it_serves_until_it_is_stopped_and_leaves_only_results(tmp_path: Path) -> None:
     out = tmp_path / "results"
     command = [
         sys.executable,
@@ -52,8 +54,10 @@ def test_it_serves_until_it_is_stopped_and_leaves_only_results(tmp_path):
     assert "Traceback" not in err
 
 
-def test_what_cannot_be_served_is_reported_before_the_server_listens(capsys, tmp_path, monkeypatch):
-    def fails(*arguments):
+def test_what_cannot_be_served_is_reported_before_the_server_listens(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: str) -> tuple[int, str]:
         code = main(["serve", "--port", "0", "--out", str(tmp_path), *arguments])
         lines = capsys.readouterr().err.splitlines()
         assert lines[-1].startswith("glocal: ")

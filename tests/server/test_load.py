@@ -5,6 +5,8 @@ import os
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -16,7 +18,7 @@ from helpers.video_files import encode
 UPLOADS = 200
 
 
-def kinds(folder):
+def kinds(folder: Any) -> Any:
     """Name → file; the bytes of a good clip, and of what somebody may send in its place."""
     clip = write_clip(folder / "good.mp4", frames=16).read_bytes()
     noise = np.random.default_rng(0).bytes(len(clip))
@@ -40,14 +42,14 @@ def kinds(folder):
     return files
 
 
-def state_of():
+def state_of() -> Any:
     """Bytes in use, open files and the number of processes, of this process and those it started."""
     gc.collect()
     family = [psutil.Process(), *psutil.Process().children(recursive=True)]
     return sum(p.memory_info().rss for p in family), psutil.Process().num_fds(), len(family)
 
 
-def round_(client, out, files, send):
+def round_(client: Any, out: Any, files: Any, send: Any) -> Any:
     """Send everything at once and see what becomes of it; returns the state afterwards."""
     start = time.monotonic()
     with ThreadPoolExecutor(UPLOADS) as pool:
@@ -79,13 +81,13 @@ def round_(client, out, files, send):
 
 
 @pytest.mark.heavy
-def test_two_hundred_uploads_lose_and_leak_nothing(tmp_path):
+def test_two_hundred_uploads_lose_and_leak_nothing(tmp_path: Path) -> None:
     clips, out = tmp_path / "clips", tmp_path / "out"
     clips.mkdir()
     files = kinds(clips)
     with serving(out, waiting=UPLOADS, bytes=len(files["huge"]) + 20_000) as client:
 
-        def send(index):
+        def send(index: Any) -> Any:
             name = list(files)[index % len(files)]
             return name, ask(client, clips / name, f"{name}.mp4", layers="layer4")
 

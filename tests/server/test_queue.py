@@ -6,15 +6,17 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from PIL import Image
 
 from glocal.errors import InputError
-from glocal.server.job import OfferedModel, Task
+from glocal.server.job import Job, OfferedModel, Task
 from glocal.server.limits import Limits, RateLimit
 from glocal.server.queue import JobQueue, QueueFullError
 from glocal.server.upload import HEADER_BYTES, is_media
@@ -37,7 +39,7 @@ TASK = Task(
 LIMITS = Limits(waiting=2, wall=30.0, memory=2**30)
 
 
-def run(folder, work, limits=LIMITS):
+def run(folder: Path, work: str, limits: Limits = LIMITS) -> Job:
     """The job after `work`."""
     queue = JobQueue(folder, limits, 1, function=f"helpers.misbehaving:{work}")
     try:
@@ -48,7 +50,7 @@ def run(folder, work, limits=LIMITS):
         queue.close()
 
 
-def wait(happened, seconds=120):
+def wait(happened: Callable[..., Any], seconds: int = 120) -> None:
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end
@@ -68,7 +70,9 @@ def wait(happened, seconds=120):
         ("fall", "unexpected FileNotFoundError", LIMITS),
     ],
 )
-def test_what_goes_wrong_is_one_sentence_and_leaves_nothing(tmp_path, work, word, limits):
+def test_what_goes_wrong_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path, work: str, word: str, limits: Limits
+) -> None:
     job = run(tmp_path, work, limits)
     assert job.state == "failed"
     sentence = job.result["error"]
@@ -79,13 +83,13 @@ def test_what_goes_wrong_is_one_sentence_and_leaves_nothing(tmp_path, work, word
     assert not job.folder.exists()
 
 
-def test_a_process_cannot_send_objects_that_run_code(tmp_path):
+def test_a_process_cannot_send_objects_that_run_code(tmp_path: Path) -> None:
     job = run(tmp_path, "pickled")
     assert job.state == "failed"
     assert not (tmp_path / "exploded").exists()
 
 
-def test_results_stay_and_the_unfinished_goes(tmp_path):
+def test_results_stay_and_the_unfinished_goes(tmp_path: Path) -> None:
     done = run(tmp_path, "fine")
     assert sorted(os.listdir(done.folder)) == ["job.json", "report.json"]
     unfinished = tmp_path / ("u" * 32)
@@ -106,7 +110,7 @@ def test_results_stay_and_the_unfinished_goes(tmp_path):
     queue.close()
 
 
-def test_cancelling_ends_the_process_and_the_next_job_runs(tmp_path):
+def test_cancelling_ends_the_process_and_the_next_job_runs(tmp_path: Path) -> None:
     queue = JobQueue(tmp_path, LIMITS, 1, function="helpers.misbehaving:hang")
     first, second = (queue.add(TASK, io.BytesIO(b"clip")) for _ in range(2))
     wait((first.folder / "pid").exists)
@@ -122,7 +126,7 @@ def test_cancelling_ends_the_process_and_the_next_job_runs(tmp_path):
     assert os.listdir(tmp_path) == [".lock"]
 
 
-def test_failed_jobs_are_forgotten_in_time(tmp_path, monkeypatch):
+def test_failed_jobs_are_forgotten_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glocal.server.queue.MAX_FAILED_JOBS", 2)
     queue = JobQueue(tmp_path, replace(LIMITS, waiting=9), 1, function="helpers.misbehaving:leave")
     failed = []
@@ -136,7 +140,7 @@ def test_failed_jobs_are_forgotten_in_time(tmp_path, monkeypatch):
     queue.close()
 
 
-def test_no_more_wait_than_may(tmp_path):
+def test_no_more_wait_than_may(tmp_path: Path) -> None:
     queue = JobQueue(tmp_path, LIMITS, 1, function="helpers.misbehaving:hang")
     running = queue.add(TASK, io.BytesIO(b"clip"))
     wait(lambda: running.state == "running")
@@ -148,7 +152,7 @@ def test_no_more_wait_than_may(tmp_path):
     queue.close()
 
 
-def test_a_process_ends_with_the_server(tmp_path):
+def test_a_process_ends_with_the_server(tmp_path: Path) -> None:
     script = f"""
 if __name__ == "__main__":
     import time
@@ -168,7 +172,7 @@ if __name__ == "__main__":
     wait(lambda: not psutil.pid_exists(process))
 
 
-def test_an_address_may_ask_so_often_a_minute():
+def test_an_address_may_ask_so_often_a_minute() -> None:
     now = [0.0]
     rate = RateLimit(2, lambda: now[0])
     assert [rate.wait("10.0.0.1") for _ in range(3)] == [0, 0, 60]
@@ -192,13 +196,13 @@ def test_an_address_may_ask_so_often_a_minute():
         *((".webm", "libvpx"), (".flv", "flv"), (".y4m", "rawvideo")),
     ],
 )
-def test_videos_are_known_by_their_first_bytes(tmp_path, suffix, codec):
+def test_videos_are_known_by_their_first_bytes(tmp_path: Path, suffix: Any, codec: Any) -> None:
     path = encode(tmp_path / f"x{suffix}", [numbered(i) for i in range(4)], codec)
     assert is_media(path.read_bytes()[:HEADER_BYTES])
 
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "gif", "bmp", "webp", "tiff"])
-def test_images_are_known_by_their_first_bytes(form):
+def test_images_are_known_by_their_first_bytes(form: Any) -> None:
     buffer = io.BytesIO()
     Image.fromarray(numbered(1)).save(buffer, form)
     assert is_media(buffer.getvalue()[:HEADER_BYTES])
@@ -217,11 +221,11 @@ def test_images_are_known_by_their_first_bytes(form):
         b"RIFF1234WAVE",
     ],
 )
-def test_what_is_neither_is_not(head):
+def test_what_is_neither_is_not(head: Any) -> None:
     assert not is_media(head + b" " * 150 if head else head)
 
 
-def test_a_clip_is_measured_rather_than_believed(tmp_path):
+def test_a_clip_is_measured_rather_than_believed(tmp_path: Path) -> None:
     limits = Limits(seconds=2, frames=30, pixels=2000)
     assert check_clip(write_clip(tmp_path / "fits.mp4"), limits).frames == 16
     for name, form, word in (

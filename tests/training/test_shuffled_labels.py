@@ -11,7 +11,7 @@ from glocal.training.sources import open_source
 OPTIONS = {"source": "puppets", "split": "train", "length": 200, "size": 16, "frames": 5}
 
 
-def test_labels_are_dealt_out_anew_and_clips_stay():
+def test_labels_are_dealt_out_anew_and_clips_stay() -> None:
     true = open_source(OPTIONS, "data.train")
     random = open_source({**OPTIONS, "random_labels": True}, "data.train")
     labels = [[source.label(item) for item in range(len(source))] for source in (true, random)]
@@ -28,6 +28,6 @@ def test_labels_are_dealt_out_anew_and_clips_stay():
     assert [again.label(item) for item in range(200)] == labels[1], "the same in every run"
 
 
-def test_wrong_values_are_refused():
+def test_wrong_values_are_refused() -> None:
     with pytest.raises(UsageError, match=r"data\.train\.random_labels must be true or false"):
         open_source({**OPTIONS, "random_labels": 3}, "data.train")

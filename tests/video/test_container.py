@@ -1,8 +1,10 @@
 """Video files come out whole, upright, in order and on time."""
 
 import itertools
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -99,7 +101,7 @@ TURNS = {  # display matrix a, b, c, d: what it does to an upright picture is un
 
 
 @pytest.mark.parametrize(("turn", "stored"), TURNS.items(), ids=map(str, TURNS))
-def test_frames_come_out_upright(tmp_path: Path, turn: tuple, stored) -> None:
+def test_frames_come_out_upright(tmp_path: Path, turn: tuple, stored: Callable[..., Any]) -> None:
     upright = QUARTERS.repeat(24, 0).repeat(32, 1)
     path = encode(tmp_path / "a.mp4", [np.ascontiguousarray(stored(upright))] * 3, turn=turn)
     video = read_video(path)

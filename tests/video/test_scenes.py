@@ -23,11 +23,11 @@ from helpers.video_files import numbered
 CLIP_SPEC = ClipSpec(frames=4, short_side=16, size=16)
 
 
-def film(count, height=16, width=24):
+def film(count: int, height: int = 16, width: int = 24) -> np.ndarray:
     return np.stack([numbered(i, height, width) for i in range(count)])
 
 
-def shot(seed, count, size=48):
+def shot(seed: int, count: int, size: int = 48) -> np.ndarray:
     """A textured scene over which the camera moves by two pixels a frame."""
     rng = np.random.default_rng(seed)
     colours = rng.integers(0, 255, (1, 1, 3)) * 0.6 + rng.integers(0, 100, (12, 60, 3))
@@ -35,12 +35,12 @@ def shot(seed, count, size=48):
     return np.stack([scene[: 2 * size, 2 * t : 2 * t + size] for t in range(count)])[:, :size]
 
 
-def test_cuts_between_moving_shots_are_found_exactly():
+def test_cuts_between_moving_shots_are_found_exactly() -> None:
     frames = np.concatenate([shot(0, 11), shot(1, 7), shot(2, 9)])
     assert scene_cuts(frames) == (11, 18)
 
 
-def test_no_cut_where_there_is_only_motion_noise_or_a_flash():
+def test_no_cut_where_there_is_only_motion_noise_or_a_flash() -> None:
     rng = np.random.default_rng(0)
     still = shot(3, 20)
     flash = still.copy()
@@ -53,14 +53,14 @@ def test_no_cut_where_there_is_only_motion_noise_or_a_flash():
     assert scene_cuts(still[:1]) == ()
 
 
-def test_the_true_cuts_of_puppets_and_no_others():
+def test_the_true_cuts_of_puppets_and_no_others() -> None:
     videos = list(UntrimmedPuppets("val", 8, size=48, cuts=0.7, seed=2))
     assert any(video.cuts for video in videos)
     for video in videos:
         assert scene_cuts(video.frames) == video.cuts
 
 
-def test_the_cuts_of_a_real_clip(shared):
+def test_the_cuts_of_a_real_clip(shared: Path) -> None:
     assert scene_cuts(read_video(shared / "clips/kinetics/SOX5yA1l24A.mp4")) == (138, 219, 292)
     (broken_metadata,) = (shared / "clips/hmdb51").glob("*cartwheel*.avi")
     assert scene_cuts(read_video(broken_metadata)) == ()
@@ -74,7 +74,9 @@ def test_the_cuts_of_a_real_clip(shared):
     fps=st.sampled_from([None, 10.0, 40.0]),
 )
 @settings(deadline=None, max_examples=60)
-def test_a_video_with_cuts_has_the_windows_of_its_scenes(frames, stride, overlap, cuts, fps):
+def test_a_video_with_cuts_has_the_windows_of_its_scenes(
+    frames: int, stride: int, overlap: float, cuts: list[int], fps: float | None
+) -> None:
     clip_spec = replace(CLIP_SPEC, frames=frames, stride=stride, fps=fps)
     whole = film(30)
     found = list(windows(read_video(whole), clip_spec, overlap=overlap, cuts=cuts))
@@ -91,7 +93,7 @@ def test_a_video_with_cuts_has_the_windows_of_its_scenes(frames, stride, overlap
         assert torch.equal(window.clip, clip)
 
 
-def test_no_flow_across_a_cut():
+def test_no_flow_across_a_cut() -> None:
     whole = np.concatenate([shot(0, 4, 64), shot(1, 4, 64)])
     clip_spec = replace(CLIP_SPEC, short_side=64, modality="flow")
     first, second = windows(read_video(whole), clip_spec, cuts=[4])
@@ -100,7 +102,7 @@ def test_no_flow_across_a_cut():
         assert torch.equal(window.clip, alone.clip)
 
 
-def test_disjoint_windows_are_those_of_classify_in_every_scene():
+def test_disjoint_windows_are_those_of_classify_in_every_scene() -> None:
     video = read_video(film(37))
     clip_spec = replace(CLIP_SPEC, frames=6)
     cuts = [3, 20]
@@ -110,7 +112,7 @@ def test_disjoint_windows_are_those_of_classify_in_every_scene():
     assert marked == [w.points[0] for w in windows(video, clip_spec, overlap=0.0, cuts=cuts)]
 
 
-def test_nothing_is_interpolated_across_a_cut():
+def test_nothing_is_interpolated_across_a_cut() -> None:
     blender = WindowBlender(Volume(), cuts=[5])
     ones = np.ones((2, 1, 1), np.float32)
     blender.add(np.array([0, 1]), np.array([0, 3]), ones, 1.0)
@@ -119,7 +121,7 @@ def test_nothing_is_interpolated_across_a_cut():
     assert got == pytest.approx([1, 1, 1, 1, 1, 3, 4, 5, 6, 6], abs=1e-4)
 
 
-def bright_then_dark():
+def bright_then_dark() -> np.ndarray:
     frames = np.concatenate([shot(5, 12), shot(6, 12)])
     frames[:12] = frames[:12] // 2 + 120
     frames[12:] = 0
@@ -128,7 +130,7 @@ def bright_then_dark():
     return frames
 
 
-def test_attention_does_not_bleed_over_a_cut():
+def test_attention_does_not_bleed_over_a_cut() -> None:
     frames = bright_then_dark()
     frames[12:] = 0
     plain, aware, found = (
@@ -142,14 +144,14 @@ def test_attention_does_not_bleed_over_a_cut():
     assert np.array_equal(found.attention, aware.attention)
 
 
-def test_cuts_are_saved_and_a_short_scene_is_told(tmp_path):
+def test_cuts_are_saved_and_a_short_scene_is_told(tmp_path: Path) -> None:
     explanation = glocal.explain(bleeding_model(), bright_then_dark(), "bright", cuts=[3, 12])
     assert any("a scene of the video is shorter than the 8 frames" in note for note in explanation.notes)
     loaded = glocal.Explanation.load(explanation.save(tmp_path, "x"))
     assert loaded.cuts == (3, 12)
 
 
-def test_explain_and_classify_agree_about_scenes():
+def test_explain_and_classify_agree_about_scenes() -> None:
     frames = bright_then_dark()
     for cuts in ("auto", "none", [5]):
         predictions = glocal.classify(bleeding_model(), frames, cuts=cuts)
@@ -157,12 +159,12 @@ def test_explain_and_classify_agree_about_scenes():
 
 
 @pytest.mark.parametrize("cuts", ["sometimes", [0], [5, 5], [7, 3], [24], [-1]])
-def test_impossible_cuts_are_refused(cuts):
+def test_impossible_cuts_are_refused(cuts: list[int] | str) -> None:
     with pytest.raises(UsageError, match="cuts"):
         resolve_cuts(read_video(film(24)), cuts)
 
 
-def test_an_image_has_no_cuts(tmp_path: Path):
+def test_an_image_has_no_cuts(tmp_path: Path) -> None:
     import cv2
 
     cv2.imwrite(str(tmp_path / "a.png"), numbered(3, 16, 24))

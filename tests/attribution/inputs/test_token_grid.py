@@ -1,6 +1,7 @@
 """Token networks are explained where they look: on the grid of their tokens, in the clip's geometry."""
 
 from itertools import permutations, product
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ LIFT = 2
 """Added to every channel, so that a token's activation is positive in sum, as 3DCAM asks of evidence."""
 
 
-def silence_mixing(network):
+def silence_mixing(network: Any) -> None:
     """Every block works on each token alone: what attention says is not written."""
     for name, module in network.named_modules():
         if name.endswith(("attention.output.dense", "attention.o_proj", "temporal_dense")):
@@ -39,7 +40,7 @@ def silence_mixing(network):
             nn.init.zeros_(module.bias)
 
 
-def planted_videomae(cell, **changes):
+def planted_videomae(cell: Any, **changes: Any) -> Any:
     """Random, but blocks do not mix tokens, and the mean is taken over one token alone."""
     network = videomae(**changes)
     silence_mixing(network)
@@ -47,7 +48,7 @@ def planted_videomae(cell, **changes):
     _, rows, columns = grid_of_config(network.config)
     token = (cell[0] * rows + cell[1]) * columns + cell[2]
 
-    def keep_one(module, args, result):
+    def keep_one(module: Any, args: Any, result: Any) -> Any:
         result.last_hidden_state = result.last_hidden_state[:, token : token + 1]
         return result
 
@@ -55,12 +56,12 @@ def planted_videomae(cell, **changes):
     return network
 
 
-def grid_of_config(config):
+def grid_of_config(config: Any) -> Any:
     height, width = config.image_size if isinstance(config.image_size, tuple) else (config.image_size,) * 2
     return config.num_frames // 2, height // PATCH, width // PATCH
 
 
-def planted_vivit(cell):
+def planted_vivit(cell: Any) -> Any:
     """Random, but the class token attends to one token alone, in the last block alone."""
     network = vivit()
     silence_mixing(network)
@@ -82,7 +83,7 @@ def planted_vivit(cell):
     return network
 
 
-def planted_timesformer(cell):
+def planted_timesformer(cell: Any) -> Any:
     """Random, but the class token attends to one token alone, and to itself in all other frames."""
     network = timesformer()
     silence_mixing(network)
@@ -110,13 +111,15 @@ def planted_timesformer(cell):
     return network
 
 
-def share(attention, box):
+def share(attention: Any, box: Any) -> Any:
     """The share of the mass of `(T, H, W)` that lies in `((t0, t1), (y0, y1), (x0, x1))`."""
     t, y, x = [slice(max(0, start), stop) for start, stop in box]
     return attention[t, y, x].sum() / attention.sum()
 
 
-def assert_explained_at(network, clips, cell, strides, method, last=None):
+def assert_explained_at(
+    network: Any, clips: Any, cell: Any, strides: Any, method: Any, last: Any = None
+) -> None:
     """In each clip there is evidence for or against some class, and all of it lies at the planted token.
 
     `last` is the layer with the token's own resolution, if others are finer.
@@ -145,19 +148,21 @@ def assert_explained_at(network, clips, cell, strides, method, last=None):
 @pytest.mark.parametrize("method", ["3dcam", "3dcam-channelwise"])
 @pytest.mark.parametrize("cell", [(2, 1, 3), (0, 3, 0)])
 @pytest.mark.parametrize("family", [planted_videomae, planted_timesformer, planted_vivit])
-def test_a_network_that_looks_at_one_token_is_explained_at_that_patch_and_time(family, cell, method):
+def test_a_network_that_looks_at_one_token_is_explained_at_that_patch_and_time(
+    family: Any, cell: Any, method: Any
+) -> None:
     frames = 1 if family is planted_timesformer else 2
     assert_explained_at(family(cell), CLIPS, cell, (frames, PATCH, PATCH), method)
 
 
-def test_frames_that_are_not_square_keep_rows_and_columns_apart():
+def test_frames_that_are_not_square_keep_rows_and_columns_apart() -> None:
     network = planted_videomae((1, 0, 4), image_size=(24, 48))
     clips = torch.randn(1, FRAMES, 3, 24, 48)
     assert_explained_at(network, clips, (1, 0, 4), (2, PATCH, PATCH), "3dcam")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_default_layers_are_blocks_before_the_final_norm_that_the_class_can_be_read_from(family):
+def test_default_layers_are_blocks_before_the_final_norm_that_the_class_can_be_read_from(family: Any) -> None:
     network = family()
     defaults = [row for row in glocal.layers(network, CLIPS) if row.default]
     blocks = [name for name, m in network.named_modules() if type(m).__name__.endswith("Layer")]
@@ -169,19 +174,19 @@ def test_default_layers_are_blocks_before_the_final_norm_that_the_class_can_be_r
     assert (found.attention.amax((1, 2, 3)) == 1).all()
 
 
-def test_deep_token_networks_are_explained_at_four_blocks():
+def test_deep_token_networks_are_explained_at_four_blocks() -> None:
     network = vivit(num_hidden_layers=9)
     assert list(glocal.attribute(network, CLIPS).layers) == [f"vivit.layers.{i}" for i in (1, 3, 5, 7)]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_activation_and_gradient_are_those_of_the_tokens_read_one_by_one(family):
+def test_activation_and_gradient_are_those_of_the_tokens_read_one_by_one(family: Any) -> None:
     """The grid by plain loops over the library's own order of tokens, the gradient by its own hidden states."""
     network, (frames, rows, columns) = family(), FAMILIES[family]
     name = next(row.name for row in glocal.layers(network, CLIPS) if row.default)
     seen = {}
 
-    def keep(module, args, result):
+    def keep(module: Any, args: Any, result: Any) -> None:
         tokens = result[0] if isinstance(result, tuple) else result
         tokens.requires_grad_() if tokens.is_leaf else None
         tokens.retain_grad()
@@ -206,7 +211,7 @@ def test_activation_and_gradient_are_those_of_the_tokens_read_one_by_one(family)
     assert torch.allclose(got, expected[1], atol=1e-6)
 
 
-def test_positional_and_keyword_input_and_a_given_layout_are_the_same():
+def test_positional_and_keyword_input_and_a_given_layout_are_the_same() -> None:
     network = videomae()
     expected = glocal.attribute(network, CLIPS).attention
     assert torch.equal(glocal.attribute(network, {"pixel_values": CLIPS}).attention, expected)
@@ -216,7 +221,7 @@ def test_positional_and_keyword_input_and_a_given_layout_are_the_same():
     assert not network._forward_pre_hooks
 
 
-def test_clips_of_three_frames_are_read_as_the_network_reads_them():
+def test_clips_of_three_frames_are_read_as_the_network_reads_them() -> None:
     network = timesformer(num_frames=3)
     found = glocal.attribute(network, torch.randn(1, 3, 3, SIDE, SIDE))
     assert found.attention.shape == (1, 3, SIDE, SIDE)
@@ -226,14 +231,14 @@ def test_clips_of_three_frames_are_read_as_the_network_reads_them():
 class Plain(nn.Module):
     """A token network without a configuration; patches are cut by unfolding, so nothing tells their size."""
 
-    def __init__(self, order="THW", convolution=False):
+    def __init__(self, order: Any = "THW", convolution: Any = False) -> None:
         super().__init__()
         self.order, self.convolution = order, convolution
         self.embed = nn.Conv3d(3, 8, (2, 4, 4), (2, 4, 4)) if convolution else nn.Linear(3 * 2 * 4 * 4, 8)
         self.blocks = nn.ModuleList([nn.Sequential(nn.Linear(8, 8), nn.Tanh()) for _ in range(2)])
         self.head = nn.Linear(8, 3)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.convolution:
             x = self.embed(x).movedim(1, -1)
         else:
@@ -245,7 +250,7 @@ class Plain(nn.Module):
         return self.head(x.mean(1))
 
 
-def test_a_grid_is_asked_for_where_nothing_tells_it_and_any_order_of_tokens_can_be_given():
+def test_a_grid_is_asked_for_where_nothing_tells_it_and_any_order_of_tokens_can_be_given() -> None:
     clips = torch.randn(1, 3, 8, 12, 20)
     expected = None
     for order in ("THW", "HWT", "WTH"):
@@ -259,7 +264,7 @@ def test_a_grid_is_asked_for_where_nothing_tells_it_and_any_order_of_tokens_can_
         assert torch.allclose(found, expected, atol=1e-5)
 
 
-def test_a_patch_embedding_tells_the_grid():
+def test_a_patch_embedding_tells_the_grid() -> None:
     network = Plain(convolution=True)
     clips = torch.randn(1, 3, 8, 12, 20)
     given = glocal.attribute(network, clips, layers=["blocks.1"], grid=(4, 3, 5))
@@ -268,7 +273,7 @@ def test_a_patch_embedding_tells_the_grid():
 
 
 @pytest.mark.parametrize("grid", [(4,), (0, 3, 5), (4, 3, 6)])
-def test_a_wrong_grid_is_refused(grid):
+def test_a_wrong_grid_is_refused(grid: Any) -> None:
     with pytest.raises(UsageError, match="grid"):
         glocal.attribute(Plain(), torch.randn(1, 3, 8, 12, 20), layers=["blocks.1"], grid=grid)
 
@@ -276,16 +281,16 @@ def test_a_wrong_grid_is_refused(grid):
 class OnePlace(nn.Module):
     """Keeps one place of a map `(B, T, H, W, C)`."""
 
-    def __init__(self, place):
+    def __init__(self, place: Any) -> None:
         super().__init__()
         self.place = place
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         t, y, x0 = self.place
         return x[:, t : t + 1, y : y + 1, x0 : x0 + 1]
 
 
-def test_channel_last_maps_of_a_swin_network_lie_where_it_looks():
+def test_channel_last_maps_of_a_swin_network_lie_where_it_looks() -> None:
     torch.manual_seed(0)
     network, clips = VideoSwin().eval(), torch.randn(2, 3, 8, 64, 64)
     rows = {row.name: row for row in glocal.layers(network, clips)}
@@ -308,11 +313,11 @@ def test_channel_last_maps_of_a_swin_network_lie_where_it_looks():
 class Pooling(nn.Module):
     """A block as multiscale networks have them: tokens in, fewer tokens and their grid out."""
 
-    def __init__(self, width, stride):
+    def __init__(self, width: Any, stride: Any) -> None:
         super().__init__()
         self.norm, self.mlp, self.stride = nn.LayerNorm(width), nn.Linear(width, width), stride
 
-    def forward(self, x, grid):
+    def forward(self, x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
         first, rest = x[:, :1], x[:, 1:]
         cells = rest.transpose(1, 2).unflatten(2, grid)
         pooled = nn.functional.max_pool3d(cells, (1, self.stride, self.stride))
@@ -323,13 +328,13 @@ class Pooling(nn.Module):
 class Multiscale(nn.Module):
     """As torchvision and pytorchvideo build MViT; the class is read from one token of its last grid."""
 
-    def __init__(self, token):
+    def __init__(self, token: Any) -> None:
         super().__init__()
         self.embed = nn.Conv3d(3, 8, (3, 7, 7), (2, 4, 4), (1, 3, 3))
         self.blocks = nn.ModuleList([Pooling(8, stride) for stride in (1, 2, 1, 2, 1)])
         self.head, self.token = nn.Linear(8, CLASSES), token
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.embed(x)
         grid = tuple(x.shape[2:])
         x = torch.cat([x.new_zeros(len(x), 1, 8), x.flatten(2).transpose(1, 2)], 1)
@@ -338,7 +343,7 @@ class Multiscale(nn.Module):
         return self.head(x[:, 1 + self.token])
 
 
-def test_multiscale_blocks_tell_the_grid_beside_their_tokens():
+def test_multiscale_blocks_tell_the_grid_beside_their_tokens() -> None:
     torch.manual_seed(0)
     network, clips = Multiscale(token=2 * 8 + 1 * 4 + 3), torch.randn(2, 3, 8, 32, 64)
     assert [(row.name, row.shape) for row in glocal.layers(network, clips) if row.default] == [
@@ -354,18 +359,18 @@ def test_multiscale_blocks_tell_the_grid_beside_their_tokens():
 class FrameByFrame(nn.Module):
     """A network for images that sees each frame as a sample, `(B·T, C, H, W)`, and looks at one frame."""
 
-    def __init__(self, frame):
+    def __init__(self, frame: Any) -> None:
         super().__init__()
         self.body = nn.Sequential(nn.Conv2d(3, 6, 3, stride=2, padding=1), nn.ReLU())
         self.head, self.frame = nn.Linear(6, 3), frame
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         b, c, t, h, w = x.shape
         pooled = self.body(x.transpose(1, 2).reshape(b * t, c, h, w)).mean((2, 3))
         return self.head(pooled.reshape(b, t, -1)[:, self.frame])
 
 
-def test_frames_as_samples_are_folded_back_into_clips():
+def test_frames_as_samples_are_folded_back_into_clips() -> None:
     torch.manual_seed(0)
     network, clips = FrameByFrame(4), torch.rand(2, 3, 6, 16, 24)
     found = glocal.attribute(network, clips, layers=["body"], method="3dcam-channelwise")
@@ -380,7 +385,7 @@ NEEDS_MORE = {"cam", "saliency-tubes", "excitation-backprop", "c-mwp", "guided-b
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
-def test_every_method_explains_tokens_or_says_what_it_needs(name):
+def test_every_method_explains_tokens_or_says_what_it_needs(name: Any) -> None:
     network = timesformer(num_hidden_layers=2)
     options = {key: 4 for key in METHODS[name].options if key in ("samples", "steps")}
     if name in NEEDS_MORE:
@@ -392,7 +397,7 @@ def test_every_method_explains_tokens_or_says_what_it_needs(name):
     assert (found.attention.amax((1, 2, 3)) == 1).all()
 
 
-def test_ablation_of_tokens_by_a_plain_loop():
+def test_ablation_of_tokens_by_a_plain_loop() -> None:
     network, name = timesformer(), "timesformer.encoder.layer.1"
     layer, seen = network.get_submodule(name), {}
     handle = layer.register_forward_hook(lambda m, a, r: seen.__setitem__("tokens", r[0]))

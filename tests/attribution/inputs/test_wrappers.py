@@ -1,6 +1,8 @@
 """Compiled, parallel, scripted, traced, symbolically traced, exported and quantised networks."""
 
 import copy
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,22 +17,22 @@ LAYERS = ["relu1", "layer1", "layer2"]
 
 
 @pytest.fixture
-def network():
+def network() -> Any:
     return seeded(Small3d()).eval()
 
 
 @pytest.fixture
-def expected(network):
+def expected(network: Any) -> Any:
     return glocal.attribute(copy.deepcopy(network), CLIPS, LAYERS).attention
 
 
 @pytest.fixture
-def counted():
+def counted() -> Any:
     """A backend that counts how often compiled code runs, and compiles nothing."""
     runs = []
 
-    def backend(graph, inputs):
-        def run(*args):
+    def backend(graph: Any, inputs: Any) -> Any:
+        def run(*args: Any) -> Any:
             runs.append(1)
             return graph.forward(*args)
 
@@ -40,7 +42,9 @@ def counted():
     return backend
 
 
-def test_a_compiled_network_is_explained_also_after_it_has_run(network, expected, counted):
+def test_a_compiled_network_is_explained_also_after_it_has_run(
+    network: Any, expected: Any, counted: Any
+) -> None:
     compiled = torch.compile(network, backend=counted)
     compiled(CLIPS)
     ran = len(counted.runs)
@@ -50,7 +54,9 @@ def test_a_compiled_network_is_explained_also_after_it_has_run(network, expected
     assert len(counted.runs) > ran
 
 
-def test_a_network_compiled_in_place_is_explained_and_stays_compiled(network, expected, counted):
+def test_a_network_compiled_in_place_is_explained_and_stays_compiled(
+    network: Any, expected: Any, counted: Any
+) -> None:
     network.compile(backend=counted)
     network(CLIPS)
     ran = len(counted.runs)
@@ -60,14 +66,14 @@ def test_a_network_compiled_in_place_is_explained_and_stays_compiled(network, ex
     assert len(counted.runs) > ran
 
 
-def test_a_compiled_part_is_explained_inside(network, expected, counted):
+def test_a_compiled_part_is_explained_inside(network: Any, expected: Any, counted: Any) -> None:
     network.layer1 = torch.compile(network.layer1, backend=counted)
     network(CLIPS)
     layers = {"relu1": network.relu1, "layer1": network.layer1._orig_mod[2], "layer2": network.layer2}
     assert torch.equal(glocal.attribute(network, CLIPS, layers).attention, expected)
 
 
-def test_parallel_networks_are_explained(network, expected, tmp_path):
+def test_parallel_networks_are_explained(network: Any, expected: Any, tmp_path: Path) -> None:
     assert torch.equal(glocal.attribute(nn.DataParallel(network), CLIPS, LAYERS).attention, expected)
     store = f"file://{tmp_path}/store"
     torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
@@ -80,7 +86,7 @@ def test_parallel_networks_are_explained(network, expected, tmp_path):
         torch.distributed.destroy_process_group()
 
 
-def test_a_symbolically_traced_network_is_explained(network):
+def test_a_symbolically_traced_network_is_explained(network: Any) -> None:
     traced = torch.fx.symbolic_trace(network)
     layers = ["relu1", "layer1.2", "layer2.1"]
     expected = glocal.attribute(network, CLIPS, layers).attention
@@ -90,23 +96,23 @@ def test_a_symbolically_traced_network_is_explained(network):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("make", [lambda n: torch.jit.trace(n, CLIPS), torch.jit.script])
-def test_scripted_and_traced_networks_are_refused_also_as_a_part(network, make):
+def test_scripted_and_traced_networks_are_refused_also_as_a_part(network: Any, make: Any) -> None:
     with pytest.raises(UsageError, match="does not show its layers; pass the module it was made from"):
         glocal.attribute(make(network), CLIPS)
 
     class Around(nn.Module):
-        def __init__(self, inner):
+        def __init__(self, inner: Any) -> None:
             super().__init__()
             self.inner, self.head = inner, nn.Linear(5, 3)
 
-        def forward(self, x):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.head(self.inner(x))
 
     with pytest.raises(UsageError, match=r"'inner.layer1' is scripted or traced"):
         glocal.attribute(Around(make(network)), CLIPS, ["inner.layer1"])
 
 
-def test_exported_programs_are_refused(network):
+def test_exported_programs_are_refused(network: Any) -> None:
     program = torch.export.export(network, (CLIPS,))
     with pytest.raises(UsageError, match=r"ExportedProgram.*give a torch\.nn\.Module"):
         glocal.attribute(program, CLIPS)
@@ -115,7 +121,7 @@ def test_exported_programs_are_refused(network):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-def test_quantised_networks_are_refused_where_gradients_are_needed(network):
+def test_quantised_networks_are_refused_where_gradients_are_needed(network: Any) -> None:
     quantised = torch.ao.quantization.quantize_dynamic(network, {nn.Linear})
     with pytest.raises(UsageError, match="'fc' is a quantised Linear, which has no gradient"):
         glocal.attribute(quantised, CLIPS, LAYERS)

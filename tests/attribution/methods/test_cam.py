@@ -1,5 +1,7 @@
 """The library against paper A's equations in NumPy, and its gradients against finite differences."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,7 @@ METHODS = {
 }
 
 
-def activations_and_gradients(network, clips, layers, target):
+def activations_and_gradients(network: Any, clips: Any, layers: Any, target: Any) -> Any:
     """By the plainest means: float64, full graph, one backward pass a sample."""
     kept = {}
     hooks = [
@@ -45,7 +47,9 @@ def activations_and_gradients(network, clips, layers, target):
 @pytest.mark.parametrize("aggregate", ["sum", "mean", "max"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("case", CASES)
-def test_attribute_equals_the_equations_in_numpy(case, method, aggregate, counterfactual):
+def test_attribute_equals_the_equations_in_numpy(
+    case: Any, method: Any, aggregate: Any, counterfactual: Any
+) -> None:
     network, shape, layers = CASES[case]
     network = seeded(network).eval()
     clips = torch.randn(shape, generator=torch.Generator().manual_seed(1))
@@ -76,7 +80,7 @@ def test_attribute_equals_the_equations_in_numpy(case, method, aggregate, counte
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_channel_sum_commutes_with_upsampling(case):
+def test_the_channel_sum_commutes_with_upsampling(case: Any) -> None:
     _, shape, _ = CASES[case]
     channels = torch.randn(1, 5, *[max(1, n // 3) for n in shape[2:]], dtype=torch.float64)
     of_sum = reference.upsample(channels.sum(1)[0].numpy(), shape[2:])
@@ -85,7 +89,7 @@ def test_the_channel_sum_commutes_with_upsampling(case):
 
 
 @pytest.mark.parametrize("score", ["logit", "probability"])
-def test_gradients_agree_with_central_finite_differences(score):
+def test_gradients_agree_with_central_finite_differences(score: Any) -> None:
     """A nudge added to a layer's output changes the score as the recorded gradient says."""
     from glocal.attribution.tape import record
     from glocal.attribution.targets import class_scores
@@ -96,7 +100,7 @@ def test_gradients_agree_with_central_finite_differences(score):
     with record(network, clips, layers) as tape:
         gradients = tape.gradients(class_scores(tape.logits, score)[0, 2])
 
-    def score_with(name, nudge):
+    def score_with(name: Any, nudge: Any) -> Any:
         hook = layers[name].register_forward_hook(lambda module, args, result: result + nudge)
         with torch.no_grad():
             value = class_scores(network(clips), score)[0, 2].item()
@@ -112,7 +116,7 @@ def test_gradients_agree_with_central_finite_differences(score):
             assert slope == pytest.approx(gradient.reshape(-1)[index].item(), rel=1e-4, abs=1e-8)
 
 
-def test_a_layer_without_positive_evidence_has_a_zero_map():
+def test_a_layer_without_positive_evidence_has_a_zero_map() -> None:
     """Dividing by a negative maximum would turn negative evidence into positive."""
     network = seeded(Small3d()).eval()
     with torch.no_grad():
@@ -125,7 +129,7 @@ def test_a_layer_without_positive_evidence_has_a_zero_map():
     assert against.attention.max() == 1
 
 
-def test_the_channelwise_form_multiplies_before_the_sum():
+def test_the_channelwise_form_multiplies_before_the_sum() -> None:
     network = seeded(Small3d()).eval()
     clips = torch.randn(1, 3, 6, 20, 14, generator=torch.Generator().manual_seed(1))
     arrays, _, _ = activations_and_gradients(network.double(), clips.double(), ["layer1"], 2)

@@ -1,6 +1,7 @@
 """Excitation backprop against the paper's rule on dense matrices, one layer after the other, in float64."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,20 +15,20 @@ from helpers import reference
 from helpers.networks import seeded
 
 
-def dense(function, shape):
+def dense(function: Any, shape: Any) -> Any:
     """The matrix of a linear function of one clip `(C, T, H, W)`, by what it does to each unit clip."""
     units = torch.eye(int(np.prod(shape)), dtype=torch.float64).view(-1, *shape)
     with torch.no_grad():
         return function(units).flatten(1).T.numpy()
 
 
-def without_bias(module):
+def without_bias(module: Any) -> Any:
     module = copy.deepcopy(module)
     module.bias = None
     return module
 
 
-def stages(network, clip):
+def stages(network: Any, clip: Any) -> Any:
     """`[(matrix of a linear stage, its input's values)]` from the first stage to the logits, for one clip."""
     found = []
     x = clip[None]
@@ -44,7 +45,7 @@ def stages(network, clip):
     return found
 
 
-def largest(module, x):
+def largest(module: Any, x: Any) -> Any:
     """The matrix that picks the largest of each window, found by comparing values."""
     values, picked = x.flatten().numpy(), module(x).flatten().numpy()
     matrix = np.zeros((len(picked), len(values)))
@@ -53,7 +54,7 @@ def largest(module, x):
     return matrix
 
 
-def winning(found, top, down_to):
+def winning(found: Any, top: Any, down_to: Any) -> Any:
     """The winning probability before stage `down_to`, when `top` of the logits win."""
     probability = top
     for index in range(len(found) - 1, down_to - 1, -1):
@@ -62,7 +63,7 @@ def winning(found, top, down_to):
     return probability
 
 
-def plain(axes):
+def plain(axes: Any) -> Any:
     three = axes == 3
     conv = nn.Conv3d if three else nn.Conv2d
     size = (3, 4, 8, 6)[: axes + 1] if three else (3, 8, 6)
@@ -84,7 +85,7 @@ def plain(axes):
 
 @pytest.mark.parametrize("counterfactual", [False, True])
 @pytest.mark.parametrize("axes", [3, 2])
-def test_winning_probabilities_are_those_of_the_papers_rule(axes, counterfactual):
+def test_winning_probabilities_are_those_of_the_papers_rule(axes: Any, counterfactual: Any) -> None:
     network, clips = plain(axes)
     places = {"1": 1, "4": 3}  # a ReLU → the stage that reads it
     for method in ("excitation-backprop", "c-mwp"):
@@ -111,7 +112,7 @@ def test_winning_probabilities_are_those_of_the_papers_rule(axes, counterfactual
 class Normed(nn.Module):
     """Two convolutions with batch norms, some of their scales negative, and a residual sum."""
 
-    def __init__(self, norm=True):
+    def __init__(self, norm: Any = True) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.ReLU())
         self.conv1, self.conv2 = nn.Conv3d(4, 4, 3, padding=1), nn.Conv3d(4, 4, 3, padding=1)
@@ -119,7 +120,7 @@ class Normed(nn.Module):
         self.relu, self.dropout = nn.ReLU(inplace=True), nn.Dropout3d(inplace=True)
         self.fc = nn.Linear(4, 3)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)
         y = self.dropout(self.relu(self.bn1(self.conv1(x))))
         y = self.bn2(self.conv2(y))
@@ -127,7 +128,7 @@ class Normed(nn.Module):
         return self.fc(self.relu(y).mean((2, 3, 4)))
 
 
-def normed():
+def normed() -> Any:
     network = seeded(Normed()).double().eval()
     with torch.no_grad():
         network.bn1.weight.copy_(torch.tensor([1.0, -0.7, 0.5, -1.2]))
@@ -135,7 +136,7 @@ def normed():
     return network, torch.randn(1, 3, 3, 5, 4, generator=torch.Generator().manual_seed(2)).double()
 
 
-def folded(network):
+def folded(network: Any) -> Any:
     """The same network with its batch norms multiplied into the convolutions."""
     plain = Normed(norm=False).double().eval()
     plain.load_state_dict({k: v for k, v in network.state_dict().items() if not k.startswith("bn")})
@@ -148,7 +149,7 @@ def folded(network):
 
 
 @pytest.mark.parametrize("method", ["excitation-backprop", "c-mwp"])
-def test_a_batch_norm_is_as_if_folded_into_the_convolution(method):
+def test_a_batch_norm_is_as_if_folded_into_the_convolution(method: Any) -> None:
     network, clips = normed()
     plain = folded(network)
     assert torch.allclose(network(clips), plain(clips))
@@ -159,7 +160,7 @@ def test_a_batch_norm_is_as_if_folded_into_the_convolution(method):
         )
 
 
-def test_a_residual_sum_shares_by_what_each_side_adds():
+def test_a_residual_sum_shares_by_what_each_side_adds() -> None:
     network, clips = normed()
     plain = folded(network)
     with torch.no_grad():
@@ -186,20 +187,20 @@ def test_a_residual_sum_shares_by_what_each_side_adds():
 class Branches(nn.Module):
     """An inception block, and a head of one convolution whose scores are averaged over time."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.ReLU())
         self.a, self.b = nn.Conv3d(4, 3, 1), nn.Conv3d(4, 2, 3, padding=1)
         self.head = nn.Conv3d(5, 3, 1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)
         x = torch.cat([F.relu(self.a(x)), self.b(x).relu()], 1)
         x = F.avg_pool3d(x, (1, *x.shape[3:]))
         return self.head(x).squeeze(-1).squeeze(-1).mean(2) / 3
 
 
-def test_concatenation_and_a_mean_over_scores():
+def test_concatenation_and_a_mean_over_scores() -> None:
     network = seeded(Branches()).double().eval()
     clips = torch.randn(1, 3, 2, 4, 4, generator=torch.Generator().manual_seed(2)).double()
     with torch.no_grad():
@@ -220,15 +221,15 @@ def test_concatenation_and_a_mean_over_scores():
 
 
 class Strange(Normed):
-    def __init__(self, strangeness):
+    def __init__(self, strangeness: Any) -> None:
         super().__init__()
         self.strangeness = strangeness
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc(self.strangeness(self.conv1(self.stem(x))).mean((2, 3, 4)))
 
 
-def in_place(x):
+def in_place(x: Any) -> Any:
     x.relu_()
     return x
 
@@ -241,7 +242,9 @@ def in_place(x):
         (in_place, "a tensor after it was changed in place"),
     ],
 )
-def test_a_function_without_a_rule_is_refused_and_layers_above_it_are_not(strangeness, named):
+def test_a_function_without_a_rule_is_refused_and_layers_above_it_are_not(
+    strangeness: Any, named: Any
+) -> None:
     network, clips = seeded(Strange(strangeness)).double(), normed()[1]
     with pytest.raises(UsageError, match=f"method 'c-mwp' has no rule for {named}, .* name layers above it"):
         glocal.attribute(network, clips, ["stem"], method="c-mwp")
@@ -250,16 +253,16 @@ def test_a_function_without_a_rule_is_refused_and_layers_above_it_are_not(strang
     assert glocal.attribute(network, clips, ["stem"], method="gradcam").attention.shape == (1, 3, 5, 4)
 
 
-def test_what_lies_below_the_lowest_layer_needs_no_rule():
+def test_what_lies_below_the_lowest_layer_needs_no_rule() -> None:
     class Below(Normed):
-        def forward(self, x):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             return super().forward(torch.tanh(x) * x)
 
     network = seeded(Below()).double()
     assert glocal.attribute(network, normed()[1], ["stem"], method="c-mwp", target=1).attention.max() == 1
 
 
-def test_the_order_of_layers_and_their_number_change_nothing():
+def test_the_order_of_layers_and_their_number_change_nothing() -> None:
     network, clips = normed()
     both = glocal.attribute(network, clips, ["stem", "conv2"], method="c-mwp", target=1)
     for layer in ("stem", "conv2"):
@@ -268,7 +271,7 @@ def test_the_order_of_layers_and_their_number_change_nothing():
 
 
 @pytest.mark.parametrize("name", ["resnext3d-small", "gated/resnext3d-small", "i3d-rgb"])
-def test_networks_of_the_zoo_have_a_rule_for_all_they_do(name):
+def test_networks_of_the_zoo_have_a_rule_for_all_they_do(name: Any) -> None:
     torch.manual_seed(0)
     model = glocal.load_model(name)
     clip = torch.rand(1, 3, 8, 32, 32)

@@ -3,11 +3,12 @@
 import inspect
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Size, nn
 
 import glocal
 from glocal.attribution import METHODS
@@ -28,22 +29,22 @@ UNSIGNED = ("saliency", "smoothgrad", "eigencam")
 class Plain2d(Small2d):
     """With ReLUs alone."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.features[4] = nn.ReLU()
 
 
-def make(case, plain=False):
+def make(case: str, plain: bool = False) -> tuple[Any, ...]:
     kind, shape, layer = CASES[case]
     network = seeded(Plain2d() if plain and kind is Small2d else kind()).eval()
     return network, torch.randn(shape, generator=torch.Generator().manual_seed(1)), layer
 
 
-def options(method):
+def options(method: str) -> dict[str, int]:
     return {name: value for name, value in SHORT.items() if name in METHODS[method].options}
 
 
-def activation_of(network, clips, layer):
+def activation_of(network: Small2d | Small3d, clips: torch.Tensor, layer: str) -> np.ndarray:
     kept = []
     handle = network.get_submodule(layer).register_forward_hook(lambda m, a, r: kept.append(r.clone()))
     with torch.no_grad():
@@ -52,17 +53,17 @@ def activation_of(network, clips, layer):
     return kept[0].numpy().astype(float)
 
 
-def upsampled(cam, size):
+def upsampled(cam: np.ndarray, size: Size) -> np.ndarray:
     return reference.upsample(reference.normalised(cam), size)
 
 
-def assert_close(got, maps, size):
+def assert_close(got: torch.Tensor, maps: list[np.ndarray] | np.ndarray, size: Size) -> None:
     for one, cam in zip(got, maps, strict=True):
         assert np.abs(one.numpy() - reference.normalised(upsampled(cam, size))).max() <= 1e-4
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_eigen_cam_is_the_first_singular_vector(case):
+def test_eigen_cam_is_the_first_singular_vector(case: Any) -> None:
     network, clips, layer = make(case)
     got = glocal.attribute(network, clips, [layer], method="eigencam").attention
     maps = [reference.eigen_cam(a) for a in activation_of(network, clips, layer)]
@@ -71,7 +72,7 @@ def test_eigen_cam_is_the_first_singular_vector(case):
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("sign", [1, -1])
-def test_cam_and_saliency_tubes_take_the_weights_of_the_class(case, sign):
+def test_cam_and_saliency_tubes_take_the_weights_of_the_class(case: str, sign: int) -> None:
     network, clips, _ = make(case)
     last = "layer2" if case == "3d" else "features.6"
     weights = sign * network.fc.weight[2].detach().numpy()
@@ -82,13 +83,13 @@ def test_cam_and_saliency_tubes_take_the_weights_of_the_class(case, sign):
         assert_close(got.attention, expected, clips.shape[2:])
 
 
-def test_cam_finds_a_head_that_is_a_convolution():
+def test_cam_finds_a_head_that_is_a_convolution() -> None:
     class Convolved(Small3d):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.fc = nn.Conv3d(10, 5, 1)
 
-        def forward(self, x):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = self.layer2(self.layer1(self.pool(self.relu1(self.bn1(self.conv1(x))))))
             return self.fc(x).mean((2, 3, 4))
 
@@ -107,7 +108,7 @@ def test_cam_finds_a_head_that_is_a_convolution():
 
 
 @pytest.mark.parametrize("method", ["cam", "saliency-tubes"])
-def test_without_a_linear_head_cam_is_refused(method):
+def test_without_a_linear_head_cam_is_refused(method: str) -> None:
     network, clips, _ = make("3d")
     network.fc = nn.Sequential(nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 5))
     with pytest.raises(UsageError, match=rf"method '{method}' needs a linear head .* relu1, layer1, layer2"):
@@ -116,7 +117,7 @@ def test_without_a_linear_head_cam_is_refused(method):
 
 @pytest.mark.parametrize("batch", [1, 5])
 @pytest.mark.parametrize("case", CASES)
-def test_score_cam_channel_by_channel(case, batch):
+def test_score_cam_channel_by_channel(case: str, batch: int) -> None:
     network, clips, layer = make(case)
     got = glocal.attribute(network, clips, [layer], method="scorecam", target=2, options={"batch": batch})
     maps = []
@@ -137,7 +138,7 @@ def test_score_cam_channel_by_channel(case, batch):
 
 @pytest.mark.parametrize("batch", [1, 5])
 @pytest.mark.parametrize("case", CASES)
-def test_ablation_cam_channel_by_channel(case, batch):
+def test_ablation_cam_channel_by_channel(case: str, batch: int) -> None:
     network, clips, layer = make(case)
     got = glocal.attribute(
         network, clips, [layer], method="ablationcam", target=[2, 1], options={"batch": batch}
@@ -150,7 +151,12 @@ def test_ablation_cam_channel_by_channel(case, batch):
             drops = []
             for channel in range(len(activation)):
 
-                def ablate(module, args, result, channel=channel):
+                def ablate(
+                    module: nn.ReLU | nn.Sequential,
+                    args: tuple[torch.Tensor],
+                    result: torch.Tensor,
+                    channel: int = channel,
+                ) -> torch.Tensor:
                     result = result.clone()
                     result[:, channel] = 0
                     return result
@@ -165,14 +171,14 @@ def test_ablation_cam_channel_by_channel(case, batch):
 class Around(Small3d):
     """`layer1`, and a connection round it: added, or joined."""
 
-    def __init__(self, joined):
+    def __init__(self, joined: bool) -> None:
         super().__init__()
         self.layer1, self.joined = nn.Conv3d(3, 4, 3, padding=1), joined
         self.stem, self.fc = nn.Conv3d(3, 3, 1), nn.Linear(7 if joined else 4, 3)
         self.seen = []
         self.stem.register_forward_hook(lambda module, args, result: self.seen.append(len(result)))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         stem = self.stem(x)
         found = self.layer1(stem).relu()
         together = torch.cat([stem, found], 1) if self.joined else found + stem.mean(1, keepdim=True)
@@ -180,7 +186,9 @@ class Around(Small3d):
 
 
 @pytest.mark.parametrize(("joined", "clips", "largest"), [(False, 1, 1), (False, 2, 8), (True, 1, 4)])
-def test_ablation_cam_runs_what_is_before_the_layer_once_where_it_can(joined, clips, largest):
+def test_ablation_cam_runs_what_is_before_the_layer_once_where_it_can(
+    joined: bool, clips: int, largest: int
+) -> None:
     network = seeded(Around(joined)).eval()
     shown = torch.randn(clips, 3, 4, 6, 6, generator=torch.Generator().manual_seed(1))
     got = glocal.attribute(network, shown, ["layer1"], method="ablationcam", target=1)
@@ -196,13 +204,14 @@ def test_ablation_cam_runs_what_is_before_the_layer_once_where_it_can(joined, cl
 class Watcher(nn.Module):
     """Its score for class 1 is the brightness of one place, and nothing else."""
 
-    def __init__(self, place):
+    def __init__(self, place: tuple[Any, Any, Any]) -> None:
         super().__init__()
         self.conv = nn.Conv3d(3, 2, 1)
         self.place = place
 
-    def forward(self, x):
-        seen = x[(slice(None), slice(None), *self.place)].flatten(1).mean(1)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        index = (slice(None), slice(None), *self.place)
+        seen = x[index].flatten(1).mean(1)
         return torch.stack([torch.zeros_like(seen), seen], 1) + 0 * self.conv(x).mean((2, 3, 4))
 
 
@@ -210,7 +219,7 @@ PLACE = (slice(4, 6), slice(2, 6), slice(8, 12))
 
 
 @pytest.mark.parametrize("method", ["rise", "occlusion", "integrated-gradients", "saliency", "smoothgrad"])
-def test_what_a_network_looks_at_is_where_the_method_looks(method):
+def test_what_a_network_looks_at_is_where_the_method_looks(method: str) -> None:
     clips = torch.rand(1, 3, 8, 16, 16, generator=torch.Generator().manual_seed(0)) + 0.5
     given = {
         "rise": {"samples": 400, "cells": 4, "batch": 50},
@@ -226,12 +235,12 @@ def test_what_a_network_looks_at_is_where_the_method_looks(method):
     assert blank.attention.abs().max() == 0, "a score that never moves has no reasons"
 
 
-def test_rise_is_the_covariance_of_score_and_mask():
+def test_rise_is_the_covariance_of_score_and_mask() -> None:
     """The same masks, seen through a network that adds up what it sees, weighted one by one."""
     seen = []
 
     class Sum(nn.Module):
-        def forward(self, x):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             seen.append(x[:, 0])
             return torch.stack([x.mean((1, 2, 3, 4)), x[:, :, :2].sum((1, 2, 3, 4))], 1)
 
@@ -247,7 +256,7 @@ def test_rise_is_the_covariance_of_score_and_mask():
 
 
 @pytest.mark.parametrize("method", ["rise", "smoothgrad"])
-def test_random_methods_are_the_same_under_a_seed_and_leave_the_callers_alone(method):
+def test_random_methods_are_the_same_under_a_seed_and_leave_the_callers_alone(method: str) -> None:
     network, clips, _ = make("3d")
     torch.manual_seed(5)
     state = torch.get_rng_state()
@@ -260,7 +269,7 @@ def test_random_methods_are_the_same_under_a_seed_and_leave_the_callers_alone(me
     assert not torch.equal(first.attention, other.attention)
 
 
-def test_rise_and_occlusion_do_not_depend_on_the_batch():
+def test_rise_and_occlusion_do_not_depend_on_the_batch() -> None:
     network, clips, _ = make("3d")
     for method, given in (("rise", {"samples": 20}), ("occlusion", {"pixels": 8, "frames": 3})):
         one = glocal.attribute(network, clips, method=method, target=1, options={**given, "batch": 1})
@@ -271,13 +280,13 @@ def test_rise_and_occlusion_do_not_depend_on_the_batch():
 
 
 @pytest.mark.parametrize("method", ["rise", "scorecam"])
-def test_a_network_that_cannot_take_channels_last_gets_clips_as_they_are(method):
+def test_a_network_that_cannot_take_channels_last_gets_clips_as_they_are(method: str) -> None:
     class Views(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.conv, self.fc, self.refused = nn.Conv3d(3, 6, 3, padding=1), nn.Linear(6 * 4 * 64, 5), 0
 
-        def forward(self, x):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = self.conv(x)
             try:
                 return self.fc(x.view(len(x), -1))
@@ -286,7 +295,7 @@ def test_a_network_that_cannot_take_channels_last_gets_clips_as_they_are(method)
                 raise
 
     class Reshapes(Views):
-        def forward(self, x):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.fc(self.conv(x).reshape(len(x), -1))
 
     views, reshapes = seeded(Views()), seeded(Reshapes())
@@ -304,7 +313,7 @@ def test_a_network_that_cannot_take_channels_last_gets_clips_as_they_are(method)
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("method", EVERY)
-def test_every_method_explains_clips_and_images_for_several_classes(method, case):
+def test_every_method_explains_clips_and_images_for_several_classes(method: str, case: str) -> None:
     network, clips, _ = make(case, plain=True)
     network.train()
     kept = {name: value.clone() for name, value in network.state_dict().items()}
@@ -330,7 +339,7 @@ def test_every_method_explains_clips_and_images_for_several_classes(method, case
 
 
 @pytest.mark.parametrize("method", EVERY)
-def test_a_counterfactual_shows_something_else_or_is_refused(method):
+def test_a_counterfactual_shows_something_else_or_is_refused(method: str) -> None:
     network, clips, _ = make("3d")
     given = {"method": method, "target": 1, "options": options(method)}
     if method in UNSIGNED:
@@ -343,7 +352,7 @@ def test_a_counterfactual_shows_something_else_or_is_refused(method):
 
 
 @pytest.mark.parametrize("method", ["cam", "eigencam", "c-mwp", "scorecam", "ablationcam"])
-def test_layers_of_input_methods_are_aggregated_as_those_of_layer_methods(method):
+def test_layers_of_input_methods_are_aggregated_as_those_of_layer_methods(method: str) -> None:
     network, clips, _ = make("3d")
     layers = ["layer1", "layer2"]
     for how in ("sum", "mean", "max"):
@@ -355,19 +364,19 @@ def test_layers_of_input_methods_are_aggregated_as_those_of_layer_methods(method
 
 
 class Pathways(nn.Module):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.slow, self.fast = nn.Conv3d(3, 8, 3, padding=1), nn.Conv3d(2, 4, 3, padding=1)
         self.relu = nn.ReLU()
         self.fc = nn.Linear(12, 3)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         pooled = [self.relu(m(p)).mean((2, 3, 4)) for m, p in zip((self.slow, self.fast), x, strict=True)]
         return self.fc(torch.cat(pooled, 1))
 
 
 @pytest.mark.parametrize("method", sorted({"rise", "scorecam", "ablationcam", "c-mwp", *PIXELS}))
-def test_a_network_of_two_inputs_has_one_map(method):
+def test_a_network_of_two_inputs_has_one_map(method: str) -> None:
     inputs = [torch.randn(2, 3, 2, 16, 16), torch.randn(2, 2, 8, 16, 16)]
     network = seeded(Pathways())
     got = glocal.attribute(network, inputs, ["slow", "fast"], method=method, options=options(method))
@@ -376,11 +385,11 @@ def test_a_network_of_two_inputs_has_one_map(method):
 
 
 @pytest.mark.parametrize("method", ["rise", "scorecam"])
-def test_a_mask_covers_the_same_moments_of_both_pathways(method):
+def test_a_mask_covers_the_same_moments_of_both_pathways(method: str) -> None:
     seen = []
 
     class Strided(Pathways):
-        def forward(self, x):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             if len(x[0]) > 1:
                 seen.append([p[:, 0] for p in x])
             return super().forward(x)
@@ -408,20 +417,22 @@ def test_a_mask_covers_the_same_moments_of_both_pathways(method):
         ("smoothgrad", {"noise": float("nan")}, "give a number above 0"),
     ],
 )
-def test_a_wrong_option_is_named_with_what_is_allowed(method, given, message):
+def test_a_wrong_option_is_named_with_what_is_allowed(
+    method: str, given: dict[str, float | str], message: str
+) -> None:
     network, clips, _ = make("3d")
     with pytest.raises(UsageError, match=message):
         glocal.attribute(network, clips, method=method, options=given)
 
 
-def test_options_may_be_words_as_the_command_line_gives_them():
+def test_options_may_be_words_as_the_command_line_gives_them() -> None:
     network, clips, _ = make("3d")
     words = glocal.attribute(network, clips, method="rise", options={"samples": "8", "keep": "0.3"})
     numbers = glocal.attribute(network, clips, method="rise", options={"samples": 8, "keep": 0.3})
     assert torch.equal(words.attention, numbers.attention)
 
 
-def test_a_missing_captum_is_said_in_one_sentence(monkeypatch):
+def test_a_missing_captum_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     network, clips, _ = make("3d")
@@ -432,7 +443,7 @@ def test_a_missing_captum_is_said_in_one_sentence(monkeypatch):
         glocal.attribute(network, clips, method="occlusion")
 
 
-def test_guided_backprop_refuses_a_network_without_relus():
+def test_guided_backprop_refuses_a_network_without_relus() -> None:
     network = nn.Sequential(
         nn.Conv3d(3, 4, 1), nn.Tanh(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3)
     )
@@ -440,7 +451,7 @@ def test_guided_backprop_refuses_a_network_without_relus():
         glocal.attribute(network, torch.randn(1, 3, 4, 8, 8), method="guided-backprop")
 
 
-def _most_forward_passes(method, clips, channels):
+def _most_forward_passes(method: str, clips: torch.Tensor, channels: int) -> tuple[int, bool]:
     """What the stated cost comes to for one layer, and whether it is only an upper bound."""
     at_most, low, high, more = re.match(
         r"(at most )?(\d+)(?: to (\d+))?(?: \+ (\w+))? forward", METHODS[method].cost
@@ -455,7 +466,7 @@ def _most_forward_passes(method, clips, channels):
 
 
 @pytest.mark.parametrize("method", EVERY)
-def test_a_method_takes_as_many_forward_passes_as_it_states(method):
+def test_a_method_takes_as_many_forward_passes_as_it_states(method: str) -> None:
     network, clips, _ = make("3d")
     layer = "layer2" if METHODS[method].needs.startswith("a linear head") else "layer1"
     channels = activation_of(network, clips, layer).shape[1]
@@ -469,20 +480,20 @@ def test_a_method_takes_as_many_forward_passes_as_it_states(method):
     assert list(attribution.layers) == ([layer] if of_layers else [])
 
 
-def test_the_default_method_is_listed_first():
+def test_the_default_method_is_listed_first() -> None:
     default = inspect.signature(glocal.attribute).parameters["method"].default
     assert next(iter(METHODS)) == default == "3dcam"
 
 
 @pytest.fixture
-def own_methods(monkeypatch):
+def own_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     """Methods that a test registers are forgotten afterwards."""
     list(METHODS)
     for names in ("_values", "_origins"):
         monkeypatch.setattr(METHODS, names, dict(getattr(METHODS, names)))
 
 
-def test_the_examples_of_the_documentation_run_and_its_table_is_complete(own_methods):
+def test_the_examples_of_the_documentation_run_and_its_table_is_complete(own_methods: None) -> None:
     from pathlib import Path
 
     text = (Path(__file__).parents[3] / "docs" / "methods.md").read_text("utf-8")
@@ -499,7 +510,7 @@ def test_the_examples_of_the_documentation_run_and_its_table_is_complete(own_met
 
 
 @pytest.mark.parametrize("method", EVERY)
-def test_every_method_runs_inside_inference_mode_and_in_half_precision(method):
+def test_every_method_runs_inside_inference_mode_and_in_half_precision(method: str) -> None:
     network, clips, _ = make("3d")
     given = {"method": method, "target": 2, "options": options(method)}
     expected = glocal.attribute(network, clips, **given).attention

@@ -1,5 +1,8 @@
 """Attention rollout against plain loops over the attention that the networks return."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +18,7 @@ from helpers.token_networks import FRAMES, SIDE, timesformer, videomae, vivit
 CLIPS = torch.randn(2, FRAMES, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
 
 
-def rolled(attentions):
+def rolled(attentions: list[torch.Tensor]) -> np.ndarray:
     """Abnar and Zuidema's recursion on `(heads, N, N)` of each block, in NumPy."""
     flow = np.eye(attentions[0].shape[-1])
     for heads in attentions:
@@ -25,7 +28,7 @@ def rolled(attentions):
 
 
 @pytest.mark.parametrize(("family", "read"), [(videomae, "mean"), (vivit, "class")])
-def test_joint_attention_is_rolled_out_as_the_paper_says(family, read):
+def test_joint_attention_is_rolled_out_as_the_paper_says(family: Callable[..., Any], read: str) -> None:
     network = family(attn_implementation="eager")
     with torch.no_grad():
         attentions = network(CLIPS, output_attentions=True).attentions
@@ -37,7 +40,7 @@ def test_joint_attention_is_rolled_out_as_the_paper_says(family, read):
     assert not found.layers
 
 
-def test_fused_attention_is_switched_off_for_the_pass_and_on_again():
+def test_fused_attention_is_switched_off_for_the_pass_and_on_again() -> None:
     network = videomae(attn_implementation="sdpa")
     expected = glocal.attribute(videomae(attn_implementation="eager"), CLIPS, method="rollout").attention
     assert torch.allclose(glocal.attribute(network, CLIPS, method="rollout").attention, expected, atol=1e-5)
@@ -45,7 +48,7 @@ def test_fused_attention_is_switched_off_for_the_pass_and_on_again():
 
 
 @pytest.mark.parametrize("kind", ["time", "space"])
-def test_divided_attention_between_all_tokens_by_plain_loops(kind):
+def test_divided_attention_between_all_tokens_by_plain_loops(kind: str) -> None:
     frames, rows, columns, batch = 3, 2, 2, 2
     places = rows * columns
     shape = (batch * places, frames, frames) if kind == "time" else (batch * frames, 1 + places, 1 + places)
@@ -73,7 +76,7 @@ def test_divided_attention_between_all_tokens_by_plain_loops(kind):
     assert torch.allclose(full.sum(2), torch.ones(batch, 1 + frames * places), atol=1e-6)
 
 
-def test_a_timesformer_whose_class_token_attends_to_one_place_is_rolled_out_to_it():
+def test_a_timesformer_whose_class_token_attends_to_one_place_is_rolled_out_to_it() -> None:
     network = timesformer()
     key = 3
     with torch.no_grad():
@@ -99,27 +102,27 @@ def test_a_timesformer_whose_class_token_attends_to_one_place_is_rolled_out_to_i
 class Attending(nn.Module):
     """Attention as timm computes it unfused: softmax, dropout, sum."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.patch = nn.Conv3d(3, 8, (2, 4, 4), (2, 4, 4))
         self.qkv, self.attn_drop = nn.Linear(8, 24), nn.Dropout(0.1)
         self.head = nn.Linear(8, 3)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         tokens = self.patch(x).flatten(2).transpose(1, 2)
         q, k, v = self.qkv(tokens).reshape(len(x), -1, 3, 2, 4).permute(2, 0, 3, 1, 4)
         self.weights = self.attn_drop((q @ k.transpose(2, 3) / 2).softmax(3))
         return self.head((self.weights @ v).transpose(1, 2).flatten(2).mean(1))
 
 
-def test_weights_that_pass_a_dropout_layer_are_seen():
+def test_weights_that_pass_a_dropout_layer_are_seen() -> None:
     network, clips = seeded(Attending()), torch.randn(1, 3, 4, 8, 12)
     found = glocal.attribute(network, clips, method="rollout", size=(2, 2, 3)).raw[0]
     expected = rolled([network.weights[0].detach()]).mean(0).reshape(2, 2, 3)
     assert np.abs(found.numpy() - expected).max() < 1e-6
 
 
-def test_networks_without_attention_weights_or_a_grid_are_refused():
+def test_networks_without_attention_weights_or_a_grid_are_refused() -> None:
     with pytest.raises(UsageError, match=r"rollout.*how its tokens lie.*grid="):
         glocal.attribute(seeded(Small3d()), torch.randn(1, 3, 6, 20, 14), method="rollout")
     network = seeded(Attending())

@@ -14,7 +14,9 @@ from glocal.errors import UsageError
 SMALL = {"length": 6, "size": 24, "frames": 6}
 
 
-def test_a_kept_clip_is_the_rendered_one_and_is_drawn_once(tmp_path: Path, monkeypatch):
+def test_a_kept_clip_is_the_rendered_one_and_is_drawn_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     puppets = Puppets("train", **SMALL)
     expected = puppets[4].frames.copy()
     cache = RenderCache(puppets, tmp_path)
@@ -23,7 +25,7 @@ def test_a_kept_clip_is_the_rendered_one_and_is_drawn_once(tmp_path: Path, monke
     assert np.array_equal(cache.frames(4), expected)
 
 
-def test_another_process_finds_what_was_drawn(tmp_path: Path, monkeypatch):
+def test_another_process_finds_what_was_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     RenderCache(Puppets("train", **SMALL), tmp_path).frames(2)
     again = RenderCache(Puppets("train", **SMALL), tmp_path)
     drawn = []
@@ -34,13 +36,15 @@ def test_another_process_finds_what_was_drawn(tmp_path: Path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_other_clips_have_another_file(tmp_path: Path):
+def test_other_clips_have_another_file(tmp_path: Path) -> None:
     for options in (SMALL, {**SMALL, "fps": 9.0}, {**SMALL, "seed": 1}):
         RenderCache(Puppets("train", **options), tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch):
+def test_a_full_disk_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     puppets = Puppets("train", **SMALL)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, cache_bytes(puppets) - 1))
