@@ -255,8 +255,8 @@ def _network_boxes(record: Record, geometry: Geometry, frames: list[int]) -> dic
         return x0, y0, x1, y1
 
     by_frame = [[moved(box) for box in record.boxes.get(frame, ())] for frame in frames]
-    seen = [[box for box in boxes if box[2] > box[0] and box[3] > box[1]] for boxes in by_frame]
-    return {place: np.array(boxes, float) for place, boxes in enumerate(seen) if boxes}
+    visible = [[box for box in boxes if box[2] > box[0] and box[3] > box[1]] for boxes in by_frame]
+    return {place: np.array(boxes, float) for place, boxes in enumerate(visible) if boxes}
 
 
 def open_samples(

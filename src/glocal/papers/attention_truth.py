@@ -77,10 +77,10 @@ def measure_pointing(
     for clip in tqdm(clips, desc=model.name, leave=False, disable=None if progress else True):
         video = read_video(clip.frames, clip.fps)
         label = model.labels.index(clip.action)
-        own = explain(model, video, label, method="st-abn", cuts="none")
+        intrinsic = explain(model, video, label, method="st-abn", cuts="none")
         cam = explain(model, video, label, method="3dcam", cuts="none")
-        assert own.temporal is not None
-        rows["M_t and M_s"].update(clip, own.temporal, own.attention)
+        assert intrinsic.temporal is not None
+        rows["M_t and M_s"].update(clip, intrinsic.temporal, intrinsic.attention)
         rows["3DCAM"].update(clip, cam.relevance, cam.attention)
         frames, height, width = clip.frames.shape[:3]
         middle = -np.abs(np.arange(frames) - (frames - 1) / 2)

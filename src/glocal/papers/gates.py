@@ -52,7 +52,7 @@ def network(backbone: str, gates: tuple[str, ...] | None, instead: Mapping[str, 
 def rows(context: TableContext, published: tuple[PublishedGates, ...], small: Mapping[str, str]) -> Table:
     """A row for each network of the paper; on puppets, with the gates that `small` says instead."""
     instead = small if context.data == "puppets" else {}
-    made = [
+    table_rows = [
         TableRow(row.name, over_seeds(context, network(context.model, row.gates, instead)), row.figures)
         for row in published
     ]
@@ -66,7 +66,7 @@ def rows(context: TableContext, published: tuple[PublishedGates, ...], small: Ma
         notes.append(
             "The paper's last row (RGB and flow, 0.978) is left out: it needs TV-L1 flow of every clip."
         )
-    return Table(with_spread(COLUMNS), made, notes=notes)
+    return Table(with_spread(COLUMNS), table_rows, notes=notes)
 
 
 @paper_table(
@@ -104,6 +104,6 @@ def table_of_networks(context: TableContext) -> Table:
         "gated": f"gated/{context.model}",
         "ST-ABN": f"st-abn/{context.model}",
     }
-    made = [TableRow(name, over_seeds(context, network)) for name, network in networks.items()]
+    table_rows = [TableRow(name, over_seeds(context, network)) for name, network in networks.items()]
     note = "Mean over seeds, ± the standard deviation of one; all are trained alike."
-    return Table(with_spread(COLUMNS), made, notes=[note])
+    return Table(with_spread(COLUMNS), table_rows, notes=[note])
