@@ -89,7 +89,7 @@ def test_a_token_network_that_reads_one_place_is_explained_at_that_place_of_the_
     video = np.random.default_rng(1).integers(0, 256, (FRAMES, 64, 128, 3), np.uint8)
     for against in (False, True):
         found = glocal.explain(
-            glocal.as_model(network), video, "1", "3dcam-channelwise", counterfactual=against
+            glocal.as_model(network), video, "1", method="3dcam-channelwise", counterfactual=against
         )
         t, y, x = np.unravel_index(found.attention.argmax(), found.attention.shape)
         assert (2 <= t < 6, 16 <= y < 32, 64 <= x < 80) == (True, True, True)
