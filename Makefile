@@ -21,7 +21,7 @@ demo: venv
 	$(BIN)/glocal demo
 
 test: venv lint
-	$(BIN)/python -m pytest -n 2 -m "not heavy" --cov=glocal --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not heavy" --cov=glocal --cov-report=term:skip-covered
 
 test-heavy: venv
 	$(BIN)/python -m pytest -m heavy

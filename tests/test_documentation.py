@@ -19,7 +19,7 @@ def commands(text: str) -> Iterator[list[str]]:
     """The words behind `glocal` of each command in a page."""
     for block in re.findall(r"```sh\n(.*?)```|`(glocal [^`]*)`", text, re.DOTALL):
         for line in "".join(block).replace("\\|", "|").splitlines():
-            if found := re.match(r"(?:\.venv/bin/)?glocal (.*)", line):
+            if found := re.match(r"(?:\.venv/bin/)?glocal (?!<)(.*)", line):
                 yield shlex.split(found[1], comments=True)
 
 

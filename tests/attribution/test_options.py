@@ -10,7 +10,7 @@ from glocal.attribution.method import InputMethod
 from glocal.errors import UsageError
 
 
-def explain(
+def explain(  # type: ignore[no-untyped-def]
     request: Any,
     samples: int = 8,
     noise: float = 0.5,
@@ -18,13 +18,13 @@ def explain(
     shift: int = -1,
     mode: str = "zeros",
     absolute: bool = False,
-    signed: Any = True,
+    signed=True,  # the type of an option without annotation is that of its default
     strides: tuple[int, ...] = (2, 4),
     scales: tuple[float, ...] = (),
     block: tuple[int, int] = (3, 5),
-    sizes: Any = (1, 2),
+    sizes=(1, 2),
     limit: float | None = None,
-    anything: Any = None,
+    anything=None,
 ) -> Any:
     """A method with an option of every type."""
 
