@@ -46,6 +46,9 @@ PUBLIC_NAMES = {
         ExplainFunction RandomisationStep hog_correlation label_check randomisation_check randomised
         similarities similarity ssim survives_randomisation weight_parts
     """,
+    "glocal.explanation": """
+        Edit ExplainConfig ExplainedClass Explanation Prediction VideoFacts Volume classify explain
+    """,
     "glocal.localization": """
         ClassLocalization Localization REFINEMENTS ScoredBox Segment Threshold Tube auto_threshold boxes
         explained_video iou localize overlaps refine refine_explanation segments tubes
@@ -132,6 +135,11 @@ def test_importing_glocal_loads_neither_torch_nor_numpy(statement: str) -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'glocal' has no attribute 'explian'"):
         getattr(glocal, "explian")  # noqa: B009 (mypy knows that there is no such name)
+
+
+def test_a_former_name_still_works_and_says_what_it_is_called_now() -> None:
+    with pytest.warns(DeprecationWarning, match=r"glocal\.ClipForm is now glocal\.ClipSpec"):
+        assert getattr(glocal, "ClipForm") is glocal.ClipSpec  # noqa: B009 (the stub does not list it)
 
 
 def python(code: str) -> str:

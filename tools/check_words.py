@@ -47,7 +47,7 @@ PHRASES = {
     "knows (no|nothing|none)": "does not import; has no",
     # one thing, one word
     "contenders?": "explainers",
-    "clip ?forms?|clip_form": "ClipSpec; clip_spec",
+    '(?<!")clip ?forms?|clip_form': "ClipSpec; clip_spec",
     "own_attention": "intrinsic_attention",
     "multi_?rate pathways": "multi-rate",
     # American spelling in prose
