@@ -24,7 +24,7 @@ from glocal.report import overlay, write_report
 from glocal.server.job import STEM, UPLOAD, OfferedModel, Task
 from glocal.server.limits import Limits
 from glocal.video import Video, read_video
-from glocal.video.container import open_container
+from glocal.video.demuxing import open_container
 
 POSTER_SIZE = (320, 240)
 

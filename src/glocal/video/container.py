@@ -1,39 +1,23 @@
 """Decode video files with FFmpeg, through PyAV."""
 
-import contextlib
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from itertools import chain, dropwhile, islice, pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
-import av
 import numpy as np
 import numpy.typing as npt
-from av.container import InputContainer
-from av.packet import Packet
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from glocal.errors import InputError
 from glocal.types import Frame, FrameTimes
 from glocal.utils.files import printable
+from glocal.video.demuxing import DecodingRecord, decode_frames, decode_stream, frame_checksum, open_container
 from glocal.video.video import DecodedFrame, Video
-
-FORMATS = (
-    "mov,avi,matroska,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,gif,apng,nut,rm,dv,mxf,wtv,gxf,"
-    "amv,swf,mjpeg,yuv4mpegpipe,vc1,nsv,dirac,h263,h261,"
-    "png_pipe,jpeg_pipe,bmp_pipe,webp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,pbm_pipe,j2k_pipe,"
-    "mp3,wav,flac,aac,aiff,w64,amr,ac3"
-)
-"""FFmpeg's names of the formats that are read. Playlists are not, because they open other files."""
-
-MAX_PIXELS = 2**27
-"""Largest number of pixels of a frame; more is treated as a decompression bomb."""
 
 PROBED_FRAMES = 16
 """Frames that are decoded to check whether a file's time stamps can be trusted."""
@@ -52,11 +36,13 @@ class _FrameIndex(NamedTuple):
         times: `(T,)` in seconds.
         stamps: time stamps in units of the stream; empty if they cannot be used to seek.
         keys: ascending indices of the frames at which decoding can start.
+        checksums: of the frames, by which one that is decoded from a key frame is checked.
     """
 
     times: FrameTimes
     stamps: list[int]
     keys: list[int]
+    checksums: list[int]
 
 
 class ContainerVideo(Video):
@@ -74,20 +60,22 @@ class ContainerVideo(Video):
     def __init__(self, path: Path) -> None:
         self.path, self.name, self.notes = path, path.stem, []
         self._index: _FrameIndex | None = None
+        self._is_suspect = False
         with open_container(path) as (container, stream):
-            probed = islice(_decode(container, stream, []), PROBED_FRAMES)
-            first = next(probed, None)
-            if first is None:
+            probed = list(islice(decode_stream(container, stream, DecodingRecord()), PROBED_FRAMES))
+            if not probed:
                 raise InputError(
                     f"no frame of {printable(path)} can be decoded: it is damaged or cut short; download it "
                     "again"
                 )
+            first = probed[0]
             self._size = first.width, first.height
             self._display_matrix = _display_matrix(first)
             # AVI has no presentation times: if frames are reordered, FFmpeg guesses them
             guessed = container.format.name == "avi" and stream.codec_context.has_b_frames
-            self._has_stamps = not guessed and _increasing([first.pts, *(frame.pts for frame in probed)])
+            self._has_stamps = not guessed and _increasing([frame.pts for frame in probed])
             self.fps: float = float(stream.average_rate or stream.guessed_rate or 25)
+            self._time_base, self._declared = float(stream.time_base or 0), _declared_frames(stream)
             self.sample_aspect_ratio = stream.sample_aspect_ratio or Fraction(1)
         self.width, self.height = self._size
         if abs(self._display_matrix[0, 1]) > abs(self._display_matrix[0, 0]):
@@ -116,24 +104,23 @@ class ContainerVideo(Video):
         times: list[float] = []
         stamps: list[int | None] = []
         keys: list[int] = []
-        damage: list[str] = []
-        with open_container(self.path) as (container, stream):
-            assert stream.time_base is not None
-            clock = _Clock(float(stream.time_base), self.fps)
-            declared = stream.frames
-            for frame in _decode(container, stream, damage):
-                times.append(clock.next_time(frame.pts) if self._has_stamps else len(times) / self.fps)
-                stamps.append(frame.pts)
-                if frame.key_frame:
-                    keys.append(len(times) - 1)
-                yield DecodedFrame(times[-1], partial(self._to_rgb, frame))
+        checksums: list[int] = []
+        clock = _Clock(self._time_base, self.fps)
+        record = DecodingRecord(is_suspect=self._is_suspect)
+        for frame in decode_frames(self.path, record):
+            times.append(clock.next_time(frame.pts) if self._has_stamps else len(times) / self.fps)
+            stamps.append(frame.pts)
+            checksums.append(frame_checksum(frame))
+            if frame.key_frame:
+                keys.append(len(times) - 1)
+            yield DecodedFrame(times[-1], partial(self._to_rgb, frame))
         if not times:
-            raise InputError(f"{printable(self.path)} has changed and no longer decodes; read it again")
-        seekable = not damage and _increasing(stamps) and keys[:1] == [0]
-        self._index = _FrameIndex(
-            np.array(times), [s for s in stamps if s is not None] if seekable else [], keys
-        )
-        self.notes: list[str] = _notes(damage, len(times), declared)
+            raise InputError(self._changed())
+        seekable = not record.damage and _increasing(stamps) and keys[:1] == [0]
+        known = [stamp for stamp in stamps if stamp is not None] if seekable else []
+        self._index = _FrameIndex(np.array(times), known, keys, checksums)
+        self._is_suspect = record.is_suspect
+        self.notes: list[str] = _notes(record.damage, len(times), self._declared)
 
     def _to_rgb(self, frame: VideoFrame) -> Frame:
         width, height = self._size
@@ -141,121 +128,52 @@ class ContainerVideo(Video):
         return _to_upright(np.asarray(pixels, np.uint8), self._display_matrix)
 
     def _read_frames(self, indices: Sequence[int]) -> Iterator[Frame]:
-        index = self._frame_index()
+        checksums = self._frame_index().checksums
         frames = self._frames_from(0)
         position, frame = -1, None
         for target in indices:
-            key = index.keys[bisect_right(index.keys, target) - 1] if index.stamps else 0
+            key = self._key_before(target)
             if key > position + 1:
                 frames.close()
                 frames = self._frames_from(key)
             while position < target:
-                position, frame = next(frames)
-            assert frame is not None
+                position, frame = next(frames, (target, None))
+            if frame is None or frame_checksum(frame) != checksums[target]:
+                self._forget_stamps()
+                frames.close()
+                frames = self._frames_from(0)
+                frame = next((frame for index, frame in frames if index == target), None)
+            if frame is None:
+                raise InputError(self._changed())
             yield self._to_rgb(frame)
         frames.close()
+
+    def _changed(self) -> str:
+        return f"{printable(self.path)} has changed and no longer decodes; read it again"
+
+    def _key_before(self, target: int) -> int:
+        """The frame at which decoding starts to reach frame `target`."""
+        index = self._frame_index()
+        return index.keys[bisect_right(index.keys, target) - 1] if index.stamps else 0
+
+    def _forget_stamps(self) -> None:
+        """Decode from the beginning from now on: what the file marks as key frames are none."""
+        self._index = self._frame_index()._replace(stamps=[])
 
     def _frames_from(self, key: int) -> Generator[tuple[int, VideoFrame]]:
         """Frames with their indices, from a key frame on, or from 0 if seeking misses it."""
         assert self.path is not None
         if key:
             stamp = self._frame_index().stamps[key]
-            with open_container(self.path) as (container, stream):
-                with contextlib.suppress(av.FFmpegError):
-                    container.seek(stamp, stream=stream)
-                frames = dropwhile(
-                    lambda frame: frame.pts is None or frame.pts < stamp, _decode(container, stream, [])
-                )
-                first = next(frames, None)
-                if first is not None and first.pts == stamp:
-                    yield from enumerate(chain([first], frames), key)
-                    return
-        with open_container(self.path) as (container, stream):
-            yield from enumerate(_decode(container, stream, []))
-
-
-@contextlib.contextmanager
-def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file: yield its container and its largest video stream.
-
-    FFmpeg gets the bytes and never the name, which it could read as an address, pattern or protocol.
-
-    Raises:
-        InputError: the file cannot be read, holds no video, or has too many pixels.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(open(path, "rb"))
-            container = stack.enter_context(
-                av.open(
-                    SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell),
-                    "r",
-                    options={"max_pixels": str(MAX_PIXELS)},
-                    container_options={"format_whitelist": FORMATS, "protocol_whitelist": "none"},
-                    metadata_errors="ignore",
-                )
+            frames = dropwhile(
+                lambda frame: frame.pts is None or frame.pts < stamp,
+                decode_frames(self.path, DecodingRecord(is_suspect=self._is_suspect), stamp),
             )
-        except av.FFmpegError as error:
-            raise InputError(
-                f"{printable(path)} is not a video or image that can be decoded ({error.strerror}): it is "
-                "damaged, cut short or in another format; download it again or convert it to MP4 (H.264)"
-            ) from error
-        except OSError as error:
-            raise InputError(
-                f"{printable(path)} cannot be read ({error.strerror}); check its permissions"
-            ) from error
-        streams = [
-            stream
-            for stream in container.streams.video
-            if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
-        ]
-        if not streams:
-            content = "only sound" if container.streams.audio else "no pictures that can be decoded"
-            raise InputError(f"{printable(path)} holds {content}; give a video or an image")
-        stream = max(streams, key=lambda stream: stream.width * stream.height)
-        if stream.width * stream.height > MAX_PIXELS:
-            raise InputError(
-                f"{printable(path)} is {stream.width}×{stream.height} pixels, more than the "
-                f"{MAX_PIXELS // 2**20} Mi that are decoded; make it smaller"
-            )
-        stream.thread_type = "AUTO"
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-        yield container, stream
-
-
-def _decode(container: InputContainer, stream: VideoStream, damage: list[str]) -> Iterator[VideoFrame]:
-    """Decode frames in the order of presentation; append a word to `damage` for each that fails."""
-    for packet in _packets(container, stream, damage):
-        try:
-            frames = stream.decode(packet)
-        except av.FFmpegError as error:
-            damage.append(str(error.strerror))
-        else:
-            damage += ["damaged frame" for frame in frames if frame.is_corrupt]
-            yield from frames
-
-
-def _packets(
-    container: InputContainer, stream: VideoStream, damage: list[str]
-) -> Iterator["Packet[VideoStream] | None"]:
-    """Read packets until the end or until reading fails; a last None makes the decoder return its rest.
-
-    A packet that the end of the file cuts off is dropped: a decoder that fails on it loses frames.
-    """
-    incomplete = None
-    try:
-        for packet in container.demux(stream):
-            if incomplete is not None:
-                if packet.size:
-                    yield incomplete
-                else:
-                    damage.append("cut short")
-            incomplete = packet if packet.is_corrupt else None
-            if incomplete is None:
-                yield packet
-    except (av.FFmpegError, OSError) as error:
-        damage.append(str(error.strerror))
-        yield None
+            first = next(frames, None)
+            if first is not None and first.pts == stamp:
+                yield from enumerate(chain([first], frames), key)
+                return
+        yield from enumerate(decode_frames(self.path, DecodingRecord(is_suspect=self._is_suspect)))
 
 
 class _Clock:
@@ -278,6 +196,13 @@ class _Clock:
         time = seconds - self.origin
         self.time = time if time > self.time else expected
         return self.time
+
+
+def _declared_frames(stream: VideoStream) -> int:
+    """Number of frames that a file declares, 0 if it does not; an edit list shortens only the duration."""
+    if not (stream.frames and stream.duration and stream.time_base and stream.average_rate):
+        return stream.frames
+    return min(stream.frames, round(stream.duration * stream.time_base * stream.average_rate))
 
 
 def _increasing(stamps: Sequence[int | None]) -> bool:

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from glocal.errors import InputError, UsageError
 from glocal.types import Frame, FrameTimes
 from glocal.utils.files import printable
-from glocal.video.container import ContainerVideo, open_container
+from glocal.video.container import ContainerVideo
+from glocal.video.demuxing import open_container
 from glocal.video.video import DecodedFrame, Video
 
 DEFAULT_FPS = 25.0

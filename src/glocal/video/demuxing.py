@@ -1,0 +1,200 @@
+"""Open video files with FFmpeg through PyAV, and decode them to the same frames every time."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
+from av.video.stream import VideoStream
+
+from glocal.errors import InputError
+from glocal.utils.files import printable
+
+FORMATS = (
+    "mov,avi,matroska,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,gif,apng,nut,rm,dv,mxf,wtv,gxf,"
+    "amv,swf,mjpeg,yuv4mpegpipe,vc1,nsv,dirac,h263,h261,"
+    "png_pipe,jpeg_pipe,bmp_pipe,webp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,pbm_pipe,j2k_pipe,"
+    "mp3,wav,flac,aac,aiff,w64,amr,ac3"
+)
+"""FFmpeg's names of the formats that are read. Playlists are not, because they open other files."""
+
+MAX_PIXELS = 2**27
+"""Largest number of pixels of a frame; more is treated as a decompression bomb."""
+
+CODEC_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
+"""Options of every decoder."""
+
+
+@dataclass
+class DecodingRecord:
+    """What a pass over a file has met.
+
+    Attributes:
+        damage: a word for each place at which decoding failed.
+        is_suspect: whether a decoder has found a fault in the file, in this or an earlier pass.
+    """
+
+    damage: list[str] = field(default_factory=list)
+    is_suspect: bool = False
+
+
+@contextlib.contextmanager
+def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file: yield its container and its largest video stream.
+
+    FFmpeg gets the bytes and never the name, which it could read as an address, pattern or protocol.
+
+    Raises:
+        InputError: the file cannot be read, holds no video, or has too many pixels.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "rb"))
+            container = stack.enter_context(
+                av.open(
+                    SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell),
+                    "r",
+                    options=CODEC_OPTIONS,
+                    container_options={"format_whitelist": FORMATS, "protocol_whitelist": "none"},
+                    metadata_errors="ignore",
+                )
+            )
+        except av.FFmpegError as error:
+            raise InputError(
+                f"{printable(path)} is not a video or image that can be decoded ({error.strerror}): it is "
+                "damaged, cut short or in another format; download it again or convert it to MP4 (H.264)"
+            ) from error
+        except OSError as error:
+            raise InputError(
+                f"{printable(path)} cannot be read ({error.strerror}); check its permissions"
+            ) from error
+        streams = [
+            stream
+            for stream in container.streams.video
+            if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
+        ]
+        if not streams:
+            content = "only sound" if container.streams.audio else "no pictures that can be decoded"
+            raise InputError(f"{printable(path)} holds {content}; give a video or an image")
+        stream = max(streams, key=lambda stream: stream.width * stream.height)
+        if stream.width * stream.height > MAX_PIXELS:
+            raise InputError(
+                f"{printable(path)} is {stream.width}×{stream.height} pixels, more than the "
+                f"{MAX_PIXELS // 2**20} Mi that are decoded; make it smaller"
+            )
+        stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
+        stream.codec_context.options = CODEC_OPTIONS
+        yield container, stream
+
+
+def decode_frames(path: Path, record: DecodingRecord, start: int | None = None) -> Iterator[VideoFrame]:
+    """Decode frames in the order of presentation, the same in every pass.
+
+    How a decoder conceals damage depends on the timing of its threads. Threads are therefore used only until
+    the first sign of damage; from there on, and in later passes, the file is decoded by one thread.
+
+    Args:
+        path: of the file.
+        record: to which what this pass meets is added.
+        start: time stamp, in units of the stream, of the key frame from which to decode, if the file can be
+            searched; errors before that frame are ignored. By default the file is decoded from its beginning.
+    """
+    count = 0
+    if not record.is_suspect:
+        trial = DecodingRecord()
+        with open_container(path) as (container, stream):
+            stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = 0
+            if start is None:
+                stream.codec_context.options = {**CODEC_OPTIONS, "err_detect": "explode"}
+            _seek(container, stream, start)
+            for frame in decode_stream(container, stream, trial):
+                if trial.damage and start is None:
+                    break
+                yield frame
+                count += 1
+        if start is not None or not trial.damage:
+            return
+        record.is_suspect = True
+    with open_container(path) as (container, stream):
+        _seek(container, stream, start)
+        yield from islice(decode_stream(container, stream, record), count, None)
+
+
+def _seek(container: InputContainer, stream: VideoStream, start: int | None) -> None:
+    if start is not None:
+        with contextlib.suppress(av.FFmpegError):
+            container.seek(start, stream=stream)
+
+
+def decode_stream(
+    container: InputContainer, stream: VideoStream, record: DecodingRecord
+) -> Iterator[VideoFrame]:
+    """Decode frames of an open file in the order of presentation, and record those that fail."""
+    for packet in _packets(container, stream, record.damage):
+        try:
+            frames = stream.decode(packet)
+        except av.FFmpegError as error:
+            record.damage.append(str(error.strerror))
+        else:
+            record.damage += ["damaged frame" for frame in frames if frame.is_corrupt]
+            yield from frames
+
+
+def _packets(
+    container: InputContainer, stream: VideoStream, damage: list[str]
+) -> Iterator["Packet[VideoStream] | None"]:
+    """Read packets until the end or until reading fails; a last None makes the decoder return its rest.
+
+    A packet that the end of the file cuts off is dropped: a decoder that fails on it loses frames.
+    """
+    incomplete = None
+    try:
+        for packet in container.demux(stream):
+            if incomplete is not None:
+                if packet.size:
+                    yield incomplete
+                else:
+                    damage.append("cut short")
+            incomplete = packet if packet.is_corrupt else None
+            if incomplete is None:
+                yield packet
+    except (av.FFmpegError, OSError) as error:
+        damage.append(str(error.strerror))
+        yield None
+
+
+def frame_checksum(frame: VideoFrame) -> int:
+    """Return a number that differs between frames whose decoded samples differ, to compare two passes."""
+    pixel_format = frame.format
+    numbers = []
+    for index, plane in enumerate(frame.planes):
+        components = [part for part in pixel_format.components if part.plane == index]
+        if len(frame.planes) == 1 or pixel_format.has_palette:
+            width = -(-plane.width * pixel_format.padded_bits_per_pixel // 8)
+        else:
+            width = sum(part.width * -(-part.bits // 8) for part in components)
+        numbers += _checksums(plane, width if components else plane.buffer_size)
+    return hash(tuple(numbers))
+
+
+def _checksums(plane: VideoPlane, width: int) -> list[int]:
+    """Sums of the first `width` bytes of every row; the rest of a row is padding."""
+    rows = np.frombuffer(cast(Any, plane), np.uint8)
+    if width < plane.line_size:
+        height = rows.size // plane.line_size
+        rows = rows[: height * plane.line_size].reshape(height, plane.line_size)[:, :width]
+    whole = rows.shape[-1] // 8 * 8
+    words, rest = rows[..., :whole].view(np.uint64), rows[..., whole:]
+    return [int(np.bitwise_xor.reduce(words, axis=None)), int(words.sum()), int(rest.sum())]
