@@ -128,3 +128,10 @@ def test_a_wrong_box_is_named_with_its_line(row: str, message: str, tmp_path: Pa
     (tmp_path / "clips.boxes.csv").write_text(f"path,frame,x0,y0,x1,y1\n1.mp4,1,1,2,3,4\n{row}\n")
     with pytest.raises(InputError, match=rf"clips\.boxes\.csv, {message}"):
         read_csv(tmp_path / "clips.csv")
+
+
+def test_clips_of_phones_cameras_and_discs_are_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "train" / "run"
+    names = ["a.3gp", "b.ogv", "c.MTS", "d.m2ts", "e.mpeg2", "f.MP4", "g.mjpeg", "h.VOB", "i.m2v", "j.f4v"]
+    touch(*[folder / name for name in names])
+    assert [record.path.name for record in read_folder(tmp_path)] == names

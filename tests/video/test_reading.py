@@ -219,3 +219,55 @@ def test_a_rate_is_only_for_what_has_none(tmp_path: Path) -> None:
         read_video(path, fps=10)
     with pytest.raises(UsageError, match="positive"):
         read_video(np.zeros((1, 4, 4, 3), np.uint8), fps=0)
+
+
+def write_series(folder: Path, template: str, count: int, first: int = 1) -> None:
+    for index in range(first, first + count):
+        frame = (
+            np.full((48, 64, 3), 128, np.uint8) if "flow" in template or "_x" in template else numbered(index)
+        )
+        assert cv2.imwrite(str(folder / template.format(index)), frame)
+
+
+@pytest.mark.parametrize(
+    ("rgb", "others"),
+    [
+        ("img_{:05}.png", ["flow_x_{:05}.png", "flow_y_{:05}.png"]),
+        ("image_{:04}.png", ["x_{:04}.png", "y_{:04}.png"]),
+        ("{:05}.png", ["flow_x_{:05}.png", "flow_y_{:05}.png"]),
+        ("v_dance_{:03}_rgb.png", ["v_dance_{:03}_depth.png", "v_dance_{:03}_mask.png"]),
+        ("frame{}.png", ["frame{}_flow.png"]),
+    ],
+)
+def test_rgb_is_read_from_a_folder_of_rgb_and_flow(tmp_path: Path, rgb: str, others: list[str]) -> None:
+    write_series(tmp_path, rgb, 12)
+    for other in others:
+        write_series(tmp_path, other, 11)
+    assert [number(frame) for frame in read_video(tmp_path)] == list(range(1, 13))
+
+
+@pytest.mark.parametrize(
+    "templates",
+    [
+        ["left_{}.png", "right_{}.png"],
+        ["flow_x_{}.png", "flow_y_{}.png"],
+        ["{}.png", "{}.bmp"],
+        ["img_{}_left.png", "img_{}_right.png"],
+    ],
+)
+def test_a_folder_of_several_videos_is_refused(tmp_path: Path, templates: list[str]) -> None:
+    for template in templates:
+        write_series(tmp_path, template, 4)
+    assert "several series of images" in sentence(tmp_path)
+
+
+def test_series_that_follow_one_another_are_one_video(tmp_path: Path) -> None:
+    write_series(tmp_path, "a_{:02}.png", 3)
+    write_series(tmp_path, "b_{:02}.png", 3, 4)
+    write_series(tmp_path, "flow.png", 1)
+    assert read_video(tmp_path).frames == 7
+
+
+def test_images_of_flow_alone_are_a_video(tmp_path: Path) -> None:
+    write_series(tmp_path, "flow_{}.png", 3)
+    assert read_video(tmp_path).frames == 3

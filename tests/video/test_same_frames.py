@@ -143,3 +143,33 @@ def trim(source: Path, path: Path, frames: int) -> Path:
             packet.stream = stream
             copy.mux(packet)
     return path
+
+
+def test_the_default_stream_is_read_rather_than_the_largest(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    write_streams(path, {(96, 128): 10, (48, 64): 20}, default=1)
+    video = read_video(path)
+    assert (video.width, video.height, video.frames) == (64, 48, 20)
+
+
+def test_a_large_still_image_beside_a_video_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    write_streams(path, {(96, 128): 1, (48, 64): 20}, default=0)
+    video = read_video(path)
+    assert (video.width, video.height, video.frames) == (64, 48, 20)
+
+
+def write_streams(path: Path, frames: dict[tuple[int, int], int], default: int) -> None:
+    with av.open(str(path), "w") as container:
+        streams = []
+        for index, (height, width) in enumerate(frames):
+            disposition = av.stream.Disposition.default if index == default else av.stream.Disposition(0)
+            stream = container.add_stream("libx264", rate=25, disposition=disposition)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            streams.append(stream)
+        for stream, ((height, width), count) in zip(streams, frames.items(), strict=True):
+            for index in range(count):
+                picture = av.VideoFrame.from_ndarray(numbered(index, height, width), format="rgb24")
+                picture.pts = index
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode())

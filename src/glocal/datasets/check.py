@@ -17,7 +17,7 @@ from glocal.datasets.folder import VIDEO_SUFFIXES
 from glocal.errors import InputError, UsageError
 from glocal.utils.files import printable
 from glocal.video import read_video
-from glocal.video.reading import IMAGE_SUFFIXES
+from glocal.video.images import IMAGE_SUFFIXES
 
 ProblemKind = Literal["annotations", "missing", "broken", "mislabelled", "unchecked", "extra"]
 HARMLESS = ("unchecked", "extra")

@@ -35,6 +35,10 @@ CODEC_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 """Options of every decoder."""
 
 
+PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
+"""Streams of pictures that accompany a song or a video."""
+
+
 @dataclass
 class DecodingRecord:
     """What a pass over a file has met.
@@ -50,7 +54,7 @@ class DecodingRecord:
 
 @contextlib.contextmanager
 def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file: yield its container and its largest video stream.
+    """Open a file: yield its container and its main video stream.
 
     FFmpeg gets the bytes and never the name, which it could read as an address, pattern or protocol.
 
@@ -81,12 +85,12 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         streams = [
             stream
             for stream in container.streams.video
-            if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
+            if stream.codec_context is not None and not stream.disposition & PICTURES
         ]
         if not streams:
             content = "only sound" if container.streams.audio else "no pictures that can be decoded"
             raise InputError(f"{printable(path)} holds {content}; give a video or an image")
-        stream = max(streams, key=lambda stream: stream.width * stream.height)
+        stream = max(streams, key=_preference)
         if stream.width * stream.height > MAX_PIXELS:
             raise InputError(
                 f"{printable(path)} is {stream.width}×{stream.height} pixels, more than the "
@@ -96,6 +100,18 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         stream.codec_context.thread_count = 1
         stream.codec_context.options = CODEC_OPTIONS
         yield container, stream
+
+
+def _preference(stream: VideoStream) -> tuple[bool, bool, bool, int]:
+    """Order of streams: the main one is no still image, has a size, is marked as default, is the largest."""
+    is_still = stream.frames == 1 or bool(stream.disposition & Disposition.still_image)
+    has_size = stream.width * stream.height > 0
+    return (
+        not is_still,
+        has_size,
+        bool(stream.disposition & Disposition.default),
+        stream.width * stream.height,
+    )
 
 
 def decode_frames(path: Path, record: DecodingRecord, start: int | None = None) -> Iterator[VideoFrame]:

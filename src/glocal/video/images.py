@@ -1,0 +1,182 @@
+"""Videos of images: one file, a folder, or pictures that are loaded one by one."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from glocal.errors import InputError, UsageError
+from glocal.types import Frame, FrameTimes
+from glocal.utils.files import printable
+from glocal.video.demuxing import open_container
+from glocal.video.video import DecodedFrame, Video
+
+DEFAULT_FPS = 25.0
+"""Frames per second of image folders and arrays."""
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+"""Suffixes of the images that a folder of frames may hold."""
+
+FLOW_WORDS = frozenset({"flow", "flowx", "flowy", "x", "y", "u", "v", "tvl"})
+"""Words in the names of images of optical flow, such as denseflow's `flow_x_00001.jpg`."""
+
+RGB_WORDS = frozenset({"img", "image", "im", "frame", "rgb", "color", "colour"})
+"""Words in the names of the images of a camera."""
+
+
+class ImageSequence(Video):
+    """A video of images that are loaded one by one and spaced evenly in time.
+
+    Args:
+        images: what `load` turns into frames, such as paths.
+        load: returns a frame `(H, W, 3)` uint8 RGB.
+        name: of the video.
+        path: of the file or folder.
+        fps: frames per second; by default 25.
+
+    Raises:
+        UsageError: `fps` is not positive.
+    """
+
+    path: Path | None
+    name: str
+    notes: list[str]
+    height: int
+    width: int
+
+    def __init__(
+        self,
+        images: Sequence[Any],
+        load: Callable[[Any], Frame],
+        name: str,
+        path: Path | None = None,
+        fps: float | None = None,
+    ) -> None:
+        self.fps: float = DEFAULT_FPS if fps is None else fps
+        if not self.fps > 0:
+            raise UsageError(f"fps must be positive, not {fps}")
+        self.path, self.name, self.notes = path, name, []
+        self._images, self._load = images, load
+        self._times = np.arange(len(images)) / self.fps
+        self.height, self.width = load(images[0]).shape[:2]
+
+    @property
+    def times(self) -> FrameTimes:
+        """`(T,)` times at which frames are shown, in seconds."""
+        return self._times
+
+    def decoded_frames(self) -> Iterator[DecodedFrame]:
+        """All frames in order; images are loaded when `to_rgb` is called."""
+        for time, image in zip(self._times, self._images, strict=True):
+            yield DecodedFrame(float(time), partial(self._load_checked, image))
+
+    def _read_frames(self, indices: Sequence[int]) -> Iterator[Frame]:
+        return (self._load_checked(self._images[index]) for index in indices)
+
+    def _load_checked(self, image: Any) -> Frame:
+        frame = self._load(image)
+        if frame.shape[:2] != (self.height, self.width):
+            raise InputError(
+                f"{printable(image)} is {frame.shape[1]}×{frame.shape[0]} pixels but the first image of its "
+                f"folder is {self.width}×{self.height}; the frames of a video must have one size"
+            )
+        return frame
+
+
+def from_image(path: Path) -> Video:
+    """Open an image file as a video of one frame."""
+    video = ImageSequence([path], read_image, path.stem, path)
+    video.is_image = True
+    return video
+
+
+def from_folder(folder: Path, fps: float | None) -> Video:
+    """Open the images of a folder as the frames of a video, in natural order (2 before 10).
+
+    Of several series with the same numbers, such as RGB and flow, the one of RGB is opened.
+
+    Raises:
+        InputError: the folder has no images, or several series of them, none of which is known to be RGB.
+    """
+    images = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
+    if not images:
+        raise InputError(
+            f"{printable(folder)} is a folder without images ({', '.join(IMAGE_SUFFIXES)}); give a "
+            "video file or a folder of frames"
+        )
+    images = _one_series(folder, images)
+    return ImageSequence(sorted(images, key=_natural_order), read_image, folder.resolve().name, folder, fps)
+
+
+def _natural_order(path: Path) -> list[tuple[int, str]]:
+    parts = re.split(r"([0-9]+)", path.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part.lower()) for part in parts] + [(0, path.name)]
+
+
+def _one_series(folder: Path, images: Sequence[Path]) -> Sequence[Path]:
+    """Select the series of RGB, if images of several series have the same number; else all images.
+
+    Raises:
+        InputError: it is unknown which series is that of RGB.
+    """
+    series: dict[str, list[Path]] = defaultdict(list)
+    numbers: dict[str, set[tuple[int, ...]]] = defaultdict(set)
+    for path in images:
+        digits = re.findall(r"[0-9]+", path.stem)
+        name = re.sub(r"[0-9]+", "#", path.stem) + path.suffix.lower()
+        if digits:
+            series[name].append(path)
+            numbers[name].add(tuple(map(int, digits)))
+    if not any(a & b for a, b in combinations(numbers.values(), 2)):
+        return images
+    words = _distinctive_words(series)
+    candidates = [name for name in series if not words[name] & FLOW_WORDS]
+    if len(candidates) > 1:
+        candidates = [name for name in candidates if words[name] & RGB_WORDS]
+    if len(candidates) != 1:
+        names = ", ".join(printable(name) for name in sorted(series))
+        raise InputError(
+            f"{printable(folder)} holds several series of images ({names}); put the frames of the video into "
+            "a folder of their own"
+        )
+    return series[candidates[0]]
+
+
+def _distinctive_words(names: Iterable[str]) -> dict[str, set[str]]:
+    """Words of each name that are not in all names."""
+    words = {name: set(re.findall(r"[a-z]+", Path(name).stem.lower())) for name in names}
+    common = set.intersection(*words.values())
+    return {name: parts - common for name, parts in words.items()}
+
+
+def read_image(path: Path) -> Frame:
+    """Read an image file as `(H, W, 3)` uint8 RGB, upright by its EXIF orientation.
+
+    Raises:
+        InputError: it cannot be decoded.
+    """
+    with open_container(path) as (_, stream):
+        if not stream.width * stream.height:
+            raise InputError(f"{printable(path)} is too large or too damaged to be decoded; make it smaller")
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        frame = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        frame = None
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+    if frame is None:
+        raise InputError(
+            f"{printable(path)} is not an image that can be decoded; save it again as PNG or JPEG"
+        )
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
