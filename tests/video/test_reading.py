@@ -206,7 +206,7 @@ def test_an_array_is_a_video() -> None:
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros((2, 4, 4, 3)), np.zeros((4, 4, 3), np.uint8), np.zeros((0, 4, 4, 3), np.uint8)]
+    "array", [np.zeros((2, 4, 4, 3), int), np.zeros((4, 4, 3), np.uint8), np.zeros((0, 4, 4, 3), np.uint8)]
 )
 def test_other_arrays_are_refused(array: np.ndarray) -> None:
     with pytest.raises(UsageError, match="uint8"):

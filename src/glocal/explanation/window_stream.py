@@ -1,22 +1,20 @@
 """A video as the windows of frames that a model takes as input, with progress."""
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from glocal.models import Model
 from glocal.types import Progress
 from glocal.video import ClipSpec, Geometry, Video, Window, read_video, windows
 from glocal.video.clip_spec import Crop
+from glocal.video.reading import VideoInput
 from glocal.video.scenes import Cuts, resolve_cuts, scenes
 
-VideoLike = Video | str | os.PathLike[str] | npt.NDArray[np.uint8]
+VideoLike = VideoInput
 """A `Video`, or what `read_video` opens."""
 
 
@@ -46,7 +44,7 @@ class WindowStream:
 
         Args:
             model: whose clips the windows are.
-            video: path, `Video` or array.
+            video: what `read_video` opens.
             crop: by default the model's own.
             cuts: frames, `"auto"` or `"none"`.
             progress: how progress is reported.

@@ -15,8 +15,15 @@ from av.video.stream import VideoStream
 
 from glocal.errors import InputError
 from glocal.types import Frame, FrameTimes
-from glocal.utils.files import printable
-from glocal.video.demuxing import DecodingRecord, decode_frames, decode_stream, frame_checksum, open_container
+from glocal.video.demuxing import (
+    DecodingRecord,
+    VideoSource,
+    decode_frames,
+    decode_stream,
+    frame_checksum,
+    open_container,
+    source_name,
+)
 from glocal.video.video import DecodedFrame, Video
 
 PROBED_FRAMES = 16
@@ -48,25 +55,30 @@ class _FrameIndex(NamedTuple):
 class ContainerVideo(Video):
     """A video file.
 
+    Args:
+        source: path of the file, or its content.
+        name: of the video.
+
     Raises:
         InputError: the file cannot be read, or no frame of it can be decoded.
     """
 
-    path: Path
+    path: Path | None
     name: str
     width: int
     height: int
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.name, self.notes = path, path.stem, []
+    def __init__(self, source: VideoSource, name: str) -> None:
+        self.path = source if isinstance(source, Path) else None
+        self.name, self.notes, self._source = name, [], source
         self._index: _FrameIndex | None = None
         self._is_suspect = False
-        with open_container(path) as (container, stream):
+        with open_container(source) as (container, stream):
             probed = list(islice(decode_stream(container, stream, DecodingRecord()), PROBED_FRAMES))
             if not probed:
                 raise InputError(
-                    f"no frame of {printable(path)} can be decoded: it is damaged or cut short; download it "
-                    "again"
+                    f"no frame of {source_name(source)} can be decoded: it is damaged or cut short; download "
+                    "it again"
                 )
             first = probed[0]
             self._size = first.width, first.height
@@ -100,14 +112,13 @@ class ContainerVideo(Video):
         Raises:
             InputError: the file has changed and no longer decodes.
         """
-        assert self.path is not None
         times: list[float] = []
         stamps: list[int | None] = []
         keys: list[int] = []
         checksums: list[int] = []
         clock = _Clock(self._time_base, self.fps)
         record = DecodingRecord(is_suspect=self._is_suspect)
-        for frame in decode_frames(self.path, record):
+        for frame in decode_frames(self._source, record):
             times.append(clock.next_time(frame.pts) if self._has_stamps else len(times) / self.fps)
             stamps.append(frame.pts)
             checksums.append(frame_checksum(frame))
@@ -149,7 +160,7 @@ class ContainerVideo(Video):
         frames.close()
 
     def _changed(self) -> str:
-        return f"{printable(self.path)} has changed and no longer decodes; read it again"
+        return f"{source_name(self._source)} has changed and no longer decodes; read it again"
 
     def _key_before(self, target: int) -> int:
         """The frame at which decoding starts to reach frame `target`."""
@@ -162,18 +173,17 @@ class ContainerVideo(Video):
 
     def _frames_from(self, key: int) -> Generator[tuple[int, VideoFrame]]:
         """Frames with their indices, from a key frame on, or from 0 if seeking misses it."""
-        assert self.path is not None
         if key:
             stamp = self._frame_index().stamps[key]
             frames = dropwhile(
                 lambda frame: frame.pts is None or frame.pts < stamp,
-                decode_frames(self.path, DecodingRecord(is_suspect=self._is_suspect), stamp),
+                decode_frames(self._source, DecodingRecord(is_suspect=self._is_suspect), stamp),
             )
             first = next(frames, None)
             if first is not None and first.pts == stamp:
                 yield from enumerate(chain([first], frames), key)
                 return
-        yield from enumerate(decode_frames(self.path, DecodingRecord(is_suspect=self._is_suspect)))
+        yield from enumerate(decode_frames(self._source, DecodingRecord(is_suspect=self._is_suspect)))
 
 
 class _Clock:

@@ -1,12 +1,13 @@
 """Open video files with FFmpeg through PyAV, and decode them to the same frames every time."""
 
 import contextlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
@@ -39,6 +40,24 @@ PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 """Streams of pictures that accompany a song or a video."""
 
 
+VideoSource = Path | bytes
+"""The path of a file, or its content."""
+
+
+def source_name(source: VideoSource) -> str:
+    """Name of a file for messages."""
+    return printable(source) if isinstance(source, Path) else "the video in memory"
+
+
+def open_source(source: VideoSource) -> BinaryIO:
+    """Open a file, or its content, to read it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return open(source, "rb") if isinstance(source, Path) else io.BytesIO(source)
+
+
 @dataclass
 class DecodingRecord:
     """What a pass over a file has met.
@@ -53,7 +72,7 @@ class DecodingRecord:
 
 
 @contextlib.contextmanager
-def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_container(source: VideoSource) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file: yield its container and its main video stream.
 
     FFmpeg gets the bytes and never the name, which it could read as an address, pattern or protocol.
@@ -63,7 +82,7 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(open(path, "rb"))
+            file = stack.enter_context(open_source(source))
             container = stack.enter_context(
                 av.open(
                     SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell),
@@ -75,12 +94,12 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             )
         except av.FFmpegError as error:
             raise InputError(
-                f"{printable(path)} is not a video or image that can be decoded ({error.strerror}): it is "
-                "damaged, cut short or in another format; download it again or convert it to MP4 (H.264)"
+                f"{source_name(source)} is not a video or image that can be decoded ({error.strerror}): it "
+                "is damaged, cut short or in another format; download it again or convert it to MP4 (H.264)"
             ) from error
         except OSError as error:
             raise InputError(
-                f"{printable(path)} cannot be read ({error.strerror}); check its permissions"
+                f"{source_name(source)} cannot be read ({error.strerror}); check its name and permissions"
             ) from error
         streams = [
             stream
@@ -89,11 +108,11 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         ]
         if not streams:
             content = "only sound" if container.streams.audio else "no pictures that can be decoded"
-            raise InputError(f"{printable(path)} holds {content}; give a video or an image")
+            raise InputError(f"{source_name(source)} holds {content}; give a video or an image")
         stream = max(streams, key=_preference)
         if stream.width * stream.height > MAX_PIXELS:
             raise InputError(
-                f"{printable(path)} is {stream.width}×{stream.height} pixels, more than the "
+                f"{source_name(source)} is {stream.width}×{stream.height} pixels, more than the "
                 f"{MAX_PIXELS // 2**20} Mi that are decoded; make it smaller"
             )
         stream.thread_type = "NONE"
@@ -114,14 +133,16 @@ def _preference(stream: VideoStream) -> tuple[bool, bool, bool, int]:
     )
 
 
-def decode_frames(path: Path, record: DecodingRecord, start: int | None = None) -> Iterator[VideoFrame]:
+def decode_frames(
+    source: VideoSource, record: DecodingRecord, start: int | None = None
+) -> Iterator[VideoFrame]:
     """Decode frames in the order of presentation, the same in every pass.
 
     How a decoder conceals damage depends on the timing of its threads. Threads are therefore used only until
     the first sign of damage; from there on, and in later passes, the file is decoded by one thread.
 
     Args:
-        path: of the file.
+        source: the file.
         record: to which what this pass meets is added.
         start: time stamp, in units of the stream, of the key frame from which to decode, if the file can be
             searched; errors before that frame are ignored. By default the file is decoded from its beginning.
@@ -129,7 +150,7 @@ def decode_frames(path: Path, record: DecodingRecord, start: int | None = None) 
     count = 0
     if not record.is_suspect:
         trial = DecodingRecord()
-        with open_container(path) as (container, stream):
+        with open_container(source) as (container, stream):
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = 0
             if start is None:
@@ -143,7 +164,7 @@ def decode_frames(path: Path, record: DecodingRecord, start: int | None = None) 
         if start is not None or not trial.damage:
             return
         record.is_suspect = True
-    with open_container(path) as (container, stream):
+    with open_container(source) as (container, stream):
         _seek(container, stream, start)
         yield from islice(decode_stream(container, stream, record), count, None)
 

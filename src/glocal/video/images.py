@@ -1,5 +1,6 @@
 """Videos of images: one file, a folder, or pictures that are loaded one by one."""
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from glocal.errors import InputError, UsageError
 from glocal.types import Frame, FrameTimes
 from glocal.utils.files import printable
-from glocal.video.demuxing import open_container
+from glocal.video.demuxing import VideoSource, open_container, source_name
 from glocal.video.video import DecodedFrame, Video
 
 DEFAULT_FPS = 25.0
@@ -83,15 +84,19 @@ class ImageSequence(Video):
         frame = self._load(image)
         if frame.shape[:2] != (self.height, self.width):
             raise InputError(
-                f"{printable(image)} is {frame.shape[1]}×{frame.shape[0]} pixels but the first image of its "
-                f"folder is {self.width}×{self.height}; the frames of a video must have one size"
+                f"{_image_name(image)} is {frame.shape[1]}×{frame.shape[0]} pixels but the first image is "
+                f"{self.width}×{self.height}; the frames of a video must have one size"
             )
         return frame
 
 
-def from_image(path: Path) -> Video:
+def _image_name(image: Any) -> str:
+    return printable(image) if isinstance(image, str | os.PathLike) else "an image"
+
+
+def from_image(source: VideoSource, name: str) -> Video:
     """Open an image file as a video of one frame."""
-    video = ImageSequence([path], read_image, path.stem, path)
+    video = ImageSequence([source], read_image, name, source if isinstance(source, Path) else None)
     video.is_image = True
     return video
 
@@ -114,8 +119,8 @@ def from_folder(folder: Path, fps: float | None) -> Video:
             f"{printable(folder)} is a folder without images ({', '.join(IMAGE_SUFFIXES)}); give a "
             "video file or a folder of frames"
         )
-    images = _one_series(folder, images)
-    return ImageSequence(sorted(images, key=_natural_order), read_image, folder.resolve().name, folder, fps)
+    frames = sorted(_one_series(folder, images), key=_natural_order)
+    return ImageSequence(frames, read_image, folder.resolve().name, folder, fps)
 
 
 def _natural_order(path: Path) -> list[tuple[int, str]]:
@@ -159,24 +164,27 @@ def _distinctive_words(names: Iterable[str]) -> dict[str, set[str]]:
     return {name: parts - common for name, parts in words.items()}
 
 
-def read_image(path: Path) -> Frame:
+def read_image(source: VideoSource) -> Frame:
     """Read an image file as `(H, W, 3)` uint8 RGB, upright by its EXIF orientation.
 
     Raises:
         InputError: it cannot be decoded.
     """
-    with open_container(path) as (_, stream):
+    with open_container(source) as (_, stream):
         if not stream.width * stream.height:
-            raise InputError(f"{printable(path)} is too large or too damaged to be decoded; make it smaller")
+            raise InputError(
+                f"{source_name(source)} is too large or too damaged to be decoded; make it smaller"
+            )
+    data = np.frombuffer(source, np.uint8) if isinstance(source, bytes) else np.fromfile(source, np.uint8)
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        frame = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        frame = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error:
         frame = None
     finally:
         cv2.utils.logging.setLogLevel(level)
     if frame is None:
         raise InputError(
-            f"{printable(path)} is not an image that can be decoded; save it again as PNG or JPEG"
+            f"{source_name(source)} is not an image that can be decoded; save it again as PNG or JPEG"
         )
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)

@@ -1,34 +1,78 @@
-"""Open a file, an array or a folder of images as a `Video`."""
+"""Open a file, frames in memory or a folder of images as a `Video`."""
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import numpy as np
+import av
 import numpy.typing as npt
 
 from glocal.errors import InputError, UsageError
 from glocal.utils.files import printable
+from glocal.video.animation import AnimatedPicture, is_animation
 from glocal.video.container import ContainerVideo
-from glocal.video.demuxing import open_container
-from glocal.video.images import ImageSequence, from_folder, from_image
+from glocal.video.demuxing import DecodingRecord, VideoSource, decode_stream, open_container, open_source
+from glocal.video.images import from_folder, from_image
+from glocal.video.memory import from_memory, read_content
 from glocal.video.video import Video
 
+VideoInput = (
+    Video
+    | str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | BinaryIO
+    | npt.NDArray[Any]
+    | Iterable[Any]
+)
+"""What `read_video` opens."""
 
-def read_video(source: "str | os.PathLike[str] | npt.NDArray[Any]", fps: float | None = None) -> Video:
-    """Open a video file, an image, a folder of images or an array as a video that is decoded lazily.
+PICTURE_HEAD = 2**17
+"""Bytes of a JPEG in which the index of its further pictures stands, if it is a photo that holds several."""
+
+
+def read_video(source: VideoInput, fps: float | None = None) -> Video:
+    """Open a file, a folder of images, or frames in memory as a video that is decoded lazily.
+
+    Arrays and tensors are RGB `(T, H, W, 3)`, `(T, 3, H, W)` or `(3, T, H, W)`, or grey `(T, H, W)`, as uint8
+    or as float in [0, 1]. An axis of 4 channels is RGB and alpha, which is ignored. What could be read in
+    two ways is refused. An open file is read into memory, from its beginning.
 
     Args:
-        source: path of a file or folder, or frames `(T, H, W, 3)` uint8 RGB.
-        fps: frames per second of a folder or an array, by default 25; files have their own rate.
+        source: path of a file or folder; an open binary file, or its content as bytes; an array or tensor of
+            frames; or a list of frames: arrays, tensors, PIL pictures or paths of images. A `Video` is
+            returned as it is.
+        fps: frames per second of a folder, an array or a list, by default 25; files have their own rate.
 
     Raises:
         InputError: the file is missing, unreadable, empty or no video, or its first frame is damaged.
-        UsageError: the array has another shape or type, or `fps` is given for a file.
+        UsageError: an array has another shape, type or range, `source` is none of these, or `fps` is given
+            for a file.
     """
-    if isinstance(source, np.ndarray):
-        return from_array(source, fps)
+    if isinstance(source, str | os.PathLike):
+        return _from_path(source, fps)
+    if isinstance(source, Video | bytes | bytearray | memoryview) or hasattr(source, "read"):
+        if fps is not None:
+            raise UsageError(NO_RATE)
+        if isinstance(source, Video):
+            return source
+        is_content = isinstance(source, bytes | bytearray | memoryview)
+        file_name = getattr(source, "name", None)
+        name = Path(file_name).stem if isinstance(file_name, str) else "video"
+        return _from_file(bytes(source) if is_content else read_content(source), name)  # type: ignore[arg-type]
+    return from_memory(source, fps)
+
+
+NO_RATE = "fps is only for folders of images, arrays and lists; a file has its own frame rate"
+
+
+def _from_path(source: "str | os.PathLike[str]", fps: float | None) -> Video:
     path = Path(source)
     try:
         mode = path.stat().st_mode
@@ -46,23 +90,30 @@ def read_video(source: "str | os.PathLike[str] | npt.NDArray[Any]", fps: float |
             f"{printable(source)} is neither a file nor a folder; save the video to a file first"
         )
     if fps is not None:
-        raise UsageError("fps is only for folders of images and arrays; a file has its own frame rate")
+        raise UsageError(NO_RATE)
     if path.stat().st_size == 0:
         raise InputError(f"{printable(path)} is empty (0 bytes); copy or download it again")
-    with open_container(path) as (container, _):
-        is_image = container.format.name.endswith("_pipe")
-    return from_image(path) if is_image else ContainerVideo(path)
+    return _from_file(path, path.stem)
 
 
-def from_array(array: npt.NDArray[Any], fps: float | None) -> Video:
-    """Open frames `(T, H, W, 3)` uint8 RGB as a video.
+def _from_file(source: VideoSource, name: str) -> Video:
+    with open_container(source) as (container, _):
+        form = container.format.name
+    if form == "webp_pipe" and is_animation(source):
+        return AnimatedPicture(source, name)
+    if form.endswith("_pipe") or form == "mjpeg":
+        return ContainerVideo(source, name) if _is_stream(source) else from_image(source, name)
+    return ContainerVideo(source, name)
 
-    Raises:
-        UsageError: the array has another shape or type.
-    """
-    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] != 3 or 0 in array.shape:
-        raise UsageError(
-            f"a video as an array is (T, H, W, 3) uint8 RGB with at least one frame, not {array.shape} "
-            f"{array.dtype}"
-        )
-    return ImageSequence(list(array), np.ascontiguousarray, "array", fps=fps)
+
+def _is_stream(source: VideoSource) -> bool:
+    """Whether a file of pictures is a video, not a photo, which may hold a preview or a stereo pair."""
+    with open_source(source) as file:
+        if b"MPF\0" in file.read(PICTURE_HEAD):
+            return False
+    with open_container(source) as (container, stream), contextlib.suppress(av.FFmpegError):
+        if sum(packet.size > 0 for packet in islice(container.demux(stream), 2)) < 2:
+            return False
+    with open_container(source) as (container, stream):
+        frames = list(islice(decode_stream(container, stream, DecodingRecord()), 2))
+    return len({(frame.width, frame.height) for frame in frames}) == 1 and len(frames) == 2
