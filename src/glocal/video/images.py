@@ -159,9 +159,9 @@ def _one_series(folder: Path, images: Sequence[Path]) -> Sequence[Path]:
 
 def _distinctive_words(names: Iterable[str]) -> dict[str, set[str]]:
     """Words of each name that are not in all names."""
-    words = {name: set(re.findall(r"[a-z]+", Path(name).stem.lower())) for name in names}
-    common = set.intersection(*words.values())
-    return {name: parts - common for name, parts in words.items()}
+    vocabulary = {name: set(re.findall(r"[a-z]+", Path(name).stem.lower())) for name in names}
+    common = set.intersection(*vocabulary.values())
+    return {name: parts - common for name, parts in vocabulary.items()}
 
 
 def read_image(source: VideoSource) -> Frame:
