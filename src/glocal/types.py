@@ -43,8 +43,8 @@ InclusiveBox = tuple[int, int, int, int]
 IntBoxArray = npt.NDArray[np.int32]
 """Boxes `(N, 4)` in whole pixels of the frame, half-open; zeros where nothing is visible."""
 
-LabelSource = Sequence[str] | str | os.PathLike[str]
-"""Class names, the path of a file with one a line, or the name of a packaged list."""
+LabelSource = Sequence[str] | Mapping[str, int] | Mapping[int, str] | str | os.PathLike[str]
+"""Class names, a map between names and indices, the path of a label file, or the name of a packaged list."""
 
 Mask = npt.NDArray[np.bool_]
 """True where an object is visible, `(H, W)` or `(T, H, W)`."""

@@ -1,5 +1,6 @@
 """Class names, packaged and of the user."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,93 @@ def test_names_follow_from_the_number_of_classes_where_that_is_clear() -> None:
     assert default_labels(174, "something-something-v2") == label_list("something-something-v2")
     assert default_labels(174)[:2] == ("class 0", "class 1")
     assert default_labels(3, "kinetics400") == ("class 0", "class 1", "class 2")
+
+
+NAMES = ("walk", "pick up, drop", "act 2", "7 m run")
+MAP = {name: index for index, name in enumerate(NAMES)}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("names.json", json.dumps(NAMES)),
+        ("name_to_index.json", json.dumps(MAP)),
+        ("any_order.json", json.dumps(dict(reversed(MAP.items())))),
+        ("index_as_text.json", json.dumps({name: str(index) for name, index in MAP.items()})),
+        ("quoted.json", json.dumps({f'"{name}"': index for name, index in MAP.items()})),
+        ("index_to_name.json", json.dumps(dict(enumerate(NAMES)))),
+        ("synsets.json", json.dumps({i: [f"n{i}", name] for i, name in enumerate(NAMES)})),
+        ("config.json", json.dumps({"size": 3, "id2label": dict(enumerate(NAMES)), "label2id": MAP})),
+        ("objects.json", json.dumps([{"id": i, "name": name, "group": "x"} for name, i in MAP.items()])),
+        ("described.json", json.dumps({i: {"name": name, "n": 3} for i, name in enumerate(NAMES)})),
+        ("json.txt", "\n" + json.dumps(MAP, indent=1)),
+        ("header.csv", 'id,name\n0,walk\n1,"pick up, drop"\n2,act 2\n3,7 m run\n'),
+        ("none.csv", '0,walk\n1,"pick up, drop"\n2,act 2\n3,7 m run\n'),
+        ("columns.csv", 'Name,Group,Index\nact 2,x,2\nwalk,x,0\n"pick up, drop",y,1\n7 m run,y,3\n'),
+        ("semicolons.csv", "name;label\nwalk;0\npick up, drop;1\nact 2;2\n7 m run;3\n"),
+        ("names.csv", 'name\nwalk\n"pick up, drop"\nact 2\n7 m run\n'),
+        ("order.csv", 'name,group\nwalk,a\n"pick up, drop",a\nact 2,b\n7 m run,b\n'),
+        ("tabs.tsv", "label\tname\n1\twalk\n2\tpick up, drop\n3\tact 2\n4\t7 m run\n"),
+        ("tabs.txt", "act 2\t2\nwalk\t0\npick up, drop\t1\n7 m run\t3\n"),
+        ("classInd.txt", "1 walk\r\n2 pick up, drop\r\n3 act 2\r\n4 7 m run\r\n"),
+        ("from_zero.txt", "0 walk\n1 pick up, drop\n2 act 2\n3 7 m run"),
+        ("colons.txt", "0: walk\n1: pick up, drop\n2: act 2\n3: 7 m run"),
+        ("lines.txt", "walk\npick up, drop\nact 2\n7 m run"),
+    ],
+)
+def test_a_label_file_is_read_in_the_order_of_the_classes(tmp_path: Path, file: str, text: str) -> None:
+    (tmp_path / file).write_text(text, encoding="utf-8")
+    assert read_labels(tmp_path / file) == NAMES
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("1 person", "several people"),
+        ("1 person", "3 people", "4 people"),
+        ("2 people", "3 people"),
+        ("0", "1", "2"),
+        ("act 0", "act 1"),
+        ("tench, Tinca tinca", "goldfish, Carassius auratus"),
+        ("[unknown]", "{other}"),
+        ("5 m run",),
+        ('say "no"', "x"),
+    ],
+)
+def test_names_that_only_look_like_numbered_lines_are_kept(tmp_path: Path, names: tuple[str, ...]) -> None:
+    file = tmp_path / "labels.txt"
+    file.write_text("\n".join(names))
+    assert read_labels(file) == names
+
+
+def test_labels_may_be_a_map() -> None:
+    assert read_labels({1: "run", 0: "walk"}) == read_labels({"run": 1, "walk": 0}) == ("walk", "run")
+    with pytest.raises(UsageError, match="map of labels numbers 2 classes from 0 to 2, and not from 0 or 1"):
+        read_labels({"walk": 0, "run": 2})
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "reason"),
+    [
+        ("gap.json", '{"walk": 0, "run": 2}', "numbers 2 classes from 0 to 2"),
+        ("double.json", '{"walk": 0, "stroll": 0, "run": 1}', "numbers 3 classes from 0 to 1"),
+        ("gap.csv", "id,name\n5,walk\n6,run\n", "numbers 2 classes from 5 to 6"),
+        ("cut.json", '{"walk": 0, "ru', "is no valid JSON"),
+        ("number.json", "3", "holds neither a list of names nor a map"),
+        ("nested.json", '{"walk": 0.5, "run": null}', "holds something other than names and indices"),
+        ("numbers.json", "[1, 2]", "holds a list of something other than names"),
+        ("indices.csv", "id,count\n0,4\n1,5\n", "has no column of names"),
+        ("groups.csv", "walk,slow\nrun,fast\n", "has 2 columns, none of which numbers the classes"),
+        ("map.pbtxt", 'item {\n  id: 1\n  name: "walk"\n}\n', "is in a format that is not read"),
+        ("map.yaml", "names:\n- walk\n", "is in a format that is not read"),
+        ("nameless.csv", "id,name\n0,\n1,run\n", "has a class without a name"),
+        ("header.csv", "id,name\n", "is empty"),
+        ("empty.json", "", "is empty"),
+        ("no_names.json", "[]", "is empty"),
+        ("no_map.json", "{}", "is empty"),
+    ],
+)
+def test_a_file_that_names_no_classes_is_refused(tmp_path: Path, file: str, text: str, reason: str) -> None:
+    (tmp_path / file).write_text(text)
+    with pytest.raises(InputError, match=rf"the label file .*{file} {reason}.*; write one class name a line"):
+        read_labels(tmp_path / file)

@@ -67,7 +67,7 @@ def as_model(
         network: maps a batch of clips to logits.
         clip: how frames are sampled and normalised. By default, for video networks of `transformers`,
             frames and size of their configuration, with ImageNet's mean and standard deviation.
-        labels: class names, the path of a file with one a line, or the name of a packaged list. By default
+        labels: class names, the path of a label file, or the name of a packaged list. By default
             those of the network's `transformers` configuration, or `class 0`, `class 1`, ….
         layers: names or submodules; by default those that `glocal.attribute` chooses.
         name: of the model, for reports.

@@ -42,7 +42,7 @@ def load_model(
             a packaged model; or the path of a checkpoint of this network, of an image network to inflate, or
             of the backbone of a gated network or ST-ABN. For several streams, the paths of their checkpoints
             as a sequence or joined by commas. None for random weights.
-        labels: class names, the path of a file with one a line, or the name of a packaged list. By default
+        labels: class names, the path of a label file, or the name of a packaged list. By default
             those of the checkpoint's card, or of the packaged list with that number of classes.
         num_classes: number of classes. By default that of `labels`, or else of the checkpoint, or else of
             the published weights.

@@ -31,7 +31,7 @@ def load_onnx(
     Args:
         path: of the file.
         clip: how frames are sampled and normalised; by default RGB in [0, 1] of the input size in the file.
-        labels: class names, the path of a file with one a line, or the name of a packaged list.
+        labels: class names, the path of a label file, or the name of a packaged list.
 
     Raises:
         UsageError: the packages that read ONNX are not installed, or the file has no fixed input size and
