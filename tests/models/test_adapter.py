@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,85 @@ def test_an_image_network() -> None:
     clip_spec = glocal.ClipSpec(frames=1, size=24, short_side=24, image=True)
     model = glocal.as_model(seeded(Small2d()), clip_spec)
     assert glocal.explain(model, FRAMES_OF_A_VIDEO[:1]).attention.shape == (1, 40, 60)
+
+
+class Grey3d(nn.Module):
+    """A network of grey clips."""
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(nn.Conv3d(channels, 8, 3, 2, 1), nn.ReLU())
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.conv(x).mean((2, 3, 4)))
+
+
+GREY = replace(CLIP_SPEC, mean=(0.45,), std=(0.225,))
+
+
+@pytest.mark.parametrize("method", ["3dcam", "gradcam", "occlusion"])
+@pytest.mark.parametrize("layout", ["BCTHW", "BTCHW"])
+def test_a_network_of_grey_clips_is_explained_on_the_luma_of_a_video(method: str, layout: str) -> None:
+    """The same map as that of a network that computes the luma of RGB clips itself."""
+    grey = seeded(Grey3d())
+
+    class OfRGB(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = grey
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            luma = torch.einsum("bcthw,c->bthw", x, torch.tensor([0.299, 0.587, 0.114]))[:, None]
+            return self.network((luma - 0.45) / 0.225)
+
+    network = grey if layout == "BCTHW" else nn.Sequential(Permuted(), grey)
+    model = glocal.as_model(network, GREY, layout=layout, layers=[grey.conv])
+    result = glocal.explain(model, FRAMES_OF_A_VIDEO, method=method)
+    reference = glocal.as_model(OfRGB(), CLIP_SPEC, layers=[grey.conv])
+    expected = glocal.explain(reference, FRAMES_OF_A_VIDEO, method=method)
+    assert result.predictions[0].score == pytest.approx(expected.predictions[0].score, abs=1e-5)
+    if method != "occlusion":  # which hides places by the value 0 of the input, another grey
+        np.testing.assert_allclose(result.attention[:], expected.attention[:], atol=1e-3)
+    assert result.attention.shape == (11, 40, 60)
+
+
+class Permuted(nn.Module):
+    """Clips `(B, T, C, H, W)` as `(B, C, T, H, W)`."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.transpose(1, 2)
+
+
+def test_an_image_network_of_grey_images() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    )
+    clip_spec = glocal.ClipSpec(1, size=24, short_side=24, image=True, mean=(0.5,), std=(0.5,))
+    explanation = glocal.explain(glocal.as_model(network, clip_spec), FRAMES_OF_A_VIDEO[:2])
+    assert explanation.attention.shape == (2, 40, 60)
+
+
+@pytest.mark.parametrize(
+    ("channels", "clip_spec", "advice"),
+    [
+        (1, CLIP_SPEC, "takes 1 channels, and the clips have 3; give one value of mean and one of std"),
+        (3, GREY, "takes 3 channels, and the clips have 1; give three values of mean and of std"),
+        (2, CLIP_SPEC, "takes 2 channels, and the clips have 3; give modality='flow'"),
+        (4, GREY, "takes 4 channels, and the clips have 1; clips have 3 channels, 1 if grey, 2 if flow"),
+    ],
+)
+def test_another_number_of_channels_is_refused(
+    channels: int, clip_spec: glocal.ClipSpec, advice: str
+) -> None:
+    with pytest.raises(InputError, match=advice):
+        glocal.as_model(Grey3d(channels), clip_spec)
+
+
+def test_a_transformers_network_of_grey_clips_has_grey_clips() -> None:
+    model = glocal.as_model(videomae(num_channels=1))
+    assert model.clip.channels == 1
+    assert glocal.explain(model, FRAMES_OF_A_VIDEO).attention.shape == (11, 40, 60)
 
 
 @pytest.mark.parametrize("family", [videomae, timesformer, vivit])

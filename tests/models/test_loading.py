@@ -139,3 +139,9 @@ def test_a_models_repr_is_one_short_line() -> None:
         "layers=conv, layer1, layer2, layer3, layer4)"
     )
     assert "1000 classes, rgb 224×224 image" in repr(load_model("resnet2d-50"))
+
+
+def test_clips_of_another_number_of_channels_are_refused() -> None:
+    grey = ClipSpec(16, mean=(0.5,), std=(0.5,))
+    with pytest.raises(UsageError, match="takes rgb clips of 3 channels, and clip describes rgb clips of 1"):
+        load_model("r3d-18", clip=grey)

@@ -19,6 +19,8 @@ from glocal.types import LabelSource
 from glocal.video.clip_spec import ClipSpec
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+GREY_MEAN, GREY_STD = (0.449,), (0.226,)
+"""The means of ImageNet's values over the three channels."""
 
 
 class NetworkAdapter(nn.Module):
@@ -65,8 +67,9 @@ def as_model(
 
     Args:
         network: maps a batch of clips to logits.
-        clip: how frames are sampled and normalised. By default, for video networks of `transformers`,
-            frames and size of their configuration, with ImageNet's mean and standard deviation.
+        clip: how frames are sampled and normalised; with one value of mean and of std for grey clips. By
+            default, for video networks of `transformers`, frames and size of their configuration, with
+            ImageNet's mean and standard deviation.
         labels: class names, the path of a label file, or the name of a packaged list. By default
             those of the network's `transformers` configuration, or `class 0`, `class 1`, ….
         layers: names or submodules; by default those that `glocal.attribute` chooses.
@@ -96,6 +99,8 @@ def as_model(
     except GlocalError:
         raise
     except (RuntimeError, ValueError, TypeError) as problem:
+        if mismatch := _channel_mismatch(network, clip):
+            raise InputError(mismatch) from problem
         reason = str(problem).strip().splitlines()[0].rstrip(".")
         raise InputError(
             f"the network cannot process such clips ({reason}); describe its input by clip= and layout=."
@@ -107,6 +112,24 @@ def as_model(
         _class_names(labels, config, num_classes),
         clip,
         weights,
+    )
+
+
+def _channel_mismatch(network: nn.Module, clip_spec: ClipSpec) -> str:
+    """Say how the channels of the clips differ from those of the network's first convolution, if they do."""
+    convolutions = (module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Conv3d))
+    first = next(convolutions, None)
+    if first is None or first.in_channels == clip_spec.channels or clip_spec.modality == "rgb+flow":
+        return ""
+    advice = {
+        1: "give one value of mean and one of std in clip=ClipSpec(…) for grey clips",
+        2: "give modality='flow' in clip=ClipSpec(…) if they are optical flow",
+        3: "give three values of mean and of std in clip=ClipSpec(…)",
+    }
+    other = "clips have 3 channels, 1 if grey, 2 if flow"
+    return (
+        f"the network's first convolution takes {first.in_channels} channels, and the clips have "
+        f"{clip_spec.channels}; {advice.get(first.in_channels, other)}."
     )
 
 
@@ -123,10 +146,10 @@ def example_clip(clip_spec: ClipSpec) -> Tensor | list[Tensor]:
     """Zeros in the shape of a network's input; a list of clips for several streams."""
     frames, size = clip_spec.frames, clip_spec.size
     if clip_spec.image:
-        return torch.zeros(1, 3, size, size)
+        return torch.zeros(1, clip_spec.channels, size, size)
     clips = [
         torch.zeros(1, channels, frames, size, size)
-        for stream, channels in (("rgb", 3), ("flow", 2))
+        for stream, channels in (("rgb", len(clip_spec.mean)), ("flow", 2))
         if stream in clip_spec.modality
     ]
     return clips[0] if len(clips) == 1 else clips
@@ -139,7 +162,9 @@ def _clip_of_config(config: Any) -> ClipSpec:
         raise UsageError(
             "the clips that the network takes are unknown; give clip=ClipSpec(frames=…, size=…)."
         )
-    return ClipSpec(frames, short_side=side, size=side, mean=IMAGENET_MEAN, std=IMAGENET_STD, crop="center")
+    is_grey = getattr(config, "num_channels", 3) == 1
+    mean, std = (GREY_MEAN, GREY_STD) if is_grey else (IMAGENET_MEAN, IMAGENET_STD)
+    return ClipSpec(frames, short_side=side, size=side, mean=mean, std=std, crop="center")
 
 
 def _class_names(labels: LabelSource | None, config: Any, num_classes: int) -> tuple[str, ...]:

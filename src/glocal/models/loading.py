@@ -10,6 +10,7 @@ from torch import nn
 
 from glocal.errors import UsageError
 from glocal.models.card import Card, checkpoint_paths, packaged_models, read_card
+from glocal.models.entry import ModelEntry
 from glocal.models.labels import default_labels, read_labels
 from glocal.models.model import Model
 from glocal.models.onnx import load_onnx
@@ -67,6 +68,8 @@ def load_model(
     packaged = weights is None and name in packaged_models()
     source = _find_source(name, weights)
     entry = find_entry(source.network, clip or (source.card.clip if source.card else None))
+    if clip is not None:
+        _check_channels(clip, find_entry(source.network))
     if source.card and labels is None and num_classes is None and not new_head:
         labels = source.card.labels
     class_names = None if labels is None else read_labels(labels)
@@ -81,6 +84,20 @@ def load_model(
         clip=entry.clip_spec,
         weights="packaged" if packaged else ", ".join(loaded.notes),
     )
+
+
+def _check_channels(clip: ClipSpec, entry: ModelEntry) -> None:
+    """Check that clips have as many channels as those of a network's published weights.
+
+    Raises:
+        UsageError: they have not.
+    """
+    published = entry.clip_spec
+    if clip.channels != published.channels:
+        raise UsageError(
+            f"{entry.name} takes {published.modality} clips of {published.channels} channels, and clip "
+            f"describes {clip.modality} clips of {clip.channels}; change its modality, or its mean and std."
+        )
 
 
 class _Source(NamedTuple):

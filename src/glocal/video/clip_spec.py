@@ -23,7 +23,8 @@ class ClipSpec:
         stride: distance of sampled frames, in frames of the video (after resampling to `fps`).
         short_side: pixels; frames are resized so that their short side has this length.
         size: pixels; side of the centre crop that the network was trained on.
-        mean, std: per RGB channel, applied after scaling to `range`; flow is divided by 20 instead.
+        mean, std: one value for each channel, applied after scaling to `range`: three for RGB clips, one for
+            grey clips, which are the luma of the frames; flow is divided by 20 instead.
         range: values to which 0 and 255 are mapped linearly.
         fps: frames per second to which the video is resampled first; None keeps the video's rate.
         modality: input of the network; "rgb+flow" are two streams.
@@ -46,7 +47,13 @@ class ClipSpec:
     crop: Crop = "full"
     image: bool = False
 
+    @property
+    def channels(self) -> int:
+        """Number of channels of the clips; for two streams, of the first."""
+        return 2 if self.modality == "flow" else len(self.mean)
+
     def __post_init__(self) -> None:
+        _check_channels(self.mean, self.std)
         for name in ("frames", "stride", "short_side", "size"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -59,18 +66,37 @@ class ClipSpec:
             raise UsageError(f"a network for images takes 1 frame, not {self.frames}")
 
 
+def _check_channels(mean: Sequence[float], std: Sequence[float]) -> None:
+    """Raise UsageError if mean and standard deviation are not those of one or of three channels."""
+    for name, values in (("mean", mean), ("std", std)):
+        if isinstance(values, int | float):
+            raise UsageError(f"{name} must have one value for each channel, such as ({values},)")
+    if len(mean) != len(std) or len(mean) not in (1, 3):
+        raise UsageError(
+            f"mean has {len(mean)} and std {len(std)} values; give three of each for RGB clips, or one of "
+            "each for grey clips"
+        )
+    if not all(value > 0 for value in std):
+        raise UsageError(f"std must be positive, not {tuple(std)}")
+
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the luma of a pixel (ITU-R BT.601)."""
+
 FLOW_LIMIT = 20.0
 """Longest flow in pixels; faster motion is clipped (Carreira and Zisserman, 2017)."""
 
 
 def rgb_clip(frames: Sequence[Frame], clip_spec: ClipSpec) -> torch.Tensor:
-    """Stack frames `(H, W, 3)` to a normalised clip `(1, 3, T, H, W)` float32.
+    """Stack frames `(H, W, 3)` to a normalised clip `(1, 3, T, H, W)` float32, or `(1, 1, T, H, W)` if grey.
 
     Values are scaled to `clip_spec.range`, then normalised by mean and standard deviation.
     """
     low, high = clip_spec.range
     mean, std = (torch.tensor(values).view(-1, 1, 1, 1) for values in (clip_spec.mean, clip_spec.std))
     clip = torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2).contiguous().float()
+    if clip_spec.channels == 1:
+        clip = torch.einsum("cthw,c->thw", clip, torch.tensor(LUMA))[None]
     return (clip * ((high - low) / 255) + low).sub_(mean).div_(std)[None]
 
 
