@@ -56,6 +56,46 @@ def test_an_image_network() -> None:
     assert glocal.explain(model, FRAMES_OF_A_VIDEO[:1]).attention.shape == (1, 40, 60)
 
 
+class FixedSize(nn.Module):
+    """Flattens its activations, as C3D does."""
+
+    def __init__(self, side: int = 24) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(nn.Conv3d(3, 4, 3, 2, 1), nn.ReLU())
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(4 * 3 * (side // 2) ** 2, 5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.conv(x))
+
+
+def test_a_network_of_a_fixed_size_is_explained_on_the_centre_crop_and_says_so() -> None:
+    model = glocal.as_model(seeded(FixedSize()), CLIP_SPEC)
+    assert (model.fixed_size, model.clip) == (True, replace(CLIP_SPEC, crop="center"))
+    explanation = glocal.explain(model, FRAMES_OF_A_VIDEO)
+    chosen = glocal.explain(model, FRAMES_OF_A_VIDEO, crop="center")
+    assert "the network takes frames of 24×24 pixels only: the centre crop of" in " ".join(explanation.notes)
+    assert np.array_equal(explanation.attention[:], chosen.attention[:])
+    for run in (glocal.explain, glocal.classify):
+        with pytest.raises(UsageError, match=r"takes frames of 24×24 pixels only; use crop='center'"):
+            run(model, FRAMES_OF_A_VIDEO, crop="full")
+    square = glocal.explain(model, FRAMES_OF_A_VIDEO[:, :, :40], crop="full")
+    assert square.attention.shape == (11, 40, 40)
+
+
+def test_frames_are_large_enough_for_a_network_of_a_fixed_size() -> None:
+    model = glocal.as_model(seeded(FixedSize()), replace(CLIP_SPEC, short_side=16))
+    assert glocal.explain(model, FRAMES_OF_A_VIDEO).attention.shape == (11, 40, 60)
+
+
+def test_networks_of_any_size_keep_their_crop_and_those_of_transformers_are_refused_the_full_frame() -> None:
+    model = glocal.as_model(seeded(Small3d()), CLIP_SPEC)
+    assert (model.fixed_size, model.notes, model.clip) == (False, (), CLIP_SPEC)
+    tokens = glocal.as_model(videomae())
+    assert (tokens.fixed_size, tokens.notes) == (True, ())
+    with pytest.raises(UsageError, match="pixels only"):
+        glocal.explain(tokens, FRAMES_OF_A_VIDEO, crop="full")
+
+
 class Grey3d(nn.Module):
     """A network of grey clips."""
 

@@ -128,7 +128,7 @@ class WindowResults:
 def _notes(model: Model, stream: WindowStream, repeated: int) -> list[str]:
     """Say what a reader must know of the weights and the video; `repeated` frames fill up the last clip."""
     video, frames = stream.video, model.clip.frames
-    notes = list(video.notes)
+    notes = [*model.notes, *video.notes]
     if model.weights == "random":
         notes.insert(0, "the network is untrained: its weights are random, and so is what it attends to")
     if repeated and not video.is_image:

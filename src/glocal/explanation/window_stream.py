@@ -7,6 +7,7 @@ from functools import cached_property
 
 from tqdm import tqdm
 
+from glocal.errors import UsageError
 from glocal.models import Model
 from glocal.types import Progress
 from glocal.video import ClipSpec, Geometry, Video, Window, read_video, windows
@@ -51,11 +52,17 @@ class WindowStream:
 
         Raises:
             InputError: the video cannot be read.
-            UsageError: the cuts are no frames of the video.
+            UsageError: the cuts are no frames of the video, or the model does not take frames of their size.
         """
         video = video if isinstance(video, Video) else read_video(video)
         frames = resolve_cuts(video, cuts, progress is True)
-        return cls(video, model.clip, crop or model.clip.crop, frames, progress)
+        stream = cls(video, model.clip, crop or model.clip.crop, frames, progress)
+        size = model.clip.size
+        if model.fixed_size and stream.geometry.crop[2:] != (size, size):
+            raise UsageError(
+                f"model '{model.name}' takes frames of {size}×{size} pixels only; use crop='center'."
+            )
+        return stream
 
     @cached_property
     def geometry(self) -> Geometry:

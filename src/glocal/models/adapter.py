@@ -1,6 +1,7 @@
 """Turn any network into a `Model`."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,10 +18,14 @@ from glocal.models.labels import default_labels, read_labels
 from glocal.models.model import Model
 from glocal.types import LabelSource
 from glocal.video.clip_spec import ClipSpec
+from glocal.video.geometry import Geometry
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 GREY_MEAN, GREY_STD = (0.449,), (0.226,)
 """The means of ImageNet's values over the three channels."""
+
+NETWORK_ERRORS = (RuntimeError, ValueError, TypeError, AssertionError, LookupError)
+"""What networks raise if their input has another shape than they take."""
 
 
 class NetworkAdapter(nn.Module):
@@ -63,7 +68,10 @@ def as_model(
     output: Callable[[Any], Tensor] | None = None,
     grid: Grid | None = None,
 ) -> Model:
-    """Turn any network into a `Model` for `glocal.explain`; one clip of zeros is run to check that it fits.
+    """Turn any network into a `Model` for `glocal.explain`.
+
+    A clip of zeros is run to check that it fits, and one of 4:3 frames: a network that takes frames of one
+    size only gets the centre crop.
 
     Args:
         network: maps a batch of clips to logits.
@@ -98,13 +106,15 @@ def as_model(
         modules = find_layers(adapted if layers is None else network, layers, example)
     except GlocalError:
         raise
-    except (RuntimeError, ValueError, TypeError) as problem:
+    except NETWORK_ERRORS as problem:
         if mismatch := _channel_mismatch(network, clip):
             raise InputError(mismatch) from problem
-        reason = str(problem).strip().splitlines()[0].rstrip(".")
+        reason = (str(problem).strip() or type(problem).__name__).splitlines()[0].rstrip(".")
         raise InputError(
             f"the network cannot process such clips ({reason}); describe its input by clip= and layout=."
         ) from problem
+    fixed_size = _has_fixed_size(adapted, clip)
+    clip, notes = _centre_crop(clip) if fixed_size else (clip, ())
     return Model(
         name,
         adapted,
@@ -112,7 +122,28 @@ def as_model(
         _class_names(labels, config, num_classes),
         clip,
         weights,
+        fixed_size=fixed_size,
+        notes=notes,
     )
+
+
+def _has_fixed_size(network: nn.Module, clip_spec: ClipSpec) -> bool:
+    """Whether a network fails on the full frame of a 4:3 video."""
+    full = Geometry.fit((3 * clip_spec.short_side, 4 * clip_spec.short_side), clip_spec, "full")
+    try:
+        with torch.no_grad(), frozen(network):
+            find_logits(call(network, to_network(example_clip(clip_spec, full.resized), network)))
+    except (GlocalError, *NETWORK_ERRORS):
+        return True
+    return False
+
+
+def _centre_crop(clip_spec: ClipSpec) -> tuple[ClipSpec, tuple[str, ...]]:
+    """The clip spec for a network of fixed size, and a note if its default crop is not what was asked for."""
+    size = clip_spec.size
+    note = f"the network takes frames of {size}×{size} pixels only: the centre crop of the video is explained"
+    cropped = replace(clip_spec, crop="center", short_side=max(clip_spec.short_side, size))
+    return cropped, () if clip_spec.crop == "center" else (note,)
 
 
 def _channel_mismatch(network: nn.Module, clip_spec: ClipSpec) -> str:
@@ -142,13 +173,18 @@ def _module_paths(network: nn.Module, modules: Mapping[str, nn.Module]) -> dict[
     return {layer: paths[module] for layer, module in modules.items()}
 
 
-def example_clip(clip_spec: ClipSpec) -> Tensor | list[Tensor]:
-    """Zeros in the shape of a network's input; a list of clips for several streams."""
-    frames, size = clip_spec.frames, clip_spec.size
+def example_clip(clip_spec: ClipSpec, size: tuple[int, int] | None = None) -> Tensor | list[Tensor]:
+    """Zeros in the shape of a network's input; a list of clips for several streams.
+
+    Args:
+        clip_spec: of the network.
+        size: height and width in pixels; by default those of the centre crop.
+    """
+    frames, size = clip_spec.frames, size or (clip_spec.size, clip_spec.size)
     if clip_spec.image:
-        return torch.zeros(1, clip_spec.channels, size, size)
+        return torch.zeros(1, clip_spec.channels, *size)
     clips = [
-        torch.zeros(1, channels, frames, size, size)
+        torch.zeros(1, channels, frames, *size)
         for stream, channels in (("rgb", len(clip_spec.mean)), ("flow", 2))
         if stream in clip_spec.modality
     ]

@@ -22,6 +22,8 @@ class Model:
         labels: class names, in the order of the logits.
         clip: how frames are sampled and normalised.
         weights: source of the weights, for reports.
+        fixed_size: whether the network takes frames of `clip.size` × `clip.size` pixels only.
+        notes: what a reader of an explanation must know of the model.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Model:
     labels: tuple[str, ...]
     clip: ClipSpec
     weights: str = "custom"
+    fixed_size: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def layers(self) -> dict[str, nn.Module]:
