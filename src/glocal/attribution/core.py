@@ -18,7 +18,7 @@ from glocal.attribution.layers import LayerNames
 from glocal.attribution.method import METHODS, InputMethod, LayerMethod, Method, Upsample
 from glocal.attribution.request import AttributionRequest
 from glocal.attribution.tape import frozen
-from glocal.attribution.targets import Target, class_scores, find_targets
+from glocal.attribution.targets import Score, Target, class_scores, find_targets
 from glocal.errors import InputError
 
 
@@ -63,7 +63,7 @@ def attribute(
     target: Target = None,
     counterfactual: bool = False,
     options: Mapping[str, Any] | None = None,
-    score: str = "logit",
+    score: Score = "logit",
     output: Callable[[Any], Tensor] | None = None,
     size: tuple[int, ...] | None = None,
     grid: Grid | None = None,
@@ -88,7 +88,8 @@ def attribute(
         target: class index, one index a sample, `"topK"`, or None for the arg-max class.
         counterfactual: negate the gradient (eq. 7): what speaks against the class.
         options: of the method, such as `{"samples": 500}`; see `METHODS[name].options`.
-        score: what is differentiated, or measured: `"logit"` or `"probability"`.
+        score: what is differentiated, or measured: `"logit"`, `"probability"` (softmax, or the sigmoid of a
+            single logit), or a function from logits to scores of the same shape.
         output: takes the logits out of what the network returns.
         size: `(T, H, W)` or `(H, W)` of the attribution map; by default that of the largest input.
         grid: `(T, H, W)` of the tokens of a network that has some and does not tell how they lie over its

@@ -25,7 +25,7 @@ from glocal.attribution.inputs.network_inputs import (
 from glocal.attribution.inputs.token_grid import Grid
 from glocal.attribution.layers import LayerNames, find_layers
 from glocal.attribution.tape import Tape, find_logits, record
-from glocal.attribution.targets import class_scores
+from glocal.attribution.targets import Score, class_scores
 
 
 @dataclass
@@ -40,7 +40,7 @@ class AttributionRequest:
         method: name of the method, for messages and progress bars.
         layer_names: the layers as the caller named them; see `layers`.
         counterfactual: explain what speaks against the class; the scores below are negated.
-        score_type: `"logit"` or `"probability"`.
+        score_type: `"logit"`, `"probability"`, or a function from logits to scores.
         output: takes the logits out of what the network returns.
         grid: of the network's tokens, where the network does not tell it.
         progress: whether `batches` shows a progress bar.
@@ -53,7 +53,7 @@ class AttributionRequest:
     method: str
     layer_names: LayerNames | None = None
     counterfactual: bool = False
-    score_type: str = "logit"
+    score_type: Score = "logit"
     output: Callable[[Any], Tensor] | None = None
     grid: Grid | None = None
     progress: bool = False

@@ -1,7 +1,7 @@
 """Find the classes to explain, and their scores."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import torch
@@ -12,6 +12,9 @@ from glocal.errors import UsageError
 Target: TypeAlias = int | str | Sequence[int] | Tensor | None
 """None or `"top1"`: the arg-max class; `"topK"`: the K best; an index for all samples, one for each, or K for
 each `(B, K)`."""
+
+Score: TypeAlias = str | Callable[[Tensor], Tensor]
+"""`"logit"`, `"probability"`, or a function from logits `(B, num_classes)` to scores of that shape."""
 
 
 def find_targets(logits: Tensor, target: Target) -> Tensor:
@@ -72,14 +75,18 @@ def check_index(index: int, num_classes: int) -> int:
     return index
 
 
-def class_scores(logits: Tensor, score: str) -> Tensor:
-    """The scores that are explained: the logits themselves, or their softmax probabilities.
+def class_scores(logits: Tensor, score: Score) -> Tensor:
+    """The scores that are explained: the logits, their probabilities, or what a function makes of them.
+
+    Probabilities are the softmax, and of a single logit its sigmoid.
 
     Raises:
         UsageError: `score` is neither `"logit"` nor `"probability"`.
     """
+    if callable(score):
+        return score(logits)
     if score == "logit":
         return logits
     if score == "probability":
-        return logits.softmax(1)
+        return logits.softmax(1) if logits.shape[1] > 1 else logits.sigmoid()
     raise UsageError(f"score '{score}' is neither 'logit' nor 'probability'.")

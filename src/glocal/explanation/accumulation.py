@@ -72,7 +72,7 @@ class WindowResults:
             is_counted: whether the window counts for the predictions, see `mark_non_overlapping`.
         """
         cuts, per_class = self._stream.cuts, attribution.per_class
-        probabilities = attribution.logits.float().softmax(1)[0].cpu()
+        probabilities = self._model.probabilities(attribution.logits)[0].cpu()
         if is_counted:
             self._probabilities.add(probabilities)
             self.votes.count_window()

@@ -59,7 +59,7 @@ def explain(model: Model, video: VideoLike, config: ExplainConfig) -> Explanatio
                 target=targets,
                 counterfactual=config.counterfactual,
                 options=config.options,
-                score=config.score,
+                score=model.probabilities if config.score == "probability" else config.score,
                 progress=config.progress is True,
             )
         results.add(window, network, attribution, is_counted=is_counted)
@@ -110,5 +110,5 @@ def _mean_probabilities(model: Model, stream: WindowStream, editor: AttentionEdi
     mean = MeanProbabilities()
     for window in stream.windows("classify"):
         edited = replace(model, network=editor.network_for(window)) if editor else model
-        mean.add(edited.logits(window.clip).float().softmax(1)[0].cpu())
+        mean.add(model.probabilities(edited.logits(window.clip))[0].cpu())
     return mean.value

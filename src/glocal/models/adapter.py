@@ -15,7 +15,8 @@ from glocal.attribution.layers import LayerNames, find_layers
 from glocal.attribution.tape import find_logits, frozen
 from glocal.errors import GlocalError, InputError, UsageError
 from glocal.models.labels import default_labels, read_labels
-from glocal.models.model import Model
+from glocal.models.model import Model, Outputs
+from glocal.models.outputs import find_outputs
 from glocal.types import LabelSource
 from glocal.video.clip_spec import ClipSpec
 from glocal.video.geometry import Geometry
@@ -67,6 +68,7 @@ def as_model(
     layout: str | None = None,
     output: Callable[[Any], Tensor] | None = None,
     grid: Grid | None = None,
+    outputs: Outputs | None = None,
 ) -> Model:
     """Turn any network into a `Model` for `glocal.explain`.
 
@@ -87,6 +89,9 @@ def as_model(
             for networks of `transformers` and `"BCTHW"` for others.
         output: returns the logits in the network's output, see `glocal.attribute`.
         grid: `(T, H, W)` of the tokens, if it cannot be read from the network.
+        outputs: what makes probabilities of the network's outputs: `"logits"`, `"softmax"`, `"sigmoid"` or a
+            function, see `Model`. By default logits, unless the network ends in a softmax or sigmoid, or its
+            outputs of zeros are not negative and sum to 1.
 
     Raises:
         UsageError: an argument is unknown or missing.
@@ -113,6 +118,7 @@ def as_model(
         raise InputError(
             f"the network cannot process such clips ({reason}); describe its input by clip= and layout=."
         ) from problem
+    outputs, activated = find_outputs(adapted, example, num_classes, outputs)
     fixed_size = _has_fixed_size(adapted, clip)
     clip, notes = _centre_crop(clip) if fixed_size else (clip, ())
     return Model(
@@ -124,6 +130,8 @@ def as_model(
         weights,
         fixed_size=fixed_size,
         notes=notes,
+        outputs=outputs,
+        activated=activated,
     )
 
 

@@ -1,6 +1,8 @@
 """A network with its layers, class names and clips: `Model`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +10,9 @@ from torch import Tensor, nn
 from glocal.attribution.inputs.network_inputs import Inputs, call, to_network
 from glocal.attribution.tape import find_logits, frozen
 from glocal.video.clip_spec import ClipSpec
+
+Outputs: TypeAlias = Literal["logits", "softmax", "sigmoid"] | Callable[[Tensor], Tensor]
+"""How a network's outputs become probabilities, see `Model`."""
 
 
 @dataclass(repr=False)
@@ -24,6 +29,10 @@ class Model:
         weights: source of the weights, for reports.
         fixed_size: whether the network takes frames of `clip.size` × `clip.size` pixels only.
         notes: what a reader of an explanation must know of the model.
+        outputs: what makes probabilities of the outputs: `"logits"` for the softmax, or the sigmoid of a
+            single logit; `"softmax"`; `"sigmoid"` for labels that do not exclude each other; or a function
+            from outputs `(B, num_classes)` to scores of that shape.
+        activated: whether the network applies that softmax or sigmoid itself.
     """
 
     name: str
@@ -34,6 +43,8 @@ class Model:
     weights: str = "custom"
     fixed_size: bool = False
     notes: tuple[str, ...] = ()
+    outputs: Outputs = "logits"
+    activated: bool = False
 
     @property
     def layers(self) -> dict[str, nn.Module]:
@@ -56,6 +67,17 @@ class Model:
         """
         with torch.inference_mode(), frozen(self.network):
             return find_logits(call(self.network, to_network(clips, self.network)))
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Compute the probabilities `(B, num_classes)` float32 of the network's outputs, see `outputs`."""
+        logits = logits.float()
+        if callable(self.outputs):
+            return self.outputs(logits)
+        if self.activated:
+            return logits
+        if self.outputs == "sigmoid" or logits.shape[1] == 1:
+            return logits.sigmoid()
+        return logits.softmax(1)
 
     def __repr__(self) -> str:
         clip = self.clip

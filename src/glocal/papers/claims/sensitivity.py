@@ -65,7 +65,7 @@ def miss_of_all(
     scores = model.logits(clip)[0].float()
     best = scores.argmax()[None].to(clip.device)
     blocks = block_drops(network, clip, best, blocks=BLOCKS, sides=SIDES)
-    whole = float(scores.softmax(0).max())
+    whole = float(model.probabilities(scores[None]).max())
     return {row: miss(network, clip, best, explain, blocks, whole) for row, explain in explainers.items()}
 
 
