@@ -1,10 +1,11 @@
 """What an input method is asked: the network, its clips, the class to explain, and how to score it."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -17,15 +18,17 @@ from glocal.attribution.inputs.network_inputs import (
     Inputs,
     call,
     channels_last,
+    copies,
     frame_positions,
     is_map,
-    replace_videos,
+    replace_tensors,
     tensors,
 )
 from glocal.attribution.inputs.token_grid import Grid
 from glocal.attribution.layers import LayerNames, find_layers
 from glocal.attribution.tape import Tape, find_logits, record
 from glocal.attribution.targets import Score, class_scores
+from glocal.errors import UsageError
 
 
 @dataclass
@@ -75,11 +78,75 @@ class AttributionRequest:
     @property
     def videos(self) -> list[Tensor]:
         """The clips `(B, C, T, H, W)` or images `(B, C, H, W)` among the tensors in `clips`."""
-        return [tensor for tensor in tensors(self.clips) if is_map(tensor)]
+        values = tensors(self.clips)
+        return [values[position] for position in self._video_positions]
+
+    @property
+    def _video_positions(self) -> list[int]:
+        return [i for i, tensor in enumerate(tensors(self.clips)) if is_map(tensor)]
 
     def with_videos(self, *videos: Tensor) -> Inputs:
-        """`clips` with `videos` in the places of its own."""
-        return replace_videos(self.clips, list(videos))
+        """`clips` with `videos` in the places of its own.
+
+        Where these are N copies of the batch after one another, so are other inputs that have a batch.
+        """
+        samples = torch.arange(len(self.videos[0]), device=videos[0].device)
+        return self.with_samples(videos, samples.repeat(len(videos[0]) // len(samples)))
+
+    def with_samples(self, videos: Sequence[Tensor], samples: Tensor) -> Inputs:
+        """`clips` with `videos` `(M, …)` in the places of its own, where the m-th is of sample `samples[m]`.
+
+        Args:
+            videos: in place of `self.videos`.
+            samples: `(M,)`, for the other inputs that have a batch.
+        """
+        values = tensors(self.clips)
+        for position, video in zip(self._video_positions, videos, strict=True):
+            values[position] = video
+        if len(samples) != len(self.videos[0]):
+            for position in self.batched_inputs:
+                values[position] = values[position][samples]
+        inputs: Inputs = replace_tensors(self.clips, values)
+        return inputs
+
+    @cached_property
+    def batched_inputs(self) -> tuple[int, ...]:
+        """Positions of the other tensors in `clips` that have a value for each sample.
+
+        Whether the first axis of a tensor of B values is the batch is found out by running the network on two
+        copies of the batch, with and without two copies of it.
+
+        Raises:
+            UsageError: the network cannot be run on two copies.
+        """
+        values = tensors(self.clips)
+        batch = len(self.videos[0])
+        possible = [
+            i for i, x in enumerate(values) if i not in self._video_positions and x.dim() and len(x) == batch
+        ]
+        if not possible:
+            return ()
+        expected = copies(self.logits, 2)
+        tolerance = 64 * torch.finfo(expected.dtype).eps
+        for count in range(len(possible) + 1):
+            for positions in combinations(possible, count):
+                copied = {*self._video_positions, *positions}
+                try:
+                    doubled = [copies(x, 2) if i in copied else x for i, x in enumerate(values)]
+                    with torch.no_grad():
+                        logits = self.logits_of(replace_tensors(self.clips, doubled))
+                except Exception:  # of any kind: the network is not written for such sizes
+                    continue
+                atol = tolerance * max(1.0, float(expected.abs().max()))
+                if logits.shape == expected.shape and torch.allclose(
+                    logits, expected, rtol=tolerance, atol=atol
+                ):
+                    return positions
+        raise UsageError(
+            f"method '{self.method}' runs the network on several copies of its inputs at once, and this "
+            "network gives other logits for two copies than for one; choose a method that needs no copies, "
+            "such as gradcam."
+        )
 
     @property
     def size(self) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ def layout_of(network: nn.Module, clips: Inputs) -> str:
     """
     channels = _channels(network)
     orders = (LAYOUTS[1], LAYOUTS[0], LAYOUTS[2]) if hasattr(network, "main_input_name") else LAYOUTS
-    shapes = [t.shape for t in tensors(clips) if isinstance(t, Tensor) and t.dim() == 5]
+    shapes = [t.shape for t in tensors(clips) if t.dim() == 5]
     for order in orders:
         if shapes and all(shape[order.index("C")] in channels for shape in shapes):
             return order

@@ -1,6 +1,7 @@
 """What a network is called with: a tensor, a list, several arguments or keyword arguments."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,39 +9,83 @@ from torch import Tensor, nn
 
 from glocal.errors import UsageError
 
-Inputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
-"""A tensor or a list is the one argument, a tuple the arguments, a mapping the keyword arguments."""
+Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
+"""A tensor or a list is the one argument, a tuple the arguments, a mapping the keyword arguments.
+
+What is no tensor, such as None, a number or a word, is passed on as it is.
+"""
 
 
 def call(network: nn.Module, inputs: Inputs) -> Any:
-    """Run the network on `inputs`: a tuple as its arguments, a mapping as its keyword arguments."""
+    """Run the network on `inputs`: a tuple as its arguments, a mapping as its keyword arguments.
+
+    The network gets copies of the tensors and of its own state, so that it may change both in place: each
+    call sees the same.
+    """
+    inputs = copied(inputs)
+    with unchanged_state(network):
+        if isinstance(inputs, Mapping):
+            return network(**inputs)
+        return network(*inputs) if isinstance(inputs, tuple) else network(inputs)
+
+
+def copied(inputs: Inputs) -> Any:
+    """`inputs` with copies of its tensors, through which gradients flow to them."""
+    return convert(inputs, Tensor.clone)
+
+
+STATELESS = ("torch.nn.", "torch.jit.", "torch.ao.")
+"""Modules of torch itself, none of which changes a buffer in eval mode."""
+
+
+@contextlib.contextmanager
+def unchanged_state(network: nn.Module) -> Iterator[None]:
+    """Inside, the network works on copies of its buffers and tensor attributes; afterwards it has its own."""
+    modules = [m for m in network.modules() if not type(m).__module__.startswith(STATELESS)]
+    owners = [owner for module in modules for owner in (module._buffers, module.__dict__)]
+    states = [(o, {n: x for n, x in o.items() if x is None or isinstance(x, Tensor)}) for o in owners]
+    clones = {id(x): x.detach().clone() for _, state in states for x in state.values() if x is not None}
+    try:
+        for owner, state in states:
+            owner.update({name: clones[id(x)] for name, x in state.items() if x is not None})
+        yield
+    finally:
+        for owner, state in states:
+            owner.update(state)
+
+
+def convert(inputs: Inputs, function: Callable[[Tensor], Tensor]) -> Any:
+    """`inputs` with `function` of each of its tensors, in order; other values stay as they are."""
+    if isinstance(inputs, Tensor):
+        return function(inputs)
     if isinstance(inputs, Mapping):
-        return network(**inputs)
-    return network(*inputs) if isinstance(inputs, tuple) else network(inputs)
+        return {name: convert(value, function) for name, value in inputs.items()}
+    if isinstance(inputs, tuple | list):
+        values = [convert(value, function) for value in inputs]
+        return tuple(values) if isinstance(inputs, tuple) else values
+    return inputs
 
 
 def tensors(inputs: Inputs) -> list[Tensor]:
     """The tensors of `inputs`, in order."""
-    if isinstance(inputs, Tensor):
-        return [inputs]
-    return list(inputs.values() if isinstance(inputs, Mapping) else inputs)
+    collected: list[Tensor] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        collected.append(tensor)
+        return tensor
+
+    convert(inputs, note)
+    return collected
 
 
-def to_network(inputs: Inputs, network: nn.Module) -> Inputs:
+def to_network(inputs: Inputs, network: nn.Module) -> Any:
     """Move `inputs` to the device of the network's first parameter, and floating ones to its dtype."""
     first = next((p for p in network.parameters() if p.is_floating_point()), None)
     if first is None:
         return inputs
-
-    def move(tensor: Tensor) -> Tensor:
-        return tensor.to(first.device, first.dtype if tensor.is_floating_point() else None)
-
-    if isinstance(inputs, Tensor):
-        return move(inputs)
-    if isinstance(inputs, Mapping):
-        return {name: move(tensor) for name, tensor in inputs.items()}
-    moved = [move(tensor) for tensor in inputs]
-    return tuple(moved) if isinstance(inputs, tuple) else moved
+    return convert(
+        inputs, lambda tensor: tensor.to(first.device, first.dtype if tensor.is_floating_point() else None)
+    )
 
 
 def describe(value: Any) -> str:
@@ -62,6 +107,11 @@ def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=MEMORY_FORMATS[x.dim()]) if x.dim() in MEMORY_FORMATS else x
 
 
+def copies(x: Tensor, count: int) -> Tensor:
+    """Repeat the batch `count` times, one copy after another."""
+    return x.repeat(count, *[1] * (x.dim() - 1))
+
+
 def is_map(tensor: Tensor) -> bool:
     """Whether a tensor is a clip `(B, C, T, H, W)` or an image `(B, C, H, W)`, which a map can lie on."""
     return tensor.dim() in (4, 5) and tensor.is_floating_point()
@@ -73,21 +123,16 @@ def map_size(inputs: Inputs) -> tuple[int, ...]:
     Raises:
         UsageError: there is none.
     """
-    sizes = [tuple(t.shape[2:]) for t in tensors(inputs) if isinstance(t, Tensor) and is_map(t)]
+    sizes = [tuple(t.shape[2:]) for t in tensors(inputs) if is_map(t)]
     if not sizes:
         raise UsageError(f"clips is {describe(inputs)}; give (B, C, T, H, W), or (B, C, H, W) for images.")
     return max(sizes)
 
 
-def replace_videos(inputs: Inputs, videos: list[Tensor]) -> Inputs:
-    """`inputs` with `videos`, in order, in the places of its clips and images."""
-    following = iter(videos)
-    values = [next(following) if is_map(tensor) else tensor for tensor in tensors(inputs)]
-    if isinstance(inputs, Tensor):
-        return values[0]
-    if isinstance(inputs, Mapping):
-        return dict(zip(inputs, values, strict=True))
-    return tuple(values) if isinstance(inputs, tuple) else values
+def replace_tensors(inputs: Inputs, replacements: Sequence[Tensor]) -> Any:
+    """`inputs` with `replacements`, in order, in the places of its tensors."""
+    following = iter(replacements)
+    return convert(inputs, lambda tensor: next(following))
 
 
 FramePositions = Mapping[int, Tensor]
@@ -102,7 +147,7 @@ def frame_positions(inputs: Inputs) -> FramePositions:
     of `T_slow` is frame `i · T / T_slow`, as a stride samples it (Feichtenhofer et al., SlowFast Networks,
     section 3.1).
     """
-    clips = [t for t in tensors(inputs) if isinstance(t, Tensor) and t.dim() == 5 and t.is_floating_point()]
+    clips = [t for t in tensors(inputs) if t.dim() == 5 and t.is_floating_point()]
     if not clips:
         return {}
     fast = max(clips, key=lambda clip: clip.shape[2])

@@ -82,7 +82,7 @@ class OutputLayout:
             UsageError: no input is a clip or an image.
         """
         layout = layout_of(network, inputs)
-        maps = [t for t in tensors(inputs) if isinstance(t, Tensor) and t.dim() in (4, 5)]
+        maps = [t for t in tensors(inputs) if t.dim() in (4, 5)]
         if not maps:
             raise UsageError(
                 f"clips is {describe(inputs)}; give (B, C, T, H, W), or (B, C, H, W) for images."

@@ -152,12 +152,16 @@ def _attribute(
 ) -> tuple[Tensor, ...]:
     """Run an algorithm of captum: its attributions `(B, C, T, H, W)` of each of the request's videos."""
 
-    def forward(*videos: Tensor) -> Tensor:
-        converted = (x.to(video.dtype) for x, video in zip(videos, request.videos, strict=True))
-        return request.all_scores(request.with_videos(*converted))
+    def forward(*arguments: Tensor) -> Tensor:
+        *videos, samples = arguments
+        converted = [x.to(video.dtype) for x, video in zip(videos, request.videos, strict=True)]
+        return request.all_scores(request.with_samples(converted, samples))
 
+    samples = torch.arange(len(request.targets), device=request.targets.device)
     videos = tuple(x.detach().clone().requires_grad_(torch.is_grad_enabled()) for x in request.videos)
-    attributions: tuple[Tensor, ...] = algorithm(forward).attribute(videos, target=request.targets, **options)
+    attributions: tuple[Tensor, ...] = algorithm(forward).attribute(
+        videos, target=request.targets, additional_forward_args=(samples,), **options
+    )
     return attributions
 
 

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from glocal.attribution.inputs.network_inputs import Inputs
+from glocal.attribution.inputs.network_inputs import Inputs, copied, unchanged_state
 from glocal.attribution.method import input_method
 from glocal.attribution.request import AttributionRequest
 from glocal.errors import UsageError
@@ -55,6 +55,6 @@ def intrinsic_attention(request: AttributionRequest) -> Tensor:
             "method 'st-abn' shows the same attention for every class, so nothing in it speaks against one; "
             "leave out counterfactual, or use another method."
         )
-    with torch.no_grad():
-        attention = network.attend(request.clips)
+    with torch.no_grad(), unchanged_state(request.network):
+        attention = network.attend(copied(request.clips))
     return (attention.temporal * attention.spatial)[:, 0]

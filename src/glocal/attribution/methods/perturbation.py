@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from glocal.attribution.inputs.network_inputs import copies
 from glocal.attribution.inputs.token_grid import OutputLayout
 from glocal.attribution.method import input_method
 from glocal.attribution.request import AttributionRequest
@@ -110,11 +111,6 @@ def rise(
     return weighted - (total / samples).view(-1, *[1] * len(size)) * visible
 
 
-def copies(x: Tensor, count: int) -> Tensor:
-    """Repeat the batch `count` times, one copy after another."""
-    return x.repeat(count, *[1] * (x.dim() - 1))
-
-
 def _score_through(request: AttributionRequest, masks: Tensor) -> Tensor:
     """Scores `(N·B,)` of N copies of the batch, each clip multiplied by one of `masks` `(N·B, T, H, W)`."""
     count = len(masks) // len(request.targets)
@@ -169,9 +165,10 @@ def _score_without(request: AttributionRequest, module: nn.Module, channels: ran
             view[:, channel].zero_()
         return ablated if isinstance(result, Tensor) else type(result)((ablated, *result[1:]))
 
+    clips = request.with_videos(*(copies(x, 1 if late else count) for x in request.videos))
     handle = module.register_forward_hook(ablate)
     try:
-        return request.score(request.with_videos(*(copies(x, 1 if late else count) for x in request.videos)))
+        return request.score(clips)
     finally:
         handle.remove()
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from glocal.attribution.inputs.network_inputs import Inputs, call
+from glocal.attribution.inputs.network_inputs import Inputs, call, copied, unchanged_state
 from glocal.attribution.inputs.token_grid import OutputLayout, TokenGrid, split
 from glocal.attribution.method import input_method
 from glocal.attribution.request import AttributionRequest
@@ -54,9 +54,11 @@ def _is_attention(x: Tensor) -> bool:
 
 def _call_for_attention(network: nn.Module, inputs: Inputs) -> Any:
     """Run a network of `transformers` and let it return its attention weights."""
-    if isinstance(inputs, Mapping):
-        return network(**inputs, output_attentions=True)
-    return network(*(inputs if isinstance(inputs, tuple) else (inputs,)), output_attentions=True)
+    inputs = copied(inputs)
+    with unchanged_state(network):
+        if isinstance(inputs, Mapping):
+            return network(**inputs, output_attentions=True)
+        return network(*(inputs if isinstance(inputs, tuple) else (inputs,)), output_attentions=True)
 
 
 @contextlib.contextmanager
