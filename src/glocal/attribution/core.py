@@ -68,6 +68,7 @@ def attribute(
     size: tuple[int, ...] | None = None,
     grid: Grid | None = None,
     layout: str | None = None,
+    input: int | str | None = None,
     progress: bool = False,
 ) -> Attribution:
     """Explain a network's score of a class on `clips`, from several layers at once (paper A, eq. 1 to 7).
@@ -91,11 +92,13 @@ def attribute(
         score: what is differentiated, or measured: `"logit"`, `"probability"` (softmax, or the sigmoid of a
             single logit), or a function from logits to scores of the same shape.
         output: takes the logits out of what the network returns.
-        size: `(T, H, W)` or `(H, W)` of the attribution map; by default that of the largest input.
+        size: `(T, H, W)` or `(H, W)` of the attribution map; by default that of the input explained.
         grid: `(T, H, W)` of the tokens of a network that has some and does not tell how they lie over its
             input; a `TokenGrid` if they do not run through time, rows and columns in this order.
         layout: order of the axes of clips, `"BCTHW"`, `"BTCHW"` or `"BTHWC"`; by default it is told by where
             the number of channels stands that the network takes.
+        input: position or keyword of the input that the map lies over, where there are several; by default
+            the video: the clip or clips, or without one the image.
         progress: show a progress bar for a method of many passes, where stderr is a terminal.
 
     Raises:
@@ -108,9 +111,9 @@ def attribute(
     network = unwrap(network)
     layout = layout_of(network, clips) if layout is None else check_layout(layout)
     clips = rearrange(clips, layout, CANONICAL)
-    upsample = upsampler(size or map_size(clips), frame_positions(clips))
+    upsample = upsampler(size or map_size(clips, input), frame_positions(clips, input))
     request = AttributionRequest(
-        network, clips, method, layers, counterfactual, score, output, grid, progress
+        network, clips, method, layers, counterfactual, score, output, grid, progress, input
     )
     with taking_canonical(network, layout):
         per_class = _explain(chosen, request, target, resolved, upsample)

@@ -1,14 +1,24 @@
 """Find the layers of a network that can be explained, and those that are by default."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from glocal.attribution.inputs.network_inputs import Inputs, call, to_network
+from glocal.attribution.inputs.network_inputs import (
+    InputName,
+    Inputs,
+    call,
+    other_maps,
+    replace_tensors,
+    tensors,
+    to_network,
+    video_positions,
+)
 from glocal.attribution.inputs.token_grid import Grid, OutputLayout
 from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.tape import first_tensor, frozen, several_maps
@@ -47,7 +57,9 @@ class Layer:
     default: bool
 
 
-def explainable_layers(network: nn.Module, example: Inputs, grid: Grid | None = None) -> list[Layer]:
+def explainable_layers(
+    network: nn.Module, example: Inputs, grid: Grid | None = None, *, input: InputName = None
+) -> list[Layer]:
     """List all submodules that return a map over the input and are called once.
 
     A map is `(B, C, T, H, W)` or `(B, C, H, W)`, also with its channels last or each frame as a sample, or
@@ -57,6 +69,8 @@ def explainable_layers(network: nn.Module, example: Inputs, grid: Grid | None = 
         network: any module.
         example: an input as the network takes it; one forward pass is run on it.
         grid: `(T, H, W)` of the tokens, where the network does not tell it itself.
+        input: position or keyword of the input that is explained, where there are several; by default the
+            video. Layers that see only others are left out.
 
     Returns:
         In the order in which they finish. The defaults are the outputs of the stages before pooling: at
@@ -66,7 +80,7 @@ def explainable_layers(network: nn.Module, example: Inputs, grid: Grid | None = 
         follows it reads only that.
     """
     network = unwrap(network)
-    output_layout = OutputLayout.of(network, example, grid)
+    output_layout = OutputLayout.of(network, example, grid, input)
     names = {module: name for name, module in network.named_modules()}
     calls: dict[nn.Module, list[_Map | None]] = {}
     forks: set[nn.Module] = set()
@@ -85,9 +99,37 @@ def explainable_layers(network: nn.Module, example: Inputs, grid: Grid | None = 
         for handle in handles:
             handle.remove()
     maps = {module: outputs[0] for module, outputs in calls.items() if len(outputs) == 1 and outputs[0]}
+    if other_maps(example, input):
+        unrelated = blind_to_videos(network, example, maps, input)
+        maps = {module: output for module, output in maps.items() if module not in unrelated}
     shapes = {module: output.shape for module, output in maps.items()}
     default = _blocks(network, maps) or _stages(network, shapes, forks | set(names).difference(calls))
     return [Layer(names[m], type(m).__name__, shape, m in default) for m, shape in shapes.items()]
+
+
+def blind_to_videos(
+    network: nn.Module, inputs: Inputs, modules: Iterable[nn.Module], input: InputName = None
+) -> set[nn.Module]:
+    """Those of `modules` that see only other inputs: they return the same for other videos.
+
+    Two forward passes are run.
+    """
+    moved = to_network(inputs, network)
+    values = tensors(moved)
+    for position in video_positions(moved, input):
+        values[position] = 2 - 3 * values[position].flip(*range(2, values[position].dim()))
+    outputs: dict[nn.Module, list[Tensor]] = {}
+
+    def hook(module: nn.Module, args: Any, result: Any) -> None:
+        if (output := first_tensor(result)) is not None:
+            outputs.setdefault(module, []).append(output.clone())
+
+    with contextlib.ExitStack() as stack, torch.no_grad(), frozen(network):
+        for module in modules:
+            stack.callback(module.register_forward_hook(hook).remove)
+        for clips in (moved, replace_tensors(moved, values)):
+            call(network, clips)
+    return {module for module, (first, *_, last) in outputs.items() if torch.equal(first, last)}
 
 
 class _Map(NamedTuple):
@@ -164,7 +206,12 @@ def _may_be_stage(module: nn.Module) -> bool:
 
 
 def find_layers(
-    network: nn.Module, layers: LayerNames | None, example: Inputs, grid: Grid | None = None
+    network: nn.Module,
+    layers: LayerNames | None,
+    example: Inputs,
+    grid: Grid | None = None,
+    *,
+    input: InputName = None,
 ) -> dict[str, nn.Module]:
     """Look up the submodules that are to be explained.
 
@@ -173,24 +220,32 @@ def find_layers(
         layers: names, submodules, a mapping of both, or None for the defaults.
         example: an input, on which the network is run to find the defaults.
         grid: of the tokens, where the network does not tell it.
+        input: the one of several inputs that is explained; by default the video.
 
     Returns:
         Name → submodule.
 
     Raises:
-        UsageError: the network does not have a layer, or no layer is named.
+        UsageError: the network does not have a layer, no layer is named, or one does not see the video.
     """
     network = unwrap(network)
     if isinstance(layers, Mapping):
         modules = dict(layers)
     elif layers is None:
-        rows = explainable_layers(network, example, grid)
+        rows = explainable_layers(network, example, grid, input=input)
         modules = {row.name: network.get_submodule(row.name) for row in rows if row.default}
     else:
         names = [layers] if isinstance(layers, str) else layers
         modules = dict(_find_layer(network, layer) for layer in names)
     if not modules:
         raise UsageError("no layer to explain: name at least one that returns maps over the input.")
+    if layers is not None and other_maps(example, input):
+        unrelated = blind_to_videos(network, example, modules.values(), input)
+        if names := [name for name, module in modules.items() if module in unrelated]:
+            raise UsageError(
+                f"layer '{names[0]}' does not see the input that is explained; name another layer, or choose "
+                "the input by its position or keyword, as in input=1."
+            )
     return modules
 
 

@@ -15,14 +15,16 @@ from tqdm import tqdm
 from glocal.attribution.aggregation import upsampler
 from glocal.attribution.inputs.network_inputs import (
     FramePositions,
+    InputName,
     Inputs,
     call,
     channels_last,
     copies,
     frame_positions,
-    is_map,
     replace_tensors,
     tensors,
+    video_positions,
+    videos,
 )
 from glocal.attribution.inputs.token_grid import Grid
 from glocal.attribution.layers import LayerNames, find_layers
@@ -47,6 +49,7 @@ class AttributionRequest:
         output: takes the logits out of what the network returns.
         grid: of the network's tokens, where the network does not tell it.
         progress: whether `batches` shows a progress bar.
+        input: the one of several inputs to explain; None for the video among them.
         targets: `(B,)`, the class to explain for each sample.
         logits: `(B, num_classes)` of `clips`.
     """
@@ -60,6 +63,7 @@ class AttributionRequest:
     output: Callable[[Any], Tensor] | None = None
     grid: Grid | None = None
     progress: bool = False
+    input: InputName = None
     targets: Tensor = field(init=False)
     logits: Tensor = field(init=False)
     _takes_channels_last: bool = field(default=True, init=False)
@@ -73,17 +77,16 @@ class AttributionRequest:
     @cached_property
     def layers(self) -> dict[str, nn.Module]:
         """Name → module of the layers to explain; by default the output of every stage before pooling."""
-        return find_layers(self.network, self.layer_names, self.clips, self.grid)
+        return find_layers(self.network, self.layer_names, self.clips, self.grid, input=self.input)
 
     @property
     def videos(self) -> list[Tensor]:
-        """The clips `(B, C, T, H, W)` or images `(B, C, H, W)` among the tensors in `clips`."""
-        values = tensors(self.clips)
-        return [values[position] for position in self._video_positions]
+        """The clips `(B, C, T, H, W)` or images `(B, C, H, W)` among the tensors in `clips` to explain."""
+        return videos(self.clips, self.input)
 
     @property
     def _video_positions(self) -> list[int]:
-        return [i for i, tensor in enumerate(tensors(self.clips)) if is_map(tensor)]
+        return video_positions(self.clips, self.input)
 
     def with_videos(self, *videos: Tensor) -> Inputs:
         """`clips` with `videos` in the places of its own.
@@ -156,7 +159,7 @@ class AttributionRequest:
     @cached_property
     def frame_positions(self) -> FramePositions:
         """Where the frames of slower videos lie among those of the fastest, see `frame_positions`."""
-        return frame_positions(self.clips)
+        return frame_positions(self.clips, self.input)
 
     def upsample(self, maps: Tensor) -> Tensor:
         """`maps` `(N, T, H, W)` or `(N, H, W)`, on any grid, at `size`."""
@@ -208,7 +211,9 @@ class AttributionRequest:
 
     def record(self) -> AbstractContextManager[Tape]:
         """A context with the `Tape` of one forward pass: activations of `layers`, and gradients."""
-        return record(self.network, self.clips, self.layers, output=self.output, grid=self.grid)
+        return record(
+            self.network, self.clips, self.layers, output=self.output, grid=self.grid, input=self.input
+        )
 
     def activations(self) -> dict[str, Tensor]:
         """Layer → activation `(B, C_k, T_k, H_k, W_k)`, by one forward pass that keeps no graph."""

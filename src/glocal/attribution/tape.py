@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from glocal.attribution.inputs.network_inputs import Inputs, call, describe, to_network
+from glocal.attribution.inputs.network_inputs import InputName, Inputs, call, describe, to_network
 from glocal.attribution.inputs.token_grid import Grid, OutputLayout
 from glocal.attribution.inputs.wrappers import check_readable, eagerly
 from glocal.errors import InputError, UsageError
@@ -70,6 +70,7 @@ def record(
     *,
     output: Callable[[Any], Tensor] | None = None,
     grid: Grid | None = None,
+    input: InputName = None,
 ) -> Iterator[Tape]:
     """Run `network` once in eval mode and record what backward passes down to `layers` need.
 
@@ -86,6 +87,7 @@ def record(
         output: takes the logits out of what the network returns; needed where they are not the output
             itself, its `logits` entry or attribute, or the first item of a tuple.
         grid: of the tokens, where the network does not tell it itself.
+        input: the one of several inputs that the layers lie over; by default the video.
 
     Raises:
         UsageError: a layer is not called, called repeatedly, or returns something that is not a map over
@@ -93,7 +95,7 @@ def record(
         InputError: the logits are not `(B, num_classes)` or not finite.
     """
     check_readable(network, layers)
-    output_layout = OutputLayout.of(network, inputs, grid)
+    output_layout = OutputLayout.of(network, inputs, grid, input)
 
     def fold(name: str, output: Tensor) -> Tensor:
         folded = records[name].output_layout.fold(output, layers[name])

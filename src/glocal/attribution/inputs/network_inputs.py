@@ -117,16 +117,66 @@ def is_map(tensor: Tensor) -> bool:
     return tensor.dim() in (4, 5) and tensor.is_floating_point()
 
 
-def map_size(inputs: Inputs) -> tuple[int, ...]:
-    """`(T, H, W)` or `(H, W)` of the largest clip or image among the inputs.
+InputName = int | str | None
+"""Position or keyword of one of several inputs; None for the video among them."""
+
+
+def videos(inputs: Inputs, input: InputName = None) -> list[Tensor]:
+    """The tensors among the inputs that are explained, see `video_positions`."""
+    values = tensors(inputs)
+    return [values[position] for position in video_positions(inputs, input)]
+
+
+def video_positions(inputs: Inputs, input: InputName = None) -> list[int]:
+    """Positions among `tensors(inputs)` of the clips, or images, that are explained.
+
+    By default they are the clips `(B, C, T, H, W)`, or without one the images `(B, C, H, W)`; where some of
+    these have three channels, those and what has the size of their frames, such as optical flow.
+
+    Args:
+        inputs: as the network takes them.
+        input: explain this one instead: the position of an argument, or the name of a keyword argument.
+
+    Raises:
+        UsageError: there is no clip or image, or no input of that name.
+    """
+    values = tensors(inputs)
+    maps = [i for i, value in enumerate(values) if is_map(value)]
+    if input is not None:
+        selected = {id(value) for value in tensors(_named(inputs, input))}
+        maps = [i for i in maps if id(values[i]) in selected]
+    if not maps:
+        sentence = describe(inputs) if input is None else f"'{input}', {describe(_named(inputs, input))}"
+        raise UsageError(f"clips is {sentence}; give (B, C, T, H, W), or (B, C, H, W) for images.")
+    if input is not None:
+        return maps
+    maps = [i for i in maps if values[i].dim() == 5] or maps
+    sides = {values[i].shape[-2:] for i in maps if values[i].shape[1] == 3}
+    return [i for i in maps if values[i].shape[-2:] in sides] if sides else maps
+
+
+def other_maps(inputs: Inputs, input: InputName = None) -> bool:
+    """Whether there are clips or images among the inputs besides those that are explained."""
+    return sum(map(is_map, tensors(inputs))) > len(video_positions(inputs, input))
+
+
+def _named(inputs: Inputs, input: int | str) -> Any:
+    names = list(inputs) if isinstance(inputs, Mapping) else list(range(len(inputs)))
+    if isinstance(inputs, Tensor) or input not in names:
+        names = [0] if isinstance(inputs, Tensor) else names
+        if input not in names:
+            raise UsageError(f"the network has no input '{input}'; its inputs: {', '.join(map(str, names))}.")
+        return inputs
+    return inputs[input]  # type: ignore[index]
+
+
+def map_size(inputs: Inputs, input: InputName = None) -> tuple[int, ...]:
+    """`(T, H, W)` or `(H, W)` of the largest clip or image that is explained.
 
     Raises:
         UsageError: there is none.
     """
-    sizes = [tuple(t.shape[2:]) for t in tensors(inputs) if is_map(t)]
-    if not sizes:
-        raise UsageError(f"clips is {describe(inputs)}; give (B, C, T, H, W), or (B, C, H, W) for images.")
-    return max(sizes)
+    return max(tuple(video.shape[2:]) for video in videos(inputs, input))
 
 
 def replace_tensors(inputs: Inputs, replacements: Sequence[Tensor]) -> Any:
@@ -139,7 +189,7 @@ FramePositions = Mapping[int, Tensor]
 """Number of frames of a slower input → where each `(T_slow,)` lies among the frames of the fastest input."""
 
 
-def frame_positions(inputs: Inputs) -> FramePositions:
+def frame_positions(inputs: Inputs, input: InputName = None) -> FramePositions:
     """Map frame numbers of slower inputs `(B, C, T_slow, H, W)` to frame numbers of the fastest one.
 
     Each slow frame is searched among the fast ones; of several equal frames, the one nearest to a regular
@@ -147,7 +197,7 @@ def frame_positions(inputs: Inputs) -> FramePositions:
     of `T_slow` is frame `i · T / T_slow`, as a stride samples it (Feichtenhofer et al., SlowFast Networks,
     section 3.1).
     """
-    clips = [t for t in tensors(inputs) if t.dim() == 5 and t.is_floating_point()]
+    clips = [video for video in videos(inputs, input) if video.dim() == 5]
     if not clips:
         return {}
     fast = max(clips, key=lambda clip: clip.shape[2])

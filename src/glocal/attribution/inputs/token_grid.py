@@ -8,7 +8,7 @@ from typing import Any
 from torch import Size, Tensor, nn
 
 from glocal.attribution.inputs.axes import layout_of
-from glocal.attribution.inputs.network_inputs import Inputs, describe, tensors
+from glocal.attribution.inputs.network_inputs import InputName, Inputs, videos
 from glocal.errors import UsageError
 
 MOST_EXTRA_TOKENS = 16
@@ -75,18 +75,16 @@ class OutputLayout:
     grid: TokenGrid | None = None
 
     @classmethod
-    def of(cls, network: nn.Module, inputs: Inputs, grid: "Grid | None" = None) -> "OutputLayout":
+    def of(
+        cls, network: nn.Module, inputs: Inputs, grid: "Grid | None" = None, input: InputName = None
+    ) -> "OutputLayout":
         """The layout for a network and its input; by default the grid is read from the network.
 
         Raises:
             UsageError: no input is a clip or an image.
         """
         layout = layout_of(network, inputs)
-        maps = [t for t in tensors(inputs) if t.dim() in (4, 5)]
-        if not maps:
-            raise UsageError(
-                f"clips is {describe(inputs)}; give (B, C, T, H, W), or (B, C, H, W) for images."
-            )
+        maps = videos(inputs, input)
         size = max(
             tuple(t.shape[layout.index(a)] for a in "THW") if t.dim() == 5 else tuple(t.shape[2:])
             for t in maps

@@ -153,7 +153,7 @@ def _score_without(request: AttributionRequest, module: nn.Module, channels: ran
 
     The copies are made of the module's output (`late`), or of the clips.
     """
-    output_layout = OutputLayout.of(request.network, request.clips, request.grid)
+    output_layout = OutputLayout.of(request.network, request.clips, request.grid, request.input)
     count = len(channels)
 
     def ablate(module: nn.Module, args: Any, result: Any) -> Any:

@@ -93,7 +93,7 @@ def rollout(request: AttributionRequest) -> Tensor:
             "method 'rollout' shows the same attention for every class, so nothing in it speaks against one; "
             "leave out counterfactual, or use another method."
         )
-    grid = OutputLayout.of(request.network, request.clips, request.grid).grid
+    grid = OutputLayout.of(request.network, request.clips, request.grid, request.input).grid
     if grid is None:
         raise UsageError(
             "method 'rollout' follows attention from token to token, and the network does not tell how its "
