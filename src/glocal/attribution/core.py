@@ -150,6 +150,7 @@ def _run_layer_method(
     sign = -1 if request.counterfactual else 1
     with request.record() as tape:
         logits = tape.logits.detach()
+        _check_rows(logits, request)
         scores = class_scores(tape.logits.float(), request.score_type)
         activations = {name: _float(a.detach()) for name, a in tape.activations.items()}
         columns = find_targets(tape.logits, target).unbind(1)
@@ -178,6 +179,7 @@ def _run_input_method(
         request.clips = to_network(request.clips, request.network)
         with torch.no_grad():
             logits = request.logits_of(request.clips)
+        _check_rows(logits, request)
         for targets in find_targets(logits, target).unbind(1):
             result = method.explain(request.with_targets(targets, logits), **options)
             with torch.no_grad(), _without_autocast(logits):
@@ -188,6 +190,17 @@ def _run_input_method(
                 )
             per_class.append(_Explained(maps, logits, targets))
     return per_class
+
+
+def _check_rows(logits: Tensor, request: AttributionRequest) -> None:
+    """Refuse logits that do not have one row a sample."""
+    batch = len(request.videos[0])
+    if len(logits) != batch:
+        raise InputError(
+            f"the network returns logits {tuple(logits.shape)} for {batch} samples, where "
+            "(B, num_classes) are needed; combine the rows of a sample by output=, such as "
+            f"output=lambda logits: logits.unflatten(0, ({batch}, -1)).mean(1)."
+        )
 
 
 def _attribution(explained: _Explained, aggregate: str) -> Attribution:

@@ -19,7 +19,7 @@ from glocal.attribution.inputs.network_inputs import (
     to_network,
     video_positions,
 )
-from glocal.attribution.inputs.token_grid import Grid, OutputLayout
+from glocal.attribution.inputs.token_grid import Grid, OutputLayout, is_attention
 from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.tape import first_tensor, frozen, several_maps
 from glocal.errors import UsageError, nearest
@@ -144,11 +144,12 @@ def _map_of(module: nn.Module, result: Any, output_layout: OutputLayout) -> _Map
     output = first_tensor(result)
     output_layout = output_layout.with_grid_of(result)
     folded = None if output is None else output_layout.fold(output, module)
-    if output is None or folded is None:
+    if output is None or folded is None or is_attention(output):
         return None
     grid = output_layout.grid
-    on_grid = output.dim() == 3 and len(output) == output_layout.batch
-    return _Map(tuple(folded.shape[1:]), grid.extra(output.shape) if grid and on_grid else None)
+    if grid and len(output) != output_layout.batch:
+        grid = grid.rows_and_columns
+    return _Map(tuple(folded.shape[1:]), grid.extra(output.shape) if grid and output.dim() == 3 else None)
 
 
 def _blocks(network: nn.Module, maps: Mapping[nn.Module, _Map]) -> set[nn.Module]:

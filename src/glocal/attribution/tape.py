@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from glocal.attribution.inputs.network_inputs import InputName, Inputs, call, describe, to_network
-from glocal.attribution.inputs.token_grid import Grid, OutputLayout
+from glocal.attribution.inputs.token_grid import Grid, OutputLayout, is_attention
 from glocal.attribution.inputs.wrappers import check_readable, eagerly
 from glocal.errors import InputError, UsageError
 
@@ -144,7 +144,7 @@ def _run(
                     f"layer '{name}' is called more than once in a forward pass, so its activation is "
                     "ambiguous; name a layer that is called once, such as the block around it."
                 )
-            if output is None:
+            if output is None or is_attention(output):
                 raise UsageError(_not_a_map(name, result))
             activation: Tensor = output if output.requires_grad else _Start.apply(output, anchor)  # type: ignore[no-untyped-call]
             records[name] = _Record(activation, activation._version, output_layout.with_grid_of(result))

@@ -28,7 +28,13 @@ def find_targets(logits: Tensor, target: Target) -> Tensor:
         target = "top1"
     if isinstance(target, str):
         return logits.topk(top_count(target, num_classes), dim=1).indices
-    indices = torch.as_tensor(target, dtype=torch.long, device=logits.device)
+    indices = torch.as_tensor(target, device=logits.device)
+    if indices.dtype == torch.bool or indices.is_floating_point() or indices.is_complex():
+        raise UsageError(
+            f"target has values of {str(indices.dtype).removeprefix('torch.')}; give class indices, which "
+            "are whole numbers (for one-hot rows, rows.argmax(1))."
+        )
+    indices = indices.long()
     if indices.dim() == 0:
         indices = indices.expand(batch)
     if indices.dim() == 1:
@@ -38,6 +44,12 @@ def find_targets(logits: Tensor, target: Target) -> Tensor:
             f"target has shape {tuple(torch.as_tensor(target).shape)}; give one class index, or one for each "
             f"of the {batch} samples."
         )
+    ordered = indices.sort(dim=1).values
+    one_hot = indices.shape[1] == num_classes and bool(
+        (ordered[:, :-1] == 0).all() & (ordered[:, -1] == 1).all()
+    )
+    if one_hot and num_classes > 1:
+        raise UsageError("target has one-hot rows; give class indices, rows.argmax(1).")
     for index in indices.flatten().tolist():
         check_index(index, num_classes)
     return indices

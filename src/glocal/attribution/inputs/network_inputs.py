@@ -141,12 +141,18 @@ def video_positions(inputs: Inputs, input: InputName = None) -> list[int]:
         UsageError: there is no clip or image, or no input of that name.
     """
     values = tensors(inputs)
-    maps = [i for i, value in enumerate(values) if is_map(value)]
-    if input is not None:
-        selected = {id(value) for value in tensors(_named(inputs, input))}
-        maps = [i for i in maps if id(values[i]) in selected]
+    named = inputs if input is None else _named(inputs, input)
+    selected = set(map(id, tensors(named)))
+    large = [i for i, value in enumerate(values) if id(value) in selected and value.dim() in (4, 5)]
+    maps = [i for i in large if is_map(values[i])]
+    if large and not maps:
+        raise UsageError(
+            f"clips is a tensor of {str(values[large[0]].dtype).removeprefix('torch.')}; give floating-point "
+            "values, scaled and normalised as the network was trained, such as "
+            "(clips.float() / 255 - mean) / std."
+        )
     if not maps:
-        sentence = describe(inputs) if input is None else f"'{input}', {describe(_named(inputs, input))}"
+        sentence = describe(named) if input is None else f"'{input}', {describe(named)}"
         raise UsageError(f"clips is {sentence}; give (B, C, T, H, W), or (B, C, H, W) for images.")
     if input is not None:
         return maps

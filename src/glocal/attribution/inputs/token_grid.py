@@ -146,6 +146,14 @@ class OutputLayout:
         return min(strides) > 0.5 and max(rows / columns, columns / rows) <= MOST_SKEW
 
 
+def is_attention(x: Tensor) -> bool:
+    """Whether `x` is an attention matrix `(…, N, N)`: not negative, with rows that sum to 1."""
+    if x.dim() not in (3, 4) or x.shape[-1] != x.shape[-2] or x.shape[-1] == 1 or not x.is_floating_point():
+        return False
+    x = x[:1].detach()
+    return bool((x >= 0).all()) and bool(((x.float().sum(-1) - 1).abs() < 1e-2).all())
+
+
 def split(samples: Tensor, groups: int) -> Tensor:
     """Reshape `(groups · n, …)` to `(groups, n, …)`."""
     return samples.reshape(groups, -1, *samples.shape[1:])
