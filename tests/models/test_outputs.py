@@ -9,6 +9,7 @@ from torch import nn
 
 import glocal
 from glocal.errors import UsageError
+from glocal.models.model import Outputs
 from helpers.networks import seeded
 
 CLIP_SPEC = glocal.ClipSpec(frames=4, size=16, short_side=16)
@@ -53,7 +54,7 @@ def scores(model: glocal.Model) -> dict[int, float]:
     ],
 )
 def test_predictions_are_the_networks_own_figures(
-    num_classes: int, last: Callable, outputs: glocal.models.model.Outputs, found: tuple[str, bool]
+    num_classes: int, last: Callable, outputs: Outputs | None, found: tuple[str, bool]
 ) -> None:
     network = seeded(Ending(num_classes, last))
     model = glocal.as_model(network, CLIP_SPEC, outputs=outputs)
