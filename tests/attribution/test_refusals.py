@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import glocal
+from glocal.attribution.targets import find_targets
 from glocal.errors import InputError, UsageError
 from helpers.networks import Small3d, seeded
 
@@ -121,3 +122,9 @@ def test_clips_of_bytes_are_refused_with_what_to_do() -> None:
         UsageError, match=r"tensor of uint8; give floating-point values.*clips.float\(\) / 255"
     ):
         glocal.attribute(seeded(Small3d()), (CLIPS * 50).abs().byte())
+
+
+def test_both_of_two_classes_are_given_by_index() -> None:
+    logits = torch.tensor([[0.2, 0.1], [0.3, 0.9]])
+    rows = torch.tensor([[0, 1], [1, 0]])
+    assert torch.equal(find_targets(logits, rows), rows)

@@ -48,7 +48,7 @@ def find_targets(logits: Tensor, target: Target) -> Tensor:
     one_hot = indices.shape[1] == num_classes and bool(
         (ordered[:, :-1] == 0).all() & (ordered[:, -1] == 1).all()
     )
-    if one_hot and num_classes > 1:
+    if one_hot and num_classes > 2:  # of two classes, (0, 1) and (1, 0) are both of them by index
         raise UsageError("target has one-hot rows; give class indices, rows.argmax(1).")
     for index in indices.flatten().tolist():
         check_index(index, num_classes)
