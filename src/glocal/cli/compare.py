@@ -11,6 +11,7 @@ from glocal.benchmark import compare as compare_methods
 from glocal.cli.options import (
     common_options,
     crop_option,
+    layer_options,
     list_of_names,
     mapping_of_pairs,
     model_options,
@@ -50,17 +51,7 @@ SANITY_CLIPS = 10
     metavar="METHOD.NAME=VALUE",
     help="Option of a method, see 'glocal methods'; repeatable.",
 )
-@click.option(
-    "--layers",
-    callback=list_of_names,
-    help="Layers to explain, such as conv,layer1.  [default: all of the model's]",
-)
-@click.option(
-    "--aggregate",
-    default="sum",
-    show_default=True,
-    help="How the maps of several layers are combined: sum, mean, max or auto.",
-)
+@layer_options
 @click.option(
     "--target",
     default="top1",

@@ -16,6 +16,7 @@ from glocal.cli.options import (
     common_options,
     crop_option,
     json_option,
+    layer_options,
     list_of_names,
     model_options,
     out_option,
@@ -46,17 +47,7 @@ from glocal.errors import UsageError
     show_default=True,
     help="One method or several, such as 3dcam,gradcam@layer4, each with its layers after @ if not all.",
 )
-@click.option(
-    "--layers",
-    callback=list_of_names,
-    help="Layers to explain, such as conv,layer1.  [default: all of the model's]",
-)
-@click.option(
-    "--aggregate",
-    default="sum",
-    show_default=True,
-    help="How the maps of several layers are combined: sum, mean, max or auto.",
-)
+@layer_options
 @click.option(
     "--target",
     type=click.Choice(["true", "top1"]),

@@ -128,6 +128,20 @@ out_option: CommandDecorator = click.option(
     help="Folder for the results; created if missing.",
 )
 
+layer_options = together(
+    click.option(
+        "--layers",
+        callback=list_of_names,
+        help="Layers to explain, such as conv,layer1.  [default: all of the model's]",
+    ),
+    click.option(
+        "--aggregate",
+        default="sum",
+        show_default=True,
+        help="How the maps of several layers are combined: sum, mean, max or auto.",
+    ),
+)
+
 json_option: CommandDecorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 common_options: CommandDecorator = together(

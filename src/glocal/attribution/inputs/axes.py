@@ -1,12 +1,12 @@
 """Order of the axes of a clip: networks differ, this package uses `(B, C, T, H, W)`."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from glocal.attribution.inputs.network_inputs import Inputs, tensors
+from glocal.attribution.inputs.network_inputs import Inputs, map_tensors, tensors
 from glocal.errors import unknown
 
 LAYOUTS = ("BCTHW", "BTCHW", "BTHWC")
@@ -51,13 +51,8 @@ def rearrange(value: Any, source: str, target: str) -> Any:
     """Reorder the axes of the 5-dimensional tensors in a tensor, list, tuple or mapping."""
     if source == target:
         return value
-    if isinstance(value, Tensor):
-        return value.permute([source.index(axis) for axis in target]) if value.dim() == 5 else value
-    if isinstance(value, Mapping):
-        return {name: rearrange(item, source, target) for name, item in value.items()}
-    if isinstance(value, tuple | list):
-        return type(value)(rearrange(item, source, target) for item in value)
-    return value
+    order = [source.index(axis) for axis in target]
+    return map_tensors(value, lambda tensor: tensor.permute(order) if tensor.dim() == 5 else tensor)
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ def call(network: nn.Module, inputs: Inputs) -> Any:
 
 def copied(inputs: Inputs) -> Any:
     """`inputs` with copies of its tensors, through which gradients flow to them."""
-    return convert(inputs, Tensor.clone)
+    return map_tensors(inputs, Tensor.clone)
 
 
 STATELESS = ("torch.nn.", "torch.jit.", "torch.ao.")
@@ -54,14 +54,14 @@ def unchanged_state(network: nn.Module) -> Iterator[None]:
             owner.update(state)
 
 
-def convert(inputs: Inputs, function: Callable[[Tensor], Tensor]) -> Any:
+def map_tensors(inputs: Inputs, function: Callable[[Tensor], Tensor]) -> Any:
     """`inputs` with `function` of each of its tensors, in order; other values stay as they are."""
     if isinstance(inputs, Tensor):
         return function(inputs)
     if isinstance(inputs, Mapping):
-        return {name: convert(value, function) for name, value in inputs.items()}
+        return {name: map_tensors(value, function) for name, value in inputs.items()}
     if isinstance(inputs, tuple | list):
-        values = [convert(value, function) for value in inputs]
+        values = [map_tensors(value, function) for value in inputs]
         return tuple(values) if isinstance(inputs, tuple) else values
     return inputs
 
@@ -74,7 +74,7 @@ def tensors(inputs: Inputs) -> list[Tensor]:
         collected.append(tensor)
         return tensor
 
-    convert(inputs, note)
+    map_tensors(inputs, note)
     return collected
 
 
@@ -83,7 +83,7 @@ def to_network(inputs: Inputs, network: nn.Module) -> Any:
     first = next((p for p in network.parameters() if p.is_floating_point()), None)
     if first is None:
         return inputs
-    return convert(
+    return map_tensors(
         inputs, lambda tensor: tensor.to(first.device, first.dtype if tensor.is_floating_point() else None)
     )
 
@@ -167,13 +167,11 @@ def other_maps(inputs: Inputs, input: InputName = None) -> bool:
 
 
 def _named(inputs: Inputs, input: int | str) -> Any:
-    names = list(inputs) if isinstance(inputs, Mapping) else list(range(len(inputs)))
-    if isinstance(inputs, Tensor) or input not in names:
-        names = [0] if isinstance(inputs, Tensor) else names
-        if input not in names:
-            raise UsageError(f"the network has no input '{input}'; its inputs: {', '.join(map(str, names))}.")
-        return inputs
-    return inputs[input]  # type: ignore[index]
+    arguments = (inputs,) if isinstance(inputs, Tensor) else inputs
+    names = list(arguments) if isinstance(arguments, Mapping) else list(range(len(arguments)))
+    if input not in names:
+        raise UsageError(f"the network has no input '{input}'; its inputs: {', '.join(map(str, names))}.")
+    return arguments[input]  # type: ignore[index]
 
 
 def map_size(inputs: Inputs, input: InputName = None) -> tuple[int, ...]:
@@ -188,7 +186,7 @@ def map_size(inputs: Inputs, input: InputName = None) -> tuple[int, ...]:
 def replace_tensors(inputs: Inputs, replacements: Sequence[Tensor]) -> Any:
     """`inputs` with `replacements`, in order, in the places of its tensors."""
     following = iter(replacements)
-    return convert(inputs, lambda tensor: next(following))
+    return map_tensors(inputs, lambda tensor: next(following))
 
 
 FramePositions = Mapping[int, Tensor]
