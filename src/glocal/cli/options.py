@@ -128,7 +128,7 @@ out_option: CommandDecorator = click.option(
     help="Folder for the results; created if missing.",
 )
 
-layer_options = together(
+layer_options: CommandDecorator = together(
     click.option(
         "--layers",
         callback=list_of_names,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from glocal.attribution.inputs.network_inputs import Inputs, call, to_network
 from glocal.attribution.tape import find_logits, frozen
+from glocal.attribution.targets import class_scores
 from glocal.video.clip_spec import ClipSpec
 
 Outputs: TypeAlias = Literal["logits", "softmax", "sigmoid"] | Callable[[Tensor], Tensor]
@@ -75,9 +76,7 @@ class Model:
             return self.outputs(logits)
         if self.activated:
             return logits
-        if self.outputs == "sigmoid" or logits.shape[1] == 1:
-            return logits.sigmoid()
-        return logits.softmax(1)
+        return logits.sigmoid() if self.outputs == "sigmoid" else class_scores(logits, "probability")
 
     def __repr__(self) -> str:
         clip = self.clip

@@ -107,7 +107,7 @@ class ContainerVideo(Video):
         return self._index
 
     def decoded_frames(self) -> Iterator[DecodedFrame]:
-        """Decode all frames in order, and remember their times and seek points.
+        """Decode all frames in order; the first pass that is complete remembers times and seek points.
 
         Raises:
             InputError: the file has changed and no longer decodes.
@@ -121,15 +121,17 @@ class ContainerVideo(Video):
         for frame in decode_frames(self._source, record):
             times.append(clock.next_time(frame.pts) if self._has_stamps else len(times) / self.fps)
             stamps.append(frame.pts)
-            checksums.append(frame_checksum(frame))
+            if self._index is None:
+                checksums.append(frame_checksum(frame))
             if frame.key_frame:
                 keys.append(len(times) - 1)
             yield DecodedFrame(times[-1], partial(self._to_rgb, frame))
         if not times:
             raise InputError(self._changed())
-        seekable = not record.damage and _increasing(stamps) and keys[:1] == [0]
-        known = [stamp for stamp in stamps if stamp is not None] if seekable else []
-        self._index = _FrameIndex(np.array(times), known, keys, checksums)
+        if self._index is None:
+            seekable = not record.damage and _increasing(stamps) and keys[:1] == [0]
+            known = [stamp for stamp in stamps if stamp is not None] if seekable else []
+            self._index = _FrameIndex(np.array(times), known, keys, checksums)
         self._is_suspect = record.is_suspect
         self.notes: list[str] = _notes(record.damage, len(times), self._declared)
 
