@@ -9,7 +9,7 @@ import torch
 
 from bench.measure import in_fresh_process, interleaved, peak_above
 from glocal.models import load_model
-from glocal.training.module import total_loss
+from glocal.training.optimization import total_loss
 from glocal.video import ClipSpec
 
 CASES = {

@@ -1,5 +1,7 @@
 """TrainingModule with two losses, with gradient accumulation, and evaluation by evenly placed samples."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from glocal.models.stabn import STABN
 from glocal.training import read_recipe, train
 from glocal.training.clips import EvaluationClips
 from glocal.training.metrics_log import MetricsLog, read_metrics
-from glocal.training.module import total_loss
+from glocal.training.optimization import total_loss
 from glocal.training.run import clip_spec_of
 from glocal.training.sampling import evaluation_starts
 from glocal.training.sources import PuppetSource
@@ -197,3 +199,10 @@ def test_the_published_recipe_has_the_papers_settings(version: str) -> None:
         ["run.devices=1", "run.batch=8", "optimizer.accumulate=8", "data.samples=2"],
     )
     assert one.run.batch * one.optimizer.accumulate == 64
+
+
+def test_the_loss_is_imported_without_lightning() -> None:
+    """`make bench` has an environment without it."""
+    code = "import sys, glocal.training.optimization; print('lightning' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"

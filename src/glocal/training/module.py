@@ -1,13 +1,12 @@
-"""The Lightning module of a training run: loss, optimiser, learning rate, measures."""
+"""The Lightning module of a training run."""
 
 import logging
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -17,7 +16,7 @@ from glocal.errors import InputError
 from glocal.evaluation import Accuracy
 from glocal.training.clips import Batch
 from glocal.training.metrics_log import MetricsLog
-from glocal.training.optimization import PlateauRule, create_optimizer, learning_rate_factor
+from glocal.training.optimization import PlateauRule, create_optimizer, learning_rate_factor, total_loss
 from glocal.training.recipe import Recipe
 
 log: logging.Logger = logging.getLogger("glocal.training")
@@ -28,30 +27,6 @@ def to_channels_last(network: nn.Module) -> nn.Module:
     for parameter in network.parameters():
         parameter.data = channels_last(parameter.data)
     return network
-
-
-@runtime_checkable
-class MultiBranchNetwork(Protocol):
-    """A network with several branches, all of which are trained on the labels."""
-
-    def training_logits(self, clips: Tensor) -> tuple[Tensor, ...]:
-        """Return the logits `(B, num_classes)` of each branch."""
-
-
-def total_loss(network: nn.Module, clips: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> Tensor:
-    """Return the sum of the cross-entropies of all branches of a network (ST-ABN paper, eq. 4).
-
-    Args:
-        network: with one or several branches.
-        clips: `(B, C, T, H, W)`.
-        labels: `(B,)`.
-        smoothing: share of the target that is spread over all classes.
-    """
-    branches = (
-        network.training_logits(clips) if isinstance(network, MultiBranchNetwork) else (network(clips),)
-    )
-    losses = [F.cross_entropy(logits.float(), labels, label_smoothing=smoothing) for logits in branches]
-    return torch.stack(losses).sum()
 
 
 class TrainingModule(LightningModule):

@@ -1,12 +1,39 @@
-"""The optimiser of a run, and its learning rate: schedules, warm-up and the plateau rule."""
+"""The loss of a run, its optimiser and its learning rate: schedules, warm-up and the plateau rule."""
 
 import math
 from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 
-from torch import nn
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from glocal.training.recipe import OptimizerConfig, ScheduleConfig
+
+
+@runtime_checkable
+class MultiBranchNetwork(Protocol):
+    """A network with several branches, all of which are trained on the labels."""
+
+    def training_logits(self, clips: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits `(B, num_classes)` of each branch."""
+
+
+def total_loss(network: nn.Module, clips: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """Return the sum of the cross-entropies of all branches of a network (ST-ABN paper, eq. 4).
+
+    Args:
+        network: with one or several branches.
+        clips: `(B, C, T, H, W)`.
+        labels: `(B,)`.
+        smoothing: share of the target that is spread over all classes.
+    """
+    branches = (
+        network.training_logits(clips) if isinstance(network, MultiBranchNetwork) else (network(clips),)
+    )
+    losses = [F.cross_entropy(logits.float(), labels, label_smoothing=smoothing) for logits in branches]
+    return torch.stack(losses).sum()
 
 
 def create_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
