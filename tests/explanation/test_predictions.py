@@ -1,9 +1,49 @@
-"""What is said of the predictions of a video."""
+"""Predictions for a video, and what each depth of a gated network votes for."""
 
+from typing import Any
+
+import numpy as np
 import pytest
+import torch
 
+from glocal import load_model
 from glocal.explanation.explanation import Prediction
 from glocal.explanation.predictions import is_unsure
+from glocal.explanation.runner import explain
+from glocal.video import read_video
+from glocal.video.windows import windows
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return load_model("gated/resnext3d-small:layer2+layer4", labels=("a", "b", "c", "d"), seed=3)
+
+
+@pytest.mark.parametrize("frames", [16, 40])
+def test_votes_are_each_gates_own_classes_over_the_video(model: Any, frames: Any) -> None:
+    video = read_video(np.random.default_rng(0).integers(0, 256, (frames, 32, 40, 3), np.uint8))
+    explanation = explain(model, video)
+    clips = [window.clip for window in windows(video, model.clip, overlap=0.0)]
+    with torch.no_grad():
+        logits = [model.network.gate_logits(clip) for clip in clips]
+    assert list(explanation.votes) == ["layer2", "layer4"]
+    for gate, votes in explanation.votes.items():
+        mean = torch.stack([window[gate].softmax(1)[0] for window in logits]).mean(0)
+        assert [vote.index for vote in votes] == mean.argsort(descending=True).tolist()
+        assert [vote.score for vote in votes] == pytest.approx(
+            mean.sort(descending=True)[0].tolist(), abs=1e-5
+        )
+
+
+def test_listening_leaves_nothing_on_the_network(model: Any) -> None:
+    video = read_video(np.zeros((16, 32, 32, 3), np.uint8))
+    explain(model, video)
+    assert not any(module._forward_hooks for module in model.network.modules())
+
+
+def test_other_networks_have_no_votes() -> None:
+    model = load_model("resnext3d-small", num_classes=3)
+    assert explain(model, np.zeros((16, 32, 32, 3), np.uint8)).votes == {}
 
 
 @pytest.mark.parametrize(("best", "unsure"), [(0.246, True), (0.2999, True), (0.3, False), (0.98, False)])
