@@ -20,7 +20,7 @@ PUBLIC_NAMES = {
     """,
     "glocal.attribution": """
         AGGREGATES Attribution AttributionRequest IntrinsicAttention IntrinsicAttentionNetwork Layer
-        METHODS Method TokenGrid attribute explainable_layers input_method method
+        METHODS Method TokenGrid attribute exclusive explainable_layers input_method method
     """,
     "glocal.benchmark": """
         CONTROLS Cache Comparison Evaluation ExplainedSample Explainer Footage MEASURES Measure

@@ -15,6 +15,7 @@ from glocal.attribution.inputs.network_inputs import Inputs, frame_positions, ma
 from glocal.attribution.inputs.token_grid import Grid
 from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.layers import LayerNames
+from glocal.attribution.locking import exclusive
 from glocal.attribution.method import METHODS, InputMethod, LayerMethod, Method, Upsample
 from glocal.attribution.request import AttributionRequest
 from glocal.attribution.tape import frozen
@@ -75,7 +76,8 @@ def attribute(
 
     A layer method takes one forward pass for all layers and classes, and one partial backward pass for all
     layers of a class; what the others cost is in `METHODS[name].cost`. The network may be in train mode; it
-    is left as it was.
+    is left as it was. Calls from several threads on one network, or on networks that share modules, follow
+    each other; see `glocal.attribution.exclusive` for forward passes of one's own beside them.
 
     Args:
         network: returns logits `(B, num_classes)`; see `output` for others.
@@ -115,7 +117,7 @@ def attribute(
     request = AttributionRequest(
         network, clips, method, layers, counterfactual, score, output, grid, progress, input
     )
-    with taking_canonical(network, layout):
+    with exclusive(network), taking_canonical(network, layout):
         per_class = _explain(chosen, request, target, resolved, upsample)
     best, *lower_ranked = (_attribution(explained, aggregate) for explained in per_class)
     return replace(best, lower_ranked=tuple(lower_ranked))

@@ -91,13 +91,10 @@ def explainable_layers(
             forks.add(module)
 
     submodules = [m for m in names if m is not network and not isinstance(m, torch.jit.ScriptModule)]
-    handles = [module.register_forward_hook(hook) for module in submodules]
-    try:
-        with frozen(network), torch.no_grad():
-            call(network, to_network(example, network))
-    finally:
-        for handle in handles:
-            handle.remove()
+    with frozen(network), torch.no_grad(), contextlib.ExitStack() as stack:
+        for module in submodules:
+            stack.callback(module.register_forward_hook(hook).remove)
+        call(network, to_network(example, network))
     maps = {module: outputs[0] for module, outputs in calls.items() if len(outputs) == 1 and outputs[0]}
     if other_maps(example, input):
         unrelated = blind_to_videos(network, example, maps, input)
@@ -124,7 +121,7 @@ def blind_to_videos(
         if (output := first_tensor(result)) is not None:
             outputs.setdefault(module, []).append(output.clone())
 
-    with contextlib.ExitStack() as stack, torch.no_grad(), frozen(network):
+    with frozen(network), torch.no_grad(), contextlib.ExitStack() as stack:
         for module in modules:
             stack.callback(module.register_forward_hook(hook).remove)
         for clips in (moved, replace_tensors(moved, values)):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from glocal.attribution.inputs.network_inputs import InputName, Inputs, call, describe, to_network
 from glocal.attribution.inputs.token_grid import Grid, OutputLayout, is_attention
 from glocal.attribution.inputs.wrappers import check_readable, eagerly
+from glocal.attribution.locking import exclusive
 from glocal.errors import InputError, UsageError
 
 
@@ -206,22 +207,23 @@ class _Start(torch.autograd.Function):
 def frozen(network: nn.Module) -> Iterator[None]:
     """Inside, the network is in eval mode, needs no gradients of parameters and runs no compiled code.
 
-    Afterwards, also after an error, everything is as it was.
+    Other threads wait meanwhile, see `exclusive`. Afterwards, also after an error, everything is as it was.
     """
-    training = [module for module in network.modules() if module.training]
-    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    try:
-        for module in training:
-            module.training = False
-        for parameter in trainable:
-            parameter.requires_grad_(False)
-        with eagerly(network):
-            yield
-    finally:
-        for module in training:
-            module.training = True
-        for parameter in trainable:
-            parameter.requires_grad_(True)
+    with exclusive(network):
+        training = [module for module in network.modules() if module.training]
+        trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        try:
+            for module in training:
+                module.training = False
+            for parameter in trainable:
+                parameter.requires_grad_(False)
+            with eagerly(network):
+                yield
+        finally:
+            for module in training:
+                module.training = True
+            for parameter in trainable:
+                parameter.requires_grad_(True)
 
 
 def find_logits(result: Any, output: Callable[[Any], Tensor] | None = None) -> Tensor:

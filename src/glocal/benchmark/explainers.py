@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from glocal.attribution import attribute
+from glocal.attribution import attribute, exclusive
 from glocal.attribution.method import METHODS
 from glocal.errors import unknown
 from glocal.evaluation.sanity import ExplainFunction
+from glocal.utils.random_state import fixed_seed
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ class Explainer:
 
     def __call__(self, network: nn.Module, clips: Tensor, classes: Tensor) -> Tensor:
         """Attribution maps `(B, T, H, W)`; random numbers are the same in every call."""
-        with torch.random.fork_rng(devices=[clips.device] if clips.is_cuda else []):
-            torch.manual_seed(0)
+        with exclusive(network), fixed_seed(0, [clips.device]):
             return attribute(
                 network,
                 clips,

@@ -6,6 +6,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from glocal.attribution import exclusive
 from glocal.explanation.explanation import Prediction
 from glocal.models.gated import Gated
 
@@ -58,15 +59,19 @@ class GateVotes:
     """
 
     def __init__(self, network: nn.Module) -> None:
+        self._network = network
         self._gates = dict(network.gates.items()) if isinstance(network, Gated) else {}
         self._means = {gate: MeanProbabilities() for gate in self._gates}
         self._logits: dict[str, Tensor] = {}
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Inside, record the gates' logits in the first pass of a window's clip `(1, C, T, H, W)`."""
+        """Inside, record the gates' logits in the first pass of a window's clip `(1, C, T, H, W)`.
+
+        Other threads do not run the network meanwhile.
+        """
         self._logits = {}
-        with ExitStack() as hooks:
+        with exclusive(self._network), ExitStack() as hooks:
             for gate, linear in self._gates.items():
                 hooks.callback(linear.register_forward_hook(partial(self._record, gate)).remove)
             yield

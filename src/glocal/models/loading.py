@@ -1,8 +1,7 @@
 """Load a model by name, with its weights and class names."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,6 +17,7 @@ from glocal.models.registry import find_entry
 from glocal.models.weights import load_network
 from glocal.types import LabelSource, WeightSource
 from glocal.utils.files import printable
+from glocal.utils.random_state import fixed_seed
 from glocal.video.clip_spec import ClipSpec
 
 
@@ -74,7 +74,7 @@ def load_model(
         labels = source.card.labels
     class_names = None if labels is None else read_labels(labels)
     num_classes = _check_num_classes(class_names, num_classes)
-    with _fixed_seed(seed):
+    with fixed_seed(seed):
         loaded = load_network(entry, source.weights, num_classes, new_head)
     return Model(
         name=name if packaged else entry.name,
@@ -143,14 +143,6 @@ def _check_num_classes(class_names: Sequence[str] | None, num_classes: int | Non
     if count is not None and count < 1:
         raise UsageError(f"a model needs at least 1 class, not {count}.")
     return count
-
-
-@contextmanager
-def _fixed_seed(seed: int) -> Iterator[None]:
-    """Seed PyTorch's random numbers on the CPU, and restore the global state afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
 
 
 def _to_device(network: nn.Module, device: str | torch.device) -> nn.Module:

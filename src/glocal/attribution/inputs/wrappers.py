@@ -1,12 +1,15 @@
 """Networks inside wrappers: compiled, parallel, scripted, quantised."""
 
 import contextlib
+import threading
 from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
 
 from glocal.errors import UsageError
+
+_stance_lock = threading.RLock()
 
 
 def unwrap(network: nn.Module) -> nn.Module:
@@ -33,13 +36,16 @@ def unwrap(network: nn.Module) -> nn.Module:
 
 @contextlib.contextmanager
 def eagerly(network: nn.Module) -> Iterator[None]:
-    """Inside, compiled parts of `network` run uncompiled: compiled code ignores hooks added later."""
+    """Inside, compiled parts of `network` run uncompiled: compiled code ignores hooks added later.
+
+    PyTorch has one such setting for the whole process, so threads with compiled networks follow each other.
+    """
     modules = list(network.modules())
     compiled_calls = [m for m in modules if m.__dict__.get("_compiled_call_impl") is not None]
     if not compiled_calls and not any(hasattr(m, "_orig_mod") for m in modules):
         yield
         return
-    with torch.compiler.set_stance("force_eager"):
+    with _stance_lock, torch.compiler.set_stance("force_eager"):
         yield
 
 

@@ -14,6 +14,7 @@ from glocal.attribution.methods.excitation_rules import ReluRule
 from glocal.attribution.request import AttributionRequest
 from glocal.errors import UsageError
 from glocal.utils.optional_import import optional_import
+from glocal.utils.random_state import fixed_seed
 
 CAPTUM = "captum"
 
@@ -55,8 +56,7 @@ def smooth_grad(
     def tunnel(forward: Any) -> Any:
         return attr.NoiseTunnel(attr.Saliency(forward))
 
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with fixed_seed(seed, [x.device for x in request.videos]):
         attributions = _attribute(
             request,
             tunnel,

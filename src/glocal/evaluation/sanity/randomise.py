@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
+from glocal.attribution import exclusive
 from glocal.attribution.inputs.wrappers import unwrap
 from glocal.errors import UsageError, nearest, unknown
+from glocal.utils.random_state import fixed_seed
 
 MIN_PARTS = 4
 """Smallest number of parts that are randomised in turn, if the network has as many."""
@@ -42,12 +44,11 @@ def randomised(
         raise unknown("order", order, ORDERS)
     network = unwrap(network)
     groups = weight_parts(network, parts)
-    randomised_copy = copy.deepcopy(network)
+    randomised_copy = _copy(network)
     for place, (name, modules) in enumerate(groups.items()):
         if order == "independent" and place:
-            randomised_copy = copy.deepcopy(network)
-        with torch.random.fork_rng(devices=_devices(network)):
-            torch.manual_seed(seed + place)
+            randomised_copy = _copy(network)
+        with fixed_seed(seed + place, _devices(network)):
             for path in modules:
                 _randomise(randomised_copy.get_submodule(path))
         yield name, randomised_copy
@@ -119,6 +120,12 @@ def _randomise(module: nn.Module) -> None:
     for parameter in module.parameters(recurse=False):
         with torch.no_grad():
             parameter.normal_(float(parameter.mean()), float(parameter.std(correction=0)))
+
+
+def _copy(network: nn.Module) -> nn.Module:
+    """Copy a network, without the hooks that another thread may have on it for a while."""
+    with exclusive(network):
+        return copy.deepcopy(network)
 
 
 def _devices(network: nn.Module) -> list[torch.device]:
