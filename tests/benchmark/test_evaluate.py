@@ -96,7 +96,7 @@ def small_model(monkeypatch: pytest.MonkeyPatch) -> None:
     network = seeded(Small3d(len(ACTIONS))).eval()
     layers = {"conv": "relu1", "layer1": "layer1", "layer2": "layer2"}
     model = glocal.Model("small", network, layers, ACTIONS, CLIP_SPEC, "custom")
-    monkeypatch.setattr("glocal.cli.running.load_model", lambda *args, **options: model)
+    monkeypatch.setattr("glocal.models.load_model", lambda *args, **options: model)
     monkeypatch.setattr("glocal.benchmark.sample_sets.FITTED", 2)
 
 

@@ -47,8 +47,8 @@ def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     """A small network in place of r3d-18, so that these tests are about the command line."""
     if "real_model" not in request.keywords:
         monkeypatch.setattr(
-            "glocal.cli.running.load_model",
-            lambda name, weights, **options: (
+            "glocal.models.load_model",
+            lambda name, weights=None, **options: (
                 small_model() if name == "r3d-18" and not weights else load_model(name, weights, **options)
             ),
         )
@@ -410,6 +410,7 @@ def test_listings(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert all(name in table for name in names)
 
 
+@pytest.mark.real_model
 def test_layers_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "layers", "resnext3d-101", "--json")
     rows = json.loads(out)

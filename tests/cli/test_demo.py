@@ -10,7 +10,7 @@ import torch
 import glocal
 from glocal.cli import demo, main
 from glocal.datasets.puppets import Puppets
-from glocal.models.card import packaged_models
+from glocal.models.listing import packaged_models
 from glocal.training.clips import EvaluationClips
 from glocal.training.sources import PuppetSource
 

@@ -31,7 +31,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glocal.cli.running.load_model", lambda *_, **__: bleeding_model())
+    monkeypatch.setattr("glocal.models.load_model", lambda *_, **__: bleeding_model())
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: Path | str) -> tuple[int, str, str]:
@@ -74,7 +74,7 @@ def test_a_saved_explanation_needs_no_model(
 ) -> None:
     saved = glocal.explain(bleeding_model(), clip, "bright").save(tmp_path / "saved", "square")
     assert run(capsys, clip, *MODEL, "--out", tmp_path / "a")[0] == 0
-    monkeypatch.setattr("glocal.cli.running.load_model", lambda *_, **__: pytest.fail("a model is loaded"))
+    monkeypatch.setattr("glocal.models.load_model", lambda *_, **__: pytest.fail("a model is loaded"))
     assert run(capsys, saved, "--quiet", "--out", tmp_path / "b", "--refine", "guided")[0] == 0
     assert run(capsys, saved, "--quiet", "--out", tmp_path / "c")[0] == 0
     direct, again = (

@@ -9,7 +9,7 @@ from glocal.explanation.explanation import ExplainedClass, Explanation, VideoFac
 from glocal.explanation.volume import Volume
 from glocal.report import OverlayStyle, overlay_frames
 from glocal.report.annotations import time_bar
-from glocal.report.overlay import colormap_table
+from glocal.report.drawing import colormap_table
 from glocal.video import Geometry
 
 COLOURS = colormap_table("viridis")

@@ -17,7 +17,7 @@ import glocal
 from glocal.explanation.explanation import Explanation
 from glocal.localization import ScoredBox, boxes
 from glocal.report import TimeSpan, overlay, write_report
-from glocal.report.overlay import OverlayStyle
+from glocal.report.style import OverlayStyle
 from glocal.video import write_video
 from helpers.browser import chromium, embedded, open_report, screen, settle, shown_box, shown_frame, unpacked
 from helpers.networks import Small3d, seeded

@@ -17,7 +17,7 @@ from glocal.errors import InputError, UsageError
 from glocal.localization import ScoredBox
 from glocal.report import OverlayStyle, TimeSpan, overlay, overlay_frames, page_html, write_report
 from glocal.report.annotations import caption
-from glocal.report.overlay import colormap_table, draw_boxes
+from glocal.report.drawing import colormap_table, draw_boxes
 from glocal.report.page_media import key_frames, write_small_video
 from helpers.browser import embedded
 from helpers.networks import Small3d, seeded

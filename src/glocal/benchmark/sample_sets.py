@@ -15,7 +15,8 @@ from glocal.datasets.puppets import Puppets
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.baselines import FixedBox
 from glocal.models import Model
-from glocal.models.card import checkpoint_paths, packaged_models, read_card
+from glocal.models.card import checkpoint_paths, read_card
+from glocal.models.listing import packaged_models
 from glocal.types import BoxArray
 from glocal.utils.structure import construct, to_plain
 from glocal.video import read_video

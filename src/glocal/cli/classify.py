@@ -8,9 +8,7 @@ import click
 
 from glocal.cli.options import common_options, config_options, json_option, model_options
 from glocal.cli.running import for_each, load
-from glocal.explanation.runner import classify as classify_video
 from glocal.utils.files import printable
-from glocal.video import read_video
 
 
 @click.command()
@@ -35,6 +33,9 @@ def classify(
     **options: Any,
 ) -> int:
     """Print the best classes of each VIDEO, from its mean probabilities over windows that do not overlap."""
+    from glocal.explanation import classify as classify_video
+    from glocal.video import read_video
+
     model = load(name, weights, labels, device, quiet or as_json)
     results: list[dict[str, Any]] = []
 

@@ -1,7 +1,7 @@
 """`glocal explain`: write the overlay video, report and data files of each video."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,10 +17,11 @@ from glocal.cli.options import (
 )
 from glocal.cli.running import for_each, load, output_stems, tell
 from glocal.explanation.config import ExplainConfig
-from glocal.explanation.explanation import Explanation
-from glocal.explanation.selection import check_config
-from glocal.report import COLORMAPS, OverlayStyle
-from glocal.report.explain_to_files import ReportConfig, explain_to_files
+from glocal.report.style import COLORMAPS, OverlayStyle
+
+if TYPE_CHECKING:
+    from glocal.explanation import Explanation
+    from glocal.report.explain_to_files import ReportConfig
 
 STYLE = ("strength", "colormap", "threshold", "side_by_side")
 
@@ -83,6 +84,9 @@ def explain(
     Writes an overlay video, an HTML report, a JSON file and the attribution volume for each VIDEO: a video
     file, an image, or a folder of images.
     """
+    from glocal.explanation.selection import check_config
+    from glocal.report.explain_to_files import explain_to_files
+
     config = config_from(options, ExplainConfig, progress=not quiet)
     report = report_config_from(options)
     stems = output_stems(videos, out)
@@ -97,13 +101,15 @@ def explain(
     return for_each(list(stems), run, debug)
 
 
-def report_config_from(options: dict[str, Any]) -> ReportConfig:
+def report_config_from(options: dict[str, Any]) -> "ReportConfig":
     """Make the config of a report of the values of `report_options`, and take them out of `options`."""
+    from glocal.report.explain_to_files import ReportConfig
+
     style = OverlayStyle(**{name: options.pop(name) for name in STYLE})
     return ReportConfig(also=options.pop("also") or (), style=style)
 
 
-def summary(explanation: Explanation, page: Path) -> str:
+def summary(explanation: "Explanation", page: Path) -> str:
     """Say in one line which class is explained, when it is most relevant, and where the report is."""
     target, video = explanation.target, explanation.video
     score = next((f" {p.score:.1%}" for p in explanation.predictions if p.index == target.index), "")

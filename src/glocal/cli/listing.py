@@ -7,11 +7,13 @@ from typing import Any
 
 import click
 
-from glocal.attribution import METHODS, explainable_layers
 from glocal.cli.options import json_option
-from glocal.models import load_model, summary
-from glocal.models.adapter import example_clip
+from glocal.models.listing import listed_models
+from glocal.utils.registrations import defaults_of, registered_names, registrations
 from glocal.utils.text_table import aligned_table
+
+METHOD_FACTS = ("name", "title", "paper", "cost", "needs", "options")
+"""What is listed of an attribution method."""
 
 
 @click.command()
@@ -19,7 +21,7 @@ from glocal.utils.text_table import aligned_table
 @click.option("--debug", is_flag=True, hidden=True)
 def models(as_json: bool, debug: bool) -> None:
     """List the models with their number of parameters, clips, layers and published weights."""
-    rows = summary()
+    rows = listed_models()
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
         return
@@ -44,10 +46,7 @@ def models(as_json: bool, debug: bool) -> None:
 @click.option("--debug", is_flag=True, hidden=True)
 def methods(as_json: bool, debug: bool) -> None:
     """List the attribution methods with their cost in passes, requirements, options and paper."""
-    rows: list[dict[str, Any]] = [
-        {name: getattr(m, name) for name in ("name", "title", "paper", "cost", "needs", "options")}
-        for m in METHODS.values()
-    ]
+    rows = method_rows()
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
         return
@@ -55,6 +54,20 @@ def methods(as_json: bool, debug: bool) -> None:
         ["name", "cost", "needs", "options", "paper"],
         [[r["name"], r["cost"], r["needs"], describe_options(r["options"]) or "-", r["paper"]] for r in rows],
     )
+
+
+def method_rows() -> list[dict[str, Any]]:
+    """Return the `METHOD_FACTS` of each method, without importing it unless another package adds methods."""
+    path, decorators = "attribution/methods", ("method", "input_method")
+    if registered_names(path, *decorators, group="glocal.methods") is None:
+        from glocal.attribution import METHODS
+
+        return [{fact: getattr(method, fact) for fact in METHOD_FACTS} for method in METHODS.values()]
+    of_decorator = {name: defaults_of("attribution/method.py", name) for name in decorators}
+    return [
+        {"name": entry.name} | of_decorator[entry.function] | entry.facts | {"options": entry.options}
+        for entry in registrations(path, *decorators)
+    ]
 
 
 def describe_options(options: Mapping[str, Any]) -> str:
@@ -71,6 +84,10 @@ def describe_options(options: Mapping[str, Any]) -> str:
 @click.option("--debug", is_flag=True, hidden=True)
 def layers(model: str, list_all: bool, as_json: bool, debug: bool) -> None:
     """List the layers of MODEL that can be explained, with the shape of their output for one clip."""
+    from glocal.attribution import explainable_layers
+    from glocal.models import load_model
+    from glocal.models.adapter import example_clip
+
     loaded = load_model(model)
     modules = {layer.name: layer for layer in explainable_layers(loaded.network, example_clip(loaded.clip))}
     rows = [

@@ -3,7 +3,7 @@
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,15 +17,35 @@ from glocal.cli.options import (
 )
 from glocal.cli.running import for_each, load, output_stems, tell
 from glocal.explanation.config import ExplainConfig
-from glocal.explanation.explanation import Explanation
-from glocal.explanation.runner import explain
-from glocal.explanation.selection import check_config
-from glocal.localization import REFINEMENTS, Localization, Threshold, explained_video
-from glocal.localization import localize as localize_explanation
-from glocal.localization.exports import EXPORTS
-from glocal.models import Model
+from glocal.types import Threshold
 from glocal.utils.files import atomic_path, writing
-from glocal.video import Video, read_video
+from glocal.utils.registrations import registered_names
+
+if TYPE_CHECKING:
+    from glocal.localization import Localization
+    from glocal.models import Model
+    from glocal.video import Video
+
+
+def refinement_names() -> list[str]:
+    """Return the names of all refinements."""
+    path, group = "localization/refinements.py", "glocal.refinements"
+    names = registered_names(path, "REFINEMENTS.register", group=group)
+    if names is None:
+        from glocal.localization import REFINEMENTS
+
+        return list(REFINEMENTS)
+    return names
+
+
+def export_names() -> list[str]:
+    """Return the names of all exports."""
+    names = registered_names("localization/exports", "EXPORTS.register", group="glocal.exports")
+    if names is None:
+        from glocal.localization.exports import EXPORTS
+
+        return list(EXPORTS)
+    return names
 
 
 def threshold_of(ctx: click.Context, parameter: click.Parameter, value: str) -> Threshold:
@@ -58,7 +78,7 @@ def threshold_of(ctx: click.Context, parameter: click.Parameter, value: str) -> 
     callback=list_of_names,
     default="",
     metavar="NAME,…",
-    help=f"Refinements by what the video shows, applied in the order given: {', '.join(REFINEMENTS)}.",
+    help=f"Refinements by what the video shows, applied in the order given: {', '.join(refinement_names())}.",
 )
 @click.option(
     "--export",
@@ -66,7 +86,7 @@ def threshold_of(ctx: click.Context, parameter: click.Parameter, value: str) -> 
     callback=list_of_names,
     default="",
     metavar="NAME,…",
-    help=f"Formats of other tools that are written too: {', '.join(EXPORTS)}.",
+    help=f"Formats of other tools that are written too: {', '.join(export_names())}.",
 )
 @out_option
 @common_options
@@ -90,6 +110,13 @@ def localize(
     Writes <name>.localization.json for each VIDEO, or for each EXPLANATION.json that 'glocal explain' has
     saved, which needs no model.
     """
+    from glocal.explanation import Explanation, explain
+    from glocal.explanation.selection import check_config
+    from glocal.localization import REFINEMENTS, explained_video
+    from glocal.localization import localize as localize_explanation
+    from glocal.localization.exports import EXPORTS
+    from glocal.video import read_video
+
     REFINEMENTS.check(*refine)
     EXPORTS.check(*exports)
     config = config_from(options, ExplainConfig, progress=not quiet)
@@ -97,7 +124,7 @@ def localize(
     localizations: list[Localization] = []
 
     @cache
-    def model() -> Model:
+    def model() -> "Model":
         loaded = load(name, weights, labels, device, quiet)
         check_config(config, loaded)
         return loaded
@@ -135,7 +162,7 @@ def localize(
                 tell(quiet, f"{export} → {out / file}")
 
 
-def summary(localization: Localization, path: Path) -> str:
+def summary(localization: "Localization", path: Path) -> str:
     """Say in one line when and how often the best class is seen, and where the file is."""
     best = localization.per_class[0]
     spans = ", ".join(f"{segment.start:.2f}–{segment.end:.2f} s" for segment in best.segments) or "nowhere"

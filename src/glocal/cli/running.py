@@ -3,14 +3,16 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import torch
 
 from glocal.cli.app import say, unexpected
 from glocal.errors import GlocalError, InputError, UsageError
-from glocal.models import Model, load_model
 from glocal.utils.files import printable
+
+if TYPE_CHECKING:
+    from glocal.models import Model
 
 PACKAGED_MODEL = "puppets/gated"
 """Model that is used if neither a model nor weights nor labels are named."""
@@ -21,7 +23,7 @@ DEFAULT_NETWORK = "resnext3d-101"
 
 def load(
     name: str | None, weights: str | None, labels: str | None, device: str | None, quiet: bool = False
-) -> Model:
+) -> "Model":
     """Load the model that the options name; random weights are drawn from a fixed seed and announced."""
     if name is None and model_name(name, weights, labels) == PACKAGED_MODEL:
         tell(
@@ -29,6 +31,8 @@ def load(
             f"without --model it is {PACKAGED_MODEL}, which knows 20 actions of drawn figures; "
             "for 400 of real people: --model slow-50 --weights kinetics400, downloaded once",
         )
+    from glocal.models import load_model
+
     name = model_name(name, weights, labels)
     model = load_model(name, weights, labels=labels, device=device_name(device))
     if model.weights == "random":
@@ -43,6 +47,8 @@ def model_name(name: str | None, weights: str | None, labels: str | None) -> str
 
 def device_name(device: str | None) -> str:
     """Return the device: the given one, or the graphics card if available."""
+    import torch
+
     return device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, ca
 
 from glocal.errors import UsageError
 from glocal.types import Progress
+from glocal.utils.registrations import registered_names
 
 if TYPE_CHECKING:
     from glocal.explanation.edit import EditLike
@@ -77,15 +78,21 @@ def options_of(config: type) -> dict[str, tuple["Field[Any]", OptionInfo]]:
 
 
 def _method_names() -> Iterable[str]:
-    from glocal.attribution import METHODS
+    names = registered_names("attribution/methods", "method", "input_method", group="glocal.methods")
+    if names is None:
+        from glocal.attribution import METHODS
 
-    return METHODS
+        return METHODS
+    return names
 
 
 def _aggregate_names() -> Iterable[str]:
-    from glocal.attribution import AGGREGATES
+    names = registered_names("attribution/aggregation.py", "AGGREGATES.register", group="glocal.aggregates")
+    if names is None:
+        from glocal.attribution import AGGREGATES
 
-    return AGGREGATES
+        return AGGREGATES
+    return names
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from glocal.errors import InputError, UsageError
+from glocal.models.listing import PACKAGED_FOLDER, packaged_models
 from glocal.utils.files import atomic_path, printable, writing
 from glocal.utils.structure import construct, to_plain
 from glocal.video.clip_spec import ClipSpec
@@ -81,19 +82,6 @@ def checkpoint_paths(name: "str | os.PathLike[str]") -> tuple[Path, Path] | None
     if path.suffix not in (".safetensors", ".json"):
         return None
     return path.with_suffix(".safetensors"), path.with_suffix(".json")
-
-
-PACKAGED_FOLDER = Path(__file__).parent / "trained"
-"""Folder of the models that are installed with the library."""
-
-
-def packaged_models() -> dict[str, Path]:
-    """Name, such as `puppets/gated` → path of its weights, which have a card beside them."""
-    files = {
-        file.relative_to(PACKAGED_FOLDER).with_suffix("").as_posix(): file
-        for file in PACKAGED_FOLDER.rglob("*.safetensors")
-    }
-    return dict(sorted(files.items()))
 
 
 def packaged_cards() -> dict[str, Card]:

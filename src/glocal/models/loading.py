@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from glocal.errors import UsageError
-from glocal.models.card import Card, checkpoint_paths, packaged_models, read_card
+from glocal.models.card import Card, checkpoint_paths, read_card
 from glocal.models.entry import ModelEntry
 from glocal.models.labels import default_labels, read_labels
+from glocal.models.listing import packaged_models
 from glocal.models.model import Model
 from glocal.models.onnx import load_onnx
 from glocal.models.registry import find_entry

@@ -7,14 +7,12 @@ import torch
 
 from glocal.errors import UsageError, unknown
 from glocal.models.backbone import is_backbone
-from glocal.models.card import packaged_cards, packaged_models
+from glocal.models.card import packaged_cards
 from glocal.models.entry import MODELS, ModelEntry
 from glocal.models.gated import gated_entry
+from glocal.models.listing import VARIANTS, packaged_models
 from glocal.models.stabn import stabn_entry
 from glocal.video.clip_spec import ClipSpec
-
-VARIANTS = ("gated", "st-abn")
-"""Networks that can be built on a backbone, `<variant>/<backbone>`."""
 
 
 def network_names() -> list[str]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from glocal.benchmark.tables import Table, TableRow
-from glocal.models.card import packaged_models
+from glocal.models.listing import packaged_models
 from glocal.models.stabn import STABN, invert_attention
 from glocal.papers.stabn_models import SEEDS, load_table_model, table_models, weights_name, weights_notes
 from glocal.papers.table import TableContext, paper_table

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from glocal import __version__
 from glocal.localization import ScoredBox
-from glocal.report.overlay import OverlayStyle, draw_frame
+from glocal.report.drawing import draw_frame
 from glocal.report.page_media import data_uri
+from glocal.report.style import OverlayStyle
 from glocal.types import Frame
 from glocal.utils.files import atomic_path, writing
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from glocal.errors import UsageError
 from glocal.explanation.explanation import Explanation
+from glocal.report.drawing import overlay, overlay_title
 from glocal.report.figure_grid import PictureRow, ValueRow, figure_grid
-from glocal.report.overlay import OverlayStyle, overlay, overlay_title
+from glocal.report.style import OverlayStyle
 from glocal.types import AttributionMap, Frame
 from glocal.video import Video
 

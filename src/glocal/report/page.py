@@ -18,7 +18,7 @@ import numpy as np
 from glocal import __version__
 from glocal.errors import InputError
 from glocal.explanation.explanation import Explanation
-from glocal.report.overlay import DEFAULT_STYLE, OverlayStyle, VideoBoxes, draw_frame, overlay
+from glocal.report.drawing import VideoBoxes, draw_frame, overlay
 from glocal.report.page_data import (
     FULL_DETAIL,
     NOTEBOOK_DETAIL,
@@ -28,6 +28,7 @@ from glocal.report.page_data import (
     end_time,
 )
 from glocal.report.page_media import data_uri, key_frames, write_small_video
+from glocal.report.style import DEFAULT_STYLE, OverlayStyle
 from glocal.utils.files import atomic_path, printable, writing
 from glocal.video import Video, read_video
 

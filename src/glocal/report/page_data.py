@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from glocal.explanation.explanation import Explanation, Prediction
-from glocal.report.overlay import COLORMAPS, OverlayStyle, VideoBoxes, colormap_table
+from glocal.report.drawing import VideoBoxes, colormap_table
 from glocal.report.page_media import fit_width, pack_maps
+from glocal.report.style import COLORMAPS, OverlayStyle
 
 LAYER_LEVELS = 63
 

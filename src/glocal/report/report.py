@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glocal.explanation.explanation import Explanation
-from glocal.report.overlay import DEFAULT_STYLE, OverlayStyle, VideoBoxes, write_overlay
+from glocal.report.drawing import VideoBoxes, write_overlay
 from glocal.report.page import write_page
 from glocal.report.page_data import TimeSpan
+from glocal.report.style import DEFAULT_STYLE, OverlayStyle
 from glocal.video import Video
 
 

@@ -55,7 +55,7 @@ def run_catalog(connection: Connection, models: Sequence[OfferedModel], device: 
 def load_catalog(models: Sequence[OfferedModel], device: str) -> Catalog:
     """Load each model and return the catalog."""
     from glocal.attribution import AGGREGATES, METHODS
-    from glocal.models.card import packaged_models
+    from glocal.models.listing import packaged_models
     from glocal.server.worker import load_offered_model
 
     models = models or [OfferedModel(name) for name in packaged_models()] or [OfferedModel(UNTRAINED_MODEL)]

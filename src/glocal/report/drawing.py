@@ -1,18 +1,17 @@
-"""Attribution maps drawn over frames: pictures, overlay videos and their style."""
+"""Attribution maps drawn over frames: pictures and overlay videos."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from glocal.errors import UsageError, unknown
 from glocal.explanation.explanation import Explanation
 from glocal.localization.boxes import boxes
 from glocal.report.annotations import caption, time_bar
+from glocal.report.style import DEFAULT_STYLE, OverlayStyle, check_colormap
 from glocal.types import AttributionMap, Frame, ScoredBox
 from glocal.utils.files import atomic_path, writing
 from glocal.video import Video, write_video
@@ -20,13 +19,6 @@ from glocal.video import Video, write_video
 VideoBoxes = Sequence[Sequence[ScoredBox]]
 """The boxes of each frame of a video."""
 
-COLORMAPS = {
-    "inferno": cv2.COLORMAP_INFERNO,
-    "magma": cv2.COLORMAP_MAGMA,
-    "plasma": cv2.COLORMAP_PLASMA,
-    "viridis": cv2.COLORMAP_VIRIDIS,
-    "cividis": cv2.COLORMAP_CIVIDIS,
-}
 BOX_COLOUR = (64, 240, 255)
 TRUE_BOX_COLOUR = (255, 255, 255)
 
@@ -38,9 +30,9 @@ def colormap_table(name: str) -> Frame:
     Raises:
         UsageError: the colormap is unknown.
     """
-    if name not in COLORMAPS:
-        raise unknown("colormap", name, list(COLORMAPS))
-    table = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], COLORMAPS[name])[0, :, ::-1]
+    check_colormap(name)
+    code = getattr(cv2, f"COLORMAP_{name.upper()}")
+    table = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], code)[0, :, ::-1]
     return np.ascontiguousarray(table, np.uint8)
 
 
@@ -51,36 +43,6 @@ def _blend_tables(colormap: str, strength: float) -> tuple[Frame, Frame]:
     added = np.rint(alpha * colormap_table(colormap)).astype(np.uint8)
     frame_weight = np.rint(255 * (1 - alpha)).astype(np.uint8).repeat(3, axis=1)
     return added, frame_weight
-
-
-@dataclass(frozen=True)
-class OverlayStyle:
-    """How an attribution map is drawn over a frame.
-
-    Attributes:
-        strength: opacity in [0, 1] where the attribution is 1.
-        colormap: a name in `COLORMAPS`.
-        threshold: box threshold (see `glocal.localization.boxes`); None draws no boxes.
-        side_by_side: show the plain frame on the left of the overlay.
-
-    Raises:
-        UsageError: a value is out of range, or the colormap is unknown.
-    """
-
-    strength: float = 0.75
-    colormap: str = "inferno"
-    threshold: float | None = 0.5
-    side_by_side: bool = False
-
-    def __post_init__(self) -> None:
-        colormap_table(self.colormap)
-        if not 0 <= self.strength <= 1:
-            raise UsageError(f"overlay strength {self.strength} is out of range; choose one in [0, 1].")
-        if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise UsageError(f"box threshold {self.threshold} is out of range; choose one in (0, 1].")
-
-
-DEFAULT_STYLE: OverlayStyle = OverlayStyle()
 
 
 def overlay(frame: Frame, attribution_map: AttributionMap, style: OverlayStyle = DEFAULT_STYLE) -> Frame:
