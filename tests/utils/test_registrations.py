@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +43,9 @@ def test_the_listing_of_models_is_up_to_date() -> None:
     assert listed_models() == computed
 
 
-def test_a_network_that_the_listing_lacks_is_listed_too(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_a_network_that_the_listing_lacks_is_listed_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     rows = json.loads(LISTING_FILE.read_text("utf-8"))
     shorter = tmp_path / "listing.json"
     shorter.write_text(json.dumps(rows[1:]))
@@ -67,7 +70,7 @@ register(Entry(name="three", build=one, classes=400))
 """
 
 
-def test_constants_are_read_and_the_rest_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_constants_are_read_and_the_rest_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "made.py").write_text(SOURCE)
     monkeypatch.setattr("glocal.utils.registrations.ROOT", tmp_path)
     one, three = registrations("made.py", "register")
