@@ -262,7 +262,7 @@ def test_an_unused_layer_and_one_without_influence_are_refused() -> None:
         ({"target": "walk"}, "neither a class index nor 'topK'"),
         ({"target": [1, 2, 3]}, "one for each of the 2 samples"),
         ({"target": -1}, "class index -1 is out of range"),
-        ({"score": "loss"}, "neither 'logit' nor 'probability'"),
+        ({"score": "loss"}, "unknown score 'loss'. Scores: logit, centred, probability."),
     ],
 )
 def test_a_wrong_argument_is_named_with_what_is_allowed(arguments: dict[str, Any], message: str) -> None:

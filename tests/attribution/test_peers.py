@@ -221,6 +221,59 @@ def test_captum_on_pixels(captum: ModuleType, axes: int) -> None:
         assert_equal(ours(network, clips, method), peer.sum(1).clamp(min=0))
 
 
+def test_captum_guided_grad_cam(captum: ModuleType) -> None:
+    network, clips = case()
+    with pytest.warns(UserWarning, match="backward hooks"):
+        peer = captum.GuidedGradCam(network, network.layer2).attribute(clips.clone(), target=TARGET)
+    assert_equal(ours(network, clips, "guided-gradcam"), peer.abs().amax(1))
+
+
+def test_captum_on_several_clips_and_inputs(captum: ModuleType) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.even = Even()
+
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self.even(x) + self.even(0.3 * y * y)
+            return logits
+
+    network = seeded(Two(), seed=3).eval()
+    clips = tuple(torch.randn(2, 2, 3, 4, 7, 6, generator=torch.Generator().manual_seed(1)))
+    block, stride = ((3, 2, 4, 4),) * 2, ((3, 1, 2, 2),) * 2
+    peer = captum.Occlusion(network).attribute(
+        clips, target=TARGET, sliding_window_shapes=block, strides=stride
+    )
+    expected = sum(x.sum(1).clamp(min=0) / 3 for x in peer)
+    found = glocal.attribute(
+        network, clips, method="occlusion", target=TARGET, options={"pixels": 4, "frames": 2}
+    )
+    assert torch.allclose(found.raw, expected, atol=1e-5)
+    peer = captum.IntegratedGradients(network).attribute(clips, target=TARGET, n_steps=6)
+    expected = sum(x.sum(1).clamp(min=0) for x in peer)
+    found = glocal.attribute(
+        network, clips, method="integrated-gradients", target=TARGET, options={"steps": 6}
+    )
+    assert torch.allclose(found.raw, expected, atol=1e-5)
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        spread = tuple(0.15 * float(x.max() - x.min()) for x in clips)
+        peer = captum.NoiseTunnel(captum.Saliency(network)).attribute(
+            clips,
+            nt_type="smoothgrad",
+            nt_samples=6,
+            nt_samples_batch_size=4,
+            stdevs=spread,
+            target=TARGET,
+            abs=False,
+        )
+    expected = sum(x.abs().amax(1) for x in peer)
+    found = glocal.attribute(
+        network, clips, method="smoothgrad", target=TARGET, options={"samples": 6, "seed": 7}
+    )
+    assert torch.allclose(found.raw, expected, atol=1e-5)
+
+
 def test_guided_backprop_is_the_same_with_relus_in_place_and_without_modules(captum: ModuleType) -> None:
     class Functional(Even):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -36,6 +36,7 @@ from glocal.benchmark.comparison_files import (
     leads_table,
 )
 from glocal.benchmark.explained import prepare
+from glocal.benchmark.explainers import OTHER_SCORES
 from glocal.benchmark.measures import Measure, measure_sample
 from glocal.benchmark.measures.localization import max_box_shares
 from glocal.benchmark.samples import loaded_sample, record_samples
@@ -387,7 +388,13 @@ def test_explainers_know_their_layers_and_options() -> None:
         against,
         glocal.attribute(network, clips, ["relu1", "layer1"], target=2, counterfactual=True).attention,
     )
-    assert set(parse_explainers([], layers)) == set(glocal.attribution.METHODS)
+    assert set(parse_explainers([], layers)) == {*glocal.attribution.METHODS, *OTHER_SCORES}
+    centred = parse_explainers(["3dcam:centred@layer1"], layers)["3dcam:centred@layer1"]
+    expected = glocal.attribute(network, clips, ["layer1"], target=2, score="centred").attention
+    assert torch.equal(centred(network, clips, classes), expected)
+    assert centred.name == "3dcam:centred one layer1"
+    with pytest.raises(UsageError, match="Did you mean 'centred'"):
+        parse_explainers(["3dcam:centered"], layers)
     with pytest.raises(UsageError, match="Did you mean 'layer1'"):
         parse_explainers(["3dcam@leyer1"], layers)
     with pytest.raises(UsageError, match="Did you mean 'gradcam'"):

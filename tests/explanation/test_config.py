@@ -184,7 +184,7 @@ def test_a_config_and_its_fields_are_the_same_question() -> None:
         ({"method": "gradcan"}, "Did you mean 'gradcam'"),
         ({"method": "rise", "options": {"sample": 3}}, "Did you mean 'samples'"),
         ({"aggregate": "median"}, "Aggregates: sum, mean, max"),
-        ({"score": "loss"}, "score 'loss' is neither 'logit' nor 'probability'"),
+        ({"score": "loss"}, "score 'loss' is neither 'logit' nor 'centred' nor 'probability'"),
         ({"crop": "left"}, "crop 'left' is neither 'full' nor 'center'"),
         ({"overlap": -0.5}, "overlap must be at least 0, not -0.5"),
     ],

@@ -91,8 +91,9 @@ def attribute(
         target: class index, one index a sample, `"topK"`, or None for the arg-max class.
         counterfactual: negate the gradient (eq. 7): what speaks against the class.
         options: of the method, such as `{"samples": 500}`; see `METHODS[name].options`.
-        score: what is differentiated, or measured: `"logit"`, `"probability"` (softmax, or the sigmoid of a
-            single logit), or a function from logits to scores of the same shape.
+        score: what is differentiated, or measured: `"logit"`, `"centred"` (the logit less the mean of all),
+            `"probability"` (softmax, or the sigmoid of a single logit), or a function from logits to scores
+            of the same shape.
         output: takes the logits out of what the network returns.
         size: `(T, H, W)` or `(H, W)` of the attribution map; by default that of the input explained.
         grid: `(T, H, W)` of the tokens of a network that has some and does not tell how they lie over its

@@ -30,7 +30,7 @@ class Method:
         title: what its paper calls it.
         paper: authors, venue, equation.
         cost: passes through the network, such as `"1 forward, 1 partial backward"`.
-        needs: what the network or the installation must have, such as `"layers"` or `"captum"`.
+        needs: what the network must have, such as `"layers"` or `"a network with ReLUs"`.
     """
 
     name: str

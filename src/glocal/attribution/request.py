@@ -45,7 +45,7 @@ class AttributionRequest:
         method: name of the method, for messages and progress bars.
         layer_names: the layers as the caller named them; see `layers`.
         counterfactual: explain what speaks against the class; the scores below are negated.
-        score_type: `"logit"`, `"probability"`, or a function from logits to scores.
+        score_type: a name in `SCORES`, or a function from logits to scores.
         output: takes the logits out of what the network returns.
         grid: of the network's tokens, where the network does not tell it.
         progress: whether `batches` shows a progress bar.
@@ -177,11 +177,6 @@ class AttributionRequest:
     def logits_of(self, clips: Inputs) -> Tensor:
         """Run the network: the logits `(N·B, num_classes)` of `clips`, differentiable."""
         return find_logits(call(self.network, clips), self.output)
-
-    def all_scores(self, clips: Inputs) -> Tensor:
-        """Run the network: the scores `(N·B, num_classes)` of all classes, differentiable."""
-        scores = class_scores(self.logits_of(clips).float(), self.score_type)
-        return -scores if self.counterfactual else scores
 
     def score(self, clips: Inputs) -> Tensor:
         """Run the network: the score `(N·B,)` of the class explained, differentiable.

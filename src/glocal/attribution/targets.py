@@ -7,14 +7,17 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from glocal.errors import UsageError
+from glocal.errors import UsageError, unknown
 
 Target: TypeAlias = int | str | Sequence[int] | Tensor | None
 """None or `"top1"`: the arg-max class; `"topK"`: the K best; an index for all samples, one for each, or K for
 each `(B, K)`."""
 
 Score: TypeAlias = str | Callable[[Tensor], Tensor]
-"""`"logit"`, `"probability"`, or a function from logits `(B, num_classes)` to scores of that shape."""
+"""A name in `SCORES`, or a function from logits `(B, num_classes)` to scores of that shape."""
+
+SCORES = ("logit", "centred", "probability")
+"""Scores by name, see `class_scores`."""
 
 
 def find_targets(logits: Tensor, target: Target) -> Tensor:
@@ -88,17 +91,23 @@ def check_index(index: int, num_classes: int) -> int:
 
 
 def class_scores(logits: Tensor, score: Score) -> Tensor:
-    """The scores that are explained: the logits, their probabilities, or what a function makes of them.
+    """The scores that are explained, of the same shape as the logits `(B, num_classes)`.
 
-    Probabilities are the softmax, and of a single logit its sigmoid.
+    Args:
+        logits: of a network.
+        score: `"logit"`; `"centred"`, the logit less the mean of all logits, which does not change where the
+            same number is added to all of them; `"probability"`, the softmax; or a function of the logits.
+            A single logit is compared with 0: its centred score is the logit, its probability the sigmoid.
 
     Raises:
-        UsageError: `score` is neither `"logit"` nor `"probability"`.
+        UsageError: `score` is another word.
     """
     if callable(score):
         return score(logits)
     if score == "logit":
         return logits
+    if score == "centred":
+        return logits - logits.mean(1, keepdim=True) if logits.shape[1] > 1 else logits
     if score == "probability":
         return logits.softmax(1) if logits.shape[1] > 1 else logits.sigmoid()
-    raise UsageError(f"score '{score}' is neither 'logit' nor 'probability'.")
+    raise unknown("score", score, SCORES)

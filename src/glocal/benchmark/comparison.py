@@ -93,8 +93,8 @@ def compare(
     Args:
         model: whose decisions are explained.
         videos: a video or several, whose windows are explained; or samples, such as `open_samples` gives.
-        methods: names, each optionally with its layers, as in `gradcam@layer4`, or name → explainer;
-            all registered methods by default.
+        methods: names, each optionally with its layers, as in `gradcam@layer4`, and its score, as in
+            `3dcam:centred`, or name → explainer; see `parse_explainers` for the default.
         layers: of the model; by default all of its explainable layers.
         aggregate: how the maps of several layers are combined.
         options: method → its options.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from glocal.attribution import attribute, exclusive
 from glocal.attribution.method import METHODS
+from glocal.attribution.targets import SCORES
 from glocal.errors import unknown
 from glocal.evaluation.sanity import ExplainFunction
 from glocal.utils.random_state import fixed_seed
@@ -29,6 +30,7 @@ class Explainer:
         refinements: names, applied in turn by those who have the frames; a call leaves them out.
         options: of the method.
         counterfactual: explain what speaks against the class.
+        score: of the class, a name in `SCORES`.
     """
 
     method: str
@@ -37,12 +39,18 @@ class Explainer:
     refinements: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     counterfactual: bool = False
+    score: str = "logit"
+
+    @property
+    def method_and_score(self) -> str:
+        """The method, with the score where it is not the logit, such as `3dcam:centred`."""
+        return self.method if self.score == "logit" else f"{self.method}:{self.score}"
 
     @property
     def name(self) -> str:
         """All of it as one word, such as `3dcam sum conv+layer1`."""
         how = self.aggregate if len(self.layers) > 1 else "one"
-        return " ".join([self.method, how, "+".join(self.layers), *self.refinements])
+        return " ".join([self.method_and_score, how, "+".join(self.layers), *self.refinements])
 
     def __call__(self, network: nn.Module, clips: Tensor, classes: Tensor) -> Tensor:
         """Attribution maps `(B, T, H, W)`; random numbers are the same in every call."""
@@ -56,7 +64,12 @@ class Explainer:
                 target=classes,
                 counterfactual=self.counterfactual,
                 options=self.options,
+                score=self.score,
             ).attention
+
+
+OTHER_SCORES = ("3dcam:centred", "3dcam-active:centred")
+"""Explainers that are compared with all methods, and explain another score than the logit."""
 
 
 def parse_explainers(
@@ -70,25 +83,31 @@ def parse_explainers(
     """Name → explainer.
 
     Args:
-        names: of methods, each optionally with its layers, as in `gradcam@layer4` or `3dcam@conv+layer1`;
-            empty for all methods on all layers.
+        names: of methods, each optionally with its score, as in `3dcam:centred`, and with its layers, as in
+            `gradcam@layer4` or `3dcam:centred@conv+layer1`; empty for all methods on all layers, and for
+            3DCAM of the centred score.
         layers: name → path of the module, so that copies of the network can be explained too.
         aggregate: how the maps of several layers are combined.
         options: method → its options.
         counterfactual: explain what speaks against the class.
 
     Raises:
-        UsageError: no such method, layer or option.
+        UsageError: no such method, score, layer or option.
     """
     for method in options or {}:
         METHODS.check(method)
     explainers = {}
-    for name in names or METHODS:
-        method, _, chosen = name.partition("@")
+    for name in names or (*METHODS, *OTHER_SCORES):
+        method_and_score, _, chosen = name.partition("@")
+        method, _, score = method_and_score.partition(":")
+        if score and score not in SCORES:
+            raise unknown("score", score, SCORES)
         paths = {layer: _path(layer, layers) for layer in chosen.split("+")} if chosen else dict(layers)
         method_options = (options or {}).get(method, {})
         METHODS[method].resolve_options(method_options)
-        explainers[name] = Explainer(method, paths, aggregate, (), method_options, counterfactual)
+        explainers[name] = Explainer(
+            method, paths, aggregate, (), method_options, counterfactual, score or "logit"
+        )
     return explainers
 
 

@@ -11,6 +11,7 @@ from glocal.attribution.aggregation import aggregate, positive, upsampler
 from glocal.attribution.inputs.network_inputs import frame_positions
 from glocal.attribution.method import METHODS, LayerMethod
 from glocal.attribution.tape import record
+from glocal.attribution.targets import class_scores
 from glocal.benchmark.explainers import Explainer
 from glocal.models import Model
 from glocal.types import AttributionMap
@@ -19,10 +20,10 @@ from glocal.video import Window
 
 @dataclass(frozen=True)
 class WindowMaps:
-    """What explainers make of a window: one forward and one partial backward pass for all layer methods.
+    """What explainers make of a window: a forward and, for each score, a backward pass for all layer methods.
 
     Attributes:
-        layer_maps: layer method → layer → map `(1, T, h, w)`, on the grid of the window.
+        layer_maps: layer method with its score → layer → map `(1, T, h, w)`, on the grid of the window.
         volumes: explainer by another method → maps `(T, h, w)`.
         best: the class that the network prefers.
     """
@@ -35,7 +36,7 @@ class WindowMaps:
         """Attribution `(T, h, w)`, not negative and without refinements."""
         if explainer in self.volumes:
             return self.volumes[explainer]
-        maps = self.layer_maps[explainer.method]
+        maps = self.layer_maps[explainer.method_and_score]
         chosen = [maps[layer] for layer in explainer.layers]
         raw = aggregate(chosen, explainer.aggregate) if len(chosen) > 1 else chosen[0]
         return _frames(positive(raw)[0])
@@ -67,7 +68,7 @@ def explain_window(
 def _from_layers(
     model: Model, window: Window, explainers: Sequence[Explainer], target: int | None
 ) -> tuple[dict[str, dict[str, Tensor]], int]:
-    """Layer method → layer → map, all from one pass; and the class that the network prefers."""
+    """Layer method with its score → layer → map, all in one pass; and the class that the network prefers."""
     clip = window.clip
     if not explainers:
         return {}, int(model.logits(clip)[0].argmax())
@@ -78,15 +79,19 @@ def _from_layers(
     layer_maps: dict[str, dict[str, Tensor]] = {}
     with record(model.network, clip, modules) as tape:
         best = int(tape.logits[0].argmax())
-        gradients = tape.gradients(tape.logits[0, best if target is None else target])
-        for name in dict.fromkeys(explainer.method for explainer in explainers):
-            method = METHODS[name]
-            assert isinstance(method, LayerMethod), "all of them are"
-            with torch.no_grad():
-                layer_maps[name] = {
-                    layer: method.formula(a.detach().float(), gradients[layer].float(), upsample)
-                    for layer, a in tape.activations.items()
-                }
+        for score in dict.fromkeys(explainer.score for explainer in explainers):
+            scores = class_scores(tape.logits, score)[0]
+            gradients = tape.gradients(scores[best if target is None else target], keep=True)
+            for explainer in explainers:
+                if explainer.score != score or explainer.method_and_score in layer_maps:
+                    continue
+                method = METHODS[explainer.method]
+                assert isinstance(method, LayerMethod), "all of them are"
+                with torch.no_grad():
+                    layer_maps[explainer.method_and_score] = {
+                        layer: method.formula(a.detach().float(), gradients[layer].float(), upsample)
+                        for layer, a in tape.activations.items()
+                    }
     return layer_maps, best
 
 

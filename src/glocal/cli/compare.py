@@ -41,7 +41,8 @@ SANITY_CLIPS = 10
     "--methods",
     "names",
     callback=list_of_names,
-    help="3dcam,gradcam@layer4,…: methods, each with its layers after @ if not all.  [default: all]",
+    help="3dcam,gradcam@layer4,3dcam:centred,…: methods, each with its layers after @ if not all, and its "
+    "score after : if not the logit.  [default: all]",
 )
 @click.option(
     "--option",

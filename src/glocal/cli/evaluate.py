@@ -45,7 +45,8 @@ from glocal.errors import UsageError
     callback=list_of_names,
     default="3dcam",
     show_default=True,
-    help="One method or several, such as 3dcam,gradcam@layer4, each with its layers after @ if not all.",
+    help="One method or several, such as 3dcam:centred,gradcam@layer4, each with its score after : if not "
+    "the logit, and its layers after @ if not all.",
 )
 @layer_options
 @click.option(

@@ -131,8 +131,10 @@ class ExplainConfig:
         "sum", help="How the layers' maps are combined.", names=_aggregate_names, server=True
     )
     counterfactual: bool = option(False, help="Explain what speaks against the class.", server=True)
-    score: Literal["logit", "probability"] = option(
-        "logit", help="Score of the class that is explained.", choices=("logit", "probability")
+    score: Literal["logit", "centred", "probability"] = option(
+        "logit",
+        help="Score of the class that is explained; centred: its logit less the mean of all.",
+        choices=("logit", "centred", "probability"),
     )
     crop: "Crop | None" = option(
         None,

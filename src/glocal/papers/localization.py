@@ -23,9 +23,17 @@ OPTIONS: Mapping[str, Any] = {
 """Options of a localization table: the class that is explained, true or top1 (by default the true one for
 puppets); whether to refine too, and to tell small actors from large ones; full or center; every n-th
 frame; the division into splits."""
-TITLES = {"3dcam": "3DCAM", "gradcam": "Grad-CAM", "layercam": "LayerCAM", "gradcam++": "Grad-CAM++"}
+TITLES = {
+    "3dcam": "3DCAM",
+    "3dcam-active": "3DCAM, active channels",
+    "gradcam": "Grad-CAM",
+    "layercam": "LayerCAM",
+    "gradcam++": "Grad-CAM++",
+}
 OTHER_METHODS = ("layercam", "gradcam++")
 """Methods that the paper does not compare with."""
+OTHER_READINGS = (("3dcam", "centred"), ("3dcam-active", "logit"), ("3dcam-active", "centred"))
+"""Method and score: other readings of 3DCAM than the paper's."""
 AGGREGATES = {"sum": "Sum ", "mean": "Avg pool ", "max": "Max ", "auto": "Auto "}
 SETS = ((0, 1), (0, 1, 2, 3), (2, 3, 4))
 """The sets of layers that paper A takes together, by their place from the stem up."""
@@ -99,11 +107,14 @@ def paper_explainers(layers: Mapping[str, str], *, refined: bool) -> list[Explai
     every = tuple(range(len(names)))
 
     def row(
-        method: str, places: Sequence[int], aggregate: str = "sum", refinements: tuple[str, ...] = ()
+        method: str,
+        places: Sequence[int],
+        aggregate: str = "sum",
+        refinements: tuple[str, ...] = (),
+        score: str = "logit",
     ) -> Explainer:
-        return Explainer(
-            method, {names[place]: layers[names[place]] for place in places}, aggregate, refinements
-        )
+        chosen = {names[place]: layers[names[place]] for place in places}
+        return Explainer(method, chosen, aggregate, refinements, score=score)
 
     sets = [chosen for chosen in SETS if chosen[-1] < len(names) and chosen != every]
     rows = [row("gradcam", every[-1:]), *(row("3dcam", (place,)) for place in every)]
@@ -111,6 +122,7 @@ def paper_explainers(layers: Mapping[str, str], *, refined: bool) -> list[Explai
         rows += [row("gradcam", chosen) for chosen in (*sets, every)]
         rows += [row("3dcam", chosen) for chosen in (*sets, every)]
         rows += [row("3dcam", every, aggregate) for aggregate in ("mean", "max", "auto")]
+        rows += [row(method, every, score=score) for method, score in OTHER_READINGS]
         rows.append(row("gradcam", every, "auto"))
         rows += [row(method, every, aggregate) for method in OTHER_METHODS for aggregate in ("sum", "auto")]
     if refined:
@@ -125,7 +137,7 @@ def row_name(explainer: Explainer, layers: Sequence[str]) -> str:
     """Name of a row among the published ones: method, aggregate, places of its layers, as `3dcam sum 0+1`."""
     places = "+".join(str(layers.index(layer)) for layer in explainer.layers)
     how = explainer.aggregate if len(explainer.layers) > 1 else "one"
-    return " ".join([explainer.method, how, places, *explainer.refinements])
+    return " ".join([explainer.method_and_score, how, places, *explainer.refinements])
 
 
 def titles(evaluation: Evaluation, layers: Sequence[str]) -> dict[str, str]:
@@ -140,4 +152,5 @@ def title(explainer: Explainer, layers: Sequence[str]) -> str:
     aggregate = AGGREGATES[explainer.aggregate] if several else ""
     refined = "".join(f" + {name}" for name in explainer.refinements)
     where = "all layers" if all_layers else "+".join(explainer.layers)
+    where = where if explainer.score == "logit" else f"{where}, {explainer.score} score"
     return f"{aggregate}{TITLES.get(explainer.method, explainer.method)} ({where}){refined}"

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import glocal
+from glocal.attribution.targets import class_scores
 from helpers import reference
 from helpers.networks import Small2d, Small3d, seeded
 
@@ -138,3 +139,70 @@ def test_the_channelwise_form_multiplies_before_the_sum() -> None:
     expected = reference.normalised(reference.upsample(product, clips.shape[2:]))
     got = glocal.attribute(network.float(), clips, ["layer1"], method="3dcam-channelwise", target=2)
     assert np.abs(got.layers["layer1"][0].numpy() - expected).max() <= 1e-5
+
+
+def test_the_active_form_takes_the_gradient_at_the_input_of_the_relu() -> None:
+    network = seeded(Small3d(inplace=False)).double().eval()
+    clips = torch.randn(1, 3, 6, 20, 14, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    kept = {}
+    hook = network.layer1[2].register_forward_pre_hook(
+        lambda m, args: kept.update(input=args[0].requires_grad_())
+    )
+    logits = network(clips)
+    hook.remove()
+    gradient = torch.autograd.grad(logits[0, 2], kept["input"])[0][0].numpy()
+    activation = kept["input"].relu()[0].detach().numpy()
+    expected = reference.cam_3d(activation, gradient, clips.shape[2:])
+    got = glocal.attribute(network, clips, ["layer1"], method="3dcam-active", target=2).layers["layer1"][0]
+    assert expected.max() > 0
+    assert np.abs(got.numpy() - expected).max() < 1e-6
+    published = glocal.attribute(network, clips, ["layer1"], method="3dcam", target=2).layers["layer1"][0]
+    assert np.abs(got.numpy() - published.numpy()).max() > 1e-2
+
+
+def test_below_a_mean_and_a_linear_head_3dcam_is_blind_to_the_class_and_its_active_form_is_not() -> None:
+    """`y_k = Σ_c w_kc mean(α_c) + b_k`, so that `β = Σ_c w_kc / THW` is one number for all places."""
+    network = seeded(Small3d()).eval()
+    clips = torch.randn(1, 3, 6, 20, 14, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        network.fc.weight[:2].abs_()
+        network.fc.weight[0, ::2] = 0
+        network.fc.weight[1, 1::2] = 0
+        network.fc.weight[2] = -1
+    last = {}
+    for method in ("3dcam", "3dcam-active"):
+        maps = [
+            glocal.attribute(network, clips, ["layer2"], method=method, target=k).layers["layer2"]
+            for k in range(5)
+        ]
+        last[method] = [m for m in maps if m.max() > 0]
+    assert 1 < len(last["3dcam"]) < 5, "some classes have a positive sum of weights, others an empty map"
+    assert all(torch.allclose(m, last["3dcam"][0], atol=1e-5) for m in last["3dcam"])
+    first, second, *_ = last["3dcam-active"]
+    assert not torch.allclose(first, second, atol=0.1)
+
+
+@pytest.mark.parametrize("method", ["3dcam", "gradcam", "occlusion", "rise", "integrated-gradients"])
+def test_a_centred_score_does_not_see_what_is_added_to_all_logits(method: str) -> None:
+    class Shifted(Small3d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) + 30 * x[:, :1, :3, :4, :5].mean((1, 2, 3, 4))[:, None]
+
+    clips = torch.randn(1, 3, 6, 20, 14, generator=torch.Generator().manual_seed(1))
+    small = {"samples": 6, "steps": 3, "pixels": 8, "frames": 3}
+    given = {name: value for name, value in small.items() if name in glocal.METHODS[method].options}
+    plain, shifted = seeded(Small3d()).eval(), seeded(Shifted()).eval()
+
+    def explain(network: Small3d, score: str) -> torch.Tensor:
+        return glocal.attribute(
+            network, clips, ["relu1"], method=method, target=2, score=score, options=given
+        ).raw
+
+    assert torch.allclose(explain(shifted, "centred"), explain(plain, "centred"), atol=1e-4)
+    assert not torch.allclose(explain(plain, "logit"), explain(plain, "centred"), atol=1e-3)
+
+
+def test_the_centred_score_of_a_single_logit_is_the_logit() -> None:
+    logits = torch.tensor([[2.0], [-1.0]])
+    assert class_scores(logits, "centred").tolist() == logits.tolist()
+    assert class_scores(torch.tensor([[3.0, 1.0, 2.0]]), "centred").tolist() == [[1.0, -1.0, 0.0]]

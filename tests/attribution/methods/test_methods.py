@@ -12,7 +12,7 @@ from torch import Size, nn
 
 import glocal
 from glocal.attribution import METHODS
-from glocal.errors import InputError, UsageError
+from glocal.errors import UsageError
 from helpers import reference
 from helpers.networks import Small2d, Small3d, seeded
 
@@ -432,15 +432,36 @@ def test_options_may_be_words_as_the_command_line_gives_them() -> None:
     assert torch.equal(words.attention, numbers.attention)
 
 
-def test_a_missing_captum_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_method_imports_captum(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    network, clips, _ = make("3d")
+    monkeypatch.setitem(sys.modules, "captum", None)
     monkeypatch.setitem(sys.modules, "captum.attr", None)
-    with pytest.raises(
-        InputError, match=r"the method 'occlusion' needs captum.*; run pip install 'glocal\[captum\]'"
-    ):
-        glocal.attribute(network, clips, method="occlusion")
+    network, clips, _ = make("3d")
+    for method in EVERY:
+        assert glocal.attribute(network, clips, method=method, options=options(method)).attention.max() == 1
+
+
+def test_a_network_that_cuts_the_gradient_is_refused_by_methods_at_the_input() -> None:
+    class Detached(Small3d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).detach()
+
+    clips = make("3d")[1]
+    for method in PIXELS[:-1]:
+        with pytest.raises(UsageError, match=f"method '{method}' needs a gradient.*such as rise"):
+            glocal.attribute(seeded(Detached()), clips, method=method, options=options(method))
+
+
+def test_guided_grad_cam_is_the_product_of_its_two_parts_on_every_layer() -> None:
+    network, clips, _ = make("3d")
+    layers = ["layer1", "layer2"]
+    got = glocal.attribute(network, clips, layers, method="guided-gradcam", target=1)
+    guided = glocal.attribute(network, clips, method="guided-backprop", target=1).raw
+    for layer in layers:
+        product = guided * glocal.attribute(network, clips, [layer], method="gradcam", target=1).raw
+        expected = product / product.flatten(1).amax(1).view(-1, 1, 1, 1)
+        assert torch.allclose(got.layers[layer], expected, atol=1e-5)
 
 
 def test_guided_backprop_refuses_a_network_without_relus() -> None:

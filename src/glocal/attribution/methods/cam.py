@@ -33,6 +33,16 @@ def cam_3d_channelwise(activation: Tensor, gradient: Tensor, upsample: Upsample)
     return positive(upsample((gradient.clamp(min=0) * activation.clamp(min=0)).sum(1)))
 
 
+@method(
+    "3dcam-active",
+    title="3DCAM, active channels",
+    paper="Yudistira et al., eq. 1 at the input of the layer's ReLU, and eq. 2",
+)
+def cam_3d_active(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
+    """3DCAM with `β = Σ_c ∂y/∂α_c · 1[α_c > 0]`: the gradient at the input of the ReLU that returned α."""
+    return cam_3d(activation, gradient * (activation > 0), upsample)
+
+
 @method("gradcam", title="Grad-CAM", paper="Selvaraju et al., ICCV 2017, eq. 1 and 2")
 def grad_cam(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
     """`ReLU(Σ_c mean_THW(∂y/∂α_c) · α_c)`, normalised by its maximum, then upsampled."""

@@ -1,22 +1,17 @@
-"""Methods over the gradient at the input: saliency, integrated gradients, guided backprop, occlusion."""
+"""Methods over the gradient at the input: saliency, SmoothGrad, input × gradient, integrated gradients."""
 
-import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
+from glocal.attribution.inputs.network_inputs import copies
 from glocal.attribution.method import input_method
-from glocal.attribution.methods.excitation_rules import ReluRule
 from glocal.attribution.request import AttributionRequest
 from glocal.errors import UsageError
-from glocal.utils.optional_import import optional_import
-from glocal.utils.random_state import fixed_seed
 
-CAPTUM = "captum"
+NEEDS = "nothing: any network"
 
 
 @input_method(
@@ -24,12 +19,11 @@ CAPTUM = "captum"
     title="Gradient",
     paper="Simonyan et al., ICLR workshop 2014",
     cost="2 forward, 1 backward",
-    needs=CAPTUM,
+    needs=NEEDS,
 )
 def saliency(request: AttributionRequest) -> Tensor:
     """`max_C |∂y/∂x|`."""
-    attr = _captum(request)
-    return _largest(request, _attribute(request, attr.Saliency, abs=False))
+    return _largest(request, input_gradients(request, request.videos))
 
 
 @input_method(
@@ -37,7 +31,7 @@ def saliency(request: AttributionRequest) -> Tensor:
     title="SmoothGrad",
     paper="Smilkov et al., 2017, arXiv 1706.03825",
     cost="1 + samples forward, samples backward",
-    needs=CAPTUM,
+    needs=NEEDS,
 )
 def smooth_grad(
     request: AttributionRequest, samples: int = 25, noise: float = 0.15, batch: int = 4, seed: int = 0
@@ -46,27 +40,27 @@ def smooth_grad(
 
     Args:
         samples: noisy clips.
-        noise: standard deviation, as a share of the clip's range.
+        noise: standard deviation, as a share of the range of the batch's values.
         batch: noisy clips in one pass.
         seed: of the noise.
     """
-    attr = _captum(request)
-    spread = tuple(noise * float(x.max() - x.min()) for x in request.videos)
+    generator = torch.Generator().manual_seed(seed)
+    totals = [torch.zeros_like(x, dtype=torch.float32) for x in request.videos]
+    for start, stop in request.batches(samples, batch):
+        count = stop - start
+        noisy = [
+            copies(x, count) + noise * (x.max() - x.min()) * _normal(x, count, generator)
+            for x in request.videos
+        ]
+        for total, gradient in zip(totals, input_gradients(request, noisy), strict=True):
+            total += gradient.float().view(count, *total.shape).sum(0)
+    return _largest(request, [total / samples for total in totals])
 
-    def tunnel(forward: Any) -> Any:
-        return attr.NoiseTunnel(attr.Saliency(forward))
 
-    with fixed_seed(seed, [x.device for x in request.videos]):
-        attributions = _attribute(
-            request,
-            tunnel,
-            nt_type="smoothgrad",
-            nt_samples=samples,
-            nt_samples_batch_size=min(batch, samples),
-            stdevs=spread,
-            abs=False,
-        )
-    return _largest(request, attributions)
+def _normal(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Standard normal noise for `count` copies of `x`, the same on every device and in every dtype."""
+    noise = torch.randn(len(x), count, *x.shape[1:], generator=generator)
+    return noise.transpose(0, 1).flatten(0, 1).to(x)
 
 
 @input_method(
@@ -74,11 +68,12 @@ def smooth_grad(
     title="Input × gradient",
     paper="Shrikumar et al., 2016, arXiv 1605.01713",
     cost="2 forward, 1 backward",
-    needs=CAPTUM,
+    needs=NEEDS,
 )
 def input_x_gradient(request: AttributionRequest) -> Tensor:
     """`ReLU(Σ_C x · ∂y/∂x)`."""
-    return _positive(request, _attribute(request, _captum(request).InputXGradient))
+    gradients = input_gradients(request, request.videos)
+    return _positive(request, [x * g for x, g in zip(request.videos, gradients, strict=True)])
 
 
 @input_method(
@@ -86,7 +81,7 @@ def input_x_gradient(request: AttributionRequest) -> Tensor:
     title="Integrated gradients",
     paper="Sundararajan et al., ICML 2017, eq. 1",
     cost="1 + steps forward, steps backward",
-    needs=CAPTUM,
+    needs=NEEDS,
 )
 def integrated_gradients(request: AttributionRequest, steps: int = 50, batch: int = 4) -> Tensor:
     """`ReLU(Σ_C x · mean ∂y/∂x)`, the mean along the line from a clip of zeros, which is the mean colour.
@@ -95,77 +90,37 @@ def integrated_gradients(request: AttributionRequest, steps: int = 50, batch: in
         steps: points on the line, by Gauss-Legendre quadrature.
         batch: clips in one pass.
     """
-    attr = _captum(request)
-    size = max(batch, len(request.targets))
-    return _positive(
-        request, _attribute(request, attr.IntegratedGradients, n_steps=steps, internal_batch_size=size)
-    )
+    points, weights = np.polynomial.legendre.leggauss(steps)
+    totals = [torch.zeros_like(x, dtype=torch.float32) for x in request.videos]
+    for start, stop in request.batches(steps, max(1, batch // len(request.targets))):
+        positions = torch.from_numpy((1 + points[start:stop]) / 2)
+        along = [torch.cat([share * x for share in positions.to(x)]) for x in request.videos]
+        shares = torch.from_numpy(weights[start:stop] / 2).float()
+        for total, gradient in zip(totals, input_gradients(request, along), strict=True):
+            by_point = gradient.float().view(stop - start, *total.shape)
+            total += torch.einsum("n,n...->...", shares.to(total.device), by_point)
+    return _positive(request, [x * total for x, total in zip(request.videos, totals, strict=True)])
 
 
-@input_method(
-    "occlusion",
-    title="Occlusion by blocks in space and time",
-    paper="Zeiler and Fergus, ECCV 2014",
-    cost="2 + blocks forward",
-    needs=CAPTUM,
-)
-def occlusion(request: AttributionRequest, pixels: int = 32, frames: int = 4, batch: int = 8) -> Tensor:
-    """`ReLU(y − y_occluded)`, the mean over the blocks of zeros, the mean colour, that cover a pixel.
-
-    Args:
-        pixels, frames: edge of a block in space and in time; blocks are half of that apart.
-        batch: occluded clips in one pass.
-    """
-    attr = _captum(request)
-    blocks: list[tuple[int, ...]] = []
-    strides: list[tuple[int, ...]] = []
-    for x in request.videos:
-        block = [
-            min(n, edge) for n, edge in zip(x.shape[2:], (frames, pixels, pixels)[5 - x.dim() :], strict=True)
-        ]
-        blocks.append((x.shape[1], *block))
-        strides.append((x.shape[1], *(max(1, n // 2) for n in block)))
-    show = request.progress and sys.stderr.isatty()
-    with torch.no_grad():
-        attributions = _attribute(
-            request,
-            attr.Occlusion,
-            sliding_window_shapes=tuple(blocks),
-            strides=tuple(strides),
-            perturbations_per_eval=batch,
-            show_progress=show,
-        )
-    return _positive(request, [x[:, :1] for x in attributions])
-
-
-def _captum(request: AttributionRequest) -> Any:
-    """`captum.attr`.
+def input_gradients(request: AttributionRequest, videos: Sequence[Tensor]) -> list[Tensor]:
+    """Gradient of the score at N copies of each of the request's videos, zero where it has no influence.
 
     Raises:
-        InputError: it is not installed.
+        UsageError: the score has no gradient at all.
     """
-    return optional_import("captum.attr", extra="captum", purpose=f"the method '{request.method}'")
+    leaves = [x.detach().clone().requires_grad_() for x in videos]
+    score = request.score(request.with_videos(*leaves)).sum()
+    if not score.requires_grad:
+        raise UsageError(
+            f"method '{request.method}' needs a gradient from the logits to the input, and there is none; "
+            "run the network without no_grad, inference_mode and detach, or use a method that needs none, "
+            "such as rise."
+        )
+    gradients = torch.autograd.grad(score, leaves, allow_unused=True)
+    return [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, gradients, strict=True)]
 
 
-def _attribute(
-    request: AttributionRequest, algorithm: Callable[[Any], Any], **options: Any
-) -> tuple[Tensor, ...]:
-    """Run an algorithm of captum: its attributions `(B, C, T, H, W)` of each of the request's videos."""
-
-    def forward(*arguments: Tensor) -> Tensor:
-        *videos, samples = arguments
-        converted = [x.to(video.dtype) for x, video in zip(videos, request.videos, strict=True)]
-        return request.all_scores(request.with_samples(converted, samples))
-
-    samples = torch.arange(len(request.targets), device=request.targets.device)
-    videos = tuple(x.detach().clone().requires_grad_(torch.is_grad_enabled()) for x in request.videos)
-    attributions: tuple[Tensor, ...] = algorithm(forward).attribute(
-        videos, target=request.targets, additional_forward_args=(samples,), **options
-    )
-    return attributions
-
-
-def _largest(request: AttributionRequest, gradients: tuple[Tensor, ...]) -> Tensor:
+def _largest(request: AttributionRequest, gradients: Sequence[Tensor]) -> Tensor:
     """Largest absolute gradient over the channels, of all videos together."""
     if request.counterfactual:
         raise UsageError(
@@ -175,49 +130,11 @@ def _largest(request: AttributionRequest, gradients: tuple[Tensor, ...]) -> Tens
     return sum_videos(request, [x.abs().amax(1) for x in gradients])
 
 
-def _positive(request: AttributionRequest, attributions: Any) -> Tensor:
+def _positive(request: AttributionRequest, attributions: Sequence[Tensor]) -> Tensor:
     """Positive part of the sum over the channels, of all videos together."""
     return sum_videos(request, [x.sum(1).clamp(min=0) for x in attributions])
 
 
-def sum_videos(request: AttributionRequest, maps: list[Tensor]) -> Tensor:
+def sum_videos(request: AttributionRequest, maps: Sequence[Tensor]) -> Tensor:
     """Sum the maps of a request's videos at the size of the largest."""
     return torch.stack([request.upsample(x.detach().float()) for x in maps]).sum(0)
-
-
-@input_method(
-    "guided-backprop",
-    title="Guided backprop",
-    paper="Springenberg et al., ICLR workshop 2015",
-    cost="2 forward, 1 backward",
-    needs="a network with ReLUs",
-)
-def guided_backprop(request: AttributionRequest) -> Tensor:
-    """`max_C |g|`, with g the gradient that passes a ReLU only where it is positive.
-
-    As in captum, but ReLUs may also be functions, be used twice, or work in place.
-    """
-    videos = [x.detach().clone().requires_grad_() for x in request.videos]
-    with _GuidedRelus() as guided:
-        score = request.score(request.with_videos(*videos)).sum()
-    if not guided.relus:
-        raise UsageError(
-            f"method '{request.method}' needs a network with ReLUs; use saliency, which needs none."
-        )
-    return sum_videos(request, [g.abs().amax(1) for g in torch.autograd.grad(score, videos)])
-
-
-class _GuidedRelus(TorchFunctionMode):
-    """Inside, every ReLU passes positive gradients only; `relus` counts them."""
-
-    relus = 0
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func not in (F.relu, torch.relu, Tensor.relu, Tensor.relu_, F.relu_):
-            return func(*args, **(kwargs or {}))
-        self.relus += 1
-        result: Tensor = ReluRule.apply(args[0])  # type: ignore[no-untyped-call]
-        in_place = func in (Tensor.relu_, F.relu_) or (kwargs or {}).get("inplace")
-        return args[0].copy_(result) if in_place else result

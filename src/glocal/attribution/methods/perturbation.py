@@ -1,5 +1,7 @@
-"""Methods that change the input or a layer and measure the score: Score-CAM, Ablation-CAM, RISE."""
+"""Change the input or a layer and measure the score: Score-CAM, Ablation-CAM, RISE, occlusion."""
 
+from itertools import product
+from math import ceil
 from typing import Any
 
 import torch
@@ -109,6 +111,53 @@ def rise(
             visible += masks.sum(0)
             total += scores.sum(0)
     return weighted - (total / samples).view(-1, *[1] * len(size)) * visible
+
+
+@input_method(
+    "occlusion",
+    title="Occlusion by blocks in space and time",
+    paper="Zeiler and Fergus, ECCV 2014",
+    cost="1 + blocks forward",
+    needs="nothing: any network",
+)
+def occlusion(request: AttributionRequest, pixels: int = 32, frames: int = 4, batch: int = 8) -> Tensor:
+    """`ReLU(y − y_occluded)`, the mean over the blocks of zeros, the mean colour, that cover a pixel.
+
+    Args:
+        pixels, frames: edge of a block in space and in time; blocks are half of that apart.
+        batch: occluded clips in one pass.
+    """
+    count = len(request.targets)
+    videos = request.videos
+    with torch.no_grad():
+        score = request.target_score(request.logits)
+        total = torch.zeros(count, *request.size, device=request.targets.device)
+        for position, video in enumerate(videos):
+            blocks = _blocks(video.shape[2:], (frames, pixels, pixels)[5 - video.dim() :])
+            drops = torch.zeros(count, *video.shape[2:], device=video.device)
+            covered = torch.zeros(1, *video.shape[2:], device=video.device)
+            for start, stop in request.batches(len(blocks), batch):
+                occluded = [copies(x, stop - start) for x in videos]
+                views = occluded[position].movedim(1, -1).view(stop - start, count, *video.shape[2:], -1)
+                for view, block in zip(views, blocks[start:stop], strict=True):
+                    view[block] = 0
+                scores = request.score_videos(*occluded).view(stop - start, count)
+                for row, block in zip(scores, blocks[start:stop], strict=True):
+                    drops[block] += (score - row).view(-1, *[1] * len(video.shape[2:]))
+                    covered[block] += 1
+            total += request.upsample((drops / covered).clamp(min=0))
+    return total
+
+
+def _blocks(size: tuple[int, ...], edges: tuple[int, ...]) -> list[tuple[slice, ...]]:
+    """Blocks `(all samples, T, H, W)` of `edges`, half of that apart, over `size`; the last are cut off."""
+    axes = [[slice(None)]]
+    for length, edge in zip(size, edges, strict=True):
+        edge = min(length, edge)
+        stride = max(1, edge // 2)
+        starts = range(0, stride * ceil((length - edge) / stride) + 1, stride)
+        axes.append([slice(start, start + edge) for start in starts])
+    return list(product(*axes))
 
 
 def _score_through(request: AttributionRequest, masks: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from glocal.attribution import METHODS
 from glocal.attribution.inputs.network_inputs import to_network
-from glocal.benchmark.explainers import parse_explainers
+from glocal.benchmark.explainers import OTHER_SCORES, parse_explainers
 from glocal.benchmark.samples import Footage
 from glocal.benchmark.tables import Table
 from glocal.errors import GlocalError
@@ -48,7 +48,7 @@ STRONGEST = 0.1
 def table_of_figures(context: TableContext) -> Table:
     """Two figures do different actions at the same time; each of the two classes is explained."""
     model, layers, key = claim_model(context)
-    names = option_names(context, "methods") or list(METHODS)
+    names = option_names(context, "methods") or [*METHODS, *OTHER_SCORES]
     methods = parse_explainers(names, layers)
     against = parse_explainers(names, layers, counterfactual=True)
     results = measure_methods(

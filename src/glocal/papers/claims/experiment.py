@@ -21,7 +21,7 @@ from glocal.types import AttributionMap
 
 CLIPS = 200
 DATA = {"puppets": "puppets/gated"}
-METHODS = "3dcam,gradcam,gradcam@layer4"
+METHODS = "3dcam,3dcam:centred,3dcam-active,3dcam-active:centred,gradcam,gradcam@layer4"
 Figures = dict[str, float]
 
 
