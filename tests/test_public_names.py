@@ -31,8 +31,8 @@ PUBLIC_NAMES = {
         DATASETS Dataset Record register
     """,
     "glocal.datasets.puppets": """
-        ACTIONS ActionSegment Actor ActorAction DISTRACTORS PAIRS PuppetClip PuppetVideo Puppets SPLITS
-        Shot UntrimmedPuppets contact_sheet export
+        ACTIONS ActionSegment Actor ActorAction DISTRACTORS PAIRS PuppetClip PuppetVideo Puppets
+        QUESTIONS SPLITS Shot TASKS UntrimmedPuppets contact_sheet export
     """,
     "glocal.evaluation": """
         AUROC Accuracy BoxAccuracy BoxAndClassAccuracy FrameMAP HitPoint MaxBoxAcc MaxBoxAccV2 Metric

@@ -9,7 +9,7 @@ from torch import nn
 import glocal
 from glocal.benchmark import Footage, Sample
 from glocal.benchmark.samples import loaded_sample
-from glocal.datasets.puppets.dataset import tight_boxes
+from glocal.datasets.puppets.clip import tight_boxes
 
 CLIP_SPEC = glocal.ClipSpec(frames=8, short_side=24, size=24)
 LABELS = ("red", "blue", "green")

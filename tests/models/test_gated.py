@@ -88,6 +88,7 @@ def test_gates_have_the_papers_sizes(name: str) -> None:
         "gated/resnext3d-small-flow": [16 * 8, 64 * 8, 128 * 4, 256 * 2, 512],
         "gated/slow-50": [64 * 4, 256 * 4, 512 * 4, 1024 * 4, 2048 * 4],
         "gated/slow-101": [64 * 4, 256 * 4, 512 * 4, 1024 * 4, 2048 * 4],
+        "gated/slow-small": [16 * 8, 32 * 8, 64 * 8, 128 * 8, 256 * 8],
         "gated/i3d-rgb": [480 * 16, 832 * 8, 1024 * 4],
         "gated/i3d-flow": [480 * 16, 832 * 8, 1024 * 4],
     }

@@ -297,3 +297,43 @@ def test_a_backbone_is_its_two_halves() -> None:
         assert torch.equal(
             backbone.classify_penultimate(backbone.penultimate_activation(clip())), backbone(clip())
         )
+
+
+def test_slow_small_keeps_every_frame_and_sees_five_of_them_before_its_last_stage() -> None:
+    backbone = load_model("slow-small", num_classes=3).network
+    probe = torch.zeros(1, 3, 16, 64, 64, requires_grad=True)
+    features = backbone.penultimate_activation(probe)
+    assert features.shape == (1, 128, 16, 8, 8)
+    seeded(backbone).eval()
+    probe = torch.randn(1, 3, 16, 64, 64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(backbone.penultimate_activation(probe)[0, :, 8].sum(), probe)
+    assert gradient[0].abs().sum((0, 2, 3)).nonzero()[:, 0].tolist() == [6, 7, 8, 9, 10]
+
+
+@pytest.mark.parametrize("form", ("", ":non-negative"))
+def test_m_s_rises_with_every_class_only_where_its_weights_are_non_negative(form: str) -> None:
+    network = load_model(f"st-abn/slow-small{form}", num_classes=4).network
+    spatial = seeded(network, 3).eval().attention.spatial
+    spatial[0].weight.data[0, ::2] = -1.0
+    spatial[1].weight.data.fill_(-0.5)
+    maps = torch.rand(1, 4, 2, 3, 3, requires_grad=True)
+    (gradient,) = torch.autograd.grad(spatial(maps).sum(), maps)
+    signs = gradient.sign().unique().tolist()
+    assert signs == ([1.0] if form else [-1.0, 1.0])
+    weight = spatial[0].weight.abs() if form else spatial[0].weight
+    scale = spatial[1].weight.abs() if form else spatial[1].weight
+    scores = F.batch_norm(
+        F.conv3d(maps, weight), spatial[1].running_mean, spatial[1].running_var, scale, spatial[1].bias
+    )
+    assert torch.allclose(spatial(maps), scores.sigmoid(), atol=1e-5)
+
+
+def test_both_forms_of_m_s_share_their_weights_and_train(tmp_path: Path) -> None:
+    signed, identified = (load_model(f"st-abn/slow-small{form}", num_classes=3) for form in ("", ":non-negative"))
+    assert identified.name == "st-abn/slow-small:non-negative"
+    identified.network.load_state_dict(signed.network.state_dict())
+    network = identified.network.train()
+    network.attend(clip(size=32)).spatial.sum().backward()
+    assert network.attention.spatial[0].weight.grad.abs().sum() > 0
+    with pytest.raises(UsageError, match="has no form 'positive', only 'non-negative'"):
+        load_model("st-abn/slow-small:positive", num_classes=3)

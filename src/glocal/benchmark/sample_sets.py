@@ -138,7 +138,7 @@ def _puppets(model: Model, clips: int, source: str) -> SampleSet:
     samples = []
     for index in range(clips):
         puppets = tested[index % len(tested)]
-        label = puppets.actions[index % len(puppets.actions)]
+        label = puppets.class_of(index)
         load = partial(_render, puppets, index)
         samples.append(Sample(f"puppets {index}", load, label, [puppet_facts(puppets), index]))
     fitting_key = [puppet_facts(puppets) for puppets in rendered("val", FITTED)]

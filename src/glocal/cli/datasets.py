@@ -12,7 +12,7 @@ from glocal.cli.options import common_options, json_option
 from glocal.cli.running import tell
 from glocal.datasets import DATASETS
 from glocal.datasets.check import CheckReport, check_dataset
-from glocal.datasets.puppets import DISTRACTORS, SPLITS, Puppets, UntrimmedPuppets
+from glocal.datasets.puppets import DISTRACTORS, QUESTIONS, SPLITS, TASKS, Puppets, UntrimmedPuppets
 from glocal.datasets.puppets import export as export_puppets
 from glocal.errors import UsageError
 from glocal.utils.files import printable
@@ -136,6 +136,18 @@ def _size(context: click.Context, parameter: click.Parameter, value: str) -> int
     help=f"What else moves or stands in a video: {', '.join(DISTRACTORS)}.",
 )
 @click.option(
+    "--task",
+    default="single",
+    show_default=True,
+    help=f"How many acts there are, and which one counts: {', '.join(TASKS)}.",
+)
+@click.option(
+    "--labels",
+    default="action",
+    show_default=True,
+    help=f"What the label says: {', '.join(QUESTIONS)}.",
+)
+@click.option(
     "--untrimmed", is_flag=True, help="Render videos of several actions, with and without scene cuts."
 )
 @click.option(
@@ -151,6 +163,8 @@ def puppets(
     fps: float,
     seed: int,
     distractor: str,
+    task: str,
+    labels: str,
     untrimmed: bool,
     masks: bool,
     quiet: bool,
@@ -159,6 +173,8 @@ def puppets(
     """Write puppets as MP4 files, with annotations in <out>/<split>.json."""
     if untrimmed and frames is not None:
         raise UsageError("untrimmed videos are as long as their actions take; leave out --frames.")
+    if untrimmed and (task, labels) != ("single", "action"):
+        raise UsageError("untrimmed videos are labelled by their actions; leave out --task and --labels.")
     if (out / f"{split}.json").exists():
         raise UsageError(f"{printable(out)} holds an export of '{split}' already; choose another --out.")
     dataset: Puppets | UntrimmedPuppets
@@ -166,7 +182,15 @@ def puppets(
         dataset = UntrimmedPuppets(split, count, size=size, fps=fps, seed=seed, distractor=distractor)
     else:
         dataset = Puppets(
-            split, count, frames=frames or 16, size=size, fps=fps, seed=seed, distractor=distractor
+            split,
+            count,
+            frames=frames or 16,
+            size=size,
+            fps=fps,
+            seed=seed,
+            distractor=distractor,
+            task=task,
+            labels=labels,
         )
     progress = not quiet and sys.stderr.isatty()
     annotations = export_puppets(dataset, out, masks=masks, progress=progress)

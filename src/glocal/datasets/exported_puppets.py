@@ -36,7 +36,8 @@ def list_records(root: Path, split: str = "train") -> list[Record]:
 def _clip(root: Path, clip: Mapping[str, Any], size: tuple[int, int], where: str) -> Record:
     tube = _tube(clip["actors"][0]["boxes"], 0)
     path = path_below(root, clip["file"], where)
-    return Record(path, clip["action"], tubes=(tube,), size=size, frames=clip["frames"])
+    # Exports of older versions have no class; their label is the action.
+    return Record(path, clip.get("class", clip["action"]), tubes=(tube,), size=size, frames=clip["frames"])
 
 
 def _actions(

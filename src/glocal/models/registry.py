@@ -5,13 +5,13 @@ from typing import Any
 
 import torch
 
-from glocal.errors import UsageError, unknown
+from glocal.errors import UsageError, nearest, unknown
 from glocal.models.backbone import is_backbone
 from glocal.models.card import packaged_cards
 from glocal.models.entry import MODELS, ModelEntry
 from glocal.models.gated import gated_entry
 from glocal.models.listing import VARIANTS, packaged_models
-from glocal.models.stabn import stabn_entry
+from glocal.models.stabn import NON_NEGATIVE, stabn_entry
 from glocal.video.clip_spec import ClipSpec
 
 
@@ -43,28 +43,34 @@ def find_entry(name: str, clip_spec: ClipSpec | None = None) -> ModelEntry:
 
     Args:
         name: a name in `MODELS`; `gated/<backbone>` with all gates of the backbone, or
-            `gated/<backbone>:<gate>+<gate>` with some of them; or `st-abn/<backbone>`.
+            `gated/<backbone>:<gate>+<gate>` with some of them; `st-abn/<backbone>`, or
+            `st-abn/<backbone>:non-negative` for an M_s that rises with the evidence of every class.
         clip_spec: by default that of the published weights.
 
     Raises:
         UsageError: the name is unknown, or the network has no such gate.
     """
-    base, colon, gates = name.partition(":")
+    base, colon, details = name.partition(":")
     variant, _, backbone = base.partition("/")
     if variant not in VARIANTS:
         variant, backbone = "", base
     if backbone not in MODELS or (variant and not _supports(MODELS[backbone], variant)):
         raise unknown("model", base, model_names())
-    if colon and variant != "gated":
+    if colon and not variant:
         raise UsageError(
             f"{base} has no gates to choose from; name a gated network, such as gated/resnext3d-101."
         )
     entry = MODELS[backbone]
     clip_spec = clip_spec or entry.clip_spec
     if variant == "gated":
-        return gated_entry(entry, clip_spec, _chosen_gates(entry, gates) if colon else tuple(entry.gates))
+        return gated_entry(entry, clip_spec, _chosen_gates(entry, details) if colon else tuple(entry.gates))
     if variant == "st-abn":
-        return stabn_entry(entry, clip_spec)
+        if colon and details != NON_NEGATIVE:
+            raise UsageError(
+                f"{base} has no form '{details}', only '{NON_NEGATIVE}': {base}:{NON_NEGATIVE}."
+                f"{nearest(details, [NON_NEGATIVE])}"
+            )
+        return stabn_entry(entry, clip_spec, non_negative=bool(colon))
     return entry if clip_spec == entry.clip_spec else replace(entry, clip_spec=clip_spec)
 
 

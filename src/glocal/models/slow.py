@@ -1,7 +1,8 @@
-"""The slow pathway of SlowFast as a network (Feichtenhofer et al., ICCV 2019): slow-50 and slow-101.
+"""The slow pathway of SlowFast as a network (Feichtenhofer et al., ICCV 2019): slow-50, slow-101, slow-small.
 
 No layer has a stride over time, and only stages 3 and 4 of 1 to 4 convolve over it. The module names are
-pytorchvideo's.
+pytorchvideo's. `slow-small` is a narrow one for small clips, as a backbone of attention: where an ST-ABN splits
+it, every frame still has its features, and they depend on few neighbours.
 """
 
 from collections import OrderedDict
@@ -72,6 +73,14 @@ class Slow(Backbone):
     """Clips `(B, 3, T, H, W)` of any size to logits `(B, num_classes)`.
 
     `blocks` holds the stem, the four stages and the head.
+
+    Args:
+        depths: blocks of each stage.
+        num_classes: number of logits.
+        width: channels inside the blocks of the first stage; they double in each stage.
+        stem_width: channels of the stem.
+        kernel: side of the stem's convolution in pixels.
+        strides: of each stage, over space.
     """
 
     stages: Mapping[str, Sequence[str]] = {
@@ -82,22 +91,29 @@ class Slow(Backbone):
         "layer4": ("blocks.4",),
     }
 
-    def __init__(self, depths: Sequence[int], num_classes: int):
+    def __init__(
+        self,
+        depths: Sequence[int],
+        num_classes: int,
+        *,
+        width: int = 64,
+        stem_width: int = 64,
+        kernel: int = 7,
+        strides: Sequence[int] = (1, 2, 2, 2),
+    ):
         super().__init__()
         stem = OrderedDict[str, nn.Module](
-            conv=_conv(3, 64, (1, 7, 7), stride=2),
-            norm=nn.BatchNorm3d(64),
+            conv=_conv(3, stem_width, (1, kernel, kernel), stride=2),
+            norm=nn.BatchNorm3d(stem_width),
             activation=nn.ReLU(inplace=True),
             pool=nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
         )
         self.blocks: nn.Sequential = nn.Sequential(nn.Sequential(stem))
-        inputs = 64
-        for depth, width, time, stride in zip(
-            depths, (64, 128, 256, 512), (1, 1, 3, 3), (1, 2, 2, 2), strict=True
-        ):
-            outputs = 4 * width
-            stage = [Block(inputs, width, outputs, time, stride)]
-            stage += [Block(outputs, width, outputs, time) for _ in range(depth - 1)]
+        inputs = stem_width
+        for depth, factor, time, stride in zip(depths, (1, 2, 4, 8), (1, 1, 3, 3), strides, strict=True):
+            inner, outputs = factor * width, 4 * factor * width
+            stage = [Block(inputs, inner, outputs, time, stride)]
+            stage += [Block(outputs, inner, outputs, time) for _ in range(depth - 1)]
             self.blocks.append(nn.Sequential(OrderedDict(res_blocks=nn.Sequential(*stage))))
             inputs = outputs
         self.blocks.append(Head(inputs, num_classes))
@@ -116,6 +132,15 @@ def slow_50(num_classes: int) -> Slow:
 def slow_101(num_classes: int) -> Slow:
     """Slow-pathway ResNet-101."""
     return Slow((3, 4, 23, 3), num_classes)
+
+
+def slow_small(num_classes: int) -> Slow:
+    """Narrow slow-pathway network, for clips of 48 to 72 pixels.
+
+    The third stage has no stride, so that a clip of 16 frames of 64 pixels has 16 × 8 × 8 positions before the
+    last stage. There, a position depends on 5 frames.
+    """
+    return Slow((1, 1, 2, 1), num_classes, width=8, stem_width=16, kernel=5, strides=(1, 2, 1, 2))
 
 
 PAPER = "Feichtenhofer et al., SlowFast Networks for Video Recognition, ICCV 2019"
@@ -174,6 +199,21 @@ register_model(
         weights={"imagenet": (torchvision_file("resnet101-63fe2227.pth"),)},
         classifier=("blocks.5.proj",),
         key_renames=TORCHVISION_KEYS,
+        gates=GATES,
+    )
+)
+register_model(
+    ModelEntry(
+        name="slow-small",
+        title="Small slow-pathway ResNet",
+        paper=PAPER,
+        build=slow_small,
+        layers=LAYERS,
+        clip_spec=ClipSpec(
+            frames=16, stride=1, short_side=64, size=64, mean=CLIP_SPEC.mean, std=CLIP_SPEC.std
+        ),
+        num_classes=20,
+        classifier=("blocks.5.proj",),
         gates=GATES,
     )
 )

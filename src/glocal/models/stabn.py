@@ -14,6 +14,8 @@ from glocal.models.entry import ModelEntry
 from glocal.video.clip_spec import ClipSpec
 
 DROPOUT = 0.5
+NON_NEGATIVE = "non-negative"
+"""What follows the colon in the name of an ST-ABN whose M_s has a sign: `st-abn/<backbone>:non-negative`."""
 
 
 class AttentionBranchOutput(NamedTuple):
@@ -38,9 +40,18 @@ class AttentionBranch(nn.Module):
         channels: output channels of the stage.
         num_classes: K.
         steps: T of the features, for which the temporal attention is built.
+        non_negative: whether M_s rises with the evidence of every class, see `NonNegativeConv3d`.
     """
 
-    def __init__(self, stage: Sequence[nn.Module], channels: int, num_classes: int, steps: int):
+    def __init__(
+        self,
+        stage: Sequence[nn.Module],
+        channels: int,
+        num_classes: int,
+        steps: int,
+        *,
+        non_negative: bool = False,
+    ):
         super().__init__()
         self.stage: nn.Sequential = copy_without_stride(stage)
         self.maps: nn.Sequential = nn.Sequential(
@@ -50,9 +61,10 @@ class AttentionBranch(nn.Module):
         )
         self.score: nn.Conv3d = nn.Conv3d(num_classes, num_classes, 1)
         self.dropout: nn.Dropout = nn.Dropout(DROPOUT)
-        self.spatial: nn.Sequential = nn.Sequential(
-            nn.Conv3d(num_classes, 1, 1, bias=False), nn.BatchNorm3d(1), nn.Sigmoid()
+        conv, norm = (
+            (NonNegativeConv3d, NonNegativeBatchNorm3d) if non_negative else (nn.Conv3d, nn.BatchNorm3d)
         )
+        self.spatial: nn.Sequential = nn.Sequential(conv(num_classes, 1, 1, bias=False), norm(1), nn.Sigmoid())
         self.temporal: TemporalAttention = TemporalAttention(num_classes, steps)
 
     def forward(self, features: Tensor) -> AttentionBranchOutput:
@@ -64,6 +76,28 @@ class AttentionBranch(nn.Module):
     def load_stage(self, stage: Sequence[nn.Module]) -> None:
         """Copy the weights of the backbone's last stage."""
         self.stage.load_state_dict(nn.Sequential(*stage).state_dict())
+
+
+class NonNegativeConv3d(nn.Conv3d):
+    """A convolution with the absolute values of its weights.
+
+    The paper's K → 1 convolution of M_s has signed weights, so that a network may learn to darken what counts
+    and to undo that in its fusion: M_s has no sign. With non-negative weights here and in the normalisation
+    behind it, M_s rises with the evidence for each class.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Convolve with the absolute weights."""
+        return self._conv_forward(input, self.weight.abs(), self.bias)
+
+
+class NonNegativeBatchNorm3d(nn.BatchNorm3d):
+    """A batch normalisation that scales by the absolute values of its weights."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise with the absolute weights."""
+        bias = self.bias[:, None, None, None]
+        return (super().forward(input) - bias) * (self.weight.sign()[:, None, None, None]) + bias
 
 
 class TemporalAttention(nn.Module):
@@ -207,13 +241,16 @@ def invert_attention(spatial: bool = True, temporal: bool = True) -> AttentionTr
     return invert
 
 
-def build_stabn(build: Callable[[int], Backbone], frames: int, num_classes: int) -> STABN:
+def build_stabn(
+    build: Callable[[int], Backbone], frames: int, num_classes: int, *, non_negative: bool = False
+) -> STABN:
     """Build an ST-ABN.
 
     Args:
         build: builds the backbone for a number of classes.
         frames: length of the clips, which determines the layer sizes of the temporal attention.
         num_classes: number of logits.
+        non_negative: whether M_s is identified by non-negative weights; False is the paper's form.
     """
     with torch.device("meta"):
         probe = build(1).eval()
@@ -221,20 +258,27 @@ def build_stabn(build: Callable[[int], Backbone], frames: int, num_classes: int)
         shapes = [activation.shape for _, activation in probe.activations(clip)]
     channels, steps = shapes[-2][1:3]
     backbone = build(num_classes)
-    branch = AttentionBranch(backbone.last_stage(), shapes[-1][1], num_classes, steps)
+    branch = AttentionBranch(
+        backbone.last_stage(), shapes[-1][1], num_classes, steps, non_negative=non_negative
+    )
     return STABN(backbone, branch, channels)
 
 
 @cache
-def stabn_entry(backbone: ModelEntry, clip_spec: ClipSpec) -> ModelEntry:
+def stabn_entry(backbone: ModelEntry, clip_spec: ClipSpec, *, non_negative: bool = False) -> ModelEntry:
     """Make the entry of the ST-ABN on a backbone, which is built for clips of `clip_spec.frames`."""
     branch_classifier = ("maps.0", "maps.1", "score", "spatial.0", "temporal.collapse.0")
     return ModelEntry(
-        name=f"st-abn/{backbone.name}",
+        name=f"st-abn/{backbone.name}{f':{NON_NEGATIVE}' if non_negative else ''}",
         title=f"ST-ABN on {backbone.title}",
         paper="Mitsuhara et al., ST-ABN: Visual Explanation Taking into Account Spatio-temporal Information "
         "for Video Recognition",
-        build=partial(build_stabn, cast(Callable[[int], Backbone], backbone.build), clip_spec.frames),
+        build=partial(
+            build_stabn,
+            cast(Callable[[int], Backbone], backbone.build),
+            clip_spec.frames,
+            non_negative=non_negative,
+        ),
         layers={layer: f"backbone.{path}" for layer, path in backbone.layers.items()},
         clip_spec=clip_spec,
         num_classes=backbone.num_classes,

@@ -1,25 +1,22 @@
-"""Paper B, tables 1 and 2: the accuracy of ST-ABN, and under inverted attention."""
+"""Paper B, tables 1 and 2: the accuracy of ST-ABN, and under inverted and swapped attention."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from glocal.benchmark.tables import Table, TableRow
+from glocal.evaluation.statistics import Interval, bootstrap
 from glocal.models.listing import packaged_models
-from glocal.models.stabn import STABN, invert_attention
+from glocal.papers.attention_swaps import CASES, OWN, RELIANCE, Hits, SwapExperiment
 from glocal.papers.stabn_models import SEEDS, load_table_model, table_models, weights_name, weights_notes
 from glocal.papers.table import TableContext, paper_table
 from glocal.papers.training_cache import mean_and_spread
 from glocal.papers.videos import COLUMNS, accuracy, source_of
+from glocal.training.clips import EvaluationClips
 
 V1, V2 = "something-something-v1", "something-something-v2"
-CASES = {
-    "neither inverted": (False, False),
-    "spatial inverted": (True, False),
-    "temporal inverted": (False, True),
-    "both inverted": (True, True),
-}
 TWO: Mapping[str, tuple[tuple[float, float], ...]] = {
     V1: ((0.533, 0.820), (0.288, 0.578), (0.200, 0.506), (0.069, 0.243)),
     V2: ((0.641, 0.896), (0.323, 0.602), (0.431, 0.725), (0.142, 0.335)),
@@ -36,38 +33,70 @@ SHIPPED = ("puppets/resnext3d", "puppets/gated", "puppets/st-abn")
 DATA = {"puppets": "puppets/st-abn", V1: "st-abn/slow-50", V2: "st-abn/slow-50"}
 
 
-@torch.no_grad()
-def inversions(network: STABN, clips: Tensor) -> dict[str, Tensor]:
-    """Case of `CASES` → logits `(B, classes)` (eq. 5); the features are computed once."""
-    features = network.backbone.penultimate_activation(clips)
-    _, spatial, temporal = network.attention(features)
-    return {
-        case: network.perception_logits(features, *invert_attention(*which)(spatial, temporal))
-        for case, which in CASES.items()
-    }
+DROP = ("drop", "drop from", "drop to")
+INVERTING_IS_NOT_ENOUGH = (
+    "Inverting alone does not show that a network uses what its attention says: 1 − M also shifts the scale of "
+    "the features, and costs accuracy even where M is the same for every clip. Another clip's attention keeps "
+    "the scale."
+)
 
 
-@paper_table("paper-b/2", "accuracy under inverted attention", DATA, options={"samples": 0} | SEEDS)
+@paper_table("paper-b/2", "accuracy under inverted and swapped attention", DATA, options={"samples": 0} | SEEDS)
 def table_2(context: TableContext) -> Table:
-    """Accuracy of each case of `CASES`."""
-    accuracies: list[dict[str, dict[str, float]]] = []
+    """Accuracy of each case of `CASES`, and by how much it is below that with the own attention."""
+    networks: list[Hits] = []
     notes: list[str] = []
-    for model, network, name in table_models(context):
-
-        def inverted_cases(clips: Tensor, network: STABN = network) -> dict[str, Tensor]:
-            return inversions(network, clips)
-
+    for model, _, name in table_models(context):
         source, facts = source_of(context, model, name, "validation")
         samples = context.options["samples"] or None
-        accuracies.append(accuracy(context, model, source, facts, inverted_cases, samples=samples))
+        clips = EvaluationClips(source, model.clip, model.labels, samples)
+        networks.append(
+            SwapExperiment(
+                model,
+                clips,
+                {"videos": facts, "samples": samples},
+                context.cache,
+                context.device,
+                context.progress,
+            ).hits()
+        )
         notes += weights_notes(model)
-    columns = {column: column for column in accuracies[0]["neither inverted"]}
-    published = TWO.get(context.data, ((),) * len(CASES))
-    rows = [
-        TableRow(case, mean_and_spread([cases[case] for cases in accuracies], columns), _paper(paper))
-        for case, paper in zip(CASES, published, strict=True)
+    columns = list(networks[0][OWN])
+    published = dict(zip(CASES, TWO.get(context.data, ()), strict=False))
+    rows = []
+    for case in CASES:
+        accuracies = [{c: float(np.mean(hits[case][c])) for c in columns} for hits in networks]
+        figures = mean_and_spread(accuracies, {column: column for column in columns})
+        if case != OWN:
+            figures |= dict(zip(DROP, drop(networks, case), strict=True))
+        rows.append(TableRow(case, figures, _paper(published.get(case, ()))))
+    return Table([*rows[0].values, *DROP], rows, notes=[*reliance_notes(networks), *dict.fromkeys(notes)])
+
+
+def drop(networks: Sequence[Hits], case: str) -> Interval:
+    """Top-1 accuracy with the own attention minus that of a case, with its 95 % interval over videos.
+
+    Args:
+        networks: of each network, hits on the same videos; the mean over networks is taken video by video.
+        case: of `CASES`.
+    """
+    differences = [
+        np.subtract(hits[OWN]["top-1"], hits[case]["top-1"], dtype=np.float64) for hits in networks
     ]
-    return Table(list(rows[0].values), rows, notes=notes)
+    return bootstrap(np.mean(differences, axis=0))
+
+
+def reliance_notes(networks: Sequence[Hits]) -> list[str]:
+    """Sentences below the table: the reliance on M_s and M_t, and what inverting does not show."""
+    parts = []
+    for attention, case in RELIANCE.items():
+        mean, low, high = drop(networks, case)
+        parts.append(f"{100 * mean:.1f} points on {attention} (95 % interval {100 * low:.1f} to {100 * high:.1f})")
+    return [
+        "'drop' is the top-1 accuracy with a clip's own attention minus that of the row, with its 95 % interval.",
+        f"Reliance, the drop with another clip's attention: {', '.join(parts)}.",
+        INVERTING_IS_NOT_ENOUGH,
+    ]
 
 
 @paper_table(

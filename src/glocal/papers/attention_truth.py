@@ -26,9 +26,9 @@ IOUS = (0.3, 0.5, 0.7)
 class PuppetPointing:
     """How well attention finds the act in clips of puppets.
 
-    AUROC separates the frames of the act from those in which the figure stands still: over the frames of all
-    clips, and on average over the frames of one. `hit_max` is the share of the frames of the act in which the
-    maximum lies in the figure's box, and MaxBoxAcc is over these frames too.
+    AUROC separates the frames that count, those of the act that the label is about, from all others: over the
+    frames of all clips, and on average over the frames of one. `hit_max` is the share of the frames that count
+    in which the maximum lies in the box of the figure that counts, and MaxBoxAcc is over these frames too.
     """
 
     all_clips: AUROC
@@ -42,14 +42,11 @@ class PuppetPointing:
 
     def update(self, clip: PuppetClip, over_time: FloatArray, attention: AttributionMap) -> None:
         """Add a clip: a score `(T,)` of each frame, and attention `(T, H, W)`."""
-        start, end = clip.span
-        acting = np.zeros(len(clip.frames), bool)
-        acting[start:end] = True
         alone = AUROC()
         for measure in (self.all_clips, alone):
-            measure.update(over_time, acting)
+            measure.update(over_time, clip.relevant_frames)
         self.single_clips.append(alone.compute())
-        for frame in range(start, end):
+        for frame in np.flatnonzero(clip.relevant_frames):
             box = clip.actors[0].boxes[frame : frame + 1]
             if box[0, 2] > box[0, 0]:
                 score_map = attention[frame] / (attention[frame].max() or 1)
@@ -76,7 +73,7 @@ def measure_pointing(
     rows = {name: PuppetPointing() for name in ("M_t and M_s", "3DCAM", "middle of the video, full frame")}
     for clip in tqdm(clips, desc=model.name, leave=False, disable=None if progress else True):
         video = read_video(clip.frames, clip.fps)
-        label = model.labels.index(clip.action)
+        label = model.labels.index(clip.class_name)
         intrinsic = explain(model, video, label, method="st-abn", cuts="none")
         cam = explain(model, video, label, method="3dcam", cuts="none")
         assert intrinsic.temporal is not None

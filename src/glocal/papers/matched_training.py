@@ -5,6 +5,8 @@ from typing import Any
 from glocal.errors import UsageError
 from glocal.papers.table import TableContext
 from glocal.papers.training_cache import TrainedNetwork, mean_and_spread, train_once
+from glocal.training import read_recipe
+from glocal.utils.structure import to_plain
 
 COLUMNS = {"clip-wise": "test/clip_top1", "video-wise": "test/video_top1"}
 ON_PUPPETS: dict[str, Any] = {"seeds": 3, "train": 12000, "test": 400, "scratch": False}
@@ -63,6 +65,20 @@ def recipe(context: TableContext, network: str, seed: int) -> dict[str, Any]:
 def train_seeds(context: TableContext, network: str) -> list[TrainedNetwork]:
     """Train a network with every seed."""
     return [train_once(context, recipe(context, network, seed)) for seed in range(context.options["seeds"])]
+
+
+def train_recipe(context: TableContext, path: str) -> list[TrainedNetwork]:
+    """Train by the recipe in a file with every seed.
+
+    Raises:
+        InputError: the file cannot be read.
+        UsageError: it is no recipe.
+    """
+    plain = to_plain(read_recipe(path))
+    return [
+        train_once(context, {**plain, "run": {**plain["run"], "seed": seed}})
+        for seed in range(context.options["seeds"])
+    ]
 
 
 def over_seeds(context: TableContext, network: str) -> dict[str, float]:

@@ -64,7 +64,7 @@ class PuppetSource:
 
     def __init__(self, puppets: Puppets, *, keeps_frames: bool = False):
         self.puppets = puppets
-        self.labels: tuple[str, ...] = tuple(puppets.actions)
+        self.labels: tuple[str, ...] = puppets.classes
         self._cache = RenderCache(puppets, cache_folder() / "puppets") if keeps_frames else None
         self._times = np.arange(puppets.frames) / puppets.fps
 
@@ -72,8 +72,8 @@ class PuppetSource:
         return len(self.puppets)
 
     def label(self, index: int) -> str:
-        """Return the action of a clip."""
-        return self.labels[index % len(self.labels)]
+        """Return the class of a clip."""
+        return self.puppets.class_of(index)
 
     def times(self, index: int) -> FrameTimes:
         """Return the times of a clip's frames, the same for all."""

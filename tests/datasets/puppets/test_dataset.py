@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glocal.datasets.puppets import ACTIONS, DISTRACTORS, PAIRS, Puppets
-from glocal.datasets.puppets.dataset import tight_boxes
+from glocal.datasets.puppets.clip import tight_boxes
 from glocal.datasets.puppets.materials import split_textures
 from glocal.datasets.puppets.seeded import random_generator
 from glocal.errors import UsageError

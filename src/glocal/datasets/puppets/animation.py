@@ -1,5 +1,6 @@
 """What a figure does over time: its planned actions, and the poses and tool positions that follow."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
@@ -170,16 +171,40 @@ def random_tool(rng: np.random.Generator, action: Action | None) -> tuple[str | 
     return (None, ABSENT) if chance < 0.4 else (tool, GROUND if chance < 0.6 else HELD)
 
 
-def plan_action(rng: np.random.Generator, action: str, times: FloatArray, pace: float) -> ActionPlan:
-    """Plan one action of up to 1.7 seconds, somewhere within `times` but for the first and last frame."""
+def plan_action(
+    rng: np.random.Generator,
+    action: str,
+    times: FloatArray,
+    pace: float,
+    *,
+    begin: tuple[float, float] = (0.0, 1.0),
+) -> ActionPlan:
+    """Plan one action of up to 1.7 seconds, somewhere within `times` but for the first and last frame.
+
+    `begin` are the shares, from 0 to 1, of the range of possible beginnings from which one is drawn.
+    """
     hand = int(rng.integers(2))
     tool, tool_state = random_tool(rng, ACTIONS_BY_NAME[action])
     step = float(times[1] - times[0])
     seconds = float(rng.uniform(0.55, 0.85)) * min(step * len(times), 2.0)
     seconds = min(seconds, float(times[-1]) - step)
     earliest, latest = float(times[0]) + step / 2, float(times[-1]) - step / 2 - seconds
-    start = earliest + float(rng.random()) * (latest - earliest)
+    share = begin[0] + (begin[1] - begin[0]) * float(rng.random())
+    start = earliest + share * (latest - earliest)
     return ActionPlan((_timed_action(rng, action, start, seconds, hand, pace),), hand, tool, tool_state)
+
+
+def plan_spans(
+    rng: np.random.Generator, actions: Sequence[str], spans: Sequence[tuple[float, float]]
+) -> ActionPlan:
+    """Plan actions that need no tool and begin and end standing, each from a start to an end in seconds."""
+    hand = int(rng.integers(2))
+    tool, tool_state = random_tool(rng, None)
+    timed = tuple(
+        _timed_action(rng, action, start, end - start, hand, 1.0)
+        for action, (start, end) in zip(actions, spans, strict=True)
+    )
+    return ActionPlan(timed, hand, tool, tool_state)
 
 
 def plan_actions(

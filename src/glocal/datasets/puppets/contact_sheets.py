@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from glocal.datasets.puppets.dataset import PuppetClip
+from glocal.datasets.puppets.clip import PuppetClip
 from glocal.types import Pixels
 
 CAPTION_HEIGHT = 16  # pixels above a row

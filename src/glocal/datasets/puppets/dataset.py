@@ -1,171 +1,28 @@
 """Clips of one action each, with their ground truth, as a map-style data set."""
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
-from glocal.datasets.puppets.actions import (
-    ACTIONS,
-    ACTIONS_BY_NAME,
-    BODY,
-    PARTS_PER_FIGURE,
-    TOOL_PART,
-    limb_parts,
-)
-from glocal.datasets.puppets.animation import ActionPlan, plan_action
+from glocal.datasets.puppets.actions import ACTIONS
+from glocal.datasets.puppets.clip import PuppetClip, actors_of_shot
 from glocal.datasets.puppets.materials import split_textures
-from glocal.datasets.puppets.renderer import RenderedShot, ShotConfig, render_shot
+from glocal.datasets.puppets.renderer import ShotConfig, render_shot
 from glocal.datasets.puppets.seeded import SeededDataset, random_choice, random_generator
+from glocal.datasets.puppets.tasks import (
+    FEWEST_FRAMES,
+    Question,
+    Script,
+    choose_actions,
+    draw_cue,
+    side_by_side,
+    write_script,
+)
 from glocal.errors import UsageError, nearest
-from glocal.types import FloatArray, IntBoxArray, Mask, Pixels
+from glocal.types import FloatArray
 
 DISTRACTORS = ("mixed", "none", "idle", "motion", "acting")
-_PACE_SIDE_BY_SIDE = 0.35  # shorter steps keep two walkers apart
-
-
-@dataclass(frozen=True, eq=False)
-class ActorAction:
-    """One action of one figure.
-
-    Attributes:
-        start: first frame in which the figure moves.
-        end: the frame after the last one.
-        side: LEFT or RIGHT, the arm or leg that acts.
-    """
-
-    action: str
-    start: int
-    end: int
-    side: int
-
-    @property
-    def parts(self) -> tuple[int, ...]:
-        """Part numbers of the acting limbs and of the tool, if the action uses it."""
-        action = ACTIONS_BY_NAME[self.action]
-        return limb_parts(action.limbs, self.side) + ((TOOL_PART,) if action.uses_tool else ())
-
-
-@dataclass(frozen=True, eq=False)
-class Actor:
-    """One figure in a clip of T frames of H × W pixels; masks show the visible pixels.
-
-    Attributes:
-        actions: in order; empty for a bystander.
-        extents: `(T, 4)` x0, y0, x1, y1 of the whole body, also where it is hidden or outside the frame.
-    """
-
-    index: int
-    actions: tuple[ActorAction, ...]
-    extents: IntBoxArray
-    _parts: Pixels  # (T, H, W) of the clip
-
-    @property
-    def action(self) -> str | None:
-        """The first action; None for a bystander."""
-        return self.actions[0].action if self.actions else None
-
-    @property
-    def span(self) -> tuple[int, int] | None:
-        """Frames [start, end) of the first action; None for a bystander."""
-        return (self.actions[0].start, self.actions[0].end) if self.actions else None
-
-    @cached_property
-    def mask(self) -> Mask:
-        """Mask `(T, H, W)` of the body, without the tool."""
-        return self._select(BODY)
-
-    @cached_property
-    def tool(self) -> Mask:
-        """Mask `(T, H, W)` of the object that the figure holds, throws or has before its feet."""
-        return self._select((TOOL_PART,))
-
-    @cached_property
-    def acting(self) -> Mask:
-        """Mask `(T, H, W)` of the limbs and the tool that make the action, in the frames of the action."""
-        out = np.zeros(self._parts.shape, bool)
-        for action in self.actions:
-            frames = slice(action.start, action.end)
-            out[frames] = self._select(action.parts, frames)
-        return out
-
-    @cached_property
-    def boxes(self) -> IntBoxArray:
-        """Tight boxes `(T, 4)` of `mask`: x0, y0, x1, y1, half-open; zeros where nothing is visible."""
-        return tight_boxes(self.mask)
-
-    def _select(self, numbers: tuple[int, ...], frames: slice = slice(None)) -> Mask:
-        table = np.zeros(256, bool)
-        table[PARTS_PER_FIGURE * self.index + np.array(numbers)] = True
-        return np.asarray(table[self._parts[frames]])
-
-
-def tight_boxes(mask: Mask) -> IntBoxArray:
-    """Tight boxes `(T, 4)`, half-open, of masks `(T, H, W)`; zeros for an empty mask."""
-    boxes = np.zeros((len(mask), 4), np.int32)
-    for axis, low, high in ((1, 0, 2), (2, 1, 3)):
-        line = np.asarray(mask.any(axis))
-        boxes[:, low] = line.argmax(1)
-        boxes[:, high] = line.shape[1] - line[:, ::-1].argmax(1)
-    boxes[~mask.reshape(len(mask), -1).any(1)] = 0
-    return boxes
-
-
-@dataclass(frozen=True, eq=False)
-class PuppetClip:
-    """A clip of one action, with its ground truth.
-
-    Attributes:
-        frames: `(T, H, W, 3)` RGB.
-        label: index of the first actor's action in the data set's `actions`.
-        actors: the figures; the first one acts.
-        parts: `(T, H, W)` numbers of the visible parts: figure · PARTS_PER_FIGURE + part, or 0 for no figure.
-    """
-
-    frames: Pixels
-    label: int
-    actors: tuple[Actor, ...]
-    fps: float
-    parts: Pixels
-    split: str
-    index: int
-    seed: int
-
-    def __repr__(self) -> str:
-        time, height, width, _ = self.frames.shape
-        return f"PuppetClip({self.split} {self.index}, {self.action!r}, {time}×{height}×{width})"
-
-    @property
-    def action(self) -> str:
-        """The labelled action."""
-        return self.actors[0].actions[0].action
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """Frames [start, end) of the labelled action; the figure stands still before and after."""
-        return self.actors[0].actions[0].start, self.actors[0].actions[0].end
-
-    @property
-    def name(self) -> str:
-        """Split, seed and index, which identify the clip among those of one data set."""
-        return f"{self.split}-{self.seed}-{self.index:06d}"
-
-    def hash(self) -> str:
-        """SHA-256 of pixels and ground truth, the same on every machine."""
-        return content_hash(self.frames, self.parts, self.actors)
-
-
-def content_hash(frames: Pixels, parts: Pixels, actors: tuple[Actor, ...]) -> str:
-    """SHA-256 of pixels and ground truth."""
-    sha = hashlib.sha256()
-    actions = [[(a.action, a.start, a.end, a.side) for a in actor.actions] for actor in actors]
-    sha.update(str((frames.shape, actions)).encode())
-    for array in (frames, parts, *(actor.extents for actor in actors)):
-        sha.update(np.ascontiguousarray(array).tobytes())
-    return sha.hexdigest()
 
 
 class Puppets(SeededDataset[PuppetClip]):
@@ -184,6 +41,25 @@ class Puppets(SeededDataset[PuppetClip]):
     - "acting": a second figure of about the same size performs a different action at the same time. Either
       action could be the label (`clip.actors` names both): use it to explain each class, not to measure
       accuracy. To fit both in, their stature is at most 0.6 frame widths.
+
+    `task` says how many acts there are, and which of them counts:
+
+    - "single": one act;
+    - "decoys": one of `actions` at a random time, between acts of other actions;
+    - "cue-in-time": two of `actions` in turn; a band in the first frames is red if the first one counts, blue
+      if the second does;
+    - "cue-in-space": two figures with two of `actions` at once; a red mark is above the one that counts, a
+      blue one above the other.
+
+    `labels` says what the label is about, and so the `classes`:
+
+    - "action": which of `actions` is the act that counts;
+    - "when": whether its middle is in the first or the second half of the clip: early, late;
+    - "who": whether there is a bystander: alone, with a bystander;
+    - "count": how many acts there are: one, two, three;
+    - "stature": in which third of `scale` the figure's stature is, by probability: small, medium, tall.
+
+    What counts is known exactly: `PuppetClip.relevant_frames` and `relevant_mask`.
     """
 
     seed: int
@@ -192,6 +68,8 @@ class Puppets(SeededDataset[PuppetClip]):
     distractor: str
     occlusion: float
     scale: tuple[float, float]
+    task: str
+    labels: str
 
     LENGTHS: ClassVar[Mapping[str, int]] = {"train": 20_000, "val": 1_000, "test": 2_000}
 
@@ -207,7 +85,9 @@ class Puppets(SeededDataset[PuppetClip]):
         distractor: str = "mixed",
         occlusion: float = 0.3,
         scale: tuple[float, float] = (0.1, 1.0),
-        actions: tuple[str, ...] = ACTIONS,
+        actions: tuple[str, ...] | None = None,
+        task: str = "single",
+        labels: str = "action",
     ) -> None:
         """Define the clips; nothing is rendered yet.
 
@@ -221,60 +101,92 @@ class Puppets(SeededDataset[PuppetClip]):
             distractor: one of `DISTRACTORS`, see above.
             occlusion: probability of an object in front of the figure.
             scale: range of the figure's stature in frame heights; larger ones are likelier.
-            actions: the classes, in the order of the labels.
+            actions: those of which one counts, in the order of the labels; by default all for the task
+                "single", and five that differ in every frame where a clip shows several.
+            task: one of `tasks.TASKS`, see above.
+            labels: one of `tasks.QUESTIONS`, see above.
 
         Raises:
             UsageError: a value is not allowed.
         """
         super().__init__(split, length)
-        self.size: tuple[int, int] = check_options(frames, size, fps, seed, occlusion, scale, actions)
+        self.actions: tuple[str, ...] = choose_actions(task, labels, actions)
+        self.size: tuple[int, int] = check_options(
+            frames, size, fps, seed, occlusion, scale, self.actions
+        )
         check_distractor(distractor, acting=True)
-        if distractor == "acting" and len(actions) < 2:
-            raise UsageError("distractor 'acting' shows two actions at once: give at least two actions.")
+        if distractor == "acting":
+            _check_acting(task, labels, self.actions)
+        question = Question(task, labels, self.actions)
+        if question.has_several_acts and frames < FEWEST_FRAMES:
+            raise UsageError(f"frames is {frames}: several acts in a row need at least {FEWEST_FRAMES}.")
         self.seed, self.frames, self.fps = seed, frames, fps
         self.distractor, self.occlusion, self.scale = distractor, occlusion, scale
-        self.actions: tuple[str, ...] = tuple(actions)
+        self.task, self.labels = task, labels
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the labels."""
+        return Question(self.task, self.labels, self.actions).classes
+
+    def class_of(self, index: int) -> str:
+        """Name of the class of a clip, which is not rendered for it."""
+        return self.classes[index % len(self.classes)]
 
     def render(self, index: int) -> PuppetClip:
         """Render the clip of an index."""
-        label = index % len(self.actions)
+        label = index % len(self.classes)
 
         def random_for(purpose: str) -> np.random.Generator:
             return random_generator(self.split, self.seed, index, purpose)
 
         times = np.arange(self.frames) / self.fps
-        both_act = self.distractor == "acting"
-        names = [self.actions[label]]
-        rng = random_for("script")
-        if both_act:
-            names.append(random_choice(rng, tuple(name for name in self.actions if name != names[0])))
-        pace = _PACE_SIDE_BY_SIDE if both_act else 1.0
-        plans = [plan_action(rng, name, times, pace) for name in names]
+        script = self._script(random_for("script"), label, times)
+        plans = list(script.plans)
         config = random_shot_config(
-            random_for("setting"), self.distractor, self.size, self.scale, self.occlusion
+            random_for("setting"),
+            self.distractor if len(plans) == 1 else "acting",
+            self.size,
+            script.scale or self.scale,
+            self.occlusion,
+            idle=script.idle,
         )
         shot = render_shot(random_for, config, times, plans, split_textures(self.split))
-        actors = actors_of_shot(shot, plans, times)
-        return PuppetClip(shot.frames, label, actors, self.fps, shot.parts, self.split, index, self.seed)
-
-
-def actors_of_shot(shot: RenderedShot, plans: list[ActionPlan], times: FloatArray) -> tuple[Actor, ...]:
-    """The figures of a shot; frame numbers count from its start."""
-    actors = []
-    for index, extents in enumerate(shot.extents):
-        planned = plans[index].actions if index < len(plans) else ()
-        actions = tuple(
-            ActorAction(
-                timed.action,
-                int(np.searchsorted(times, timed.start, side="right")),
-                int(np.searchsorted(times, timed.end, side="left")),
-                timed.style.side,
-            )
-            for timed in planned
+        cue = None
+        if self.task.startswith("cue"):
+            boxes = tuple(actor.extents for actor in actors_of_shot(shot, plans, times)[: len(plans)])
+            cue = draw_cue(self.task, script.first, shot.frames, shot.parts, boxes)
+        return PuppetClip(
+            shot.frames,
+            label,
+            self.classes[label],
+            actors_of_shot(shot, plans, times),
+            self.fps,
+            shot.parts,
+            self.split,
+            index,
+            self.seed,
+            script.relevant,
+            cue,
         )
-        box = np.concatenate([np.floor(extents[:, :2] + 0.5), np.ceil(extents[:, 2:] + 0.5)], 1)
-        actors.append(Actor(index, actions, box.astype(np.int32), shot.parts))
-    return tuple(actors)
+
+    def _script(self, rng: np.random.Generator, label: int, times: FloatArray) -> Script:
+        if self.distractor == "acting":
+            name = self.actions[label]
+            others = tuple(other for other in self.actions if other != name)
+            return side_by_side(rng, (name, random_choice(rng, others)), times)
+        return write_script(rng, Question(self.task, self.labels, self.actions), label, times, self.scale)
+
+
+def _check_acting(task: str, labels: str, actions: tuple[str, ...]) -> None:
+    """Raise UsageError where two figures cannot act at once."""
+    if (task, labels) != ("single", "action"):
+        raise UsageError(
+            f"distractor 'acting' leaves open which figure counts: task {task!r} with labels {labels!r} "
+            "needs another one; task 'cue-in-space' shows two figures that act, and a cue."
+        )
+    if len(actions) < 2:
+        raise UsageError("distractor 'acting' shows two actions at once: give at least two actions.")
 
 
 def random_shot_config(
@@ -283,15 +195,19 @@ def random_shot_config(
     size: tuple[int, int],
     scale: tuple[float, float],
     occlusion: float,
+    *,
+    idle: bool | None = None,
 ) -> ShotConfig:
-    """The configuration of one shot, with the distractors that it gets."""
-    idle, motion = rng.random(2) < 0.5
+    """The configuration of one shot, with the distractors that it gets; `idle` decides on the bystander."""
+    stands, moves = rng.random(2) < 0.5
     mixed = distractor == "mixed"
+    if idle is None:
+        idle = distractor == "idle" or (mixed and bool(stands))
     return ShotConfig(
         size=size,
         scale=scale,
-        idle=distractor == "idle" or (mixed and bool(idle)),
-        motion=distractor == "motion" or (mixed and bool(motion)),
+        idle=idle,
+        motion=distractor == "motion" or (mixed and bool(moves)),
         occlusion=occlusion,
     )
 

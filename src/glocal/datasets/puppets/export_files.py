@@ -9,9 +9,11 @@ import numpy as np
 from tqdm import tqdm
 
 from glocal.datasets.puppets.actions import PART_GROUPS, PARTS_PER_FIGURE
-from glocal.datasets.puppets.dataset import Actor, PuppetClip, Puppets
+from glocal.datasets.puppets.clip import Actor, PuppetClip, tight_boxes
+from glocal.datasets.puppets.dataset import Puppets
 from glocal.datasets.puppets.untrimmed import PuppetVideo, UntrimmedPuppets
 from glocal.errors import InputError
+from glocal.types import Mask
 from glocal.utils.files import atomic_path
 
 
@@ -24,12 +26,14 @@ def export(
 ) -> Path:
     """Write all clips of `dataset` below `out` and return the path of the annotations, `<out>/<split>.json`.
 
-    Clips go to `<out>/<split>/<action>/<name>.mp4`, untrimmed videos to `<out>/<split>/untrimmed/`. With
+    Clips go to `<out>/<split>/<class>/<name>.mp4`, untrimmed videos to `<out>/<split>/untrimmed/`. With
     `masks`, `<name>.npz` beside each video holds its map of parts, `parts` (T, H, W) uint8: 0 is no figure;
     figure f has the numbers from f · 32 up, by the table `parts` of the annotations.
 
     The annotations list each video's figures: their actions with the frames [start, end), and for every frame
-    a box x0, y0, x1, y1, half-open, in pixels, or zeros where nothing is visible.
+    a box x0, y0, x1, y1, half-open, in pixels, or zeros where nothing is visible. Of a clip, they give the
+    class that the label says, and `relevant`: the frames [start, end) of each act that the label is about, which
+    is of the first figure. `cue` lists the frames of a cue with its pixels' boxes, where there is one.
 
     Raises:
         InputError: the folder cannot be written.
@@ -57,6 +61,7 @@ def export(
             "size": list(dataset.size),
             "distractor": dataset.distractor,
             "actions": list(dataset.actions),
+            **_question(dataset),
             "parts": {name: list(numbers) for name, numbers in PART_GROUPS.items()},
             "parts_per_figure": PARTS_PER_FIGURE,
             kind: entries,
@@ -72,17 +77,32 @@ def export(
     return annotation_file
 
 
+def _question(dataset: Puppets | UntrimmedPuppets) -> dict[str, Any]:
+    if isinstance(dataset, UntrimmedPuppets):
+        return {}
+    return {"task": dataset.task, "labels": dataset.labels, "classes": list(dataset.classes)}
+
+
 def _clip_entry(clip: PuppetClip) -> dict[str, Any]:
     start, end = clip.span
     return {
-        "file": f"{clip.split}/{clip.action.replace(' ', '_')}/{clip.name}.mp4",
+        "file": f"{clip.split}/{clip.class_name.replace(' ', '_')}/{clip.name}.mp4",
         "label": clip.label,
+        "class": clip.class_name,
         "action": clip.action,
+        "relevant": [[action.start, action.end] for action in clip.relevant_actions],
+        **({} if clip.cue is None else {"cue": _cue_entry(clip.cue)}),
         "start": start,
         "end": end,
         "frames": len(clip.frames),
         "actors": [_actor_entry(actor) for actor in clip.actors],
     }
+
+
+def _cue_entry(cue: Mask) -> list[dict[str, Any]]:
+    """The frames of a cue, and its box x0, y0, x1, y1 in them."""
+    boxes = tight_boxes(cue)
+    return [{"frame": int(t), "box": boxes[t].tolist()} for t in np.flatnonzero(cue.any((1, 2)))]
 
 
 def _video_entry(video: PuppetVideo) -> dict[str, Any]:

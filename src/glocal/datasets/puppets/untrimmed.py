@@ -10,14 +10,8 @@ import numpy as np
 
 from glocal.datasets.puppets.actions import ACTIONS
 from glocal.datasets.puppets.animation import plan_actions
-from glocal.datasets.puppets.dataset import (
-    Actor,
-    actors_of_shot,
-    check_distractor,
-    check_options,
-    content_hash,
-    random_shot_config,
-)
+from glocal.datasets.puppets.clip import Actor, actors_of_shot, content_hash
+from glocal.datasets.puppets.dataset import check_distractor, check_options, random_shot_config
 from glocal.datasets.puppets.materials import split_textures
 from glocal.datasets.puppets.renderer import render_shot
 from glocal.datasets.puppets.seeded import SeededDataset, random_generator
