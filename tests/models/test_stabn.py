@@ -310,7 +310,7 @@ def test_slow_small_keeps_every_frame_and_sees_five_of_them_before_its_last_stag
     assert gradient[0].abs().sum((0, 2, 3)).nonzero()[:, 0].tolist() == [6, 7, 8, 9, 10]
 
 
-@pytest.mark.parametrize("form", ("", ":non-negative"))
+@pytest.mark.parametrize("form", ["", ":non-negative"])
 def test_m_s_rises_with_every_class_only_where_its_weights_are_non_negative(form: str) -> None:
     network = load_model(f"st-abn/slow-small{form}", num_classes=4).network
     spatial = seeded(network, 3).eval().attention.spatial
@@ -329,7 +329,9 @@ def test_m_s_rises_with_every_class_only_where_its_weights_are_non_negative(form
 
 
 def test_both_forms_of_m_s_share_their_weights_and_train(tmp_path: Path) -> None:
-    signed, identified = (load_model(f"st-abn/slow-small{form}", num_classes=3) for form in ("", ":non-negative"))
+    signed, identified = (
+        load_model(f"st-abn/slow-small{form}", num_classes=3) for form in ("", ":non-negative")
+    )
     assert identified.name == "st-abn/slow-small:non-negative"
     identified.network.load_state_dict(signed.network.state_dict())
     network = identified.network.train()

@@ -39,9 +39,11 @@ class Cued(STABN):
         self.use_cue = use_cue
         self.backbone = SimpleNamespace(penultimate_activation=lambda clips: clips[:, :1] * 255)
 
-    def attention(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def attention(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
         """M_t of 0.9 in the frame that the cue names and 0.5 elsewhere, or always in frame 2; M_s is 0.8."""
-        late = features[:, 0, 0].mean((1, 2)) > 120 if self.use_cue else torch.zeros(len(features), dtype=bool)
+        late = (
+            features[:, 0, 0].mean((1, 2)) > 120 if self.use_cue else torch.zeros(len(features), dtype=bool)
+        )
         temporal = torch.full((len(features), 1, 4, 1, 1), 0.5)
         temporal[torch.arange(len(features)), 0, 2 + late.long()] = 0.9
         return torch.zeros(len(features), 3), torch.full_like(features, 0.8), temporal
@@ -117,14 +119,17 @@ def test_a_constant_m_t_costs_everything_inverted_and_nothing_swapped() -> None:
 
 
 def test_the_interval_of_a_drop_is_over_videos_paired() -> None:
-    half = {"neither inverted": {"top-1": [True, True, False, True]}, "x": {"top-1": [True, False, True, True]}}
+    half = {
+        "neither inverted": {"top-1": [True, True, False, True]},
+        "x": {"top-1": [True, False, True, True]},
+    }
     assert drop([half], "x").mean == 0
     assert drop([half], "x").low == -0.75
     other = {"neither inverted": {"top-1": [True] * 4}, "x": {"top-1": [False] * 4}}
     assert drop([half, other], "x").mean == 0.5
 
 
-@pytest.mark.parametrize("chunk", (2, 5))
+@pytest.mark.parametrize("chunk", [2, 5])
 def test_videos_are_swapped_within_chunks_and_cached(
     chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,7 +162,10 @@ def test_shuffling_keeps_the_values_of_each_clip_and_each_frame() -> None:
     shuffled = shuffle(own, generator)
     assert not torch.equal(shuffled.spatial, own.spatial)
     assert not torch.equal(shuffled.temporal, own.temporal)
-    for a, b in ((shuffled.spatial.flatten(3), own.spatial.flatten(3)), (shuffled.temporal[..., 0, 0], own.temporal[..., 0, 0])):
+    for a, b in (
+        (shuffled.spatial.flatten(3), own.spatial.flatten(3)),
+        (shuffled.temporal[..., 0, 0], own.temporal[..., 0, 0]),
+    ):
         assert torch.equal(a.sort().values, b.sort().values)
 
 

@@ -1,8 +1,8 @@
 """The slow pathway of SlowFast as a network (Feichtenhofer et al., ICCV 2019): slow-50, slow-101, slow-small.
 
 No layer has a stride over time, and only stages 3 and 4 of 1 to 4 convolve over it. The module names are
-pytorchvideo's. `slow-small` is a narrow one for small clips, as a backbone of attention: where an ST-ABN splits
-it, every frame still has its features, and they depend on few neighbours.
+pytorchvideo's. `slow-small` is a narrow one for small clips, as a backbone of attention: where an ST-ABN
+splits it, every frame still has its features, and they depend on few neighbours.
 """
 
 from collections import OrderedDict
@@ -137,8 +137,8 @@ def slow_101(num_classes: int) -> Slow:
 def slow_small(num_classes: int) -> Slow:
     """Narrow slow-pathway network, for clips of 48 to 72 pixels.
 
-    The third stage has no stride, so that a clip of 16 frames of 64 pixels has 16 × 8 × 8 positions before the
-    last stage. There, a position depends on 5 frames.
+    The third stage has no stride, so that a clip of 16 frames of 64 pixels has 16 × 8 × 8 positions before
+    the last stage. There, a position depends on 5 frames.
     """
     return Slow((1, 1, 2, 1), num_classes, width=8, stem_width=16, kernel=5, strides=(1, 2, 1, 2))
 

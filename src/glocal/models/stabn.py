@@ -64,7 +64,9 @@ class AttentionBranch(nn.Module):
         conv, norm = (
             (NonNegativeConv3d, NonNegativeBatchNorm3d) if non_negative else (nn.Conv3d, nn.BatchNorm3d)
         )
-        self.spatial: nn.Sequential = nn.Sequential(conv(num_classes, 1, 1, bias=False), norm(1), nn.Sigmoid())
+        self.spatial: nn.Sequential = nn.Sequential(
+            conv(num_classes, 1, 1, bias=False), norm(1), nn.Sigmoid()
+        )
         self.temporal: TemporalAttention = TemporalAttention(num_classes, steps)
 
     def forward(self, features: Tensor) -> AttentionBranchOutput:
@@ -97,7 +99,8 @@ class NonNegativeBatchNorm3d(nn.BatchNorm3d):
     def forward(self, input: Tensor) -> Tensor:
         """Normalise with the absolute weights."""
         bias = self.bias[:, None, None, None]
-        return (super().forward(input) - bias) * (self.weight.sign()[:, None, None, None]) + bias
+        normalised: Tensor = super().forward(input) - bias
+        return normalised * self.weight.sign()[:, None, None, None] + bias
 
 
 class TemporalAttention(nn.Module):

@@ -35,13 +35,15 @@ DATA = {"puppets": "puppets/st-abn", V1: "st-abn/slow-50", V2: "st-abn/slow-50"}
 
 DROP = ("drop", "drop from", "drop to")
 INVERTING_IS_NOT_ENOUGH = (
-    "Inverting alone does not show that a network uses what its attention says: 1 − M also shifts the scale of "
-    "the features, and costs accuracy even where M is the same for every clip. Another clip's attention keeps "
-    "the scale."
+    "Inverting alone does not show that a network uses what its attention says: 1 − M also shifts the scale "
+    "of the features, and costs accuracy even where M is the same for every clip. Another clip's attention "
+    "keeps the scale."
 )
 
 
-@paper_table("paper-b/2", "accuracy under inverted and swapped attention", DATA, options={"samples": 0} | SEEDS)
+@paper_table(
+    "paper-b/2", "accuracy under inverted and swapped attention", DATA, options={"samples": 0} | SEEDS
+)
 def table_2(context: TableContext) -> Table:
     """Accuracy of each case of `CASES`, and by how much it is below that with the own attention."""
     networks: list[Hits] = []
@@ -91,9 +93,11 @@ def reliance_notes(networks: Sequence[Hits]) -> list[str]:
     parts = []
     for attention, case in RELIANCE.items():
         mean, low, high = drop(networks, case)
-        parts.append(f"{100 * mean:.1f} points on {attention} (95 % interval {100 * low:.1f} to {100 * high:.1f})")
+        parts.append(
+            f"{100 * mean:.1f} points on {attention} (95 % interval {100 * low:.1f} to {100 * high:.1f})"
+        )
     return [
-        "'drop' is the top-1 accuracy with a clip's own attention minus that of the row, with its 95 % interval.",
+        "'drop' is the top-1 accuracy with a clip's own attention minus the row's, with its 95 % interval.",
         f"Reliance, the drop with another clip's attention: {', '.join(parts)}.",
         INVERTING_IS_NOT_ENOUGH,
     ]

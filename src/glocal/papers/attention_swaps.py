@@ -1,7 +1,8 @@
-"""What an ST-ABN decides with its own attention and with another one: inverted, swapped, averaged, shuffled."""
+"""What an ST-ABN decides with its own attention and with another: inverted, swapped, averaged, shuffled."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -80,9 +81,7 @@ def _mean(attention: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def case_logits(
-    network: STABN, features: Tensor, replacements: Replacements
-) -> dict[str, Tensor]:
+def case_logits(network: STABN, features: Tensor, replacements: Replacements) -> dict[str, Tensor]:
     """Case of `CASES` → logits `(N, num_classes)` of clips with features `(N, C, T, H, W)`."""
     shape = replacements.own
     logits = {}
@@ -136,7 +135,7 @@ class SwapExperiment:
         """Whether each video is classified correctly in each case, in the order of the videos.
 
         Raises:
-            UsageError: there is one video only, so that there is no other clip.
+            UsageError: there is only one video, and so no other clip.
         """
         videos = len(self.clips.source)
         if videos < 2:
@@ -146,7 +145,7 @@ class SwapExperiment:
         chunks = [part.tolist() for part in torch.arange(videos).tensor_split(max(1, videos // CHUNK))]
         for chunk in tqdm(chunks, desc=self.model.name, leave=False, disable=self._hide_bar):
             key = {**self._key(), "swaps": list(CASES), "videos": [chunk[0], chunk[-1]], "of": videos}
-            part: Hits = self.cache.get(key, lambda chunk=chunk: self._chunk_hits(chunk, average))
+            part: Hits = self.cache.get(key, partial(self._chunk_hits, chunk, average))
             for case, columns in part.items():
                 for column, values in columns.items():
                     hits.setdefault(case, {}).setdefault(column, []).extend(values)
@@ -214,7 +213,7 @@ class SwapExperiment:
 
 def partners(videos: Tensor) -> Tensor:
     """For clips of `videos` `(N,)`, numbers `(N,)` of clips of the next video; the first follows the last."""
-    names = videos.unique().tolist()
+    names = sorted(set(videos.tolist()))
     members = {video: (videos == video).nonzero()[:, 0].tolist() for video in names}
     following = dict(zip(names, [*names[1:], names[0]], strict=True))
     rank = dict.fromkeys(names, 0)

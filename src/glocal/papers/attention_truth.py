@@ -26,9 +26,9 @@ IOUS = (0.3, 0.5, 0.7)
 class PuppetPointing:
     """How well attention finds the act in clips of puppets.
 
-    AUROC separates the frames that count, those of the act that the label is about, from all others: over the
-    frames of all clips, and on average over the frames of one. `hit_max` is the share of the frames that count
-    in which the maximum lies in the box of the figure that counts, and MaxBoxAcc is over these frames too.
+    AUROC separates the frames that count, those of the act that the label is about, from all others: over
+    the frames of all clips, and on average over the frames of one. `hit_max` is the share of the frames that
+    count in which the maximum lies in the box of the figure that counts, and MaxBoxAcc is over these frames.
     """
 
     all_clips: AUROC

@@ -35,11 +35,13 @@ def test_labels_are_balanced_and_known_without_rendering(task: str) -> None:
 def test_one_act_stands_at_any_time_among_decoys() -> None:
     clips = clips_of("decoys", count=40)
     starts = [clip.span[0] for clip in clips]
-    assert min(starts) <= 2 and max(starts) >= 8
+    assert min(starts) <= 2
+    assert max(starts) >= 8
     assert all(clip.action == clip.class_name for clip in clips)
     for clip in clips:
         decoys = [action.action for action in clip.actors[0].actions if action.action != clip.action]
-        assert decoys and not set(decoys) & set(DISTINCT)
+        assert decoys
+        assert not set(decoys) & set(DISTINCT)
         assert np.array_equal(np.flatnonzero(clip.relevant_frames), np.arange(*clip.span))
 
 
@@ -47,12 +49,14 @@ def test_the_colour_of_the_first_frames_says_which_of_two_acts_counts() -> None:
     firsts = []
     for clip in clips_of("cue-in-time", count=20):
         first, second = clip.actors[0].actions
-        assert first.action != second.action and first.end <= second.start
+        assert first.action != second.action
+        assert first.end <= second.start
         assert clip.relevant in ((0,), (1,))
         assert clip.action == clip.class_name == (first, second)[clip.relevant[0]].action
         assert clip.cue is not None
         frames = np.flatnonzero(clip.cue.any((1, 2)))
-        assert frames.tolist() == list(range(cue_frames(16))) and first.start > frames[-1] + 1
+        assert frames.tolist() == list(range(cue_frames(16)))
+        assert first.start > frames[-1] + 1
         assert (clip.frames[clip.cue] == (COUNTS if clip.relevant == (0,) else OTHER)).all()
         assert not clip.parts[clip.cue].any()
         firsts.append(clip.relevant == (0,))
@@ -106,7 +110,7 @@ def test_statures_rise_from_small_to_tall() -> None:
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
-    (
+    [
         ({"task": "cue"}, "task is 'cue': use one of"),
         ({"labels": "whoo"}, "Did you mean 'who'"),
         ({"task": "cue-in-space", "labels": "count"}, "task 'cue-in-space' takes action"),
@@ -115,7 +119,7 @@ def test_statures_rise_from_small_to_tall() -> None:
         ({"task": "cue-in-time", "actions": ("bow",)}, "give at least two"),
         ({"task": "cue-in-time", "frames": 8}, "need at least 12"),
         ({"labels": "when", "distractor": "acting"}, "leaves open which figure counts"),
-    ),
+    ],
 )
 def test_what_cannot_be_asked_is_refused(options: dict, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
@@ -130,7 +134,8 @@ def test_exports_say_which_frames_and_which_figure_count(tmp_path: Path) -> None
     for clip, entry in zip(puppets, annotations["clips"], strict=True):
         assert entry["relevant"] == [list(clip.span)]
         assert [cue["frame"] for cue in entry["cue"]] == [0, 1]
-        assert entry["cue"][0]["box"][:2] == [0, 0] and entry["cue"][0]["box"][2] == 40
+        assert entry["cue"][0]["box"][:2] == [0, 0]
+        assert entry["cue"][0]["box"][2] == 40
 
 
 def test_the_command_exports_a_question_for_training(tmp_path: Path) -> None:

@@ -111,9 +111,7 @@ class Puppets(SeededDataset[PuppetClip]):
         """
         super().__init__(split, length)
         self.actions: tuple[str, ...] = choose_actions(task, labels, actions)
-        self.size: tuple[int, int] = check_options(
-            frames, size, fps, seed, occlusion, scale, self.actions
-        )
+        self.size: tuple[int, int] = check_options(frames, size, fps, seed, occlusion, scale, self.actions)
         check_distractor(distractor, acting=True)
         if distractor == "acting":
             _check_acting(task, labels, self.actions)

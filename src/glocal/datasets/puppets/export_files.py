@@ -32,8 +32,8 @@ def export(
 
     The annotations list each video's figures: their actions with the frames [start, end), and for every frame
     a box x0, y0, x1, y1, half-open, in pixels, or zeros where nothing is visible. Of a clip, they give the
-    class that the label says, and `relevant`: the frames [start, end) of each act that the label is about, which
-    is of the first figure. `cue` lists the frames of a cue with its pixels' boxes, where there is one.
+    class that the label says, and `relevant`: the frames [start, end) of each act that the label is about,
+    all of the first figure. `cue` lists the frames of a cue with its box, where there is one.
 
     Raises:
         InputError: the folder cannot be written.

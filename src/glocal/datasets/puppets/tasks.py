@@ -1,5 +1,6 @@
 """What the label of a clip is about: the tasks, their questions, and the acts and cues that they need."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -111,10 +112,7 @@ def write_script(
     rng: np.random.Generator, question: Question, label: int, times: FloatArray, scale: tuple[float, float]
 ) -> Script:
     """Plan a clip whose label is `label`, over frames at `times` `(T,)`."""
-    if question.labels == "action":
-        action = question.actions[label]
-    else:
-        action = random_choice(rng, question.actions)
+    action = question.actions[label] if question.labels == "action" else random_choice(rng, question.actions)
     if question.task == "decoys":
         begin = (_EARLY, _LATE)[label] if question.labels == "when" else (0.0, 1.0)
         return _among_decoys(rng, question.actions, action, times, begin)
@@ -176,12 +174,10 @@ def _split(low: float, high: float, least: float) -> list[tuple[float, float]]:
     """Split the time from `low` to `high` evenly into spans of at least `least` seconds, if there is room."""
     count = int((high - low) / least)
     edges = np.linspace(low, high, count + 1).tolist()
-    return list(zip(edges[:-1], edges[1:], strict=True)) if count else []
+    return list(itertools.pairwise(edges)) if count else []
 
 
-def _in_turn(
-    rng: np.random.Generator, actions: tuple[str, str], times: FloatArray, first: bool
-) -> Script:
+def _in_turn(rng: np.random.Generator, actions: tuple[str, str], times: FloatArray, first: bool) -> Script:
     """Plan two acts in turn after the time of the cue; the first of `actions` counts."""
     begin = cue_frames(len(times)) + len(times) // 8
     names = actions if first else actions[::-1]
@@ -217,9 +213,7 @@ def cue_frames(frames: int) -> int:
     return max(2, frames // 8)
 
 
-def draw_cue(
-    task: str, first: bool, frames: Pixels, parts: Pixels, boxes: tuple[IntBoxArray, ...]
-) -> Mask:
+def draw_cue(task: str, first: bool, frames: Pixels, parts: Pixels, boxes: tuple[IntBoxArray, ...]) -> Mask:
     """Draw the cue into a clip, in place, and return its pixels `(T, H, W)`.
 
     A cue in time is a band along the top of the first frames, red if the first act counts and blue if the
