@@ -90,7 +90,8 @@ class NonNegativeConv3d(nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve with the absolute weights."""
-        return self._conv_forward(input, self.weight.abs(), self.bias)
+        output: Tensor = self._conv_forward(input, self.weight.abs(), self.bias)
+        return output
 
 
 class NonNegativeBatchNorm3d(nn.BatchNorm3d):
