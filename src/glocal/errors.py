@@ -14,6 +14,14 @@ class InputError(GlocalError):
     """A file, stream or network is not usable (exit code 1)."""
 
 
+class WriteError(InputError):
+    """A result cannot be written: the folder is read-only, the disk is full (exit code 1).
+
+    It says nothing about what is read or explained: code that skips an input which is not usable raises it
+    again.
+    """
+
+
 class UsageError(GlocalError, ValueError):
     """An argument is not among the allowed ones (exit code 2)."""
 

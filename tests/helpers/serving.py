@@ -18,6 +18,7 @@ from httpx import Client, Response
 from glocal.cli.serve import host_names
 from glocal.server.app import create_app
 from glocal.server.catalog import open_catalog
+from glocal.server.connections import GuardedProtocol
 from glocal.server.job import SAMPLES, OfferedModel
 from glocal.server.limits import Limits
 from glocal.video import write_video
@@ -42,7 +43,7 @@ def write_clip(path: Path, frames: int = 16, height: int = 32, width: int = 40, 
 
 
 @contextmanager
-def serving(out: Path, **limits: int) -> Iterator[Client]:
+def serving(out: Path, connections: int = 512, **limits: int) -> Iterator[Client]:
     """A client of a new server that keeps its results in `out`."""
     (out / "samples").mkdir(parents=True, exist_ok=True)
     for name in SAMPLES:
@@ -50,7 +51,16 @@ def serving(out: Path, **limits: int) -> Iterator[Client]:
         (out / "samples" / f"{name}.jpg").write_bytes(b"\xff\xd8\xff")
     app = create_app(out, catalog(), replace(LIMITS, **limits), hosts=host_names("127.0.0.1", ()))
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    config = uvicorn.Config(
+        app,
+        http=GuardedProtocol,
+        ws="none",
+        log_level="error",
+        access_log=False,
+        limit_concurrency=connections,
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:

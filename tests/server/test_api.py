@@ -284,15 +284,30 @@ def test_only_results_are_served(client: Client, done: list[dict[str, Any]]) -> 
 
 def test_results_outlive_the_server(tmp_path: Path) -> None:
     with serving(tmp_path) as client:
-        kept, lost = ask(client, sample="walk", layers="layer4").json(), None
+        kept = ask(client, sample="walk", layers="layer4").json()
         follow(client, kept)
-        lost = ask(client, sample="kick", method="rise").json()
-        follow(client, lost, until=("running",))
-    assert folders(tmp_path) == [kept["id"]]
+        stopped = ask(client, sample="kick", layers="layer4").json()
+        waiting = ask(client, sample="throw", layers="layer4").json()
+        follow(client, stopped, until=("running",))
+    assert folders(tmp_path) == sorted(job["id"] for job in (kept, stopped, waiting))
     with serving(tmp_path) as client:
         assert client.get(f"/api/jobs/{kept['id']}").json()["state"] == "done"
         assert client.get(f"/api/jobs/{kept['id']}/report.html").status_code == 200
-        assert client.get(f"/api/jobs/{lost['id']}").status_code == 404
+        for job in (stopped, waiting):
+            assert follow(client, job)[-1]["state"] == "done"
+
+
+def test_head_returns_the_headers_of_get(client: Client, done: list[dict[str, Any]]) -> None:
+    for address in (
+        "/",
+        "/api/models",
+        f"/api/jobs/{done[-1]['id']}",
+        f"/api/jobs/{done[-1]['id']}/report.mp4",
+    ):
+        get, head = client.get(address), client.head(address)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == get.headers["content-type"]
+    assert client.head("/nowhere").status_code == 404
 
 
 def test_the_queue_and_the_rate_are_bounded(tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,45 +14,13 @@ import pytest
 from PIL import Image
 
 from glocal.errors import InputError
-from glocal.server.job import Job, OfferedModel, Task
 from glocal.server.limits import Limits, RateLimit
 from glocal.server.queue import JobQueue, QueueFullError
 from glocal.server.upload import HEADER_BYTES, is_media
 from glocal.server.worker import check_clip
+from helpers.jobs import LIMITS, TASK, run, wait
 from helpers.serving import write_clip
 from helpers.video_files import encode, numbered
-
-TASK = Task(
-    "clip.mp4",
-    OfferedModel("none"),
-    "cpu",
-    {
-        "target": "top1",
-        "method": "3dcam",
-        "layers": ("a", "b"),
-        "aggregate": "sum",
-        "counterfactual": False,
-    },
-)
-LIMITS = Limits(waiting=2, wall=30.0, memory=2**30)
-
-
-def run(folder: Path, work: str, limits: Limits = LIMITS) -> Job:
-    """The job after `work`."""
-    queue = JobQueue(folder, limits, 1, function=f"helpers.misbehaving:{work}")
-    try:
-        job = queue.add(TASK, io.BytesIO(b"clip"))
-        wait(lambda: job.ended)
-        return job
-    finally:
-        queue.close()
-
-
-def wait(happened: Callable[..., Any], seconds: int = 120) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -121,8 +87,9 @@ def test_cancelling_ends_the_process_and_the_next_job_runs(tmp_path: Path) -> No
     wait((second.folder / "pid").exists)
     wait(lambda: not psutil.pid_exists(process))
     assert not first.folder.exists()
+    queue.remove(second.id)
+    wait(lambda: not second.folder.exists())
     queue.close()
-    assert not second.folder.exists()
     assert os.listdir(tmp_path) == [".lock"]
 
 

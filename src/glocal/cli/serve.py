@@ -11,15 +11,13 @@ import click
 
 from glocal.cli.app import say
 from glocal.cli.options import common_options
-from glocal.errors import UsageError
+from glocal.errors import InputError, UsageError
 from glocal.server.job import OfferedModel
 from glocal.server.limits import Limits
+from glocal.utils.files import writing
 from glocal.utils.optional_import import optional_import
 
 REQUIRED_MODULES = ("fastapi", "uvicorn", "python_multipart")
-MAX_CONNECTIONS = 512
-"""Connections at the same time; further ones get an error."""
-
 POSITIVE = click.FloatRange(0, min_open=True)
 
 
@@ -33,10 +31,13 @@ POSITIVE = click.FloatRange(0, min_open=True)
     help="Port to listen on; 0 selects a free one.",
 )
 @click.option(
+    "--allow-host",
     "--name",
     "names",
     multiple=True,
-    help="Further host name of the server, such as that of a proxy; may be repeated.",
+    metavar="NAME",
+    help="Name by which browsers may address the server, such as that of a proxy; may be repeated.  "
+    "[default: the address itself, and the machine's name]",
 )
 @click.option(
     "--model",
@@ -100,6 +101,8 @@ def serve(
 
     from glocal.server.app import create_app
     from glocal.server.catalog import open_catalog
+    from glocal.server.connections import GuardedProtocol, max_connections
+    from glocal.server.records import lock_folder
 
     limits = Limits(
         bytes=int(megabytes * 2**20),
@@ -114,26 +117,35 @@ def serve(
         threads=max(1, (os.cpu_count() or 1) // workers),
     )
     listening = listen(host, port)
+    lock = None
     try:
-        catalog = open_catalog(offered_models(models), device, limits)
+        offered = offered_models(models)
+        lock = lock_folder(out)
+        with writing(out / "samples" / "clip"):
+            pass
+        catalog = open_catalog(offered, device, limits)
         _warn(host, catalog)
         hosts = host_names(host, names)
-        app = create_app(out.absolute(), catalog, limits, workers=workers, device=device, hosts=hosts)
-        listening.listen()
+        app = create_app(
+            out.absolute(), catalog, limits, workers=workers, device=device, hosts=hosts, lock=lock
+        )
         if not quiet:
             click.echo(f"{page_url(listening)} explains clips; results are kept in {out}. Ctrl-C stops it.")
         config = uvicorn.Config(
             app,
-            log_level="warning",
+            http=GuardedProtocol,
+            ws="none",
+            log_level="error",
             access_log=False,  # addresses of results are secrets
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_keep_alive=15,
+            limit_concurrency=max_connections(),
             timeout_graceful_shutdown=5,
             server_header=False,
         )
         uvicorn.Server(config).run([listening])
     finally:
         listening.close()
+        if lock is not None:
+            lock.close()
     return 0
 
 
@@ -161,19 +173,21 @@ def offered_models(models: tuple[str, ...]) -> list[OfferedModel]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to an address.
+    """Return a socket that listens on an address; connections wait until the server has started.
 
     Raises:
-        UsageError: the address is not one of this machine, or the port is in use.
+        InputError: the address is not one of this machine, or the port is in use.
     """
     try:
         family, kind, protocol, _, socket_address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(socket_address)
-    except OSError as error:
-        raise UsageError(
-            f"{host}:{port} cannot be listened on ({error.strerror}); choose another --host or --port."
+        listening.listen()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no such host"
+        raise InputError(
+            f"{host}:{port} cannot be listened on ({reason}); choose another --host or --port."
         ) from None
     return listening
 
@@ -193,7 +207,12 @@ def is_loopback(host: str) -> bool:
 
 
 def host_names(host: str, names: tuple[str, ...]) -> set[str]:
-    """Return the host names that a request may use; empty allows all."""
-    if is_loopback(host):
-        return {"localhost", "127.0.0.1", "::1", host, *names}
-    return {"localhost", "127.0.0.1", "::1", host, *names} if names else set()
+    """Return the host names that a request may use, beside the address at which it arrives.
+
+    Args:
+        host: on which the server listens.
+        names: further ones, beside that of this machine if others reach it.
+    """
+    local = {"localhost", "127.0.0.1", "::1", host}
+    machine = set() if is_loopback(host) else {socket.gethostname()}
+    return {name.casefold() for name in (*local, *machine, *names)}

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from importlib.resources import files as package_files
 from pathlib import Path
+from typing import BinaryIO
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -38,6 +39,7 @@ def create_app(
     workers: int = 1,
     device: str = "cpu",
     hosts: Collection[str] = (),
+    lock: BinaryIO | None = None,
 ) -> FastAPI:
     """Create the server.
 
@@ -48,13 +50,14 @@ def create_app(
         workers: number of jobs that run at the same time.
         device: of the models.
         hosts: host names of the server, see `RequestGuard`.
+        lock: of `out`, see `JobQueue`; without it, a folder that cannot be used is found out when it starts.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         samples = out / "samples"
         samples.mkdir(parents=True, exist_ok=True)
-        queue = JobQueue(out, limits, workers)
+        queue = JobQueue(out, limits, workers, lock=lock)
         app.state.server = ServerState(out, catalog, limits, device, queue, RateLimit(limits.rate))
         renderer = ChildProcess("glocal.server.catalog:run_samples", str(samples), limits)
         try:
@@ -106,4 +109,6 @@ def _add_pages(app: FastAPI) -> None:
         return lambda: Response(content, media_type=media_type, headers=headers)
 
     for path, (name, media_type) in PAGES.items():
-        app.add_api_route(f"/{path}", page(name, media_type), include_in_schema=False)
+        app.add_api_route(
+            f"/{path}", page(name, media_type), methods=["GET", "HEAD"], include_in_schema=False
+        )

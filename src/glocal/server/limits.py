@@ -77,17 +77,18 @@ class RateLimit:
         now = self._clock()
         while self._calls and next(iter(self._calls.values()))[-1] <= now - 60:
             self._calls.popitem(last=False)
-        calls = self._calls.setdefault(_network(address), deque())
+        calls = self._calls.setdefault(network_of(address), deque())
         while calls and calls[0] <= now - 60:
             calls.popleft()
         if len(calls) >= self._limit:
             return calls[0] + 60 - now
         calls.append(now)
-        self._calls.move_to_end(_network(address))
+        self._calls.move_to_end(network_of(address))
         return 0.0
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """Return the address, or of an IPv6 address its network of 64 bits, which one client can have."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -33,10 +33,12 @@ _SAFE = ("GET", "HEAD")
 class RequestGuard:
     """Rejects requests for unknown host names and changes requested by other sites.
 
+    A page of another site whose name is made to point at this machine could otherwise read all responses (DNS
+    rebinding). The address at which a request arrives is a name of the server too: no site can have it.
+
     Args:
         app: the application behind it.
-        hosts: host names of the server; empty allows all, so that a page of another site whose name
-            is made to point at this machine could read all responses (DNS rebinding).
+        hosts: host names of the server, in upper or lower case.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
@@ -59,11 +61,17 @@ class RequestGuard:
 
         headers = Headers(scope=scope)
         error_response = None
-        if self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
+        if _host_name(headers.get("host", "")) not in {*self._hosts, _own_address(scope)}:
             error_response = JSONResponse({"error": "This server is not known by that name."}, 421)
         elif scope["method"] not in _SAFE and _is_cross_site(headers):
             error_response = JSONResponse({"error": "Only pages of this server may send this request."}, 403)
         await (error_response or self._app)(scope, receive, send_with_headers)
+
+
+def _own_address(scope: Scope) -> str:
+    """Return the address of this machine at which a request arrived."""
+    address = str((scope.get("server") or ("", 0))[0])
+    return address.removeprefix("::ffff:").casefold()
 
 
 def _host_name(host: str) -> str:

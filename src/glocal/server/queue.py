@@ -1,6 +1,7 @@
 """The queue of jobs, each of which runs in a process of its own."""
 
 import contextlib
+import os
 import secrets
 import shutil
 import threading
@@ -8,12 +9,15 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from glocal.server.child_process import ChildProcess
-from glocal.server.job import UPLOAD, Job, Task, load_results, lock_folder
+from glocal.server.job import UPLOAD, Job, Task
 from glocal.server.limits import Limits
+from glocal.server.places import UploadPlace, upload_to_stop
+from glocal.server.records import load_jobs, lock_folder, write_record
 
 RUN_TASK = "glocal.server.worker:run_task"
 MAX_FAILED_JOBS, FAILED_JOB_SECONDS = 1000, 3600.0
@@ -28,43 +32,63 @@ class JobQueue:
     """Runs jobs one after another in each of several threads, every job in a process of its own.
 
     Args:
-        folder: of the jobs' folders. Results of an earlier server are loaded, unfinished jobs deleted.
+        folder: of the jobs' folders; those that an earlier server left are loaded, see `load_jobs`.
         limits: of waiting jobs, and of each job.
         workers: number of jobs that run at the same time.
         function: `module:function` that the process of a job runs, see `worker.run_task`.
+        lock: from `lock_folder`, if the caller has locked the folder already; closed with the queue.
 
     Raises:
         InputError: another server uses the folder, or it cannot be written.
     """
 
-    def __init__(self, folder: Path, limits: Limits, workers: int, *, function: str = RUN_TASK) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits,
+        workers: int,
+        *,
+        function: str = RUN_TASK,
+        lock: BinaryIO | None = None,
+    ) -> None:
         self._folder, self._limits, self._function = folder, limits, function
         self._queue: deque[Job] = deque()
-        self._uploads = 0
+        self._uploads: set[UploadPlace] = set()
         self._closed = False
         self._changed = threading.Condition()
-        self._lock = lock_folder(folder)
-        self._jobs = {job.id: job for job in load_results(folder)}
+        self._lock = lock or lock_folder(folder)
+        self._jobs = {job.id: job for job in load_jobs(folder)}
+        self._queue.extend(job for job in self._jobs.values() if job.state == "queued")
         self._threads = [threading.Thread(target=self._run_jobs, daemon=True) for _ in range(workers)]
         for thread in self._threads:
             thread.start()
 
     @contextlib.contextmanager
-    def reserve(self) -> Iterator[None]:
-        """Reserve a place in the queue during an upload.
+    def reserve(self, address: str = "") -> Iterator[UploadPlace]:
+        """Reserve a place in the queue during an upload; another upload may give way, see `upload_to_stop`.
+
+        Args:
+            address: of the client.
 
         Raises:
             QueueFullError: there is no free place.
         """
+        place = UploadPlace(address)
         with self._changed:
-            if self._closed or self._uploads + len(self._queue) >= self._limits.waiting:
+            if self._closed:
                 raise QueueFullError
-            self._uploads += 1
+            if len(self._uploads) + len(self._queue) >= self._limits.waiting:
+                stopped = upload_to_stop(self._uploads, address)
+                if stopped is None:
+                    raise QueueFullError
+                self._uploads.remove(stopped)
+                stopped.give_way()
+            self._uploads.add(place)
         try:
-            yield
+            yield place
         finally:
             with self._changed:
-                self._uploads -= 1
+                self._uploads.discard(place)
 
     def add(self, task: Task, clip: BinaryIO) -> Job:
         """Add a job for a clip; the clip is copied into the job's folder."""
@@ -72,9 +96,10 @@ class JobQueue:
         job = Job(identity, self._folder / identity, task, time.time())
         job.folder.mkdir(mode=0o700)
         try:
-            job.write()
             with open(job.folder / UPLOAD, "xb") as file:
                 shutil.copyfileobj(clip, file, 1 << 20)
+                os.fsync(file.fileno())
+            write_record(job)  # with the record, the upload is complete
         except BaseException:
             shutil.rmtree(job.folder, ignore_errors=True)
             raise
@@ -112,13 +137,13 @@ class JobQueue:
         return True
 
     def close(self) -> None:
-        """Stop all processes and threads, and delete unfinished jobs."""
+        """Stop all processes and threads; unfinished jobs stay in their folders, for the next server."""
         with self._changed:
             self._closed = True
-            waiting = [job.id for job in self._jobs.values() if job.state in ("queued", "running")]
+            for job in self._jobs.values():
+                if job.process is not None:
+                    job.process.kill()
             self._changed.notify_all()
-        for identity in waiting:
-            self.remove(identity)
         for thread in self._threads:
             thread.join()
         self._lock.close()
@@ -133,6 +158,8 @@ class JobQueue:
                 job = self._queue.popleft()
                 job.state = "running"
             try:
+                job.attempts += 1
+                self._save(job)
                 self._finish(job, self._run(job))
             except Exception:
                 traceback.print_exc()
@@ -147,7 +174,7 @@ class JobQueue:
         with contextlib.closing(child) as process:
             with self._changed:
                 job.process = process
-                if job.removed:
+                if job.removed or self._closed:
                     process.kill()
             try:
                 for message in process.messages(self._limits.wall):
@@ -159,18 +186,29 @@ class JobQueue:
         return message
 
     def _finish(self, job: Job, message: dict[str, Any]) -> None:
+        """Keep the outcome of a job, on disk first if there is a result."""
         state = message["state"]
-        if state == "failed":
+        result = {key: value for key, value in message.items() if key != "state"}
+        if state == "failed" and self._closed and not job.removed:
+            job.state, job.attempts = "queued", job.attempts - 1
+            self._save(job)
+            return
+        if state == "done":
+            write_record(replace(job, state=state, result=result))
+            (job.folder / UPLOAD).unlink(missing_ok=True)
+        else:
             shutil.rmtree(job.folder, ignore_errors=True)
         with self._changed:
-            if job.removed:
-                shutil.rmtree(job.folder, ignore_errors=True)
-                return
-            job.state, job.progress, job.ended = state, {}, time.time()
-            job.result = {key: value for key, value in message.items() if key != "state"}
-            if state == "done":
-                (job.folder / UPLOAD).unlink(missing_ok=True)
-                job.write()
+            job.progress, job.ended, job.result = {}, time.time(), result
+            job.state = state
+            removed = job.removed
+        if removed:
+            shutil.rmtree(job.folder, ignore_errors=True)
+
+    def _save(self, job: Job) -> None:
+        """Write the record of a job that is not finished, unless it has been removed meanwhile."""
+        with contextlib.suppress(FileNotFoundError):
+            write_record(job)
 
     def _forget_failed_jobs(self) -> None:
         failed = [job for job in self._jobs.values() if job.state == "failed"]

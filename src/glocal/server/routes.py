@@ -7,13 +7,15 @@ from typing import Any, BinaryIO
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, Response
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from glocal.server.catalog import Catalog, sample_names
 from glocal.server.job import Job, Task
-from glocal.server.limits import Limits, RateLimit
+from glocal.server.limits import Limits, RateLimit, network_of
 from glocal.server.middleware import FILE_POLICY, REPORT_POLICY
+from glocal.server.places import UploadPlace
 from glocal.server.queue import JobQueue, QueueFullError
 from glocal.server.schemas import (
     MEDIA_TYPES,
@@ -79,16 +81,16 @@ async def submit_job(request: Request) -> JobView:
         sentence = f"That is more than {server.limits.rate} clips a minute; try again in {pause:.0f} seconds."
         raise HTTPException(429, sentence, {"Retry-After": f"{pause:.0f}"})
     try:
-        with server.queue.reserve():
-            return await _receive_job(request, server)
+        with server.queue.reserve(network_of(address)) as place:
+            return await _receive_job(request, server, place)
     except QueueFullError:
         await RequestBody(request, server.limits).drain()
         sentence = "Too many clips wait already; try again in a minute."
         raise HTTPException(503, sentence, {"Retry-After": "60"}) from None
 
 
-async def _receive_job(request: Request, server: ServerState) -> JobView:
-    async with receive_form(request, server.limits) as form:
+async def _receive_job(request: Request, server: ServerState, place: UploadPlace) -> JobView:
+    async with receive_form(request, server.limits, place) as form:
         job_form, clip = read_form(form)
         if (clip is None) == (not job_form.sample):
             raise HTTPException(422, "Give either a file as video, or the name of a sample.")
@@ -130,7 +132,7 @@ def _add_sample(server: ServerState, task: Task, name: str) -> JobView:
 def _find_job(server: ServerState, identity: str) -> Job:
     job = server.queue.get(identity)
     if job is None:
-        raise HTTPException(404, "There is no such result; it may have been removed.")
+        raise HTTPException(404, "There is no such result; it may have been removed, or failed long ago.")
     return job
 
 
@@ -210,3 +212,15 @@ def get_sample(request: Request, name: str, kind: str) -> FileResponse:
     if name not in sample_names(samples) or kind not in ("mp4", "jpg"):
         raise HTTPException(404, "There is no such sample.")
     return FileResponse(samples / f"{name}.{kind}", media_type=MEDIA_TYPES[kind])
+
+
+def add_head_routes(routes: APIRouter) -> None:
+    """Let HEAD return the headers of each GET route."""
+    for route in list(routes.routes):
+        if isinstance(route, APIRoute) and route.methods == {"GET"}:
+            routes.add_api_route(
+                route.path, route.endpoint, methods=["HEAD"], include_in_schema=False, response_model=None
+            )
+
+
+add_head_routes(router)

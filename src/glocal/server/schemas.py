@@ -178,6 +178,6 @@ def _target(target: str, labels: list[str]) -> str:
     raise HTTPException(422, f"{sentence} Give one of its {len(labels)} labels, or {TOP[0]} to {TOP[-1]}.")
 
 
-def report_name(kind: Kind) -> str:
+def report_name(kind: str) -> str:
     """Return the name of a result's file."""
     return f"{STEM}.{kind}"

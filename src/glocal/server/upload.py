@@ -11,6 +11,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from glocal.server.limits import Limits
+from glocal.server.places import UploadPlace
 
 HEADER_BYTES = 200
 """Bytes at the start of a file that `is_media` reads."""
@@ -64,10 +65,11 @@ class RequestBody:
     Args:
         request: its body has not been read yet.
         limits: of the upload.
+        place: that counts what arrives.
     """
 
-    def __init__(self, request: Request, limits: Limits) -> None:
-        self._receive, self._limits = request.receive, limits
+    def __init__(self, request: Request, limits: Limits, place: UploadPlace | None = None) -> None:
+        self._receive, self._limits, self._place = request.receive, limits, place
         self._ended = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -81,6 +83,8 @@ class RequestBody:
         while not self._ended:
             chunk = await self._next()
             received += len(chunk)
+            if self._place is not None:
+                self._place.count(len(chunk))
             if received > self._limits.bytes + MAX_FORM_BYTES:
                 raise BodyTooLargeError(too_large_message(self._limits))
             yield chunk
@@ -105,21 +109,30 @@ class RequestBody:
 
 
 @asynccontextmanager
-async def receive_form(request: Request, limits: Limits) -> AsyncIterator[FormData]:
+async def receive_form(request: Request, limits: Limits, place: UploadPlace) -> AsyncIterator[FormData]:
     """Parse the multipart form of a request; its file is temporary and deleted at the end of the context.
 
     Raises:
-        HTTPException: 413 too large, 408 too slow, 415 no multipart form, 422 malformed, 400 interrupted.
+        HTTPException: 413 too large, 408 too slow, 415 no multipart form, 422 malformed, 400 interrupted, 503
+            gave way to another upload.
     """
-    body = RequestBody(request, limits)
+    body = RequestBody(request, limits, place)
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         await body.drain()
         raise HTTPException(415, "Send the clip as multipart/form-data.")
     parser = MultiPartParser(
         request.headers, body.chunks(), max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
     )
+    parsing = asyncio.ensure_future(parser.parse())
+    place.on_give_way(parsing.cancel)
     try:
-        form = await asyncio.wait_for(parser.parse(), limits.upload)
+        form = await asyncio.wait_for(parsing, limits.upload)
+    except asyncio.CancelledError:
+        if not place.gave_way:
+            raise
+        raise HTTPException(
+            503, "The upload was stopped, as others wait and it is slow; try again.", {"Retry-After": "60"}
+        ) from None
     except asyncio.TimeoutError:
         raise HTTPException(408, f"The upload took longer than {limits.upload:g} seconds.") from None
     except BodyTooLargeError as error:

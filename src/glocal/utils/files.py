@@ -1,28 +1,113 @@
-"""Write files whole or not at all, and name them in messages."""
+"""Write files whole or not at all, remove what killed runs left, and name files in messages."""
 
 import contextlib
+import fcntl
 import os
+import re
 import secrets
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from glocal.errors import InputError
+from glocal.errors import WriteError
+
+_TEMPORARY_NAME = re.compile(r"\.glocal-[0-9a-f]{8}-")
+_swept: set[tuple[int, int]] = set()
+"""Device and inode of folders in which this process has removed old temporary files."""
+_swept_guard = threading.Lock()
 
 
 @contextlib.contextmanager
-def atomic_path(path: "str | os.PathLike[str]") -> Iterator[Path]:
+def atomic_path(path: "str | os.PathLike[str]", *, sync: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`, renamed to it on success and removed on any exception.
 
-    The temporary name keeps the suffix, from which encoders choose the format.
+    The temporary name keeps the suffix, from which encoders choose the format. The file is locked as long as
+    this process works on it; the first call for a folder removes the temporary files there that no process
+    has locked, which runs that were killed have left.
+
+    Args:
+        path: of the file.
+        sync: return only when the file is on disk, where a power failure cannot empty it.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem[:60]}.{secrets.token_hex(4)}{path.suffix}")
+    _sweep_once(path.parent)
+    temporary, lock = _create_temporary(path)
     try:
         yield temporary
+        if sync:
+            _sync(temporary)
         os.replace(temporary, path)
+        if sync:
+            _sync(path.parent)
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+        os.close(lock)
+
+
+def _create_temporary(path: Path) -> tuple[Path, int]:
+    """Create an empty temporary file, and return its path and a descriptor that holds its lock."""
+    while True:
+        temporary = path.with_name(f".glocal-{secrets.token_hex(4)}-{path.stem[-40:]}{path.suffix}")
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        if lock_file(descriptor) is not False:
+            return temporary, descriptor
+        os.close(descriptor)  # another process takes it for a leftover just now, and removes it
+
+
+def lock_file(descriptor: int) -> bool | None:
+    """Lock an open file until it is closed.
+
+    Returns:
+        True if it is locked now, False if another process has it, None if this disk has no locks.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep_once(folder: Path) -> None:
+    """Call `sweep` on a folder unless this process has done so."""
+    try:
+        facts = folder.stat()
+    except OSError:
+        return
+    identity = facts.st_dev, facts.st_ino
+    with _swept_guard:
+        if identity in _swept:
+            return
+        _swept.add(identity)
+    sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that killed runs have left in a folder; what cannot be removed stays."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        leftovers = [entry.path for entry in entries if _TEMPORARY_NAME.match(entry.name)]
+        for leftover in leftovers:
+            _remove_unlocked(leftover)
+
+
+def _remove_unlocked(path: str) -> None:
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if lock_file(descriptor):
+                os.unlink(path)
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -30,15 +115,15 @@ def writing(path: Path) -> Iterator[None]:
     """Create the folder of `path`, and report a failure to write in one sentence.
 
     Raises:
-        InputError: the folder cannot be created or written, or the disk is full.
+        WriteError: the folder cannot be created or written, or the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(
-            f"{path} cannot be written ({reason}); choose another folder or free some space."
+        raise WriteError(
+            f"{printable(path)} cannot be written ({reason}); choose another folder or free some space."
         ) from error
 
 

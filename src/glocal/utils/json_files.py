@@ -1,0 +1,54 @@
+"""Read JSON from unknown sources: bounded in size, with one error for all that is wrong with it."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+MAX_JSON_BYTES = 1 << 30
+"""Largest JSON file that is read unless a caller sets another limit."""
+
+
+def parse_json(text: str | bytes, *, finite: bool = False) -> Any:
+    """Parse JSON.
+
+    Args:
+        text: bytes are UTF-8.
+        finite: refuse NaN and infinity, which are not JSON but what Python writes.
+
+    Raises:
+        ValueError: the text is not JSON, is not UTF-8, or is nested too deeply; the message says which.
+    """
+    try:
+        content = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+        return json.loads(content, parse_constant=_refuse_constant if finite else None)
+    except UnicodeDecodeError as problem:
+        raise ValueError(f"not text in UTF-8: {problem.reason}") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def read_json(path: "str | os.PathLike[str]", *, limit: int = MAX_JSON_BYTES, finite: bool = False) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: of a regular file.
+        limit: largest size in bytes.
+        finite: refuse NaN and infinity.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is larger than `limit`, no regular file, or not JSON.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"larger than {limit} bytes")
+    return parse_json(content, finite=finite)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")

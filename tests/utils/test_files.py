@@ -1,0 +1,79 @@
+"""Files are written whole, or not at all, and nothing stays behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glocal.errors import InputError, WriteError
+from glocal.utils import files
+from glocal.utils.files import atomic_path, printable, sweep, writing
+
+
+def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    for sync in (False, True):
+        with atomic_path(path, sync=sync) as temporary:
+            assert (temporary.parent, temporary.suffix) == (tmp_path, ".json")
+            temporary.write_text(f"{sync}")
+            assert path.exists() is sync
+        assert path.read_text() == f"{sync}"
+    with pytest.raises(TypeError), atomic_path(path) as temporary:
+        temporary.write_text(3)  # type: ignore[arg-type]
+    assert (path.read_text(), os.listdir(tmp_path)) == ("True", ["a.json"])
+
+
+def test_long_names_and_names_without_suffix_work(tmp_path: Path) -> None:
+    for name in ("𝄞" * 60 + ".mp4", "x" * 250 + ".npz", "plain"):
+        with atomic_path(tmp_path / name) as temporary:
+            temporary.write_text("whole")
+        assert (tmp_path / name).read_text() == "whole"
+
+
+def test_the_next_run_removes_what_killed_ones_left(tmp_path: Path) -> None:
+    script = f"""
+import os, signal
+from pathlib import Path
+from glocal.utils.files import atomic_path
+with atomic_path({str(tmp_path / "a.mp4")!r}) as temporary:
+    temporary.write_text("half")
+    print("written", flush=True)
+    input()
+"""
+    run = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert run.stdout is not None
+    run.stdout.readline()
+    (tmp_path / ".glocal-notes").write_text("of somebody else")
+    sweep(tmp_path)
+    assert len(os.listdir(tmp_path)) == 2  # the process works on its file
+    run.kill()
+    run.communicate()
+    with atomic_path(tmp_path / "b.mp4") as temporary:
+        temporary.write_text("whole")
+    assert sorted(os.listdir(tmp_path)) == [".glocal-notes", "b.mp4"]
+
+
+def test_a_disk_without_locks_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    (tmp_path / ".glocal-01234567-a").write_text("whose?")
+    with atomic_path(tmp_path / "a") as temporary:
+        temporary.write_text("whole")
+    assert sorted(os.listdir(tmp_path)) == [".glocal-01234567-a", "a"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "a\nb.json"
+    with pytest.raises(WriteError) as caught, writing(path), atomic_path(path):
+        pass
+    assert isinstance(caught.value, InputError)
+    assert str(caught.value).count("\n") == 0
+    assert "choose another folder" in str(caught.value)
+    assert printable("a\x1b[31mb") == r"'a\x1b[31mb'"
