@@ -19,6 +19,7 @@ from glocal.models import MODELS
 from helpers.networks import Small2d, Small3d, seeded
 from helpers.token_networks import FRAMES, PATCH, SIDE, timesformer, videomae, vivit
 
+pytestmark = pytest.mark.filterwarnings("ignore:the network states no normalisation")
 CLIP_SPEC = glocal.ClipSpec(frames=6, size=24, short_side=24)
 FRAMES_OF_A_VIDEO = np.random.default_rng(0).integers(0, 256, (11, 40, 60, 3), np.uint8)
 
@@ -214,6 +215,52 @@ def test_a_token_network_that_reads_one_place_is_explained_at_that_place_of_the_
         t, y, x = np.unravel_index(found.attention.argmax(), found.attention.shape)
         assert (2 <= t < 6, 16 <= y < 32, 64 <= x < 80) == (True, True, True)
         assert found.attention[1:7, 8:40, 56:88].sum() / found.attention.sum() >= 0.9
+
+
+class LightningModule(nn.Module):
+    """Stands for Lightning's class, which is recognised by its name."""
+
+    def forward(self, *args: Any) -> Any:
+        raise NotImplementedError
+
+
+class Lit(LightningModule):
+    """A network with its loss and metric buffers, as training code wraps it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.criterion = seeded(Small3d()), nn.CrossEntropyLoss()
+
+
+class LitWithForward(Lit):
+    """Adds preprocessing of its own."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x * 2)
+
+
+def test_of_a_lightning_module_the_network_is_explained() -> None:
+    lit = Lit()
+    model = glocal.as_model(lit, CLIP_SPEC)
+    assert model.network is lit.net
+    assert list(model.layers) == ["relu1", "layer1", "layer2"]
+    whole = LitWithForward()
+    assert glocal.as_model(whole, CLIP_SPEC).network is whole
+    lit.teacher = seeded(Small3d())
+    with pytest.raises(UsageError, match=r"Lit has no forward, and 2 submodules .* \(net, teacher\)"):
+        glocal.as_model(lit, CLIP_SPEC)
+
+
+def test_a_module_of_lightning_itself_is_recognised() -> None:
+    lightning = pytest.importorskip("lightning", exc_type=ImportError)
+
+    class Real(lightning.LightningModule):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = seeded(Small3d())
+
+    module = Real()
+    assert glocal.as_model(module, CLIP_SPEC).network is module.net
 
 
 class Tokens(nn.Module):

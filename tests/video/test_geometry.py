@@ -159,3 +159,25 @@ def test_backward_is_linear_and_stays_within_the_range_of_the_map(
     assert a.min() - 1e-5 <= back[inside].min()
     assert back[inside].max() <= a.max() + 1e-5
     assert not back[~inside].any()
+
+
+@pytest.mark.parametrize(
+    ("resize", "crop"), [((128, 128), (8, 8, 112, 112)), ((128, 171), (8, 29, 112, 112))]
+)
+def test_frames_are_resized_whatever_their_proportions_where_that_is_asked_for(
+    resize: tuple[int, int], crop: tuple[int, int, int, int]
+) -> None:
+    clip_spec = ClipSpec(16, resize=resize, size=112, crop="center")
+    geometry = Geometry.fit((240, 560), clip_spec)
+    assert (geometry.resized, geometry.crop) == (resize, crop)
+    assert Geometry.fit((240, 560), clip_spec, "full").crop == (0, 0, *resize)
+    frame = np.zeros((240, 560, 3), np.uint8)
+    frame[60:120, 200:340] = 255
+    maps = geometry.backward(geometry.forward(frame)[None, :, :, 0].astype(np.float32))
+    assert np.abs(np.array(edges(maps[0] > 127)) - (60, 120, 200, 340)).max() <= 2
+
+
+def test_a_resize_is_a_height_and_a_width() -> None:
+    for resize in ((0, 3), (3,)):
+        with pytest.raises(UsageError, match="resize must be a height and a width of at least 1"):
+            ClipSpec(16, resize=resize)  # type: ignore[arg-type]

@@ -17,13 +17,11 @@ from glocal.errors import GlocalError, InputError, UsageError
 from glocal.models.labels import default_labels, read_labels
 from glocal.models.model import Model, Outputs
 from glocal.models.outputs import find_outputs
+from glocal.models.preprocessing import Preprocessing, find_clip_spec
+from glocal.models.processors import find_preprocessing, read_processor
 from glocal.types import LabelSource
 from glocal.video.clip_spec import ClipSpec
 from glocal.video.geometry import Geometry
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-GREY_MEAN, GREY_STD = (0.449,), (0.226,)
-"""The means of ImageNet's values over the three channels."""
 
 NETWORK_ERRORS = (RuntimeError, ValueError, TypeError, AssertionError, LookupError)
 """What networks raise if their input has another shape than they take."""
@@ -61,6 +59,7 @@ def as_model(
     network: nn.Module,
     clip: ClipSpec | None = None,
     *,
+    processor: Any = None,
     labels: LabelSource | None = None,
     layers: LayerNames | None = None,
     name: str = "custom",
@@ -76,10 +75,15 @@ def as_model(
     size only gets the centre crop.
 
     Args:
-        network: maps a batch of clips to logits.
+        network: maps a batch of clips to logits; of a `LightningModule` without `forward`, its only
+            submodule with parameters does.
         clip: how frames are sampled and normalised; with one value of mean and of std for grey clips. By
-            default, for video networks of `transformers`, frames and size of their configuration, with
-            ImageNet's mean and standard deviation.
+            default what `processor`, or else the network, states. With `processor`, only its frames, stride
+            and fps are used.
+        processor: what prepares the network's clips: a processor of `transformers`, its configuration as a
+            mapping or the path of its file or folder; a data configuration of timm; or transforms of
+            torchvision or pytorchvideo. By default the processor's file beside a network of `transformers`,
+            or timm's `pretrained_cfg` of the network. A warning says what nothing states.
         labels: class names, the path of a label file, or the name of a packaged list. By default
             those of the network's `transformers` configuration, or `class 0`, `class 1`, ….
         layers: names or submodules; by default those that `glocal.attribute` chooses.
@@ -97,9 +101,9 @@ def as_model(
         UsageError: an argument is unknown or missing.
         InputError: the network cannot process such a clip.
     """
-    network = unwrap(network).eval()
+    network = network_inside(unwrap(network)).eval()
     config = getattr(network, "config", None) if hasattr(network, "main_input_name") else None
-    clip = clip or _clip_of_config(config)
+    clip = find_clip_spec(config, clip, _stated(network, clip, processor))
     layout = check_layout(layout or (CANONICAL if config is None or clip.image else "BTCHW"))
     adapted, prefix = network, ""
     if layout != CANONICAL or output is not None or grid is not None:
@@ -133,6 +137,32 @@ def as_model(
         outputs=outputs,
         activated=activated,
     )
+
+
+def _stated(network: nn.Module, clip: ClipSpec | None, processor: Any) -> Preprocessing | None:
+    """The preprocessing that a processor states, or else the network where no `clip` is given."""
+    if processor is not None:
+        return read_processor(processor)
+    return find_preprocessing(network) if clip is None else None
+
+
+def network_inside(network: nn.Module) -> nn.Module:
+    """The network of a `LightningModule` that has no `forward`: its only submodule with parameters.
+
+    Raises:
+        UsageError: it has several.
+    """
+    base = next((kind for kind in type(network).__mro__ if kind.__name__ == "LightningModule"), None)
+    if base is None or type(network).forward is not base.forward:  # type: ignore[attr-defined]
+        return network
+    parts = {name: part for name, part in network.named_children() if any(True for _ in part.parameters())}
+    if len(parts) != 1:
+        names = ", ".join(parts) or "none"
+        raise UsageError(
+            f"{type(network).__name__} has no forward, and {len(parts)} submodules with weights ({names}); "
+            "give the one that maps clips to logits."
+        )
+    return next(iter(parts.values()))
 
 
 def _has_fixed_size(network: nn.Module, clip_spec: ClipSpec) -> bool:
@@ -197,18 +227,6 @@ def example_clip(clip_spec: ClipSpec, size: tuple[int, int] | None = None) -> Te
         if stream in clip_spec.modality
     ]
     return clips[0] if len(clips) == 1 else clips
-
-
-def _clip_of_config(config: Any) -> ClipSpec:
-    frames, size = getattr(config, "num_frames", None), getattr(config, "image_size", None)
-    sides = set(size) if isinstance(size, tuple | list) else {size}
-    if not isinstance(frames, int) or len(sides) != 1 or not isinstance(side := sides.pop(), int):
-        raise UsageError(
-            "the clips that the network takes are unknown; give clip=ClipSpec(frames=…, size=…)."
-        )
-    is_grey = getattr(config, "num_channels", 3) == 1
-    mean, std = (GREY_MEAN, GREY_STD) if is_grey else (IMAGENET_MEAN, IMAGENET_STD)
-    return ClipSpec(frames, short_side=side, size=side, mean=mean, std=std, crop="center")
 
 
 def _class_names(labels: LabelSource | None, config: Any, num_classes: int) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ class TrainingClips(Dataset[Batch]):
         flip = bool(rng.random() < self.augmentation.flip) and mirrored_label is not None
         if flip and mirrored_label is not None:
             label = mirrored_label
-        size = min(self.clip_spec.size, self.clip_spec.short_side)
+        size = min(self.clip_spec.size, *(self.clip_spec.resize or (self.clip_spec.short_side,)))
         if self.flow is not None:
             flows = self.flow.read(key.video_index, start)
             flows = -flows[::-1] if backwards else flows

@@ -67,7 +67,7 @@ class CachedFrames:
     def read(self, index: int, frames: FrameIndices) -> list[Frame]:
         """Return frames of a video, from its file in the cache."""
         all_frames = np.arange(len(self.times(index)))
-        key = f"{self.identity(index)} rgb {self.clip_spec.short_side}"
+        key = f"{self.identity(index)} rgb {self.clip_spec.resize or self.clip_spec.short_side}"
 
         def compute() -> Iterator[Frame]:
             return _resized_frames(self.source, index, all_frames, self.clip_spec, "full")
@@ -106,7 +106,8 @@ class CachedFlow:
         """
         clip_spec = self.clip_spec
         points = sampling_points(self.source.times(index), clip_spec)
-        settings = f"{self.crop} {clip_spec.short_side} {clip_spec.size} {clip_spec.stride} {clip_spec.fps}"
+        resized = clip_spec.resize or clip_spec.short_side
+        settings = f"{self.crop} {resized} {clip_spec.size} {clip_spec.stride} {clip_spec.fps}"
         key = f"{self.source.identity(index)} flow {settings}"
         array = cached_array(key, max(1, len(points) - 1), lambda: self._compute(index, points))
         first = min(start, len(array) - 1)

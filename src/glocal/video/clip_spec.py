@@ -22,6 +22,8 @@ class ClipSpec:
         frames: number of sampled frames in a clip.
         stride: distance of sampled frames, in frames of the video (after resampling to `fps`).
         short_side: pixels; frames are resized so that their short side has this length.
+        resize: height and width in pixels to which frames are resized whatever their proportions, in place of
+            `short_side`; None keeps the proportions.
         size: pixels; side of the centre crop that the network was trained on.
         mean, std: one value for each channel, applied after scaling to `range`: three for RGB clips, one for
             grey clips, which are the luma of the frames; flow is divided by 20 instead.
@@ -46,6 +48,7 @@ class ClipSpec:
     modality: Modality = "rgb"
     crop: Crop = "full"
     image: bool = False
+    resize: tuple[int, int] | None = None
 
     @property
     def channels(self) -> int:
@@ -57,6 +60,8 @@ class ClipSpec:
         for name in ("frames", "stride", "short_side", "size"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.resize is not None and (len(self.resize) != 2 or min(self.resize) < 1):
+            raise UsageError(f"resize must be a height and a width of at least 1, not {self.resize}")
         if self.fps is not None and not self.fps > 0:
             raise UsageError(f"fps must be positive, not {self.fps}")
         for name, allowed in (("modality", get_args(Modality)), ("crop", get_args(Crop))):

@@ -35,7 +35,7 @@ class Geometry:
 
         Args:
             frame: `(H, W)` in pixels.
-            clip_spec: gives the short side, the size and the default crop.
+            clip_spec: gives the size of resized frames, that of the crop, and the default crop.
             crop: "full" keeps the whole frame, "center" the square of `clip_spec.size` pixels in the middle;
                 None takes that of the clip spec.
 
@@ -54,14 +54,15 @@ class Geometry:
                 f"frames of {width}×{height} pixels are more than {MAX_ASPECT_RATIO[crop]} times as long as "
                 f"wide, which would not fit into memory; {advice}"
             )
-        resized = (
-            (clip_spec.short_side, round(width * clip_spec.short_side / height))
-            if height <= width
-            else (round(height * clip_spec.short_side / width), clip_spec.short_side)
-        )
+        if clip_spec.resize is not None:
+            resized = (clip_spec.resize[0], clip_spec.resize[1])
+        elif height <= width:
+            resized = (clip_spec.short_side, round(width * clip_spec.short_side / height))
+        else:
+            resized = (round(height * clip_spec.short_side / width), clip_spec.short_side)
         if crop == "full":
             return cls(frame, resized, (0, 0, *resized))
-        side = min(clip_spec.size, clip_spec.short_side)
+        side = min(clip_spec.size, *resized)
         return cls(frame, resized, ((resized[0] - side) // 2, (resized[1] - side) // 2, side, side))
 
     def finer(self, short_side: int) -> "Geometry":
