@@ -1,20 +1,26 @@
 """Tables of networks that are trained for them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import glocal
 from glocal.benchmark import Cache, Evaluation
 from glocal.benchmark.box_measures import JoinedMeasures
 from glocal.benchmark.localization import SampleScores
+from glocal.datasets.puppets import Puppets
 from glocal.errors import UsageError
 from glocal.models import Model
-from glocal.papers import TableContext, matched_training, surveillance, tables, training_cache
+from glocal.papers import TableContext, gates, matched_training, surveillance, tables, training_cache
+from glocal.papers.gate_votes import ALL, Votes, count_votes
 from glocal.papers.training_cache import TrainedNetwork, mean_and_spread
 from glocal.training import Recipe
+from glocal.training.clips import EvaluationClips
+from glocal.training.sources import PuppetSource
 from glocal.utils.structure import construct
 
 
@@ -46,8 +52,15 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
         top = 0.5 + 0.1 * len(made[-1].model.name) / 100 + 0.01 * made[-1].run.seed
         return TrainedNetwork(tmp_path / "best.safetensors", {"test/clip_top1": top, "test/video_top1": top})
 
+    def pretend_votes(context: TableContext, trained: TrainedNetwork) -> Votes:
+        return Votes(
+            {"all gates": [True, False], "conv": [True, True], "layer1": [False, True]},
+            {"conv": 3.0, "layer1": 1.0},
+        )
+
     for module in (matched_training, surveillance):
         monkeypatch.setattr(module, "train_once", pretend)
+    monkeypatch.setattr(gates, "votes_of", pretend_votes)
     return made
 
 
@@ -63,7 +76,7 @@ def test_every_row_is_trained_with_every_seed_from_the_same_start(
     name: str, rows: int, scratch: bool, tmp_path: Path, measured: list[Any]
 ) -> None:
     made = tables()[name].run(context(tmp_path, name, options={"seeds": 2, "scratch": scratch}))
-    assert len(made.rows) == rows
+    assert len([row for row in made.rows if not row.name.endswith(" alone")]) == rows
     assert len(measured) == 2 * rows
     assert {recipe.model.weights for recipe in measured} == {None if scratch else "puppets/resnext3d-80k"}
     assert [recipe.run.seed for recipe in measured] == [0, 1] * rows
@@ -143,6 +156,47 @@ def test_a_trained_network_is_not_trained_again(tmp_path: Path, monkeypatch: pyt
     recipe = matched_training.recipe(where, "resnext3d-small", 0)
     for _ in range(2):
         found = training_cache.train_once(where, recipe)
-        assert found.measures == {"test/clip_top1": 0.25}
+        assert found.measures == {"test/clip_top1": 0.25, "parameters": 0}
         assert found.checkpoint.parent.parent == where.out / "runs"
     assert runs == [True]
+
+
+def test_questions_are_asked_of_whole_clips(tmp_path: Path, measured: list[Any]) -> None:
+    made = tables()["paper-a/9"].run(context(tmp_path, "paper-a/9", options={"seeds": 1, "labels": "when"}))
+    for recipe in measured:
+        assert recipe.data.train["labels"] == recipe.data.test["labels"] == "when"
+        assert recipe.data.train["frames"] == 16
+    plain, gated, conv, layer1 = made.rows
+    assert "over plain" not in plain.values
+    assert gated.values["over plain"] == 0
+    assert (conv.name, conv.values["video-wise"]) == ("gates conv+1+2+3+4: conv alone", 1)
+    assert (conv.values["share of the margin"], layer1.values["share of the margin"]) == (0.75, 0.25)
+
+
+def test_a_gain_is_the_mean_over_seeds_with_an_interval_over_videos() -> None:
+    gated, plain = (Votes({ALL: hits}, {}) for hits in ([True] * 8, [True] * 4 + [False] * 4))
+    mean, low, high = gates.gain([gated, gated], [plain, plain])
+    assert mean == 0.5
+    assert 0 < low < 0.5 < high < 1
+    assert gates.gain([gated, plain], [plain, plain]).mean == 0.25
+
+
+def test_votes_are_those_of_a_plain_loop() -> None:
+    puppets = Puppets("test", 6, size=32, labels="who")
+    model = glocal.load_model("gated/resnext3d-small:conv+layer4", labels=puppets.classes)
+    spec = replace(model.clip, size=32, short_side=32, fps=8.0)
+    clips = EvaluationClips(PuppetSource(puppets), spec, model.labels)
+    votes = Votes(**count_votes(model.network, clips))
+    hits: dict[str, list[bool]] = {"conv": [], "layer4": [], ALL: []}
+    margin = 0.0
+    for index in range(6):
+        with torch.no_grad():
+            logits = model.network.gate_logits(clips[index].clips[None])
+        for gate, values in {**logits, ALL: logits["conv"] + logits["layer4"]}.items():
+            hits[gate].append(int(values.argmax()) == index % 2)
+        margin += float(logits["conv"][0, index % 2] - logits["conv"].mean()) / 6
+    assert votes.hits == hits
+    assert votes.margins["conv"] == pytest.approx(margin, abs=1e-6)
+    assert votes.share("conv") + votes.share("layer4") == pytest.approx(1)
+    plain = glocal.load_model("resnext3d-small", labels=puppets.classes).network
+    assert list(count_votes(plain, clips)["hits"]) == [ALL]

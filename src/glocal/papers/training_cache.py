@@ -14,6 +14,8 @@ from glocal.training import Recipe, train
 from glocal.utils.structure import construct, to_plain
 
 Measures = Mapping[str, float]
+PARAMETERS = "parameters"
+"""The measure of a trained network that is its number of parameters."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ def train_once(context: TableContext, recipe: Mapping[str, Any]) -> TrainedNetwo
 
     def run() -> dict[str, float]:
         best = train(parsed, folder, resume=True, progress=context.progress)
-        return dict(read_card(best.with_suffix(".json")).measures)
+        card = read_card(best.with_suffix(".json"))
+        return {**card.measures, PARAMETERS: card.parameters}
 
     measures: Measures = context.cache.get({"trained": key}, run)
     return TrainedNetwork(folder / "best.safetensors", measures)
