@@ -33,6 +33,13 @@ def vivit(**changes: dict[int, str] | str) -> VivitForVideoClassification:
     return _build("Vivit", tubelet_size=(2, PATCH, PATCH), **changes)
 
 
+def vjepa2(**changes: dict[int, str] | str) -> Any:
+    """Tubelets of 2 frames, no class token, an attentive pooler: a grid of (4, 4, 4)."""
+    return _build(
+        "VJEPA2", patch_size=PATCH, crop_size=SIDE, frames_per_clip=FRAMES, num_pooler_layers=1, **changes
+    )
+
+
 def _build(family: str, **changes: Any) -> Any:
     library = transformers()
     sizes = {"image_size": SIDE, "num_frames": FRAMES, "hidden_size": 16, "num_hidden_layers": 3}
@@ -45,6 +52,40 @@ def _build(family: str, **changes: Any) -> Any:
     torch.manual_seed(0)
     config = getattr(library, f"{family}Config")(**{**sizes, **heads, **changes})
     return getattr(library, f"{family}ForVideoClassification")(config).eval()
+
+
+class SmallVit(nn.Module):
+    """Two blocks of attention and MLP behind patches of (2, 4, 4), with the weights of the last pass."""
+
+    def __init__(self, class_token: bool = True, bias: bool = True) -> None:
+        super().__init__()
+        self.patch = nn.Conv3d(3, 8, (2, 4, 4), (2, 4, 4), bias=bias)
+        self.start = nn.Parameter(torch.randn(1, 1, 8)) if class_token else None
+        self.norms = nn.ModuleList(nn.LayerNorm(8, bias=bias) for _ in range(4))
+        self.qkv = nn.ModuleList(nn.Linear(8, 24, bias=bias) for _ in range(2))
+        self.projection = nn.ModuleList(nn.Linear(8, 8, bias=bias) for _ in range(2))
+        self.mlp = nn.ModuleList(
+            nn.Sequential(nn.Linear(8, 16, bias=bias), nn.GELU(), nn.Linear(16, 8, bias=bias))
+            for _ in range(2)
+        )
+        self.head = nn.Linear(8, 3, bias=bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.weights = []
+        tokens = self.patch(x).flatten(2).transpose(1, 2)
+        if self.start is not None:
+            tokens = torch.cat([self.start.expand(len(x), 1, 8), tokens], 1)
+        for block in range(2):
+            tokens = tokens + self.attend(self.norms[2 * block](tokens), block)
+            tokens = tokens + self.mlp[block](self.norms[2 * block + 1](tokens))
+        logits: torch.Tensor = self.head(tokens.mean(1) if self.start is None else tokens[:, 0])
+        return logits
+
+    def attend(self, tokens: torch.Tensor, block: int) -> torch.Tensor:
+        q, k, v = self.qkv[block](tokens).unflatten(2, (3, 2, 4)).permute(2, 0, 3, 1, 4)
+        self.weights.append((q @ k.transpose(2, 3) / 2).softmax(3))
+        mixed: torch.Tensor = self.projection[block]((self.weights[-1] @ v).transpose(1, 2).flatten(2))
+        return mixed
 
 
 class SwinBlock(nn.Module):

@@ -12,7 +12,7 @@ from glocal.errors import UsageError
 
 CLIPS = torch.randn(2, 3, 8, 24, 32, generator=torch.Generator().manual_seed(1))
 SMALL: dict[str, Any] = {"samples": 6, "steps": 4, "pixels": 12}
-PER_CLIP = ("cam", "saliency-tubes", "rollout", "st-abn")
+PER_CLIP = ("cam", "saliency-tubes", "rollout", "gradient-rollout", "st-abn")
 """Methods that need a network of another kind."""
 CLIP_METHODS = sorted(set(METHODS) - set(PER_CLIP))
 

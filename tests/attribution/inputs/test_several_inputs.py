@@ -18,7 +18,7 @@ OTHERS = {
     "key frame": torch.randn(2, 3, 64, 64, generator=GENERATOR),
     "pose": torch.randn(2, 17, 8, 14, 14, generator=GENERATOR),
 }
-NEEDS_MORE = ("cam", "saliency-tubes", "rollout", "st-abn")
+NEEDS_MORE = ("cam", "saliency-tubes", "rollout", "gradient-rollout", "st-abn")
 
 
 class TwoBranches(nn.Module):

@@ -380,7 +380,15 @@ def test_frames_as_samples_are_folded_back_into_clips() -> None:
     assert when[:, :4].sum() == when[:, 5:].sum() == 0
 
 
-NEEDS_MORE = {"cam", "saliency-tubes", "excitation-backprop", "c-mwp", "guided-backprop", "st-abn"}
+NEEDS_MORE = {
+    "cam",
+    "saliency-tubes",
+    "excitation-backprop",
+    "c-mwp",
+    "guided-backprop",
+    "guided-gradcam",
+    "st-abn",
+}
 """They ask for a linear head on a mean, for ReLUs, or for a network that attends by itself."""
 
 
