@@ -135,6 +135,7 @@ def test_every_answer_is_guarded(client: Any, done: Any) -> None:
         (None, {"sample": "walk", "layers": "layer1,layer9"}, 422, "no layer 'layer9'"),
         (None, {"sample": "walk", "aggregate": "median"}, 422, "no aggregate 'median'"),
         (None, {"sample": "walk", "counterfactual": "perhaps"}, 422, "counterfactual"),
+        (None, {"sample": "walk", "counterfactual": "1"}, 422, "true or false"),
         (None, {"sample": "walk", "weights": "/etc/passwd"}, 422, "weights"),
         (None, {"sample": "x" * 5000}, 422, "form cannot be read"),
     ],
@@ -340,6 +341,10 @@ def test_the_description_of_the_api_is_complete(client: Client) -> None:
     assert set(form["properties"]) - {"video"} == {
         "sample", "model", "target", "method", "layers", "aggregate", "counterfactual",
     }  # fmt: skip
+    assert form["properties"]["model"]["enum"] == [MODEL]
+    assert "archery" in form["properties"]["target"]["enum"]
+    assert re.fullmatch(form["properties"]["layers"]["pattern"], "layer1,layer2")
+    assert client.patch("/api/jobs/x").headers["allow"] == "DELETE, GET, HEAD"
     assert {"202", "413", "415", "422", "429", "503"} <= set(
         described["paths"]["/api/jobs"]["post"]["responses"]
     )

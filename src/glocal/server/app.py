@@ -11,15 +11,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from glocal import __version__
-from glocal.server.catalog import Catalog
 from glocal.server.child_process import ChildProcess
+from glocal.server.job import Catalog
 from glocal.server.limits import Limits, RateLimit
 from glocal.server.middleware import PAGE_POLICY, RequestGuard
 from glocal.server.queue import JobQueue
 from glocal.server.routes import ServerState, router
-from glocal.server.schemas import ErrorView
+from glocal.server.schemas import ErrorView, request_schema
 
 PAGES = {
     "": ("index.html", "text/html; charset=utf-8"),
@@ -81,6 +82,7 @@ def create_app(
     app.include_router(router)
     _add_error_handlers(app)
     _add_pages(app)
+    app.openapi()["paths"]["/api/jobs"]["post"]["requestBody"] = request_schema(catalog)
     return app
 
 
@@ -89,7 +91,10 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(sorted(_methods_at(app, request)))
+        return JSONResponse({"error": error.detail}, error.status_code, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid_address(request: Request, error: RequestValidationError) -> Response:
@@ -98,6 +103,15 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def internal_error(request: Request, error: Exception) -> Response:
         return JSONResponse({"error": "The server failed; try again."}, 500)
+
+
+def _methods_at(app: FastAPI, request: Request) -> set[str]:
+    """Return the methods that the address of a request has in all of its routes."""
+    methods: set[str] = set()
+    for route in (*app.routes, *router.routes):
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return methods
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from glocal.errors import InputError
 from glocal.server.child_process import ChildProcess
-from glocal.server.job import SAMPLES, OfferedModel
+from glocal.server.job import SAMPLES, Catalog, OfferedModel
 from glocal.server.limits import Limits
 
 STARTUP_SECONDS = 600.0
@@ -19,9 +19,6 @@ STARTUP_SECONDS = 600.0
 
 UNTRAINED_MODEL = "resnext3d-small"
 """Offered if no trained model is packaged."""
-
-Catalog = dict[str, Any]
-"""`models`, `methods` and `aggregates`, as plain data."""
 
 
 def open_catalog(models: Sequence[OfferedModel], device: str, limits: Limits) -> Catalog:

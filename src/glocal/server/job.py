@@ -16,6 +16,10 @@ SAMPLES = ("jumping jack", "throw", "kick", "walk")
 """Actions in the sample clips."""
 
 
+Catalog = dict[str, Any]
+"""What the server offers, as plain data: `models`, `methods` and `aggregates`."""
+
+
 @dataclass(frozen=True)
 class OfferedModel:
     """A model that the server offers.

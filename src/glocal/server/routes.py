@@ -11,8 +11,8 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from glocal.server.catalog import Catalog, sample_names
-from glocal.server.job import Job, Task
+from glocal.server.catalog import sample_names
+from glocal.server.job import SAMPLES, Catalog, Job, Task
 from glocal.server.limits import Limits, RateLimit, network_of
 from glocal.server.middleware import FILE_POLICY, REPORT_POLICY
 from glocal.server.places import UploadPlace
@@ -24,7 +24,6 @@ from glocal.server.schemas import (
     Kind,
     read_form,
     report_name,
-    request_schema,
     task_of,
 )
 from glocal.server.upload import HEADER_BYTES, RequestBody, is_media, receive_form, too_large_message
@@ -70,7 +69,6 @@ def _server(request: Request) -> ServerState:
     "/api/jobs",
     status_code=202,
     responses={code: {"model": ErrorView} for code in (408, 413, 415, 422, 429, 503)},
-    openapi_extra={"requestBody": request_schema()},
 )
 async def submit_job(request: Request) -> JobView:
     """Queue a clip to be explained; only the returned `id` gives access to the job."""
@@ -96,6 +94,10 @@ async def _receive_job(request: Request, server: ServerState, place: UploadPlace
             raise HTTPException(422, "Give either a file as video, or the name of a sample.")
         if clip is None:
             names = sample_names(server.samples)
+            if job_form.sample not in names and job_form.sample in SAMPLES:
+                raise HTTPException(
+                    503, "This sample is not ready yet; try again in a minute.", {"Retry-After": "60"}
+                )
             if job_form.sample not in names:
                 raise HTTPException(422, f"There is no such sample, only {', '.join(names)}.")
             name = f"{job_form.sample}.mp4"

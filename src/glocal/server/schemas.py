@@ -1,15 +1,16 @@
 """The types of the JSON API: what a client sends and what it receives."""
 
+import re
 from collections.abc import Callable, Collection
 from typing import Annotated, Any, ClassVar, Literal
 
 from fastapi import HTTPException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 from starlette.datastructures import FormData, UploadFile
 
 from glocal.errors import nearest
 from glocal.explanation.config import ExplainConfig, OptionInfo, options_of
-from glocal.server.job import STEM, OfferedModel, Task
+from glocal.server.job import SAMPLES, STEM, Catalog, OfferedModel, Task
 
 TOP = ("top1", "top2", "top3", "top4", "top5")
 NAME_LENGTH = 120
@@ -55,13 +56,22 @@ def _form_type(default: Any, info: OptionInfo) -> Any:
     if info.default_text is not None:
         description += f" By default {info.default_text}."
     if isinstance(default, bool):
-        return Annotated[bool, Field(description=description)]
+        return Annotated[bool, BeforeValidator(_form_boolean), Field(description=description)]
     if info.choices:
         choices = (*info.choices, "") if default is None else info.choices
         return Annotated[Literal[choices], Field(description=description)]
     if isinstance(default, int | float):
         return Annotated[type(default), Field(description=description, ge=info.minimum, lt=info.below)]
     return Annotated[str, Field(description=description)]
+
+
+def _form_boolean(value: Any) -> Any:
+    """Convert the texts `true` and `false`; other spellings of a boolean are not in the API's description."""
+    if isinstance(value, str):
+        if value not in ("true", "false"):
+            raise ValueError("it is true or false")
+        return value == "true"
+    return value
 
 
 JobRequest: type[JobForm] = request_model(ExplainConfig)
@@ -94,12 +104,35 @@ class ErrorView(BaseModel):
     error: str
 
 
-def request_schema() -> dict[str, Any]:
-    """Return the multipart form of a job, for the OpenAPI description."""
+def request_schema(catalog: Catalog) -> dict[str, Any]:
+    """Return the multipart form of a job, for the OpenAPI description.
+
+    Args:
+        catalog: the models, methods and aggregates that the server offers.
+    """
     schema = JobRequest.model_json_schema()
     clip = {"type": "string", "format": "binary", "description": "A video or an image."}
     schema["properties"] = {"video": clip, **schema["properties"]}
+    for name, values in _allowed_values(catalog).items():
+        schema["properties"][name]["enum"] = list(values)
+    layers = dict.fromkeys(re.escape(layer) for model in catalog["models"] for layer in model["layers"])
+    layer = f"({'|'.join(layers)})"
+    schema["properties"]["layers"]["pattern"] = f"^({layer}(,{layer})*)?$"
+    schema["oneOf"] = [{"required": ["video"]}, {"required": ["sample"]}]
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
+
+def _allowed_values(catalog: Catalog) -> dict[str, Collection[str]]:
+    """Field of the form → the texts that it may have, with any model."""
+    labels = dict.fromkeys(label for model in catalog["models"] for label in model["labels"])
+    most = max((len(model["labels"]) for model in catalog["models"]), default=0)
+    return {
+        "sample": SAMPLES,
+        "model": [model["name"] for model in catalog["models"]],
+        "target": [*TOP[:most], *labels, *map(str, range(most))],
+        "method": [method["name"] for method in catalog["methods"]],
+        "aggregate": catalog["aggregates"],
+    }
 
 
 def read_form(form: FormData) -> tuple[JobForm, UploadFile | None]:
@@ -120,7 +153,7 @@ def read_form(form: FormData) -> tuple[JobForm, UploadFile | None]:
         raise HTTPException(422, f"The field {field[:40]} is wrong: {problem['msg']}.") from None
 
 
-def task_of(request: JobForm, name: str, catalog: dict[str, Any], device: str) -> Task:
+def task_of(request: JobForm, name: str, catalog: Catalog, device: str) -> Task:
     """Make the task of a request.
 
     Args:
