@@ -40,7 +40,7 @@ def test_the_json_is_as_documented(explanation: Any, tmp_path: Path) -> None:
     assert facts["frames"][1]["time"] == 0.04
     boxes = explanation.boxes(0.5)
     for row, found in zip(facts["frames"], boxes, strict=True):
-        assert set(row) == {"frame", "time", "relevance", "boxes"}
+        assert set(row) == {"frame", "time", "relevance", "relevant", "boxes"}
         assert 0 <= row["relevance"] <= 1
         assert [b["box"] for b in row["boxes"]] == [list(b[:4]) for b in found]
         for x0, y0, x1, y1 in (b["box"] for b in row["boxes"]):
@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence_and_leaves_nothing(
 def test_an_interrupt_leaves_no_half_file(
     explanation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: Any) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(glocal.Explanation, "as_dict", interrupt)

@@ -55,15 +55,19 @@ def unpacked(packed: dict) -> np.ndarray:
     return steps[:, 1:, 1:].astype(np.uint8)
 
 
-def open_report(browser: Any, path: Path, **context: bool | dict[str, int]) -> Any:
-    """The report at `path` in a page of its own, ready; whatever goes wrong in it is in `page.problems`."""
+def open_report(browser: Any, path: Path, *, address: str = "", **context: bool | dict[str, int]) -> Any:
+    """The report at `path` in a page of its own, ready; whatever goes wrong in it is in `page.problems`.
+
+    `address` is the part of its address from # on.
+    """
     page = browser.new_context(**context).new_page()
     page.problems, page.asked = [], []
     page.on("console", lambda message: message.type == "error" and page.problems.append(message.text))
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("request", lambda request: page.asked.append(request.url))
-    page.goto(path.as_uri())
+    page.goto(path.as_uri() + address)
     page.wait_for_selector("html[data-ready]")
+    page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
     settle(page)
     return page
 

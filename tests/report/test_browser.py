@@ -15,6 +15,7 @@ import pytest
 
 import glocal
 from glocal.explanation.explanation import Explanation
+from glocal.explanation.volume import Volume
 from glocal.localization import ScoredBox, boxes
 from glocal.report import TimeSpan, overlay, write_report
 from glocal.report.style import OverlayStyle
@@ -138,6 +139,65 @@ def test_it_opens_from_disk_and_asks_for_nothing_else(
 ) -> None:
     assert [url for url in page.asked if not url.startswith(("data:", "blob:"))] == [report[0].as_uri()]
     assert page.inner_text("#now").startswith("Frame 1 of 24 · 0.00 s")
+
+
+def test_it_opens_on_the_most_relevant_frame_and_says_how_sure_the_model_is(
+    browser: Any, report: tuple[Path, list[Explanation], np.ndarray]
+) -> None:
+    page = open_report(browser, report[0])
+    best = report[1][0]
+    assert shown_frame(page) == best.relevance.argmax()
+    assert f"{100 * best.predictions[0].score:.1f} %: unsure" in page.inner_text("h1")
+    assert page.inner_text("#sentence").startswith("Decided ")
+    page.context.close()
+
+
+def test_a_link_leads_to_a_moment_a_layer_and_a_class(
+    browser: Any, report: tuple[Path, list[Explanation], np.ndarray], tmp_path: Path
+) -> None:
+    second = report[1][1].target.index
+    page = open_report(browser, report[0], address=f"#t={TIMES[5]:.2f}&layer=layer1&class={second}")
+    assert (shown_frame(page), page.input_value("#layer"), page.input_value("#class")) == (5, "layer1", "1")
+    seek(page, 9)
+    wanted = f"#t={TIMES[9]:g}&layer=layer1&class={second}"
+    page.wait_for_function("wanted => location.hash.startsWith(wanted)", arg=wanted)
+    again = open_report(browser, report[0], address=page.evaluate("location.hash"))
+    assert (shown_frame(again), again.input_value("#layer"), again.input_value("#class")) == (
+        9,
+        "layer1",
+        "1",
+    )
+    page.evaluate("location.hash = '#t=nonsense&layer=none&class=99'")
+    settle(page)
+    assert page.problems == again.problems == []
+    page.context.close()
+    again.context.close()
+
+
+def test_frames_of_low_relevance_have_no_box(
+    browser: Any, report: tuple[Path, list[Explanation], np.ndarray], tmp_path: Path
+) -> None:
+    explanation = fading(report[1][0])
+    video = glocal.read_video(report[0].with_name("in.mp4"))
+    path, *_ = write_report(explanation, video, tmp_path, "fading")
+    rows = json.loads(path.with_suffix(".json").read_text("utf-8"))["frames"]
+    assert [row["relevant"] for row in rows] == [row["relevance"] >= 0.1 for row in rows]
+    assert {row["relevant"] for row in rows} == {True, False}
+    assert all(row["boxes"] for row in rows), "the file keeps them, marked"
+    page = open_report(browser, path)
+    for index in (0, COUNT - 1):
+        seek(page, index)
+        assert shown_box(page) == (rows[index]["boxes"][0]["box"] if rows[index]["relevant"] else None)
+    page.context.close()
+
+
+def fading(explanation: Explanation) -> Explanation:
+    """The same attribution, which fades to a hundredth from the first frame to the last."""
+    volume = Volume()
+    for factor, attribution in zip(np.geomspace(1, 0.01, COUNT), explanation.volume, strict=True):
+        volume.append(attribution / (attribution.mean() or 1) * np.float32(factor))
+    volume.normalise()
+    return replace(explanation, volume=volume)
 
 
 def test_on_every_frame_the_box_is_the_json_files(
@@ -277,7 +337,7 @@ def test_another_class_and_another_method_show_their_own_attention(
         choose(page, "class", str(index))
         assert_shows(page, expected_picture(report, 9, explanation.frame(9), OverlayStyle()))
         assert explanation.target.label in page.inner_text("h1")
-    assert page.inner_text("h1").startswith("What speaks against")
+    assert page.inner_text("h1").startswith("Against ")
     choose(page, "method", "gradcam")
     assert_shows(page, expected_picture(report, 9, report[1][4].frame(9), OverlayStyle()))
     assert page.evaluate("facts().boxes[9]") == pytest.approx([*boxes(report[1][4].frame(9))[0]], abs=1e-5)
@@ -516,10 +576,12 @@ def test_a_notebook_shows_the_same_page(
     page.goto(path.as_uri())
     inside = page.frames[1]
     inside.wait_for_selector("html[data-ready]")
-    inside.wait_for_function("() => document.getElementById('screen').dataset.frame === '0'")
+    peak = int(report[1][0].relevance.argmax())
+    inside.wait_for_function(f"() => document.getElementById('screen').dataset.frame === '{peak}'")
     before = inside.evaluate("document.getElementById('screen').dataset.box")
-    assert json.loads(before) == facts(report)["frames"][0]["boxes"][0]["box"]
+    assert json.loads(before) == facts(report)["frames"][peak]["boxes"][0]["box"]
     inside.focus("#timeline")
+    page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     inside.wait_for_function("() => document.getElementById('screen').dataset.frame === '1'")
     assert screen(inside)[4, 4].tolist() == pytest.approx([grey(1)] * 3, abs=12)

@@ -4,6 +4,7 @@ import re
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -15,8 +16,8 @@ from glocal.cli import main
 from glocal.errors import InputError, UsageError
 from glocal.report.figure_grid import PictureRow, ValueRow, figure_grid, save_figure
 from glocal.report.figures import (
+    ColumnFrames,
     classes_figure,
-    evenly_spaced_frames,
     images_figure,
     methods_figure,
     sanity_figure,
@@ -152,11 +153,20 @@ def test_a_sanity_strip_scales_each_row_by_itself(tmp_path: Path) -> None:
 
 def test_frames_are_taken_evenly_from_a_stretch_of_time() -> None:
     video = glocal.read_video(FRAMES)
-    assert evenly_spaced_frames(video, 5) == [0, 5, 10, 14, 19]
-    assert evenly_spaced_frames(video, 3, start=0.2, end=0.44) == [5, 8, 11]
-    assert evenly_spaced_frames(video, 50, start=0.7) == [18, 19]
+    assert ColumnFrames.between(video, 5).evenly_spaced() == [0, 5, 10, 14, 19]
+    assert ColumnFrames.between(video, 3, start=0.2, end=0.44).evenly_spaced() == [5, 8, 11]
+    assert ColumnFrames.between(video, 50, start=0.7).evenly_spaced() == [18, 19]
     with pytest.raises(UsageError, match=r"no frame between 5 and its end seconds; it lasts 0\.76"):
-        evenly_spaced_frames(video, 3, start=5)
+        ColumnFrames.between(video, 3, start=5)
+
+
+def test_columns_are_the_most_relevant_frames_of_a_stretch_of_time() -> None:
+    video = glocal.read_video(FRAMES)
+    relevance = np.zeros(20)
+    relevance[[2, 9, 12, 17]] = [1.0, 0.6, 0.8, 0.05]
+    explanation: Any = SimpleNamespace(relevance=relevance)
+    assert ColumnFrames.between(video, 2).most_relevant(explanation) == [2, 12]
+    assert ColumnFrames.between(video, 5, start=0.2).most_relevant(explanation) == [9, 12]
 
 
 def test_without_matplotlib_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

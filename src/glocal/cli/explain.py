@@ -57,6 +57,11 @@ report_options: CommandDecorator = together(
         show_default=True,
         help="Share of a frame's maximum that boxes enclose.",
     ),
+    click.option(
+        "--full-paths",
+        is_flag=True,
+        help="Name video, model and weights with their folders in the report and the JSON.",
+    ),
     click.option("--side-by-side", is_flag=True, help="Show the plain video on the left of the overlay."),
 )
 
@@ -106,7 +111,8 @@ def report_config_from(options: dict[str, Any]) -> "ReportConfig":
     from glocal.report.explain_to_files import ReportConfig
 
     style = OverlayStyle(**{name: options.pop(name) for name in STYLE})
-    return ReportConfig(also=options.pop("also") or (), style=style)
+    full_paths = options.pop("full_paths")
+    return ReportConfig(also=options.pop("also") or (), style=style, full_paths=full_paths)
 
 
 def summary(explanation: "Explanation", page: Path) -> str:
@@ -114,7 +120,8 @@ def summary(explanation: "Explanation", page: Path) -> str:
     target, video = explanation.target, explanation.video
     score = next((f" {p.score:.1%}" for p in explanation.predictions if p.index == target.index), "")
     peak = float(explanation.times[explanation.relevance.argmax()])
+    unsure = ", unsure" if explanation.is_answer and explanation.is_unsure else ""
     when = "" if video.frames == 1 else f", most relevant at {peak:.2f} s"
     against = "against " if target.counterfactual else ""
     edited = "".join(f", before the edit {best.label} {best.score:.1%}" for best in explanation.before[:1])
-    return f"{Path(video.path).name}: {against}{target.label}{score}{edited}{when} → {page}"
+    return f"{Path(video.path).name}: {against}{target.label}{score}{unsure}{edited}{when} → {page}"

@@ -19,8 +19,8 @@ from glocal.models import Model
 from glocal.report import OverlayStyle
 from glocal.report.figure_grid import save_figure
 from glocal.report.figures import (
+    ColumnFrames,
     classes_figure,
-    evenly_spaced_frames,
     images_figure,
     methods_figure,
     sanity_figure,
@@ -115,8 +115,8 @@ def figure(
         }
         drawn = images_figure(clips, rows, style=style)
     else:
-        indices = evenly_spaced_frames(clips[0], frames, start=start, end=end)
-        drawn = draw(kind, model, clips[0], configs, indices, style=style, num_classes=classes)
+        columns = ColumnFrames.between(clips[0], frames, start=start, end=end)
+        drawn = draw(kind, model, clips[0], configs, columns, style=style, num_classes=classes)
     for path in save_figure(drawn, out / f"{clips[0].name}-{kind}"):
         tell(quiet, str(path))
 
@@ -126,7 +126,7 @@ def draw(
     model: Model,
     video: Video,
     configs: Mapping[str, ExplainConfig],
-    frames: Sequence[int],
+    columns: ColumnFrames,
     *,
     style: OverlayStyle,
     num_classes: int,
@@ -138,25 +138,27 @@ def draw(
         model: the model.
         video: the video.
         configs: name of a row → what is explained in it, and how; kinds other than "methods" use the first.
-        frames: indices of the frames shown.
+        columns: frames that are shown: the most relevant to the first explanation; for "temporal" evenly
+            spaced ones.
         style: how attribution is drawn.
         num_classes: rows of "classes".
     """
     if kind == "methods":
         rows = {name: explain(model, video, config=config) for name, config in configs.items()}
+        frames = columns.most_relevant(next(iter(rows.values())))
         return methods_figure(video, rows, frames, style=style)
     config = next(iter(configs.values()))
     if kind == "classes":
         top = f"top{min(num_classes, len(model.labels))}"
         best = explain(model, video, config=replace(config, target=top))
         opposite = replace(config, target=best.target.index, counterfactual=True)
-        return classes_figure(
-            video, [*best.per_class, explain(model, video, config=opposite)], frames, style=style
-        )
+        explanations = [*best.per_class, explain(model, video, config=opposite)]
+        return classes_figure(video, explanations, columns.most_relevant(best), style=style)
     if kind == "temporal":
         explanation = explain(model, video, config=replace(config, method="st-abn", layers=None))
-        return temporal_figure(video, explanation, frames, style=style)
+        return temporal_figure(video, explanation, columns.evenly_spaced(), style=style)
     explanation = explain(model, video, config=config)
+    frames = columns.most_relevant(explanation)
     maps = {"trained": [explanation.frame(frame) for frame in frames]}
     config = replace(config, target=explanation.target.index)
     for part, copy in randomised_models(model):

@@ -88,6 +88,12 @@ def threshold_of(ctx: click.Context, parameter: click.Parameter, value: str) -> 
     metavar="NAME,…",
     help=f"Formats of other tools that are written too: {', '.join(export_names())}.",
 )
+@click.option(
+    "--video-folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Where the videos of EXPLANATION.json files are, which refinements need; else beside these files.",
+)
 @out_option
 @common_options
 def localize(
@@ -100,6 +106,7 @@ def localize(
     all_boxes: bool,
     refine: list[str],
     exports: list[str],
+    video_folder: Path | None,
     out: Path,
     quiet: bool,
     debug: bool,
@@ -136,7 +143,8 @@ def localize(
         video: Video | None = None
         if _is_saved(path):
             explanation = Explanation.load(path)
-            video = explained_video(explanation, Path(path).parent) if refine else None
+            folders = [Path(path).parent, *([video_folder] if video_folder else [])]
+            video = explained_video(explanation, folders) if refine else None
         else:
             explanation = explain(model(), read_video(path), config=config)
         localization = localize_explanation(

@@ -95,7 +95,9 @@ class WindowResults:
         facts = VideoFacts(
             printable(video.path or video.name), video.width, video.height, float(video.fps), video.frames
         )
-        notes = [*_notes(model, stream, self._repeated), *_edit_notes(before, predictions)]
+        shortage = _shortage(model, stream, self._repeated)
+        is_serious = self._repeated > model.clip.frames // 2 and not video.is_image
+        notes = [*_notes(model, stream), *(shortage if is_serious else []), *_edit_notes(before, predictions)]
         temporal = self._temporal.finish(video.frames)
         explanations = []
         for volumes in self._volumes:
@@ -113,6 +115,7 @@ class WindowResults:
                 layer_volumes=layer_volumes,
                 geometry=stream.geometry,
                 notes=tuple(notes),
+                remarks=() if is_serious else tuple(shortage),
                 options=METHODS[config.method].resolve_options(config.options),
                 votes=self.votes.best(model.labels),
                 temporal=temporal,
@@ -125,21 +128,25 @@ class WindowResults:
         return replace(first, others=tuple(others))
 
 
-def _notes(model: Model, stream: WindowStream, repeated: int) -> list[str]:
-    """Say what a reader must know of the weights and the video; `repeated` frames fill up the last clip."""
-    video, frames = stream.video, model.clip.frames
-    notes = [*model.notes, *video.notes]
+def _notes(model: Model, stream: WindowStream) -> list[str]:
+    """Say what a reader must know of the weights and the video."""
+    notes = [*model.notes, *stream.video.notes]
     if model.weights == "random":
         notes.insert(0, "the network is untrained: its weights are random, and so is what it attends to")
-    if repeated and not video.is_image:
-        what = "a scene of the video" if stream.cuts else "the video"
-        notes.append(
-            f"{what} is shorter than the {frames} frames that the model takes: "
-            f"its last frame was repeated {repeated} times"
-        )
-    elif repeated:
-        notes.append(f"the model takes clips of {frames} frames: the image was shown for all of them")
     return notes
+
+
+def _shortage(model: Model, stream: WindowStream, repeated: int) -> list[str]:
+    """Say that a video is shorter than a clip; `repeated` frames fill up the last clip."""
+    if not repeated:
+        return []
+    if stream.video.is_image:
+        return ["the model takes clips: it saw the image as a clip in which nothing moves"]
+    what = "a scene of the video" if stream.cuts else "the video"
+    return [
+        f"{what} is shorter than the {model.clip.frames} frames that the model takes: "
+        f"its last frame was repeated {repeated} times"
+    ]
 
 
 def _edit_notes(before: Sequence[Prediction], after: Sequence[Prediction]) -> list[str]:

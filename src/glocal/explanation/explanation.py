@@ -11,7 +11,11 @@ import numpy.typing as npt
 
 from glocal.explanation.volume import Volume
 from glocal.types import AttributionMap, ScoredBox, Segment, Threshold, Tube
+from glocal.utils.files import file_name, without_folders
 from glocal.video import Geometry, Video
+
+RELEVANCE_FLOOR: float = 0.1
+"""Boxes of frames of a lower relevance enclose noise: they are marked in files, and not drawn."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Explanation:
         layer_volumes: layer name → that layer's volume.
         geometry: maps pixels of the frame to the clip and back.
         notes: sentences that a reader must know, such as that the weights are random.
+        remarks: sentences on how the video became clips, such as that its last frame was repeated.
         others: with `target="topK"`, the explanations of the second to the K-th class.
         options: the method's options, such as the number of samples.
         votes: gate → its best classes, of a gated network: the mean over the windows of the softmax of that
@@ -98,6 +103,7 @@ class Explanation:
     cuts: tuple[int, ...] = ()
     before: tuple[Prediction, ...] = ()
     source: Video | None = None
+    remarks: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         against = "against " if self.target.counterfactual else ""
@@ -164,6 +170,24 @@ class Explanation:
         """`(T,)` in [0, 1]: each frame's mean attribution, relative to the highest of them."""
         return self.volume.relevance
 
+    @property
+    def is_relevant(self) -> npt.NDArray[np.bool_]:
+        """`(T,)`: whether a frame's relevance is at least `RELEVANCE_FLOOR`, so that its boxes mean something."""
+        return self.relevance >= RELEVANCE_FLOOR
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the class explained is the model's best, and not what speaks against it."""
+        best = self.predictions[0].index if self.predictions else None
+        return self.target.index == best and not self.target.counterfactual
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the best class has a low probability; see `glocal.explanation.predictions.is_unsure`."""
+        from glocal.explanation.predictions import is_unsure
+
+        return is_unsure(self.predictions)
+
     def boxes(self, threshold: Threshold = 0.5, *, multi_contour: bool = False) -> list[list[ScoredBox]]:
         """Return the boxes of every frame; see `glocal.localization.boxes`.
 
@@ -211,17 +235,37 @@ class Explanation:
         )
         return [segment._replace(score=segment.score * self.probability) for segment in segments_of_video]
 
-    def as_dict(self, threshold: float = 0.5) -> dict[str, Any]:
+    def without_folders(self) -> "Explanation":
+        """Return a copy, and copies of its `others`, that name files without the folders they are in."""
+        others = tuple(other.without_folders() for other in self.others)
+        return replace(
+            self,
+            video=replace(self.video, path=file_name(self.video.path)),
+            model=file_name(self.model),
+            weights=", ".join(map(file_name, self.weights.split(", "))),
+            notes=tuple(map(without_folders, self.notes)),
+            remarks=tuple(map(without_folders, self.remarks)),
+            others=others,
+        )
+
+    def as_dict(self, threshold: float = 0.5, *, full_paths: bool = False) -> dict[str, Any]:
         """Return the content of `<stem>.json`; see `glocal.explanation.io.explanation_as_dict`."""
         from glocal.explanation.io import explanation_as_dict
 
-        return explanation_as_dict(self, threshold)
+        return explanation_as_dict(self, threshold, full_paths=full_paths)
 
-    def save(self, folder: "str | os.PathLike[str]", stem: str | None = None, threshold: float = 0.5) -> Path:
+    def save(
+        self,
+        folder: "str | os.PathLike[str]",
+        stem: str | None = None,
+        threshold: float = 0.5,
+        *,
+        full_paths: bool = False,
+    ) -> Path:
         """Write `<stem>.npz` and `<stem>.json`; see `glocal.explanation.io.save_explanation`."""
         from glocal.explanation.io import save_explanation
 
-        return save_explanation(self, folder, stem, threshold)
+        return save_explanation(self, folder, stem, threshold, full_paths=full_paths)
 
     @classmethod
     def load(cls, path: "str | os.PathLike[str]") -> "Explanation":

@@ -19,15 +19,22 @@ from glocal.types import AttributionMap
 from glocal.utils.files import atomic_path, writing
 from glocal.video import Geometry
 
+MAX_CLIMB = 2
+"""Folders up to which a file's path to its video may lead: further up, it would tell about the machine."""
 
-def explanation_as_dict(explanation: Explanation, threshold: float = 0.5) -> dict[str, Any]:
+
+def explanation_as_dict(
+    explanation: Explanation, threshold: float = 0.5, *, full_paths: bool = False
+) -> dict[str, Any]:
     """Return the content of an explanation's JSON file.
 
     Args:
         explanation: the explanation of one class.
         threshold: of the boxes, as for `Explanation.boxes`.
+        full_paths: name video, model and weights with their folders, if they are files.
     """
-    relevance = explanation.relevance.round(6).tolist()
+    explanation = explanation if full_paths else explanation.without_folders()
+    relevance, is_relevant = explanation.relevance.round(6).tolist(), explanation.is_relevant.tolist()
     temporal = explanation.temporal
     return {
         "glocal": __version__,
@@ -38,8 +45,10 @@ def explanation_as_dict(explanation: Explanation, threshold: float = 0.5) -> dic
         "aggregate": explanation.aggregate,
         "layers": list(explanation.layer_volumes),
         "predictions": [asdict(prediction) for prediction in explanation.predictions],
+        "unsure": explanation.is_unsure,
         "target": asdict(explanation.target),
         "notes": list(explanation.notes),
+        "remarks": list(explanation.remarks),
         "geometry": asdict(explanation.geometry),
         "options": dict(explanation.options),
         "votes": {gate: [asdict(vote) for vote in votes] for gate, votes in explanation.votes.items()},
@@ -51,6 +60,7 @@ def explanation_as_dict(explanation: Explanation, threshold: float = 0.5) -> dic
                 "frame": index,
                 "time": round(float(explanation.times[index]), 6),
                 "relevance": relevance[index],
+                "relevant": is_relevant[index],
                 "boxes": [{"box": list(box[:4]), "score": round(box.score, 6)} for box in boxes],
             }
             for index, boxes in enumerate(explanation.boxes(threshold))
@@ -63,6 +73,8 @@ def save_explanation(
     folder: "str | os.PathLike[str]",
     stem: str | None = None,
     threshold: float = 0.5,
+    *,
+    full_paths: bool = False,
 ) -> Path:
     """Write `<stem>.npz` and `<stem>.json` into `folder`, which is created if missing.
 
@@ -75,6 +87,7 @@ def save_explanation(
         folder: where the files are written.
         stem: name of the files without suffix; by default the video's.
         threshold: of the boxes in the JSON; see `Explanation.boxes`.
+        full_paths: name video, model and weights with their folders, if they are files.
 
     Returns:
         The path of the JSON file.
@@ -87,12 +100,17 @@ def save_explanation(
         with atomic_path(path.with_suffix(".npz")) as temporary:
             _write_arrays(explanation, temporary)
         with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(explanation.as_dict(threshold), ensure_ascii=False), "utf-8")
+            facts = explanation.as_dict(threshold, full_paths=full_paths)
+            facts["relative_path"] = _relative_path(explanation.video.path, path.parent)
+            temporary.write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
     return path
 
 
 def load_explanation(path: "str | os.PathLike[str]") -> Explanation:
     """Read what `save_explanation` wrote. The attribution is 8 bits deep.
+
+    Where the video is not at the path that the file names, it is looked for beside the file, and at the path
+    relative to it at which it was when the file was written.
 
     Args:
         path: of the JSON file, with the NPZ beside it.
@@ -106,6 +124,7 @@ def load_explanation(path: "str | os.PathLike[str]") -> Explanation:
         with zipfile.ZipFile(path.with_suffix(".npz")) as archive:
             volume = _read_maps(archive, "attention")
             layers = {name: _read_maps(archive, f"layers/{name}") for name in facts["layers"]}
+        facts["video"]["path"] = _find_video(facts, path.parent)
         return _explanation_of(facts, volume, layers)
     except OSError as error:
         raise InputError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
@@ -129,12 +148,33 @@ def _explanation_of(facts: Mapping[str, Any], volume: Volume, layers: dict[str, 
         layer_volumes=layers,
         geometry=Geometry(**{name: tuple(value) for name, value in facts["geometry"].items()}),
         notes=tuple(facts["notes"]),
+        remarks=tuple(facts.get("remarks", ())),
         options=facts.get("options", {}),
         votes={gate: _predictions(predictions) for gate, predictions in votes.items()},
         temporal=None if temporal is None else np.array(temporal, float),
         cuts=tuple(facts.get("cuts", ())),
         before=_predictions(facts.get("before", ())),
     )
+
+
+def _relative_path(video: str, folder: Path) -> str | None:
+    """The path of a video from a folder; None if it leads up further than `MAX_CLIMB`, or is no file."""
+    try:
+        relative = Path(os.path.relpath(video, folder))
+    except ValueError:  # another drive
+        return None
+    is_near = relative.parts.count("..") <= MAX_CLIMB
+    return relative.as_posix() if is_near and os.path.exists(video) else None
+
+
+def _find_video(facts: Mapping[str, Any], folder: Path) -> str:
+    """The path of the video of a file in `folder`; that which the file names if it is nowhere."""
+    path: str = facts["video"]["path"]
+    relative = facts.get("relative_path")
+    candidates = [folder / name for name in (relative, path) if name]
+    if os.path.exists(path):
+        return path
+    return next((str(candidate) for candidate in candidates if candidate.exists()), path)
 
 
 def _predictions(facts: Iterable[Mapping[str, Any]]) -> tuple[Prediction, ...]:

@@ -153,12 +153,12 @@ def localize(
     )
 
 
-def explained_video(explanation: Explanation, folder: Path | None = None) -> Video:
+def explained_video(explanation: Explanation, folders: Sequence[Path] = ()) -> Video:
     """Return the video that was explained: the open one, or that at its path.
 
     Args:
         explanation: the explanation.
-        folder: where the video is looked for by its name if there is none at its path.
+        folders: where the video is looked for by its name if there is none at its path.
 
     Raises:
         InputError: the video cannot be read.
@@ -166,9 +166,8 @@ def explained_video(explanation: Explanation, folder: Path | None = None) -> Vid
     if explanation.source is not None:
         return explanation.source
     path = Path(explanation.video.path)
-    if folder is not None and not path.exists() and (folder / path.name).exists():
-        path = folder / path.name
-    return read_video(path)
+    candidates = [path, *(folder / path.name for folder in folders)]
+    return read_video(next((candidate for candidate in candidates if candidate.exists()), path))
 
 
 def refine_explanation(

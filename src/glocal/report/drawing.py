@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -88,6 +89,7 @@ def overlay_title(explanation: Explanation) -> str:
     target = explanation.target
     scores = {prediction.index: prediction.score for prediction in explanation.predictions}
     score = f"  {scores[target.index]:.1%}" if target.index in scores else ""
+    score += ", unsure" if explanation.is_answer and explanation.is_unsure else ""
     return f"{'against: ' if target.counterfactual else ''}{target.label}{score}"
 
 
@@ -100,7 +102,8 @@ def overlay_frames(
 ) -> Iterator[Frame]:
     """Yield every frame of `video` with its attribution, boxes, class and score: `(H, W, 3)` uint8 RGB.
 
-    If the network has temporal attention, a bar at the bottom shows it for each frame.
+    Frames below `RELEVANCE_FLOOR` get no box. If the network has temporal attention, a bar at the bottom
+    shows it for each frame.
 
     Args:
         explanation: of `video`.
@@ -113,8 +116,11 @@ def overlay_frames(
     if explanation.temporal is not None and not video.is_image:
         size = (video.height, video.width)
         bar = time_bar(explanation.temporal, colormap_table(style.colormap), size)
+    styles = {True: style, False: replace(style, threshold=None)}
+    is_relevant = explanation.is_relevant.tolist()
     for index, (frame, attribution_map) in enumerate(zip(video, explanation.frames(), strict=False)):
-        drawn = draw_frame(frame, attribution_map, style, true_boxes=true_boxes[index] if true_boxes else ())
+        known = true_boxes[index] if true_boxes else ()
+        drawn = draw_frame(frame, attribution_map, styles[is_relevant[index]], true_boxes=known)
         label.paste(drawn)
         if bar is not None:
             bar.paste(drawn, index)

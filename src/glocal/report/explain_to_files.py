@@ -24,6 +24,7 @@ class ReportConfig:
     Attributes:
         also: names of methods, and `"counterfactual"`, that the report can switch to.
         style: how attribution is drawn.
+        full_paths: name video, model and weights with their folders, if they are files.
 
     Raises:
         UsageError: a method is unknown.
@@ -31,6 +32,7 @@ class ReportConfig:
 
     also: Sequence[str] = ()
     style: OverlayStyle = field(default_factory=OverlayStyle)
+    full_paths: bool = False
 
     def __post_init__(self) -> None:
         METHODS.check(*(name for name in self.also if name != COUNTERFACTUAL))
@@ -69,7 +71,13 @@ def explain_to_files(
     for rank, part in enumerate(explanation.per_class, 1):
         name = stem if rank == 1 else f"{stem}-top{rank}"
         files = write_report(
-            part, video, folder, name, style=report.style, others=others if rank == 1 else ()
+            part,
+            video,
+            folder,
+            name,
+            style=report.style,
+            others=others if rank == 1 else (),
+            full_paths=report.full_paths,
         )
         results.append(ReportFiles(part, tuple(files)))
     return results

@@ -1,6 +1,7 @@
 """The figures of the papers, for any video: rows of methods, classes, images or checks."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,8 +10,9 @@ from glocal.errors import UsageError
 from glocal.explanation.explanation import Explanation
 from glocal.report.drawing import overlay, overlay_title
 from glocal.report.figure_grid import PictureRow, ValueRow, figure_grid
+from glocal.report.page_media import key_frames
 from glocal.report.style import OverlayStyle
-from glocal.types import AttributionMap, Frame
+from glocal.types import AttributionMap, Frame, FrameIndices
 from glocal.video import Video
 
 if TYPE_CHECKING:
@@ -19,24 +21,44 @@ if TYPE_CHECKING:
 FIGURE_STYLE = OverlayStyle(threshold=None)
 
 
-def evenly_spaced_frames(
-    video: Video, count: int, *, start: float = 0.0, end: float | None = None
-) -> list[int]:
-    """Return the indices of `count` evenly spaced frames between `start` and `end` seconds.
+@dataclass(frozen=True)
+class ColumnFrames:
+    """Which frames of a video are the columns of a figure.
 
-    Where the video has fewer frames there, all of them are returned.
-
-    Raises:
-        UsageError: the video has no frame between `start` and `end`.
+    Attributes:
+        inside: indices of the frames to choose from, ascending.
+        count: largest number of columns.
     """
-    inside = np.flatnonzero((video.times >= start) & (video.times <= (np.inf if end is None else end)))
-    if not len(inside):
-        raise UsageError(
-            f"{video.name} has no frame between {start:g} and {'its end' if end is None else f'{end:g}'} "
-            f"seconds; it lasts {video.times[-1]:.2f}."
-        )
-    positions = np.linspace(0, len(inside) - 1, min(count, len(inside)))
-    return [int(inside[position]) for position in positions.round().astype(int)]
+
+    inside: FrameIndices
+    count: int
+
+    @classmethod
+    def between(
+        cls, video: Video, count: int, *, start: float = 0.0, end: float | None = None
+    ) -> "ColumnFrames":
+        """Choose from the frames between `start` and `end` seconds.
+
+        Raises:
+            UsageError: the video has no frame between `start` and `end`.
+        """
+        inside = np.flatnonzero((video.times >= start) & (video.times <= (np.inf if end is None else end)))
+        if not len(inside):
+            raise UsageError(
+                f"{video.name} has no frame between {start:g} and {'its end' if end is None else f'{end:g}'} "
+                f"seconds; it lasts {video.times[-1]:.2f}."
+            )
+        return cls(inside, count)
+
+    def evenly_spaced(self) -> list[int]:
+        """Return the indices of evenly spaced frames."""
+        positions = np.linspace(0, len(self.inside) - 1, min(self.count, len(self.inside)))
+        return [int(index) for index in self.inside[positions.round().astype(int)]]
+
+    def most_relevant(self, explanation: Explanation) -> list[int]:
+        """Return the indices of the most relevant frames, in the order of time; see `key_frames`."""
+        positions = key_frames(explanation.relevance[self.inside], self.count)
+        return [int(index) for index in self.inside[positions]]
 
 
 def methods_figure(

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ import numpy as np
 
 from glocal import __version__
 from glocal.errors import InputError
-from glocal.explanation.explanation import Explanation
+from glocal.explanation.explanation import RELEVANCE_FLOOR, Explanation
 from glocal.report.drawing import VideoBoxes, draw_frame, overlay
+from glocal.report.headline import headline
 from glocal.report.page_data import (
     FULL_DETAIL,
     NOTEBOOK_DETAIL,
@@ -38,7 +40,18 @@ NOTEBOOK_HEIGHT = 860
 
 SCRIPTS = tuple(
     f"{name}.js"
-    for name in ("maps", "boxes", "volume", "player", "painter", "timeline", "saving", "choices", "page")
+    for name in (
+        "maps",
+        "boxes",
+        "volume",
+        "player",
+        "painter",
+        "timeline",
+        "saving",
+        "links",
+        "choices",
+        "page",
+    )
 )
 
 
@@ -52,6 +65,7 @@ def write_page(
     true_boxes: VideoBoxes | None = None,
     others: Sequence[Explanation] = (),
     spans: Sequence[TimeSpan] = (),
+    full_paths: bool = False,
 ) -> Path:
     """Write the report of `explanation` to `path`; see `page_html` for the arguments.
 
@@ -71,6 +85,7 @@ def write_page(
         others=others,
         spans=spans,
         stem=printable(path.stem),
+        full_paths=full_paths,
     )
     with writing(path), atomic_path(path) as temporary:
         temporary.write_text(page, "utf-8")
@@ -88,6 +103,7 @@ def page_html(
     spans: Sequence[TimeSpan] = (),
     stem: str = "report",
     detail: PageDetail = FULL_DETAIL,
+    full_paths: bool = False,
 ) -> str:
     """Return the report of an explanation as HTML that loads nothing from elsewhere.
 
@@ -105,7 +121,10 @@ def page_html(
         spans: ground truth time spans.
         stem: name of the files that the page saves, without suffix.
         detail: resolution of the maps and of the video.
+        full_paths: name video, model and weights with their folders, if they are files.
     """
+    if not full_paths:
+        explanation, others = explanation.without_folders(), [other.without_folders() for other in others]
     source = "" if video is None else _source(video, detail)
     overlay_name = "" if overlay_path is None or source or video is None else overlay_path.name
     explanations = (*explanation.per_class, *others)
@@ -121,12 +140,15 @@ def page_html(
     pictures = _pictures(explanation, video, style, true_boxes) if video and detail.pictures else {}
     return _template().render(
         explanation=explanation,
+        headline=headline(explanation),
+        floor=RELEVANCE_FLOOR,
+        full_paths=full_paths,
         version=__version__,
         source=source,
         overlay_name=printable(overlay_name),
         overlay_address=quote(os.fsencode(overlay_name)),
         too_large=video is not None and not source and not overlay_name,
-        is_image=video is not None and video.is_image,
+        is_image=explanation.video.frames == 1,
         duration=end_time(explanation),
         methods=list(dict.fromkeys(e.method for e in explanations)),
         **pictures,
@@ -183,7 +205,8 @@ def _pictures(
 
     def picture(index: int) -> str:
         boxes = true_boxes[index] if true_boxes else ()
-        return data_uri(draw_frame(frames[index], explanation.frame(index), style, true_boxes=boxes))
+        drawn_style = style if explanation.is_relevant[index] else replace(style, threshold=None)
+        return data_uri(draw_frame(frames[index], explanation.frame(index), drawn_style, true_boxes=boxes))
 
     def layer_picture(layer: str) -> str:
         attribution_map = explanation.frame(peak, layer)

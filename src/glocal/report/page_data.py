@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from glocal.explanation.explanation import Explanation, Prediction
+from glocal.explanation.explanation import RELEVANCE_FLOOR, Explanation, Prediction
 from glocal.report.drawing import VideoBoxes, colormap_table
+from glocal.report.headline import headline
 from glocal.report.page_media import fit_width, pack_maps
 from glocal.report.style import COLORMAPS, OverlayStyle
 
@@ -67,6 +68,7 @@ def collect_page_data(
     stored_size = fit_width(first.video.width, first.video.height, (detail or FULL_DETAIL).width)
     return {
         "stem": stem,
+        "floor": RELEVANCE_FLOOR,
         "size": [first.video.width, first.video.height],
         "added": [side % 2 / (side + side % 2) for side in stored_size],
         "times": first.times.round(6).tolist(),
@@ -93,6 +95,7 @@ def _explanation_data(e: Explanation, style: OverlayStyle, detail: PageDetail | 
         **asdict(e.target),
         "method": e.method,
         "aggregate": e.aggregate,
+        "headline": asdict(headline(e)),
         "score": next((p.score for p in e.predictions if p.index == e.target.index), None),
         "relevance": e.relevance.round(4).tolist(),
         "segments": [[s.start, s.end] for s in e.segments()] if e.video.frames > 1 else [],

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from glocal.explanation.explanation import RELEVANCE_FLOOR
 from glocal.explanation.volume import Volume
 from glocal.types import AttributionMap, Frame
 from glocal.video import Video, write_video
@@ -85,10 +86,19 @@ def _residuals(quantised: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def key_frames(relevance: npt.NDArray[np.float64], count: int = KEY_FRAMES) -> list[int]:
-    """Return the most relevant frame in the middle of each of `count` equal parts of the video."""
-    parts = np.array_split(np.arange(len(relevance)), min(count, len(relevance)))
-    parts = [part[len(part) // 4 : len(part) - len(part) // 4] for part in parts]
-    return [int(part[np.argmax(relevance[part])]) for part in parts]
+    """Return the most relevant frames, at most `count`, in the order of time and with others between them.
+
+    Frames below `RELEVANCE_FLOOR` are left out, unless none is above it.
+    """
+    candidates = np.flatnonzero(relevance >= RELEVANCE_FLOOR)
+    if not len(candidates):
+        candidates = np.arange(len(relevance))
+    distance = max(0, len(candidates) // count - 1) // 2
+    chosen: list[int] = []
+    for position in np.argsort(-relevance[candidates], kind="stable"):
+        if len(chosen) < count and all(abs(position - other) > distance for other in chosen):
+            chosen.append(int(position))
+    return [int(candidates[position]) for position in sorted(chosen)]
 
 
 def data_uri(image: Frame, width: int = PICTURE_WIDTH, quality: int = 88) -> str:

@@ -21,6 +21,7 @@ def write_report(
     true_boxes: VideoBoxes | None = None,
     others: Sequence[Explanation] = (),
     spans: Sequence[TimeSpan] = (),
+    full_paths: bool = False,
 ) -> list[Path]:
     """Write `<stem>.npz`, `.json`, `.mp4` (`.png` for an image) and `.html` into a folder.
 
@@ -34,6 +35,7 @@ def write_report(
         others: further explanations of the same video that the page can switch to: by other methods, of
             other classes, counterfactual.
         spans: ground truth time spans, shown on the page's timeline.
+        full_paths: name video, model and weights with their folders in the page and the JSON.
 
     Returns:
         The paths written, the page first.
@@ -41,7 +43,7 @@ def write_report(
     Raises:
         InputError: the folder cannot be written.
     """
-    json_path = explanation.save(folder, stem, style.threshold or 0.5)
+    json_path = explanation.save(folder, stem, style.threshold or 0.5, full_paths=full_paths)
     overlay_path = json_path.with_suffix(".png" if video.is_image else ".mp4")
     write_overlay(explanation, video, overlay_path, style=style, true_boxes=true_boxes)
     page_path = write_page(
@@ -53,5 +55,6 @@ def write_report(
         true_boxes=true_boxes,
         others=others,
         spans=spans,
+        full_paths=full_paths,
     )
     return [page_path, overlay_path, json_path, json_path.with_suffix(".npz")]

@@ -7,7 +7,7 @@ import re
 import secrets
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from glocal.errors import WriteError
 
@@ -15,6 +15,9 @@ _TEMPORARY_NAME = re.compile(r"\.glocal-[0-9a-f]{8}-")
 _swept: set[tuple[int, int]] = set()
 """Device and inode of folders in which this process has removed old temporary files."""
 _swept_guard = threading.Lock()
+
+_FOLDERS = re.compile(r"(?<![\w.~:/\\-])(?:[A-Za-z]:[\\/]|/)(?:[^\s/\\:,;()'\"]+[\\/])*(?=[^\s/\\])")
+"""The folders of an absolute path inside a sentence."""
 
 
 @contextlib.contextmanager
@@ -131,3 +134,16 @@ def printable(path: "str | os.PathLike[str]") -> str:
     """Return the path in a form that fits on one line in any encoding of the terminal."""
     text = os.fspath(path)
     return text if text.isprintable() else repr(text)
+
+
+def file_name(path: str) -> str:
+    """Return the last part of an absolute path of any system; a relative path or a name stays as it is."""
+    for pure in (PurePosixPath(path), PureWindowsPath(path)):
+        if pure.is_absolute():
+            return pure.name
+    return path
+
+
+def without_folders(sentence: str) -> str:
+    """Return a sentence in which files with absolute paths are named without their folders."""
+    return _FOLDERS.sub("", sentence)

@@ -32,9 +32,9 @@ function updateControls() {
   at("aggregate").disabled = view.layer !== "";
   at("weigh").checked = view.weigh;
   at("weigh-name").textContent = explanationMaps[view.shown].weighted ? "M_s weighted by M_t" : "weight by M_t";
-  at("title").textContent = `${shown.counterfactual ? "What speaks against" : "Why"} “${shown.label}”?`;
-  at("legend").textContent = shown.counterfactual
-    ? `Bright regions speak against “${shown.label}”.` : `Bright regions speak for “${shown.label}”.`;
+  at("title").textContent = shown.headline.title;
+  at("sentence").textContent = shown.headline.sentence;
+  at("legend").textContent = `most evidence ${shown.counterfactual ? "against" : "for"} ${shown.label}`;
   const others = classes.filter(([e]) => e !== shown);
   timeline?.draw(shown, others.map(([e]) => e));
   at("curves")?.replaceChildren(...[[shown, view.shown], ...others].map(curveName));
@@ -75,10 +75,24 @@ function selectNext(id) {
   select.dispatchEvent(new Event("change"));
 }
 
+// Tell the share of a frame's maximum that boxes enclose, at the slider and in the legend.
+function showThreshold() {
+  for (const id of ["threshold-value", "box-share"]) at(id).textContent = `${Math.round(100 * view.threshold)} %`;
+}
+
+// The colours from no evidence to most, for the legend.
+function showColours() {
+  if (!withMaps) return;
+  const context = at("ramp").getContext("2d"), colours = data.colormaps[view.colormap];
+  const pixels = context.createImageData(256, 1);
+  for (let level = 0; level < 256; level++) pixels.data.set([...colours.slice(3 * level, 3 * level + 3), 255], 4 * level);
+  context.putImageData(pixels, 0, 0);
+}
+
 function setThreshold(value) {
   view.threshold = Math.min(1, Math.max(0.01, value));
   at("threshold").value = view.threshold;
-  at("threshold-value").textContent = `${Math.round(100 * view.threshold)} %`;
+  showThreshold();
   refresh();
 }
 
@@ -107,17 +121,20 @@ function connectControls() {
   at("gate").addEventListener("change", showPredictions);
   fillSelect(at("gate"), Object.keys(data.votes).map(gate => [gate, gate || "the network"]), "");
   fillSelect(at("colormap"), Object.keys(data.colormaps).map(c => [c, c]), view.colormap);
-  at("colormap").addEventListener("change", () => { view.colormap = at("colormap").value; refresh(); });
+  at("colormap").addEventListener("change", () => { view.colormap = at("colormap").value; showColours(); refresh(); });
+  showColours();
+  showThreshold();
   connectSlider("strength", "strength", value => `${Math.round(100 * value)} %`);
-  connectSlider("threshold", "threshold", value => `${Math.round(100 * value)} %`);
+  at("threshold").value = view.threshold;
+  at("threshold").addEventListener("input", () => setThreshold(Number(at("threshold").value)));
   connectSlider("smoothing", "smoothing", value => value ? `σ = ${value}` : "off");
   connectCheckbox("boxes", "boxes"); connectCheckbox("truth", "truth"); connectCheckbox("weigh", "weigh"); connectCheckbox("side", "sideBySide");
   at("truth").closest("label").hidden = !data.truth;
   at("weigh").closest("label").hidden = !data.temporal;
   at("save-picture").addEventListener("click", () =>
     savePicture(at("screen"), `${data.stem}-frame${player ? player.frame : 0}.png`));
-  at("save-table").addEventListener("click", () =>
-    saveTable(data.times, facts().relevance, data.times.map((_, i) => source ? boxAt(i) : null), `${data.stem}.csv`));
+  at("save-table")?.addEventListener("click", () =>
+    saveTable(data.times, facts().relevance, data.times.map((_, i) => source && isRelevant(i) ? boxAt(i) : null), `${data.stem}.csv`));
   for (const key of document.querySelectorAll("[data-frame-of]")) {
     key.addEventListener("click", () => { player?.seek(Number(key.dataset.frameOf)); at("stage").scrollIntoView(); });
   }

@@ -12,22 +12,28 @@ view.weigh = explanationMaps[0].weighted;
 const facts = () => data.explanations[view.shown];
 const withMaps = facts().maps !== null;
 const painter = withMaps && new Painter(at("screen"), data.size, data.geometry, data.colormaps);
-let source = null, player = null, timeline = null, picture = null;
+let source = null, player = null, timeline = null, picture = null, links = null;
 
 function boxAt(frame, map) {
   if (explanationMaps[view.shown].isSaved(view) && view.threshold === data.style.threshold) return facts().boxes[frame];
   return painter.box(source, map ?? source.at(frame), view.threshold);
 }
 
+// Whether a frame is relevant enough for its box to enclose more than noise.
+function isRelevant(frame) { return facts().relevance[frame] >= data.floor; }
+
+// The frame of the highest relevance, which the page opens on.
+function mostRelevant() { return facts().relevance.indexOf(Math.max(...facts().relevance)); }
+
 function paint(frame) {
   const time = data.times[frame], relevance = facts().relevance[frame];
   let box = null;
   if (source) {
     const map = source.at(frame), known = view.truth && data.truth ? data.truth[frame] ?? [] : [];
-    box = view.boxes ? boxAt(frame, map) : null;
+    box = view.boxes && isRelevant(frame) ? boxAt(frame, map) : null;
     painter.paint(picture?.(), source, map, box, known, view);
   }
-  const words = [`Frame ${frame + 1} of ${data.times.length}`, `${time.toFixed(2)} s`,
+  const words = data.times.length === 1 ? [] : [`Frame ${frame + 1} of ${data.times.length}`, `${time.toFixed(2)} s`,
     `relevance ${Math.round(100 * relevance)} %`];
   if (box) words.push(`box ${box.slice(0, 4).join(", ")}`);
   at("now").textContent = words.join(" · ");
@@ -35,6 +41,7 @@ function paint(frame) {
   Object.assign(screen.dataset, { frame, box: JSON.stringify(box?.slice(0, 4) ?? null), threshold: view.threshold });
   if (!player?.playing) screen.setAttribute("aria-label", `Attribution for ${name(facts())}. ${words.join(", ")}`);
   timeline?.move(frame, words.join(", "));
+  if (player && !player.playing) links?.follow(frame);
 }
 
 async function refresh() {
@@ -109,7 +116,11 @@ async function start() {
     at("back").addEventListener("click", () => player.seek(player.frame - 1));
     at("forward").addEventListener("click", () => player.seek(player.frame + 1));
   }
+  links = new Links();
   updateControls();
+  player?.seek(mostRelevant());
+  links.open();
+  window.addEventListener("hashchange", () => links.open());
   document.documentElement.dataset.ready = "";
 }
 

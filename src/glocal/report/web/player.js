@@ -6,9 +6,13 @@ class Player {
     if (!video) return;
     video.addEventListener("play", () => this.changed(true));
     video.addEventListener("pause", () => this.changed(false));
+    // While it seeks, a video may still present the frame that it leaves.
+    video.addEventListener("seeked", () => {
+      if (!video.seeking) this.show(this.playing ? this.nearest(video.currentTime) : this.frame);
+    });
     if ("requestVideoFrameCallback" in HTMLVideoElement.prototype) {
       const presented = (_, { mediaTime }) => {
-        this.show(this.nearest(mediaTime));
+        if (!video.seeking) this.show(this.nearest(mediaTime));
         video.requestVideoFrameCallback(presented);
       };
       video.requestVideoFrameCallback(presented);
