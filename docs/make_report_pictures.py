@@ -12,7 +12,7 @@ from glocal.cli.demo import CLIP, MODEL, SHOWN, truth_of
 from glocal.datasets.puppets import Puppets
 from glocal.report import TimeSpan, write_report
 from glocal.report.figure_grid import save_figure
-from glocal.report.figures import evenly_spaced_frames, methods_figure
+from glocal.report.figures import ColumnFrames, methods_figure
 from glocal.video import write_video
 
 PICTURES = Path(__file__).with_name("pictures")
@@ -46,7 +46,9 @@ def write_example(folder: Path) -> tuple[Path, int]:
         others=[counterfactual, gradcam],
         spans=[TimeSpan(start / clip.fps, end / clip.fps, clip.action)],
     )
-    figure = methods_figure(video, {"3DCAM": top, "Grad-CAM": gradcam}, evenly_spaced_frames(video, 7))
+    figure = methods_figure(
+        video, {"3DCAM": top, "Grad-CAM": gradcam}, ColumnFrames.between(video, 7).most_relevant(top)
+    )
     png, _ = save_figure(figure, folder / "figure")
     small = cv2.resize(cv2.imread(str(png)), None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(PICTURES / "report-figure.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 88])

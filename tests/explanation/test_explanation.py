@@ -123,3 +123,20 @@ def test_it_is_data_with_a_short_repr(explanation: Any) -> None:
         explanation.model = "another"
     moved = explanation.with_path("clip.mp4")
     assert (moved.video.path, moved.video.frames, explanation.video.path) == ("clip.mp4", 13, "array")
+
+
+def test_files_name_no_folders_of_the_machine(explanation: Any, tmp_path: Path) -> None:
+    video = tmp_path / "private" / "clip.mp4"
+    video.parent.mkdir()
+    video.write_bytes(b"")
+    named = dataclasses.replace(
+        explanation.with_path(str(video)), weights=f"{tmp_path}/best.pth, new head of 5 classes"
+    )
+    text = named.save(tmp_path / "out", "clip").read_text("utf-8")
+    facts = json.loads(text)
+    assert str(tmp_path) not in text
+    assert (facts["video"]["path"], facts["weights"]) == ("clip.mp4", "best.pth, new head of 5 classes")
+    loaded = glocal.Explanation.load(tmp_path / "out" / "clip.json")
+    assert Path(loaded.video.path).samefile(video), "it is looked for where it was, seen from the file"
+    full = json.loads(named.save(tmp_path / "out", "full", full_paths=True).read_text("utf-8"))
+    assert full["video"]["path"] == str(video)

@@ -172,7 +172,7 @@ class Explanation:
 
     @property
     def is_relevant(self) -> npt.NDArray[np.bool_]:
-        """`(T,)`: whether a frame's relevance is at least `RELEVANCE_FLOOR`, so that its boxes mean something."""
+        """`(T,)`: whether a frame's relevance is at least `RELEVANCE_FLOOR`, so its boxes mean something."""
         return self.relevance >= RELEVANCE_FLOOR
 
     @property
