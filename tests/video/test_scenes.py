@@ -16,7 +16,7 @@ from glocal.explanation.blending import WindowBlender
 from glocal.explanation.volume import Volume
 from glocal.explanation.window_stream import mark_non_overlapping
 from glocal.video import ClipSpec, read_video, windows
-from glocal.video.scenes import resolve_cuts, scene_cuts
+from glocal.video.scenes import check_cuts, scene_cuts
 from helpers.scene_model import bleeding_model
 from helpers.video_files import numbered
 
@@ -161,11 +161,11 @@ def test_explain_and_classify_agree_about_scenes() -> None:
 @pytest.mark.parametrize("cuts", ["sometimes", [0], [5, 5], [7, 3], [24], [-1]])
 def test_impossible_cuts_are_refused(cuts: list[int] | str) -> None:
     with pytest.raises(UsageError, match="cuts"):
-        resolve_cuts(read_video(film(24)), cuts)
+        check_cuts(read_video(film(24)), cuts)
 
 
 def test_an_image_has_no_cuts(tmp_path: Path) -> None:
     import cv2
 
     cv2.imwrite(str(tmp_path / "a.png"), numbered(3, 16, 24))
-    assert resolve_cuts(read_video(tmp_path / "a.png"), "auto") == ()
+    assert check_cuts(read_video(tmp_path / "a.png"), "auto") == ()

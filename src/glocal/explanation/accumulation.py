@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from torch import nn
+from torch import Tensor, nn
 
 from glocal.attribution import METHODS, Attribution
 from glocal.explanation.blending import WindowBlender
@@ -62,8 +62,10 @@ class WindowResults:
         self._volumes: list[ClassVolumes] = []
         self._repeated = 0
 
-    def add(self, window: Window, network: nn.Module, attribution: Attribution, *, is_counted: bool) -> None:
-        """Add the results of one window.
+    def add(
+        self, window: Window, network: nn.Module, attribution: Attribution, *, is_counted: bool
+    ) -> Tensor:
+        """Add the results of one window, and return its probabilities `(num_classes,)`.
 
         Args:
             window: the window.
@@ -83,11 +85,13 @@ class WindowResults:
         for volumes, part in zip(self._volumes, per_class, strict=True):
             is_weighted = self._config.weighting == "probability"
             volumes.add(window, part, float(probabilities[volumes.index]) if is_weighted else 1.0)
+        return probabilities
 
-    def explanation(self, before: tuple[Prediction, ...]) -> Explanation:
-        """Return the explanation of the first class, with those of the others.
+    def explanation(self, ranked: Sequence[int], before: tuple[Prediction, ...]) -> Explanation:
+        """Return the explanation of the best class, with those of the others.
 
         Args:
+            ranked: indices of the classes, best first; those that this config does not explain are left out.
             before: if the network's attention was edited, the predictions without the edit.
         """
         model, config, stream, video = self._model, self._config, self._stream, self._stream.video
@@ -100,7 +104,7 @@ class WindowResults:
         notes = [*_notes(model, stream), *(shortage if is_serious else []), *_edit_notes(before, predictions)]
         temporal = self._temporal.finish(video.frames)
         explanations = []
-        for volumes in self._volumes:
+        for volumes in sorted(self._volumes, key=lambda volumes: ranked.index(volumes.index)):
             volume, layer_volumes = volumes.finish(video.frames)
             explanation = Explanation(
                 video=facts,
@@ -119,7 +123,7 @@ class WindowResults:
                 options=METHODS[config.method].resolve_options(config.options),
                 votes=self.votes.best(model.labels),
                 temporal=temporal,
-                cuts=stream.cuts,
+                cuts=tuple(stream.cuts),
                 before=before,
                 source=video,
             )

@@ -1,21 +1,22 @@
 """Explain and classify whole videos: windows, attribution, blending."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from glocal.attribution import attribute
-from glocal.attribution.targets import top_count
+from glocal.attribution import Attribution, attribute
 from glocal.explanation.accumulation import WindowResults
 from glocal.explanation.config import ExplainConfig, configured_by
 from glocal.explanation.explanation import Explanation, Prediction
 from glocal.explanation.intrinsic_attention import AttentionEditor
 from glocal.explanation.predictions import NUM_BEST, MeanProbabilities, best_predictions
 from glocal.explanation.selection import resolve_target, select_layers
+from glocal.explanation.video_targets import VideoTargets
 from glocal.explanation.window_stream import VideoLike, WindowStream, mark_non_overlapping
 from glocal.models import Model
 from glocal.types import Progress
+from glocal.video import Window
 from glocal.video.clip_spec import Crop
 from glocal.video.scenes import Cuts
 
@@ -24,9 +25,10 @@ from glocal.video.scenes import Cuts
 def explain(model: Model, video: VideoLike, config: ExplainConfig) -> Explanation:
     """Explain where and when `model` finds its reasons for a class in `video`.
 
-    The video is decoded once, in windows of the model's clip length and in constant memory. Overlapping
-    windows fade into each other, each weighted by the target's probability in it, so that the attribution is
-    low where the class is not seen. Frames between sampled ones are interpolated.
+    The video is decoded once, in windows of the model's clip length and in constant memory; a second time if
+    its best class turns out not to be that of its first window. Overlapping windows fade into each other,
+    each weighted by the target's probability in it, so that the attribution is low where the class is not
+    seen. Frames between sampled ones are interpolated.
 
     Args:
         model: from `load_model` or `as_model`, or a `Model` of your own.
@@ -40,30 +42,94 @@ def explain(model: Model, video: VideoLike, config: ExplainConfig) -> Explanatio
         UsageError: an argument is not among what is allowed; the message lists what is.
         InputError: the video cannot be read, or the network cannot use it.
     """
-    layers = select_layers(model, config.layers)
-    target = resolve_target(config.target, model.labels)
-    stream = WindowStream.open(model, video, crop=config.crop, cuts=config.cuts, progress=config.progress)
-    editor = AttentionEditor(model, config.edit, stream.video, stream.geometry)
-    before = () if config.edit is None else best_predictions(model.labels, _mean_probabilities(model, stream))
-    targets = _targets(target, model, stream, editor, config.overlap)
-    results = WindowResults(model, config, stream)
-    for window, is_counted in mark_non_overlapping(stream.windows("explain", config.overlap)):
-        network = editor.network_for(window)
-        with results.votes.recording():
-            attribution = attribute(
-                network,
-                window.clip,
-                layers,
-                method=config.method,
-                aggregate=config.aggregate,
-                target=targets,
-                counterfactual=config.counterfactual,
-                options=config.options,
-                score=model.probabilities if config.score == "probability" else config.score,
-                progress=config.progress is True,
-            )
-        results.add(window, network, attribution, is_counted=is_counted)
-    return results.explanation(before)
+    return explain_variants(model, video, [config])[0]
+
+
+def explain_variants(
+    model: Model, video: VideoLike, configs: Sequence[ExplainConfig]
+) -> tuple[Explanation, ...]:
+    """Explain a video in several ways in one pass over its frames, such as by several methods.
+
+    Args:
+        model: as for `explain`.
+        video: as for `explain`.
+        configs: the first as for `explain`. The others explain the best class of the first, and differ from
+            it in the method, its options, the layers, the aggregate, the score or `counterfactual` only.
+
+    Returns:
+        One explanation for each config.
+
+    Raises:
+        UsageError: an argument is not among what is allowed; the message lists what is.
+        InputError: the video cannot be read, or the network cannot use it.
+    """
+    return _VideoRun(model, video, configs).explanations()
+
+
+class _VideoRun:
+    """The passes over the windows of one video."""
+
+    def __init__(self, model: Model, video: VideoLike, configs: Sequence[ExplainConfig]) -> None:
+        first = configs[0]
+        self.model, self.configs = model, configs
+        self.layers = [select_layers(model, config.layers) for config in configs]
+        self.targets = VideoTargets(resolve_target(first.target, model.labels), len(model.labels))
+        self.stream = WindowStream.open(
+            model, video, crop=first.crop, cuts=first.cuts, progress=first.progress
+        )
+        self.editor = AttentionEditor(model, first.edit, self.stream.video, self.stream.geometry)
+
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Explain the video, again if other classes than those of its first window are best."""
+        before = MeanProbabilities() if self.configs[0].edit is not None else None
+        results = self._pass(before)
+        if self.targets.are_wrong:
+            self.targets.settle()
+            results = self._pass(None)
+        unedited = best_predictions(self.model.labels, before.value) if before else ()
+        return tuple(result.explanation(self.targets.ranked(), unedited) for result in results)
+
+    def _pass(self, before: MeanProbabilities | None) -> list[WindowResults]:
+        """Explain every window as long as the targets are right; add its probabilities without the edit."""
+        results = [WindowResults(self.model, config, self.stream) for config in self.configs]
+        stream = self.stream.windows("explain", self.configs[0].overlap)
+        for window, is_counted in mark_non_overlapping(stream):
+            if before is not None and is_counted:
+                before.add(_probabilities(self.model, window))
+            if not self.targets.are_wrong:
+                self._explain(window, results, is_counted)
+            elif is_counted:
+                self.targets.add(_probabilities(self.model, window, self.editor))
+        return results
+
+    def _explain(self, window: Window, results: Sequence[WindowResults], is_counted: bool) -> None:
+        """Explain one window by each config."""
+        target = self.targets.of_window
+        for index, result in enumerate(results):
+            network = self.editor.network_for(window)
+            with result.votes.recording():
+                attribution = self._attribute(network, window, index, target)
+            probabilities = result.add(window, network, attribution, is_counted=is_counted)
+            if index == 0:
+                target = self.targets.take_from(attribution)[:, :1]
+                if is_counted:
+                    self.targets.add(probabilities)
+
+    def _attribute(self, network: nn.Module, window: Window, index: int, target: str | Tensor) -> Attribution:
+        """Explain the clip of a window by one of the configs."""
+        config = self.configs[index]
+        return attribute(
+            network,
+            window.clip,
+            self.layers[index],
+            method=config.method,
+            aggregate=config.aggregate,
+            target=target,
+            counterfactual=config.counterfactual,
+            options=config.options,
+            score=self.model.probabilities if config.score == "probability" else config.score,
+            progress=config.progress is True,
+        )
 
 
 def classify(
@@ -90,25 +156,13 @@ def classify(
         InputError: the video cannot be read, or the network cannot use it.
     """
     stream = WindowStream.open(model, video, crop=crop, cuts=cuts, progress=progress)
-    return best_predictions(model.labels, _mean_probabilities(model, stream), best)
-
-
-def _targets(
-    target: str | int, model: Model, stream: WindowStream, editor: AttentionEditor, overlap: float
-) -> str | Tensor:
-    """Return the classes to explain in every window: those of the whole video, for `"topK"` too."""
-    if isinstance(target, int):
-        return torch.tensor([[target]])
-    if not stream.has_several(overlap):
-        return target
-    ranked = _mean_probabilities(model, stream, editor).argsort(descending=True)
-    return ranked[None, : top_count(target, len(model.labels))]
-
-
-def _mean_probabilities(model: Model, stream: WindowStream, editor: AttentionEditor | None = None) -> Tensor:
-    """Average the probabilities `(num_classes,)` over the windows, with the editor's edit if there is one."""
     mean = MeanProbabilities()
     for window in stream.windows("classify"):
-        edited = replace(model, network=editor.network_for(window)) if editor else model
-        mean.add(model.probabilities(edited.logits(window.clip))[0].cpu())
-    return mean.value
+        mean.add(_probabilities(model, window))
+    return best_predictions(model.labels, mean.value, best)
+
+
+def _probabilities(model: Model, window: Window, editor: AttentionEditor | None = None) -> Tensor:
+    """Probabilities `(num_classes,)` of a window, with the editor's edit if there is one."""
+    edited = replace(model, network=editor.network_for(window)) if editor else model
+    return model.probabilities(edited.logits(window.clip))[0].cpu()

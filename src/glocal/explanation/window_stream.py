@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from tqdm import tqdm
@@ -10,16 +10,18 @@ from tqdm import tqdm
 from glocal.errors import UsageError
 from glocal.models import Model
 from glocal.types import Progress
-from glocal.video import ClipSpec, Geometry, Video, Window, read_video, windows
+from glocal.video import ClipSpec, Geometry, Video, Window, read_video
 from glocal.video.clip_spec import Crop
 from glocal.video.reading import VideoInput
-from glocal.video.scenes import Cuts, resolve_cuts, scenes
+from glocal.video.scenes import Cuts, check_cuts, detect_cuts, scenes
+from glocal.video.video import DecodedFrame
+from glocal.video.windows import windows_of
 
 VideoLike = VideoInput
 """A `Video`, or what `read_video` opens."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class WindowStream:
     """A video that is cut into windows for a model.
 
@@ -27,21 +29,23 @@ class WindowStream:
         video: the video.
         clip_spec: of the model.
         crop: how much of a frame the windows show.
-        cuts: first frame of every scene but the first.
+        cuts: first frame of every scene but the first; those that are detected are added as frames are read.
         progress: how progress is reported.
+        is_detecting: whether cuts are detected in the next pass.
     """
 
     video: Video
     clip_spec: ClipSpec
     crop: Crop
-    cuts: tuple[int, ...]
+    cuts: list[int]
     progress: Progress
+    is_detecting: bool = False
 
     @classmethod
     def open(
         cls, model: Model, video: VideoLike, *, crop: Crop | None, cuts: Cuts, progress: Progress
     ) -> "WindowStream":
-        """Open a video and find its scene cuts.
+        """Open a video; cuts are detected in the first pass over its windows.
 
         Args:
             model: whose clips the windows are.
@@ -55,8 +59,8 @@ class WindowStream:
             UsageError: the cuts are no frames of the video, or the model does not take frames of their size.
         """
         video = video if isinstance(video, Video) else read_video(video)
-        frames = resolve_cuts(video, cuts, progress is True)
-        stream = cls(video, model.clip, crop or model.clip.crop, frames, progress)
+        frames = check_cuts(video, cuts)
+        stream = cls(video, model.clip, crop or model.clip.crop, list(frames or ()), progress, frames is None)
         size = model.clip.size
         if model.fixed_size and stream.geometry.crop[2:] != (size, size):
             raise UsageError(
@@ -76,27 +80,36 @@ class WindowStream:
             action: what is done with them, for the progress bar.
             overlap: share of a window in [0, 1) that the next one covers too.
         """
-        stream = windows(self.video, self.clip_spec, crop=self.crop, overlap=overlap, cuts=self.cuts)
+        stream = windows_of(
+            self._frames(), self.video.fps, self.clip_spec, self.geometry, overlap=overlap, cuts=self.cuts
+        )
         if self.progress is False:
             return stream
-        title, total = f"{action} {self.video.name}", self._estimate_count(overlap)
+        title = f"{action} {self.video.name}"
+        total = self._estimate_count(overlap, self.progress is not True)
         if self.progress is True:
             return iter(tqdm(stream, desc=title, total=total, unit="window", disable=None, leave=False))
-        return _report(stream, title, total, self.progress)
+        return _report(stream, title, total or 0, self.progress)
 
-    def has_several(self, overlap: float) -> bool:
-        """Whether there is more than one window; looked up in RGB, whose windows are those of flow."""
-        rgb = replace(self.clip_spec, modality="rgb", mean=(0.0,) * 3, std=(1.0,) * 3)
-        stream = windows(self.video, rgb, crop=self.crop, overlap=overlap, cuts=self.cuts)
-        return len(list(itertools.islice(stream, 2))) > 1
+    def _frames(self) -> Iterator[DecodedFrame]:
+        """All frames; the first complete pass adds the cuts that it detects."""
+        if not self.is_detecting:
+            yield from self.video.decoded_frames()
+            return
+        self.cuts.clear()
+        yield from detect_cuts(self.video.decoded_frames(), self.cuts)
+        self.is_detecting = False
 
-    def _estimate_count(self, overlap: float) -> int:
-        """Estimate the number of windows from the times of the frames."""
-        spec, times = self.clip_spec, self.video.times
+    def _estimate_count(self, overlap: float, is_needed: bool) -> int | None:
+        """Estimate the number of windows; None if it takes a decoding and is not needed."""
+        frames = self.video.frames if is_needed else self.video.expected_frames
+        if frames is None:
+            return None
+        spec = self.clip_spec
         step = max(1, round(spec.frames * (1 - overlap)))
         total = 0
-        for start, end in scenes(self.video.frames, self.cuts):
-            seconds = float(times[end - 1] - times[start])
+        for start, end in scenes(frames, self.cuts):
+            seconds = (end - start - 1) / self.video.fps
             points = (
                 int(seconds * spec.fps / spec.stride) + 1 if spec.fps else -(-(end - start) // spec.stride)
             )

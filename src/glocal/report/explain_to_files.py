@@ -8,10 +8,11 @@ from typing import NamedTuple
 from glocal.attribution import METHODS
 from glocal.explanation.config import ExplainConfig
 from glocal.explanation.explanation import Explanation
-from glocal.explanation.runner import explain
+from glocal.explanation.runner import explain_variants
 from glocal.models import Model
 from glocal.report import OverlayStyle, write_report
-from glocal.video import Video, read_video
+from glocal.video import read_video
+from glocal.video.kept import KeptVideo
 
 COUNTERFACTUAL = "counterfactual"
 """Name in `ReportConfig.also` for the opposite question by the same method."""
@@ -64,9 +65,8 @@ def explain_to_files(
     Raises:
         InputError: the video cannot be read, or a file cannot be written.
     """
-    video = read_video(path)
-    explanation = explain(model, video, config=config)
-    others = [_explain_also(model, video, name, explanation, config) for name in report.also]
+    video = KeptVideo(read_video(path))
+    explanation, *others = explain_variants(model, video, [config, *_variants(config, report.also)])
     results = []
     for rank, part in enumerate(explanation.per_class, 1):
         name = stem if rank == 1 else f"{stem}-top{rank}"
@@ -83,13 +83,11 @@ def explain_to_files(
     return results
 
 
-def _explain_also(
-    model: Model, video: Video, name: str, explanation: Explanation, config: ExplainConfig
-) -> Explanation:
-    """Explain the same class by another method, or what speaks for the opposite."""
-    target = explanation.target.index
-    if name == COUNTERFACTUAL:
-        other = replace(config, target=target, counterfactual=not config.counterfactual)
-    else:
-        other = replace(config, target=target, method=name, options=None)
-    return explain(model, video, config=other)
+def _variants(config: ExplainConfig, also: Sequence[str]) -> list[ExplainConfig]:
+    """Configs of the other methods, and of what speaks for the opposite."""
+    return [
+        replace(config, counterfactual=not config.counterfactual)
+        if name == COUNTERFACTUAL
+        else replace(config, method=name, options=None)
+        for name in also
+    ]

@@ -99,6 +99,11 @@ class ContainerVideo(Video):
         """`(T,)` times at which frames are shown, in seconds; the first use decodes the whole file."""
         return self._frame_index().times
 
+    @property
+    def expected_frames(self) -> int | None:
+        """Number of frames once all have been decoded, until then what the file declares."""
+        return len(self._index.times) if self._index else self._declared or None
+
     def _frame_index(self) -> _FrameIndex:
         if self._index is None:
             for _ in self.decoded_frames():

@@ -3,17 +3,17 @@
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from glocal.errors import UsageError
 from glocal.types import Frame
-from glocal.video.video import Video
+from glocal.video.video import DecodedFrame, Video
 
 Cuts = Literal["auto", "none"] | Sequence[int]
 """`"auto"` detects cuts, `"none"` has none; else the first frame of every scene but the first."""
@@ -35,32 +35,55 @@ THUMBNAIL_SIDE = 64
 
 
 def scene_cuts(frames: Iterable[Frame]) -> tuple[int, ...]:
-    """Detect cuts: return the first frame of every scene but the first.
+    """Detect cuts: return the first frame of every scene but the first; see `detect_cuts`."""
+    cuts: list[int] = []
+    for _ in detect_cuts((DecodedFrame(0.0, partial(np.asarray, frame)) for frame in frames), cuts):
+        pass
+    return tuple(cuts)
+
+
+def detect_cuts(frames: Iterable[DecodedFrame], cuts: list[int]) -> Iterator[DecodedFrame]:
+    """Yield frames `NEIGHBOURS` frames late, and add every cut to `cuts` before its frame is yielded.
 
     At a cut the thumbnail changes `MIN_CHANGE_RATIO` times as much as between any other neighbours within
     `NEIGHBOURS` frames, unlike in fast motion, with a shaking camera or at a flash; and a share of at least
     `MIN_CHANGED_SHARE` of its pixels changes, unlike when an object jumps. Dissolves and fades are not found.
+
+    Args:
+        frames: of a video, in order; each is converted to RGB once.
+        cuts: first frame of every scene but the first, to which cuts are added.
     """
     changes: deque[tuple[float, float]] = deque(maxlen=2 * NEIGHBOURS + 1)
-    cuts = []
-    for index, (before, after) in enumerate(pairwise(map(_thumbnail, frames)), 1):
-        difference = np.abs(after - before).mean(2)
-        changes.append((float(difference.mean()), float((difference > MIN_CHANGE).mean())))
-        if len(changes) == changes.maxlen:
-            change, share = changes[NEIGHBOURS]
-            nearby = max(changes[i][0] for i in range(len(changes)) if i != NEIGHBOURS)
-            if share >= MIN_CHANGED_SHARE and change >= MIN_CHANGE_RATIO * (nearby + 1):
-                cuts.append(index - NEIGHBOURS)
-    return tuple(cuts)
+    waiting: deque[DecodedFrame] = deque()
+    before = None
+    for index, frame in enumerate(frames):
+        rgb = frame.to_rgb()
+        waiting.append(DecodedFrame(frame.time, partial(np.asarray, rgb)))
+        after = _thumbnail(rgb)
+        if before is not None:
+            difference = np.abs(after - before).mean(2)
+            changes.append((float(difference.mean()), float((difference > MIN_CHANGE).mean())))
+        before = after
+        if len(changes) == changes.maxlen and _is_cut(changes):
+            cuts.append(index - NEIGHBOURS)
+        if len(waiting) > NEIGHBOURS:
+            yield waiting.popleft()
+    yield from waiting
 
 
-def resolve_cuts(video: Video, cuts: Cuts, progress: bool = False) -> tuple[int, ...]:
-    """Return cuts as frame numbers: detect them for `"auto"`, else check them.
+def _is_cut(changes: Sequence[tuple[float, float]]) -> bool:
+    """Whether the change in the middle, `(mean difference, share of pixels changed)`, is that of a cut."""
+    change, share = changes[NEIGHBOURS]
+    nearby = max(changes[i][0] for i in range(len(changes)) if i != NEIGHBOURS)
+    return share >= MIN_CHANGED_SHARE and change >= MIN_CHANGE_RATIO * (nearby + 1)
+
+
+def check_cuts(video: Video, cuts: Cuts) -> tuple[int, ...] | None:
+    """Return cuts as frame numbers, or None if they are to be detected.
 
     Args:
         video: any video; an image has no cuts.
         cuts: see `Cuts`.
-        progress: show a progress bar if stderr is a terminal.
 
     Raises:
         UsageError: `cuts` is unknown, or its frames are out of order or not in the video.
@@ -68,12 +91,7 @@ def resolve_cuts(video: Video, cuts: Cuts, progress: bool = False) -> tuple[int,
     if isinstance(cuts, str):
         if cuts not in ("auto", "none"):
             raise UsageError(f"cuts '{cuts}' is neither 'auto' nor 'none' nor a list of frames.")
-        if cuts == "none" or video.is_image:
-            return ()
-        bar = tqdm(
-            video, f"scenes {video.name}", unit="frame", disable=None if progress else True, leave=False
-        )
-        return scene_cuts(bar)
+        return () if cuts == "none" or video.is_image else None
     frames = tuple(int(cut) for cut in cuts)
     if any(a >= b for a, b in pairwise((0, *frames, video.frames))):
         raise UsageError(

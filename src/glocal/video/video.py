@@ -66,6 +66,11 @@ class Video(ABC):
         """Number of frames that can be decoded, whatever the file declares."""
         return len(self.times)
 
+    @property
+    def expected_frames(self) -> int | None:
+        """Number of frames as far as it is known without decoding, for progress bars; None if it is not."""
+        return self.frames
+
     def __iter__(self) -> Iterator[Frame]:
         """Every frame `(H, W, 3)` uint8 RGB in order, in constant memory."""
         for frame in self.decoded_frames():

@@ -87,16 +87,32 @@ def windows(
     if not 0 <= overlap < 1:
         raise UsageError(f"overlap must be at least 0 and less than 1, not {overlap}")
     geometry = geometry or Geometry.fit((video.height, video.width), clip_spec, crop)
-    return _windows(video, clip_spec, geometry, max(1, round(clip_spec.frames * (1 - overlap))), cuts)
+    return windows_of(video.decoded_frames(), video.fps, clip_spec, geometry, overlap=overlap, cuts=cuts)
 
 
-def _windows(
-    video: Video, clip_spec: ClipSpec, geometry: Geometry, step: int, cuts: Sequence[int]
+def windows_of(
+    decoded: Iterator[DecodedFrame],
+    fps: float,
+    clip_spec: ClipSpec,
+    geometry: Geometry,
+    *,
+    overlap: float,
+    cuts: Sequence[int],
 ) -> Iterator[Window]:
+    """Yield the windows of frames that are decoded already; see `windows`.
+
+    Args:
+        decoded: all frames of a video in order.
+        fps: frames per second of the video.
+        clip_spec: what the network takes.
+        geometry: how frames are resized and cropped.
+        overlap: share of a window that the next one covers too, in [0, 1).
+        cuts: first frame of every scene but the first; one may be added until its frame is read.
+    """
+    step = max(1, round(clip_spec.frames * (1 - overlap)))
     index = first_point = 0
-    decoded = enumerate(video.decoded_frames())
-    for scene, frames in groupby(decoded, lambda indexed: scene_of(indexed[0], cuts)):
-        sampled = _resize(_sample(frames, clip_spec, 1 / video.fps), geometry, first_point)
+    for scene, frames in groupby(enumerate(decoded), lambda indexed: scene_of(indexed[0], cuts)):
+        sampled = _resize(_sample(frames, clip_spec, 1 / fps), geometry, first_point)
         for window in _scene_windows(sampled, clip_spec, step):
             window.index, window.scene = index, scene
             yield window
