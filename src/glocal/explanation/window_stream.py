@@ -14,11 +14,16 @@ from glocal.video import ClipSpec, Geometry, Video, Window, read_video
 from glocal.video.clip_spec import Crop
 from glocal.video.reading import VideoInput
 from glocal.video.scenes import Cuts, check_cuts, detect_cuts, scenes
+from glocal.video.threads import read_ahead
 from glocal.video.video import DecodedFrame
 from glocal.video.windows import windows_of
 
 VideoLike = VideoInput
 """A `Video`, or what `read_video` opens."""
+
+
+WINDOWS_AHEAD = 1
+"""Windows that are decoded and prepared while the network runs."""
 
 
 @dataclass
@@ -80,8 +85,11 @@ class WindowStream:
             action: what is done with them, for the progress bar.
             overlap: share of a window in [0, 1) that the next one covers too.
         """
-        stream = windows_of(
-            self._frames(), self.video.fps, self.clip_spec, self.geometry, overlap=overlap, cuts=self.cuts
+        stream = read_ahead(
+            windows_of(
+                self._frames(), self.video.fps, self.clip_spec, self.geometry, overlap=overlap, cuts=self.cuts
+            ),
+            WINDOWS_AHEAD,
         )
         if self.progress is False:
             return stream

@@ -1,0 +1,106 @@
+"""Threads for frames that are decoded and prepared ahead, and for videos encoded while others are drawn."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+_END: Any = object()
+
+
+def read_ahead(items: Iterator[T], size: int) -> Iterator[T]:
+    """Yield the items of an iterator that runs in a thread of its own, up to `size` items ahead.
+
+    An error of the iterator is raised where its item would be. If the caller stops early, so does the thread.
+    """
+    ready: queue.Queue[tuple[T, BaseException | None]] = queue.Queue(size)
+    stopped = threading.Event()
+
+    def run() -> None:
+        error: BaseException | None = None
+        try:
+            for item in items:
+                if not _put(ready, (item, None), stopped):
+                    return
+        except BaseException as raised:
+            error = raised
+        _put(ready, (_END, error), stopped)
+
+    thread = threading.Thread(target=run, name="read ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is _END:
+                return
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _put(ready: "queue.Queue[T]", item: T, stopped: threading.Event) -> bool:
+    """Put an item into the queue, unless the other side has stopped; return whether it has been put."""
+    while not stopped.is_set():
+        with suppress(queue.Full):
+            ready.put(item, timeout=0.1)
+            return True
+    return False
+
+
+class _AbandonedError(Exception):
+    """Raised in a thread whose caller has failed."""
+
+
+@contextmanager
+def feeding(consume: Callable[[Iterator[T]], object], size: int = 8) -> Iterator[Callable[[T], None]]:
+    """Run `consume(items)` in a thread, and yield a function that hands it the next item.
+
+    The block ends once the thread has consumed all items.
+
+    Args:
+        consume: reads an iterator, such as one that encodes frames.
+        size: items that may wait for it.
+
+    Raises:
+        BaseException: what `consume` raises, at the next item or at the end of the block.
+    """
+    waiting: queue.Queue[Any] = queue.Queue(size)
+    finished = threading.Event()
+    errors: list[BaseException] = []
+
+    def items() -> Iterator[T]:
+        while (item := waiting.get()) is not _END:
+            if isinstance(item, _AbandonedError):
+                raise item
+            yield cast(T, item)
+
+    def run() -> None:
+        try:
+            consume(items())
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            finished.set()
+
+    def hand_over(item: Any) -> None:
+        if not _put(waiting, item, finished) and errors:
+            raise errors[0]
+
+    thread = threading.Thread(target=run, name="feeding", daemon=True)
+    thread.start()
+    try:
+        yield hand_over
+    except BaseException:
+        _put(waiting, _AbandonedError(), finished)
+        thread.join()
+        raise
+    _put(waiting, _END, finished)
+    thread.join()
+    if errors:
+        raise errors[0]

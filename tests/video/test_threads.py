@@ -1,0 +1,105 @@
+"""Iterators in threads of their own: order, errors on either side, and callers that stop early."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+from glocal.video.threads import feeding, read_ahead
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name in ("read ahead", "feeding")]
+
+
+def test_items_come_in_order_and_are_made_in_another_thread() -> None:
+    makers = set()
+
+    def numbers() -> Iterator[int]:
+        for number in range(50):
+            makers.add(threading.current_thread())
+            yield number
+
+    assert list(read_ahead(numbers(), 3)) == list(range(50))
+    assert makers
+    assert threading.current_thread() not in makers
+    assert not threads()
+
+
+def test_an_error_comes_after_the_items_before_it() -> None:
+    def numbers() -> Iterator[int]:
+        yield from range(3)
+        raise ValueError("broken")
+
+    seen = []
+    with pytest.raises(ValueError, match="broken"):
+        seen.extend(number for number in _recording(read_ahead(numbers(), 1), seen))
+    assert seen == [0, 1, 2]
+    assert not threads()
+
+
+def _recording(items: Iterator[int], seen: list[int]) -> Iterator[int]:
+    for item in items:
+        seen.append(item)
+    yield from ()
+
+
+def test_a_caller_that_stops_early_ends_the_thread() -> None:
+    made = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(10_000):
+            made.append(number)
+            yield number
+
+    ahead = read_ahead(numbers(), 2)
+    assert next(ahead) == 0
+    ahead.close()  # type: ignore[attr-defined]
+    assert len(made) < 10
+    assert not threads()
+
+
+def test_all_items_handed_over_are_consumed_before_the_block_ends() -> None:
+    consumed: list[int] = []
+    with feeding(consumed.extend, size=2) as hand_over:
+        for number in range(50):
+            hand_over(number)
+    assert consumed == list(range(50))
+    assert not threads()
+
+
+def _feed(consume: Callable[[Iterator[int]], object], items: Iterable[int]) -> None:
+    with feeding(consume, size=1) as hand_over:
+        for item in items:
+            hand_over(item)
+
+
+def test_an_error_of_the_consumer_reaches_the_caller() -> None:
+    def consume(items: Iterator[int]) -> None:
+        for item in items:
+            if item == 3:
+                raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        _feed(consume, range(1000))
+    assert not threads()
+
+
+def test_an_error_of_the_caller_ends_the_consumer_without_an_end_of_items() -> None:
+    outcomes = []
+
+    def consume(items: Iterator[int]) -> None:
+        try:
+            outcomes.append(list(items))
+        except Exception as error:
+            outcomes.append(type(error).__name__)
+            raise
+
+    def items() -> Iterator[int]:
+        yield 1
+        raise KeyError("drawing")
+
+    with pytest.raises(KeyError):
+        _feed(consume, items())
+    assert outcomes == ["_AbandonedError"]
+    assert not threads()
