@@ -1,6 +1,7 @@
 """A video that is decoded once, as long as its frames fit into memory."""
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import count
 from pathlib import Path
 
@@ -29,9 +30,11 @@ class KeptVideo(Video):
 
     def __init__(self, video: Video, max_bytes: int = KEPT_BYTES) -> None:
         self.video = video
-        self.path, self.name, self.fps = video.path, video.name, video.fps
-        self.width, self.height, self.is_image = video.width, video.height, video.is_image
-        self.sample_aspect_ratio = video.sample_aspect_ratio
+        self.path, self.name = video.path, video.name
+        self.width, self.height = video.width, video.height
+        self.fps: float = video.fps
+        self.is_image: bool = video.is_image
+        self.sample_aspect_ratio: Fraction = video.sample_aspect_ratio
         expected = video.expected_frames or 1
         self._max_frames = max_bytes // (3 * video.width * video.height)
         self._is_keeping = expected <= self._max_frames
