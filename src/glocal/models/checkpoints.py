@@ -6,7 +6,7 @@ import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,12 @@ from torch import Tensor, nn
 from glocal.errors import InputError
 from glocal.utils.files import printable
 
-WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "network", "net", "params")
-"""Keys under which training scripts store the state dict, beside optimizer states and other extras."""
+WRAPPERS = (
+    *("state_dict", "model_state", "model_state_dict", "model", "network", "net", "params", "module"),
+    *("model_ema", "state_dict_ema", "ema_state_dict", "ema_model", "ema"),
+)
+"""Keys under which training scripts store the state dict, beside optimizer states and other extras; moving
+averages are taken where there is nothing else."""
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "network.", "net.")
 """Prefixes that wrappers of a network (DataParallel, torch.compile, Lightning) add to each key."""
@@ -171,14 +175,15 @@ def describe_mismatch(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Si
         if key in state and state[key].shape != shape
     ]
     parts = [
-        f"{verb} {_abbreviated(keys)}"
+        f"{verb} {abbreviated(keys)}"
         for verb, keys in (("lacks", missing), ("has unknown", unexpected), ("has", reshaped))
         if keys
     ]
     return ", ".join(parts)
 
 
-def _abbreviated(keys: list[str], most: int = 2) -> str:
+def abbreviated(keys: Sequence[str], most: int = 2) -> str:
+    """The first of some keys, and how many more there are."""
     more = f" and {len(keys) - most} more" if len(keys) > most else ""
     return ", ".join(keys[:most]) + more
 

@@ -1,14 +1,18 @@
 """Build a network and load its weights: own checkpoints, a backbone's, or an image network's."""
 
 import os
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from glocal.errors import InputError, UsageError, nearest
 from glocal.models.checkpoints import (
+    abbreviated,
     add_batch_counters,
     average_to_flow,
     check_types,
@@ -22,6 +26,7 @@ from glocal.models.entry import ModelEntry
 from glocal.models.gated import Gated
 from glocal.models.registry import find_entry, network_names
 from glocal.models.stabn import STABN
+from glocal.models.state_fitting import FittedState, fit_state
 from glocal.types import WeightSource
 from glocal.utils.files import printable
 
@@ -81,7 +86,7 @@ def load_network(
 def _is_of_backbone(entry: ModelEntry, checkpoint: _Checkpoint) -> bool:
     """Whether a checkpoint for a gated network or ST-ABN has neither gates nor an attention branch."""
     added = {key.partition(".")[0] for key in entry.state_shapes(1)} - {"backbone"}
-    return not any(key.partition(".")[0] in added for state in checkpoint.states for key in state)
+    return not any(key.partition(".")[0] in added for key in _fitted(entry, checkpoint.states).state)
 
 
 def _load_backbone(
@@ -92,7 +97,7 @@ def _load_backbone(
     new_head: bool,
 ) -> LoadedNetwork:
     """Build a gated network or an ST-ABN on a trained backbone, with random gates or attention branch."""
-    stored_classes = _count_classes(backbone, _rename_keys(backbone, checkpoint.states))
+    stored_classes = _count_classes(backbone, _fitted(backbone, checkpoint.states).state)
     num_classes = num_classes or stored_classes or entry.num_classes
     new_head = new_head or bool(entry.gates) or num_classes != stored_classes
     donor = _load_own(backbone, checkpoint, num_classes, new_head)
@@ -111,7 +116,7 @@ def _load_own(
 ) -> LoadedNetwork:
     """Build a network and load a checkpoint of it, of an image network or of an RGB network."""
     source = checkpoint.source
-    state = _rename_keys(entry, checkpoint.states)
+    state, dropped = _without_extras(entry, checkpoint)
     classifier = _classifier_keys(entry)
     stored_classes = _count_classes(entry, state) or entry.num_classes
     if new_head:
@@ -123,7 +128,8 @@ def _load_own(
     check_types({key: tensor for key, tensor in state.items() if key in shapes}, source)
     state, inflated = inflate(add_batch_counters(state, shapes), shapes)
     state, averaged = average_to_flow(state, shapes)
-    if mismatch := describe_mismatch(state, shapes):
+    if describe_mismatch(state, shapes):
+        mismatch = describe_mismatch({**dict.fromkeys(dropped, torch.empty(0)), **state}, shapes)
         raise _mismatch_error(entry, checkpoint, state, mismatch, new_head)
     if num_classes not in (None, stored_classes):
         raise UsageError(
@@ -137,6 +143,7 @@ def _load_own(
     load_state(network, state, source)
     notes = ["inflated from images"] * inflated + ["averaged from RGB"] * averaged
     notes += [f"new head of {stored_classes} classes"] * new_head
+    notes += note_dropped(source, dropped)
     return LoadedNetwork(network, stored_classes, (source, *notes))
 
 
@@ -164,7 +171,7 @@ def _matching_networks(states: list[State]) -> list[str]:
     for name in network_names():
         entry = find_entry(name)
         if len(states) in {1, len(entry.streams)} and (with_backbone or entry.backbone is None):
-            state = _rename_keys(entry, states)
+            state = _fitted(entry, states, keep_all=True).state
             shapes = entry.state_shapes(_count_classes(entry, state) or entry.num_classes)
             if not describe_mismatch(add_batch_counters(state, shapes), shapes):
                 names.append(name)
@@ -200,14 +207,43 @@ def _size_limit(entry: ModelEntry) -> int:
     return max(32 * 4 * parameters, 2**30)
 
 
-def _rename_keys(entry: ModelEntry, states: list[State]) -> State:
-    """Merge the state dicts of all streams into one with the network's own keys."""
+def _fitted(entry: ModelEntry, states: list[State], keep_all: bool = False) -> FittedState:
+    """Merge the state dicts of all streams into one with the network's keys; without extras, or all."""
     prefixes = [f"{stream}." for stream in entry.streams] if len(states) > 1 else [""]
-    return {
-        prefix + entry.rename_key(key): tensor
-        for prefix, state in zip(prefixes, states, strict=True)
-        for key, tensor in state.items()
-    }
+    keys = entry.state_shapes(1)
+    merged: State = {}
+    dropped: list[str] = []
+    for prefix, state in zip(prefixes, states, strict=True):
+        stream_keys = [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
+        fitted = (
+            FittedState({entry.rename_key(key): tensor for key, tensor in state.items()})
+            if keep_all
+            else fit_state(state, stream_keys, entry.rename_key)
+        )
+        merged |= {prefix + key: tensor for key, tensor in fitted.state.items()}
+        dropped += fitted.dropped
+    return FittedState(merged, tuple(dropped))
+
+
+def _without_extras(entry: ModelEntry, checkpoint: _Checkpoint) -> tuple[State, tuple[str, ...]]:
+    """The weights of a network in a checkpoint, and the keys beside them that are left out.
+
+    Nothing is left out of a checkpoint that is that of another network as it is.
+    """
+    fitted = _fitted(entry, checkpoint.states)
+    if fitted.dropped and _matching_networks(checkpoint.states):
+        return _fitted(entry, checkpoint.states, keep_all=True).state, ()
+    return fitted.state, fitted.dropped
+
+
+def note_dropped(source: str, dropped: Sequence[str]) -> list[str]:
+    """Warn of the keys of a checkpoint that were left out, and return a note on them."""
+    if not dropped:
+        return []
+    warnings.warn(
+        f"{source} holds more than the network's weights: {abbreviated(dropped, 4)} left out.", stacklevel=2
+    )
+    return [f"without {abbreviated(dropped)}"]
 
 
 def _classifier_keys(entry: ModelEntry) -> set[str]:
