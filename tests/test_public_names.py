@@ -16,7 +16,7 @@ PUBLIC_NAMES = {
         AGGREGATES Attribution ClipSpec DATASETS EXPORTS Edit ExplainConfig Explainer Explanation
         GlocalError InputError MEASURES METHODS MODELS Model REFINEMENTS Registry Sample TABLES TokenGrid
         UsageError Video __version__ as_model attribute classify compare evaluate explain layers
-        load_model localize model_names read_video write_page write_report write_video
+        load_attention load_model localize model_names read_video write_page write_report write_video
     """,
     "glocal.attribution": """
         AGGREGATES Attribution AttributionRequest IntrinsicAttention IntrinsicAttentionNetwork Layer
@@ -48,6 +48,7 @@ PUBLIC_NAMES = {
     """,
     "glocal.explanation": """
         Edit ExplainConfig ExplainedClass Explanation Prediction VideoFacts Volume classify explain
+        load_attention
     """,
     "glocal.localization": """
         ClassLocalization Localization REFINEMENTS ScoredBox Segment Threshold Tube auto_threshold boxes

@@ -41,6 +41,7 @@ from glocal.explanation.edit import Edit as Edit
 from glocal.explanation.explanation import Explanation as Explanation
 from glocal.explanation.runner import classify as classify
 from glocal.explanation.runner import explain as explain
+from glocal.explanation.volume_file import load_attention as load_attention
 from glocal.localization import REFINEMENTS as REFINEMENTS
 from glocal.localization import localize as localize
 from glocal.localization.exports import EXPORTS as EXPORTS

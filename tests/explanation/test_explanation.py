@@ -10,6 +10,8 @@ import pytest
 
 import glocal
 from glocal.errors import InputError
+from glocal.explanation.volume_file import GEOMETRY
+from glocal.video import Geometry
 from helpers.networks import Small3d, seeded
 
 
@@ -51,10 +53,45 @@ def test_the_json_is_as_documented(explanation: Any, tmp_path: Path) -> None:
 def test_the_npz_times_its_scale_is_the_attention(explanation: Any, tmp_path: Path) -> None:
     path = explanation.save(tmp_path, "clip").with_suffix(".npz")
     with np.load(path) as arrays:
-        assert arrays["attention"].dtype == np.uint8
-        assert arrays["attention"].shape == (13, 40, 56)
-        assert np.abs(arrays["attention"] * arrays["scale"] - explanation.attention).max() <= 0.5 / 255 + 1e-6
-        assert arrays["grid/layers/conv"].shape == (13, 32, 45)
+        assert arrays["attention"].dtype == arrays["layers/conv"].dtype == np.uint8
+        assert arrays["attention"].shape == arrays["layers/conv"].shape == (13, 32, 45)
+        grid = np.stack(list(explanation.volume))
+        assert np.abs(arrays["attention"] * arrays["scale"] - grid).max() <= 0.5 / 255 + 1e-6
+        geometry = Geometry(*(tuple(arrays[f"geometry/{name}"].tolist()) for name in GEOMETRY))
+    assert geometry == explanation.geometry
+    attention = glocal.load_attention(path)
+    assert attention.shape == (13, 40, 56)
+    assert np.abs(attention - explanation.attention).max() <= 0.5 / 255 + 1e-6
+
+
+def test_files_of_the_first_version_still_load(explanation: Any, tmp_path: Path) -> None:
+    path = explanation.save(tmp_path, "clip").with_suffix(".npz")
+    old = {"attention": np.rint(explanation.attention * 255).astype(np.uint8), "scale": np.float32(1 / 255)}
+    with np.load(path) as arrays:
+        old |= {"grid/attention": arrays["attention"], "grid_scale/attention": arrays["scale"]}
+        for name in ("conv", "layer1"):
+            old[f"grid/layers/{name}"] = arrays[f"layers/{name}"]
+            old[f"grid_scale/layers/{name}"] = arrays[f"layer_scales/{name}"]
+    new, attention = glocal.Explanation.load(path.with_suffix(".json")), glocal.load_attention(path)
+    np.savez_compressed(path, **old)
+    loaded = glocal.Explanation.load(path.with_suffix(".json"))
+    assert np.array_equal(loaded.attention, new.attention)
+    assert np.array_equal(loaded.layers["layer1"], new.layers["layer1"])
+    assert np.array_equal(glocal.load_attention(path), attention)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"hello"])
+def test_what_holds_no_attribution_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.npz").write_bytes(content)
+    np.savez(tmp_path / "y.npz", attention=np.zeros((2, 3, 4)), scale=1.0)
+    for name in ("x.npz", "y.npz", "none.npz"):
+        with pytest.raises(InputError, match=name):
+            glocal.load_attention(tmp_path / name)
+
+
+def test_the_npz_can_be_left_out(explanation: Any, tmp_path: Path) -> None:
+    explanation.save(tmp_path, "clip", npz=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["clip.json"]
 
 
 def test_save_and_load_round_trip(explanation: Any, tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ def test_a_real_clip_is_explained_frame_by_frame(shared: Path, model: Any, name:
     }
     assert len(rows["frames"]) == frames
     with np.load(arrays) as npz:
-        assert npz["attention"].shape == (frames, height, width)
+        assert len(npz["attention"]) == frames
+        assert npz["geometry/frame"].tolist() == [height, width]
         assert npz["attention"].max() >= 250
     overlay = glocal.read_video(media)
     assert (overlay.width, overlay.height, overlay.frames) == (width, height, frames)

@@ -9,3 +9,4 @@ from glocal.explanation.explanation import VideoFacts as VideoFacts
 from glocal.explanation.runner import classify as classify
 from glocal.explanation.runner import explain as explain
 from glocal.explanation.volume import Volume as Volume
+from glocal.explanation.volume_file import load_attention as load_attention

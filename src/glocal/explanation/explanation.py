@@ -260,12 +260,13 @@ class Explanation:
         stem: str | None = None,
         threshold: float = 0.5,
         *,
+        npz: bool = True,
         full_paths: bool = False,
     ) -> Path:
         """Write `<stem>.npz` and `<stem>.json`; see `glocal.explanation.io.save_explanation`."""
         from glocal.explanation.io import save_explanation
 
-        return save_explanation(self, folder, stem, threshold, full_paths=full_paths)
+        return save_explanation(self, folder, stem, threshold, npz=npz, full_paths=full_paths)
 
     @classmethod
     def load(cls, path: "str | os.PathLike[str]") -> "Explanation":

@@ -1,9 +1,7 @@
 """Write explanations to JSON and NPZ files, and read them."""
 
-import itertools
 import json
 import os
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from glocal import __version__
-from glocal.errors import InputError
 from glocal.explanation.explanation import ExplainedClass, Explanation, Prediction, VideoFacts
 from glocal.explanation.volume import Volume
-from glocal.types import AttributionMap
+from glocal.explanation.volume_file import read_volumes, reading, write_volumes
 from glocal.utils.files import atomic_path, writing
 from glocal.video import Geometry
 
@@ -74,19 +71,19 @@ def save_explanation(
     stem: str | None = None,
     threshold: float = 0.5,
     *,
+    npz: bool = True,
     full_paths: bool = False,
 ) -> Path:
     """Write `<stem>.npz` and `<stem>.json` into `folder`, which is created if missing.
 
-    The NPZ holds `attention`, uint8 `(T, H, W)` in pixels of the frames, and `scale`: their product is the
-    attribution. The same on the clips' grid `(T, h, w)` are `grid/attention` and `grid/layers/<name>`, with
-    `grid_scale/…`; `load_explanation` reads these.
+    The NPZ holds the attribution on the network's grid, with the way to the frames; see `write_volumes`.
 
     Args:
         explanation: the explanation of one class.
         folder: where the files are written.
         stem: name of the files without suffix; by default the video's.
         threshold: of the boxes in the JSON; see `Explanation.boxes`.
+        npz: write the NPZ, without which the attribution cannot be loaded again.
         full_paths: name video, model and weights with their folders, if they are files.
 
     Returns:
@@ -97,8 +94,9 @@ def save_explanation(
     """
     path = Path(folder) / f"{stem or Path(explanation.video.path).stem}.json"
     with writing(path):
-        with atomic_path(path.with_suffix(".npz")) as temporary:
-            _write_arrays(explanation, temporary)
+        if npz:
+            with atomic_path(path.with_suffix(".npz")) as temporary:
+                write_volumes(temporary, explanation.volume, explanation.layer_volumes, explanation.geometry)
         with atomic_path(path) as temporary:
             facts = explanation.as_dict(threshold, full_paths=full_paths)
             facts["relative_path"] = _relative_path(explanation.video.path, path.parent)
@@ -119,17 +117,11 @@ def load_explanation(path: "str | os.PathLike[str]") -> Explanation:
         InputError: a file is missing or is not an explanation.
     """
     path = Path(path)
-    try:
+    with reading(path):
         facts = json.loads(path.read_text("utf-8"))
-        with zipfile.ZipFile(path.with_suffix(".npz")) as archive:
-            volume = _read_maps(archive, "attention")
-            layers = {name: _read_maps(archive, f"layers/{name}") for name in facts["layers"]}
+        volumes = read_volumes(path.with_suffix(".npz"), facts["layers"])
         facts["video"]["path"] = _find_video(facts, path.parent)
-        return _explanation_of(facts, volume, layers)
-    except OSError as error:
-        raise InputError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} and the NPZ beside it are not a saved explanation ({error}).") from error
+        return _explanation_of(facts, volumes.attention, volumes.layers)
 
 
 def _explanation_of(facts: Mapping[str, Any], volume: Volume, layers: dict[str, Volume]) -> Explanation:
@@ -179,46 +171,3 @@ def _find_video(facts: Mapping[str, Any], folder: Path) -> str:
 
 def _predictions(facts: Iterable[Mapping[str, Any]]) -> tuple[Prediction, ...]:
     return tuple(Prediction(**prediction) for prediction in facts)
-
-
-def _write_arrays(explanation: Explanation, path: Path) -> None:
-    volume, layers = explanation.volume, explanation.layer_volumes
-    volumes = {"attention": volume, **{f"layers/{name}": layers[name] for name in layers}}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        _write_maps(archive, "attention", "scale", explanation.frames(), len(volume), volume.peak)
-        for name, maps in volumes.items():
-            _write_maps(archive, f"grid/{name}", f"grid_scale/{name}", maps, len(maps), maps.peak)
-
-
-def _write_maps(
-    archive: zipfile.ZipFile,
-    name: str,
-    scale_name: str,
-    maps: Iterable[AttributionMap],
-    count: int,
-    peak: float,
-) -> None:
-    """Write `count` maps as one uint8 array `name`, and `peak / 255` as `scale_name`."""
-    scale = np.float32((peak or 1.0) / 255)
-    maps = iter(maps)
-    first = next(maps)
-    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (count, *first.shape)}
-        np.lib.format.write_array_header_1_0(file, header)
-        for attribution in itertools.chain([first], maps):
-            file.write(np.rint(attribution / scale).clip(0, 255).astype(np.uint8).tobytes())
-    with archive.open(f"{scale_name}.npy", "w") as file:
-        np.lib.format.write_array(file, scale)
-
-
-def _read_maps(archive: zipfile.ZipFile, name: str) -> Volume:
-    with archive.open(f"grid_scale/{name}.npy") as file:
-        scale = np.float32(np.lib.format.read_array(file))
-    volume = Volume()
-    with archive.open(f"grid/{name}.npy") as file:
-        np.lib.format.read_magic(file)
-        (count, *shape), _, _ = np.lib.format.read_array_header_1_0(file)
-        for _ in range(count):
-            steps = np.frombuffer(file.read(shape[0] * shape[1]), np.uint8).reshape(shape)
-            volume.append(steps * scale)
-    return volume
