@@ -12,7 +12,7 @@ venv: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(INSTALL) --editable ".[dev,train]"
+	$(BIN)/python $(INSTALL) --editable ".[dev,train,imagenet]"
 	# onnx2torch asks for torchvision, which it hardly needs and which does not import beside a CPU build of torch.
 	$(BIN)/python $(INSTALL) --no-deps onnx2torch
 	touch $@

@@ -18,6 +18,7 @@ from glocal.models.resnet import ResNet, resnext3d_small
 from glocal.video import ClipSpec
 
 SMALL = "resnext3d-small"
+EFFICIENT = [f"gated/efficientnet-lite0-{suffix}" for suffix in ("i3d", "r2plus1d", "r2plus1d-flow")]
 LAYERS = {name: name for name in ("conv", "layer1", "layer2", "layer3", "layer4")}
 SUBSETS = [subset for count in range(1, 6) for subset in combinations(LAYERS, count)]
 
@@ -89,6 +90,7 @@ def test_gates_have_the_papers_sizes(name: str) -> None:
         "gated/slow-50": [64 * 4, 256 * 4, 512 * 4, 1024 * 4, 2048 * 4],
         "gated/slow-101": [64 * 4, 256 * 4, 512 * 4, 1024 * 4, 2048 * 4],
         "gated/slow-small": [16 * 8, 32 * 8, 64 * 8, 128 * 8, 256 * 8],
+        **{key: [96 * 8, 144 * 8, 240 * 8, 672 * 8, 1280 * 8] for key in EFFICIENT},
         "gated/i3d-rgb": [480 * 16, 832 * 8, 1024 * 4],
         "gated/i3d-flow": [480 * 16, 832 * 8, 1024 * 4],
     }

@@ -11,13 +11,14 @@ from glocal.models import MODELS, load_model
 from glocal.models.c3d import c3d
 from glocal.models.i3d import i3d_rgb, pad_same
 
-CHANNELS = {"i3d-flow": 2, "resnext3d-small-flow": 2}
+CHANNELS = {"i3d-flow": 2, "resnext3d-small-flow": 2, "efficientnet-lite0-r2plus1d-flow": 2}
+IMAGE_NETWORKS = ("resnet2d-50", "efficientnet-lite0")
 NAMES = list(MODELS)
 
 
 def clip(name: str, frames: int, height: int, width: int, batch: int = 1) -> Tensor | list[Tensor]:
     torch.manual_seed(0)
-    if name == "resnet2d-50":
+    if name in IMAGE_NETWORKS:
         return torch.randn(batch, 3, height, width)
     if name == "i3d-two-stream":
         return [torch.randn(batch, channels, frames, height, width) for channels in (3, 2)]
@@ -46,7 +47,7 @@ def test_small_odd_clips_give_logits_and_each_layer_runs_once(name: str) -> None
     assert torch.isfinite(logits).all()
     assert calls == dict.fromkeys(MODELS[name].layers, 1)
     for activation in maps.values():
-        assert activation.ndim == (4 if name == "resnet2d-50" else 5)
+        assert activation.ndim == (4 if name in IMAGE_NETWORKS else 5)
         assert (activation >= 0).all(), "explainable layers are activations after a ReLU"
     assert not model.network.training
 

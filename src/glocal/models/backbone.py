@@ -5,6 +5,7 @@ from functools import cache
 from itertools import chain, islice
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glocal.errors import InputError
@@ -108,6 +109,32 @@ class Backbone(nn.Module):
             for name, child in list(parent.named_children()):
                 if remaining.isdisjoint(child.modules()):
                     delattr(parent, name)
+
+
+class SamePadding(nn.Module):
+    """Pad with zeros as TensorFlow's SAME does for even sizes, the larger half behind, and repeat end frames.
+
+    It is the same for all sizes, so that an image is padded as those that the network was trained on.
+
+    Attributes:
+        kernel: size over space of the convolution that follows.
+        stride: of that convolution.
+        frames: repetitions of the first and of the last frame.
+    """
+
+    kernel: int
+    stride: int
+    frames: int
+
+    def __init__(self, kernel: int, stride: int, frames: int = 0) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.frames = kernel, stride, frames
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pad `(…, H, W)`; with `frames`, `(B, C, T, H, W)`."""
+        total = self.kernel - self.stride
+        padded = F.pad(x, (total // 2, total - total // 2) * 2)
+        return F.pad(padded, (0, 0, 0, 0, *(self.frames,) * 2), mode="replicate") if self.frames else padded
 
 
 @cache

@@ -242,7 +242,7 @@ def inflate(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> tu
 
     A kernel is repeated `T` times and divided by `T`, so that a clip of one repeated frame has the image
     network's activations, except near its first and last frames because of padding (Carreira & Zisserman,
-    CVPR 2017).
+    CVPR 2017). RGB kernels for a network of optical flow keep their three inputs, see `average_to_flow`.
 
     Returns:
         The state dict with inflated kernels, and whether there were any.
@@ -251,7 +251,27 @@ def inflate(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> tu
     changed = False
     for name, tensor in state.items():
         shape = shapes.get(name, torch.Size())
-        if tensor.ndim == 4 and len(shape) == 5 and tensor.shape == (*shape[:2], *shape[3:]):
-            inflated[name] = tensor.float().unsqueeze(2).expand(shape) / shape[2]
+        if tensor.ndim != 4 or len(shape) != 5:
+            continue
+        outputs, inputs, time, *size = shape
+        if tensor.shape in {(outputs, inputs, *size), (outputs, 3 if inputs == 2 else inputs, *size)}:
+            inflated[name] = tensor.float().unsqueeze(2).repeat(1, 1, time, 1, 1) / time
             changed = True
     return inflated, changed
+
+
+def add_identities(
+    state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], pattern: str
+) -> dict[str, Tensor]:
+    """Add the depthwise convolutions over time that `state` lacks, as the identity (R(2+1)D from images).
+
+    Args:
+        state: of an image network.
+        shapes: of the network for clips.
+        pattern: regular expression of the keys of those convolutions; empty for none.
+    """
+    added = dict(state)
+    for key, shape in shapes.items():
+        if pattern and key not in state and re.search(pattern, key):
+            added[key] = nn.init.dirac_(torch.empty(shape), groups=shape[0])
+    return added

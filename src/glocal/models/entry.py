@@ -30,11 +30,14 @@ class ModelEntry:
         num_classes: of the published weights.
         labels: packaged label list with the names of those classes, if there is one.
         weights: name → published checkpoint: one file, or one for each of `streams`.
+        default_weights: name of the weights that are loaded if none are named; empty for random ones.
         classifier: module paths of the layers that are replaced for another number of classes.
         key_renames: from the keys of other libraries' checkpoints to the network's own.
         streams: submodules that are networks of their own, each with a checkpoint.
         gates: gate → explainable layer, of a gated network, or for one on this backbone.
         licence: of the published weights; empty if unknown.
+        identity: regular expression of the keys of convolutions over time that an image network's checkpoint
+            lacks, and that start as the identity.
         backbone: the entry of the backbone, for `gated/` and `st-abn/` networks.
     """
 
@@ -47,11 +50,13 @@ class ModelEntry:
     num_classes: int
     labels: str = ""
     weights: Mapping[str, tuple[CheckpointFile, ...]] = field(default_factory=dict)
+    default_weights: str = ""
     classifier: tuple[str, ...] = ("fc",)
     key_renames: KeyRenames = ()
     streams: tuple[str, ...] = ()
     gates: Mapping[str, str] = field(default_factory=dict)
     licence: str = ""
+    identity: str = ""
     backbone: "ModelEntry | None" = None
 
     def __repr__(self) -> str:

@@ -43,7 +43,8 @@ def load_model(
         weights: the name of published weights such as `kinetics400`, which are downloaded once; the name of
             a packaged model; or the path of a checkpoint of this network, of an image network to inflate, or
             of the backbone of a gated network or ST-ABN. For several streams, the paths of their checkpoints
-            as a sequence or joined by commas. None for random weights.
+            as a sequence or joined by commas. `"random"` for random weights, which are the default except for
+            packaged models and for `efficientnet-lite0`.
         labels: class names, the path of a label file, or the name of a packaged list. By default
             those of the checkpoint's card, or of the packaged list with that number of classes.
         num_classes: number of classes. By default that of `labels`, or else of the checkpoint, or else of

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glocal.models.backbone import Backbone, set_dropout
+from glocal.models.backbone import Backbone, SamePadding, set_dropout
 from glocal.models.entry import ModelEntry
 from glocal.video.clip_spec import ClipSpec
 
@@ -135,7 +135,10 @@ class TemporalAttention(nn.Module):
 
 
 def copy_without_stride(stage: Sequence[nn.Module]) -> nn.Sequential:
-    """Copy a stage so that it keeps the resolution: convolutions get stride 1, strided pooling is removed."""
+    """Copy a stage so that it keeps the resolution: convolutions get stride 1, strided pooling is removed.
+
+    The padding of a strided convolution becomes that of one with stride 1.
+    """
     copy = nn.Sequential(*map(deepcopy, stage))
     for name, module in list(copy.named_modules()):
         stride = getattr(module, "stride", 1)
@@ -143,6 +146,8 @@ def copy_without_stride(stage: Sequence[nn.Module]) -> nn.Sequential:
             continue
         if isinstance(module, nn.Conv3d):
             module.stride = (1, 1, 1)
+        elif isinstance(module, SamePadding):
+            module.stride = 1
         elif not any(True for _ in module.parameters()):
             copy.set_submodule(name, nn.Identity())
     return copy

@@ -14,6 +14,7 @@ from glocal.errors import InputError, UsageError, nearest
 from glocal.models.checkpoints import (
     abbreviated,
     add_batch_counters,
+    add_identities,
     average_to_flow,
     check_types,
     describe_mismatch,
@@ -31,6 +32,9 @@ from glocal.types import WeightSource
 from glocal.utils.files import printable
 
 State = dict[str, Tensor]
+
+RANDOM = "random"
+"""Name of the weights that are not loaded, but drawn."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ def load_network(
 
     Args:
         entry: of the network.
-        weights: as `load_model` takes them; None for random weights.
+        weights: as `load_model` takes them; None for the entry's default weights if it has any and they have
+            that number of classes, and for random weights otherwise.
         num_classes: None for as many as the checkpoint has, or the published weights.
         new_head: replace the classifier of the checkpoint by a random one.
 
@@ -70,7 +75,9 @@ def load_network(
         UsageError: `weights` is unknown, or has another number of classes.
         InputError: the checkpoint cannot be read, or does not fit the network.
     """
-    if weights is None:
+    if weights is None and (new_head or num_classes in (None, entry.num_classes)):
+        weights = entry.default_weights or None
+    if weights is None or weights == RANDOM:
         num_classes = num_classes or entry.num_classes
         return LoadedNetwork(entry.build(num_classes), num_classes, ("random",))
     if new_head and num_classes is None:
@@ -127,6 +134,8 @@ def _load_own(
         shapes = {key: shape for key, shape in shapes.items() if key not in classifier}
     check_types({key: tensor for key, tensor in state.items() if key in shapes}, source)
     state, inflated = inflate(add_batch_counters(state, shapes), shapes)
+    if inflated:
+        state = add_identities(state, shapes, entry.identity)
     state, averaged = average_to_flow(state, shapes)
     if describe_mismatch(state, shapes):
         mismatch = describe_mismatch({**dict.fromkeys(dropped, torch.empty(0)), **state}, shapes)
