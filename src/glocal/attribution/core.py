@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from glocal.attribution.aggregation import AGGREGATES, positive, upsampler
 from glocal.attribution.aggregation import aggregate as combine
 from glocal.attribution.inputs.axes import CANONICAL, check_layout, layout_of, rearrange, taking_canonical
-from glocal.attribution.inputs.network_inputs import Inputs, frame_positions, map_size, to_network
+from glocal.attribution.inputs.network_inputs import Inputs, map_size, to_network
 from glocal.attribution.inputs.token_grid import Grid
 from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.layers import LayerNames
@@ -114,10 +114,10 @@ def attribute(
     network = unwrap(network)
     layout = layout_of(network, clips) if layout is None else check_layout(layout)
     clips = rearrange(clips, layout, CANONICAL)
-    upsample = upsampler(size or map_size(clips, input), frame_positions(clips, input))
     request = AttributionRequest(
         network, clips, method, layers, counterfactual, score, output, grid, progress, input
     )
+    upsample = upsampler(size or map_size(clips, input), request.frame_positions)
     with exclusive(network), taking_canonical(network, layout):
         per_class = _explain(chosen, request, target, resolved, upsample)
     best, *lower_ranked = (_attribution(explained, aggregate) for explained in per_class)

@@ -4,11 +4,12 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.inputs.axes import CANONICAL, layout_of, rearrange, taking_canonical
 from glocal.attribution.inputs.network_inputs import (
     InputName,
     Inputs,
@@ -19,9 +20,11 @@ from glocal.attribution.inputs.network_inputs import (
     to_network,
     video_positions,
 )
-from glocal.attribution.inputs.token_grid import Grid, OutputLayout, is_attention
+from glocal.attribution.inputs.token_grid import Grid
 from glocal.attribution.inputs.wrappers import unwrap
-from glocal.attribution.tape import first_tensor, frozen, several_maps
+from glocal.attribution.locking import exclusive
+from glocal.attribution.tape import first_tensor, frozen
+from glocal.attribution.tracing import TracedMap, trace_maps
 from glocal.errors import UsageError, nearest
 
 POOLING = (
@@ -60,10 +63,10 @@ class Layer:
 def explainable_layers(
     network: nn.Module, example: Inputs, grid: Grid | None = None, *, input: InputName = None
 ) -> list[Layer]:
-    """List all submodules that return a map over the input and are called once.
+    """List all submodules that return a map over the input and are called once, or once for each frame.
 
     A map is `(B, C, T, H, W)` or `(B, C, H, W)`, also with its channels last or each frame as a sample, or
-    consists of tokens `(B, N, C)` that lie on a grid; it may be the first item of a tuple.
+    consists of tokens `(B, N, C)` or `(N, B, C)` that lie on a grid; it may be the first item of a tuple.
 
     Args:
         network: any module.
@@ -80,27 +83,24 @@ def explainable_layers(
         follows it reads only that.
     """
     network = unwrap(network)
-    output_layout = OutputLayout.of(network, example, grid, input)
+    layout = layout_of(network, example)
+    with exclusive(network), taking_canonical(network, layout):
+        return _explainable_layers(network, rearrange(example, layout, CANONICAL), grid, input)
+
+
+def _explainable_layers(
+    network: nn.Module, example: Inputs, grid: Grid | None, input: InputName
+) -> list[Layer]:
+    """`explainable_layers` for clips in canonical order."""
     names = {module: name for name, module in network.named_modules()}
-    calls: dict[nn.Module, list[_Map | None]] = {}
-    forks: set[nn.Module] = set()
-
-    def hook(module: nn.Module, args: Any, result: Any) -> None:
-        calls.setdefault(module, []).append(_map_of(module, result, output_layout))
-        if several_maps(result):
-            forks.add(module)
-
-    submodules = [m for m in names if m is not network and not isinstance(m, torch.jit.ScriptModule)]
-    with frozen(network), torch.no_grad(), contextlib.ExitStack() as stack:
-        for module in submodules:
-            stack.callback(module.register_forward_hook(hook).remove)
-        call(network, to_network(example, network))
-    maps = {module: outputs[0] for module, outputs in calls.items() if len(outputs) == 1 and outputs[0]}
+    trace = trace_maps(network, example, grid, input)
+    maps = trace.maps
     if other_maps(example, input):
         unrelated = blind_to_videos(network, example, maps, input)
         maps = {module: output for module, output in maps.items() if module not in unrelated}
     shapes = {module: output.shape for module, output in maps.items()}
-    default = _blocks(network, maps) or _stages(network, shapes, forks | set(names).difference(calls))
+    forks = trace.forks | set(names).difference(trace.called)
+    default = _blocks(network, maps) or _stages(network, shapes, forks)
     return [Layer(names[m], type(m).__name__, shape, m in default) for m, shape in shapes.items()]
 
 
@@ -129,27 +129,7 @@ def blind_to_videos(
     return {module for module, (first, *_, last) in outputs.items() if torch.equal(first, last)}
 
 
-class _Map(NamedTuple):
-    """Shape `(C, T, H, W)` or `(C, H, W)` of an output, and its number of tokens that are not on the grid."""
-
-    shape: tuple[int, ...]
-    extra: int | None
-
-
-def _map_of(module: nn.Module, result: Any, output_layout: OutputLayout) -> _Map | None:
-    """The map that a module returned, if it is one."""
-    output = first_tensor(result)
-    output_layout = output_layout.with_grid_of(result)
-    folded = None if output is None else output_layout.fold(output, module)
-    if output is None or folded is None or is_attention(output):
-        return None
-    grid = output_layout.grid
-    if grid and len(output) != output_layout.batch:
-        grid = grid.rows_and_columns
-    return _Map(tuple(folded.shape[1:]), grid.extra(output.shape) if grid and output.dim() == 3 else None)
-
-
-def _blocks(network: nn.Module, maps: Mapping[nn.Module, _Map]) -> set[nn.Module]:
+def _blocks(network: nn.Module, maps: Mapping[nn.Module, TracedMap]) -> set[nn.Module]:
     """The default layers among the longest list of modules that return tokens."""
     longest: list[nn.Module] = []
     for container in network.modules():

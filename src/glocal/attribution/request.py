@@ -1,8 +1,8 @@
 """What an input method is asked: the network, its clips, the class to explain, and how to score it."""
 
+import contextlib
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from glocal.attribution.aggregation import upsampler
+from glocal.attribution.inputs.layer_layout import LayerLayout
 from glocal.attribution.inputs.network_inputs import (
-    FramePositions,
     InputName,
     Inputs,
     call,
@@ -52,6 +52,7 @@ class AttributionRequest:
         input: the one of several inputs to explain; None for the video among them.
         targets: `(B,)`, the class to explain for each sample.
         logits: `(B, num_classes)` of `clips`.
+        layouts: layer → how its outputs lie over the clips, once `record` has run.
     """
 
     network: nn.Module
@@ -66,6 +67,7 @@ class AttributionRequest:
     input: InputName = None
     targets: Tensor = field(init=False)
     logits: Tensor = field(init=False)
+    layouts: dict[str, LayerLayout] = field(default_factory=dict, init=False)
     _takes_channels_last: bool = field(default=True, init=False)
 
     def with_targets(self, targets: Tensor, logits: Tensor) -> "AttributionRequest":
@@ -157,9 +159,12 @@ class AttributionRequest:
         return max(tuple(video.shape[2:]) for video in self.videos)
 
     @cached_property
-    def frame_positions(self) -> FramePositions:
-        """Where the frames of slower videos lie among those of the fastest, see `frame_positions`."""
-        return frame_positions(self.clips, self.input)
+    def frame_positions(self) -> dict[int, Tensor]:
+        """Where the frames of slower videos and of layers of some frames lie among those of the fastest.
+
+        See `frame_positions`; those of layers are known once `record` has run.
+        """
+        return dict(frame_positions(self.clips, self.input))
 
     def upsample(self, maps: Tensor) -> Tensor:
         """`maps` `(N, T, H, W)` or `(N, H, W)`, on any grid, at `size`."""
@@ -204,11 +209,17 @@ class AttributionRequest:
         scores = class_scores(logits.float(), self.score_type).gather(1, targets[:, None])[:, 0]
         return -scores if self.counterfactual else scores
 
-    def record(self) -> AbstractContextManager[Tape]:
+    @contextlib.contextmanager
+    def record(self) -> Iterator[Tape]:
         """A context with the `Tape` of one forward pass: activations of `layers`, and gradients."""
-        return record(
+        with record(
             self.network, self.clips, self.layers, output=self.output, grid=self.grid, input=self.input
-        )
+        ) as tape:
+            self.layouts = tape.layouts
+            for layout in tape.layouts.values():
+                if (where := layout.frame_positions) is not None:
+                    self.frame_positions.setdefault(len(where), where)
+            yield tape
 
     def activations(self) -> dict[str, Tensor]:
         """Layer → activation `(B, C_k, T_k, H_k, W_k)`, by one forward pass that keeps no graph."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.inputs.layer_layout import LayerLayout, LayoutFinder
 from glocal.attribution.inputs.network_inputs import InputName, Inputs, call, describe, to_network
 from glocal.attribution.inputs.token_grid import Grid, OutputLayout, is_attention
 from glocal.attribution.inputs.wrappers import check_readable, eagerly
@@ -24,17 +25,21 @@ class Tape:
 
     Attributes:
         logits: `(B, num_classes)`, with a graph down to the lowest layer.
-        activations: layer name → `(B, C_k, T_k, H_k, W_k)`, or `(B, C_k, H_k, W_k)` for images; axes and
-            tokens are rearranged where the layer returns them in another order.
+        activations: layer name → `(B, C_k, T_k, H_k, W_k)`, or `(B, C_k, H_k, W_k)` for images; axes, tokens
+            and the outputs of several calls are rearranged where the layer returns them in another order.
+        layouts: layer name → how its outputs lie over the input.
     """
 
     def __init__(
-        self, logits: Tensor, outputs: dict[str, Tensor], fold: Callable[[str, Tensor], Tensor]
+        self, logits: Tensor, outputs: dict[str, list[Tensor]], layouts: dict[str, LayerLayout]
     ) -> None:
         self.logits = logits
-        self.activations: dict[str, Tensor] = {name: fold(name, output) for name, output in outputs.items()}
+        self.layouts = layouts
+        self.activations: dict[str, Tensor] = {
+            name: layouts[name].fold([output.detach() for output in of_layer])
+            for name, of_layer in outputs.items()
+        }
         self._outputs = outputs
-        self._fold = fold
 
     def gradients(self, score: Tensor, *, keep: bool = False) -> dict[str, Tensor]:
         """Gradient of a score at every layer, by one backward pass down to the lowest of them.
@@ -52,14 +57,17 @@ class Tape:
         names = list(self._outputs)
         if not score.requires_grad:
             raise UsageError(f"none of the layers {', '.join(names)} has any influence on the logits.")
-        gradients = torch.autograd.grad(
-            score, list(self._outputs.values()), retain_graph=keep, allow_unused=True
-        )
+        flat = [output for outputs in self._outputs.values() for output in outputs]
+        gradients = iter(torch.autograd.grad(score, flat, retain_graph=keep, allow_unused=True))
         folded: dict[str, Tensor] = {}
-        for name, gradient in zip(names, gradients, strict=True):
-            if gradient is None:
+        for name, outputs in self._outputs.items():
+            of_calls = [next(gradients) for _ in outputs]
+            if all(gradient is None for gradient in of_calls):
                 raise UsageError(f"layer '{name}' has no influence on the logits; leave it out.")
-            folded[name] = self._fold(name, gradient)
+            pairs = zip(of_calls, outputs, strict=True)
+            folded[name] = self.layouts[name].fold(
+                [torch.zeros_like(x) if g is None else g for g, x in pairs]
+            )
         return folded
 
 
@@ -84,32 +92,91 @@ def record(
     Args:
         network: any module; `inputs` go to its device, and floating ones to its dtype.
         inputs: see `Inputs`.
-        layers: name → submodule, each called exactly once in a forward pass.
+        layers: name → submodule, each called once in a forward pass, or once for each frame.
         output: takes the logits out of what the network returns; needed where they are not the output
             itself, its `logits` entry or attribute, or the first item of a tuple.
         grid: of the tokens, where the network does not tell it itself.
         input: the one of several inputs that the layers lie over; by default the video.
 
     Raises:
-        UsageError: a layer is not called, called repeatedly, or returns something that is not a map over
-            the input; or the network is quantised.
+        UsageError: a layer is not called, called repeatedly for the same frames, or returns something that is
+            not a map over the input; or the network is quantised.
         InputError: the logits are not `(B, num_classes)` or not finite.
     """
     check_readable(network, layers)
     output_layout = OutputLayout.of(network, inputs, grid, input)
-
-    def fold(name: str, output: Tensor) -> Tensor:
-        folded = records[name].output_layout.fold(output, layers[name])
-        if folded is None:
-            raise UsageError(_not_a_map(name, output))
-        return folded
-
     with torch.inference_mode(False), torch.enable_grad(), frozen(network):
         moved = to_network(inputs, network)
         result, records = _run(network, moved, layers, output_layout, copied=())
-        if overwritten := [name for name, record in records.items() if record.overwritten]:
+        if overwritten := [name for name, calls in records.items() if any(c.overwritten for c in calls)]:
             result, records = _run(network, moved, layers, output_layout, copied=overwritten)
-        yield Tape(find_logits(result, output), {name: records[name].activation for name in layers}, fold)
+        logits = find_logits(result, output)
+        outputs = {name: [call.activation for call in records[name]] for name in layers}
+        layouts = _find_layouts(network, moved, layers, records, output, input, logits)
+        yield Tape(logits, outputs, layouts)
+
+
+def _find_layouts(
+    network: nn.Module,
+    inputs: Inputs,
+    layers: Mapping[str, nn.Module],
+    records: Mapping[str, Sequence["_Record"]],
+    output: Callable[[Any], Tensor] | None,
+    input: InputName,
+    logits: Tensor,
+) -> dict[str, LayerLayout]:
+    """Layer → how its outputs lie over the input.
+
+    Raises:
+        UsageError: those of a layer are no map, or its calls do not follow the frames.
+    """
+
+    def same_logits(result: Any) -> bool:
+        try:
+            row = find_logits(result, output)
+        except Exception:  # of any kind, of a function of the caller's that expects a batch
+            return True
+        return row.shape[1:] == logits.shape[1:] and torch.allclose(
+            row[:1].float(), logits[:1].float(), rtol=1e-2, atol=1e-2 * float(logits.detach().abs().max())
+        )
+
+    finder = LayoutFinder(
+        network, lambda clips: outputs_of(network, clips, layers), inputs, input, same_logits
+    )
+    layouts = finder.find(
+        {name: [call.activation for call in calls] for name, calls in records.items()},
+        {name: calls[0].output_layout for name, calls in records.items()},
+        layers,
+    )
+    found: dict[str, LayerLayout] = {}
+    for name, layout in layouts.items():
+        if layout is None:
+            calls = records[name]
+            raise UsageError(
+                _not_a_map(name, calls[0].activation) if len(calls) == 1 else _ambiguous(name, len(calls))
+            )
+        found[name] = layout
+    return found
+
+
+def outputs_of(
+    network: nn.Module, inputs: Inputs, modules: Mapping[str, nn.Module]
+) -> tuple[dict[str, list[Tensor]], Any]:
+    """Run the network without gradients: what each module returns, call by call, and the network's result."""
+    outputs: dict[str, list[Tensor]] = {}
+
+    def keeper(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, args: Any, result: Any) -> None:
+            if (output := first_tensor(result)) is not None:
+                outputs.setdefault(name, []).append(output.clone())
+
+        return hook
+
+    with frozen(network), torch.no_grad(), contextlib.ExitStack() as stack:
+        for name, module in modules.items():
+            stack.callback(module.register_forward_hook(keeper(name)).remove)
+        result = call(network, inputs)
+    return outputs, result
 
 
 class _Record(NamedTuple):
@@ -129,26 +196,22 @@ def _run(
     layers: Mapping[str, nn.Module],
     output_layout: OutputLayout,
     copied: Sequence[str],
-) -> tuple[Any, dict[str, _Record]]:
-    """Run the network: what it returns, and each layer's activation.
+) -> tuple[Any, dict[str, list[_Record]]]:
+    """Run the network: what it returns, and each layer's activation, call by call.
 
     Modules after the layers `copied` get a copy of the activation, which they may overwrite.
     """
-    records: dict[str, _Record] = {}
+    records: dict[str, list[_Record]] = {}
     anchor = torch.zeros((), requires_grad=True)
 
     def recorder(name: str) -> Callable[[nn.Module, Any, Any], Any]:
         def hook(module: nn.Module, args: Any, result: Any) -> Any:
             output = first_tensor(result)
-            if name in records:
-                raise UsageError(
-                    f"layer '{name}' is called more than once in a forward pass, so its activation is "
-                    "ambiguous; name a layer that is called once, such as the block around it."
-                )
             if output is None or is_attention(output):
                 raise UsageError(_not_a_map(name, result))
             activation: Tensor = output if output.requires_grad else _Start.apply(output, anchor)  # type: ignore[no-untyped-call]
-            records[name] = _Record(activation, activation._version, output_layout.with_grid_of(result))
+            record = _Record(activation, activation._version, output_layout.with_grid_of(result))
+            records.setdefault(name, []).append(record)
             passed = activation.clone() if name in copied else activation
             return passed if isinstance(result, Tensor) else type(result)((passed, *result[1:]))
 
@@ -175,6 +238,14 @@ def several_maps(result: Any) -> bool:
     """Whether a module returned a tuple or list of maps, such as one for each input rate."""
     return (
         isinstance(result, tuple | list) and sum(isinstance(x, Tensor) and x.dim() == 5 for x in result) > 1
+    )
+
+
+def _ambiguous(name: str, calls: int) -> str:
+    return (
+        f"layer '{name}' is called more than once in a forward pass, so its activation is ambiguous: its "
+        f"{calls} calls do not follow the frames of the clip; name a layer that is called once, such as the "
+        "block around it."
     )
 
 

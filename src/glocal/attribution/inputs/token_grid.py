@@ -1,6 +1,5 @@
-"""Rearrange what layers return, token sequences included, as maps over the network's input."""
+"""The grid on which a network's tokens lie over its input."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -13,8 +12,6 @@ from glocal.errors import UsageError
 
 MOST_EXTRA_TOKENS = 16
 """Most tokens before those of the grid: class, distillation and register tokens."""
-MOST_SKEW = 1.3
-"""Largest ratio between the strides of a map's rows and columns."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +59,20 @@ class TokenGrid:
 
 @dataclass(frozen=True)
 class OutputLayout:
-    """How the outputs of a network's layers lie over its input.
+    """What is known of a network's input before its layers' outputs are laid over it.
 
     Attributes:
         batch: number of samples of the input.
         size: `(T, H, W)` or `(H, W)` of the input.
         grid: of the tokens, if the network has any.
+        grid_is_stated: whether the caller, the network or its configuration says in which order tokens run
+            through the grid; otherwise only its size is known, from a convolution that cuts out patches.
     """
 
     batch: int
     size: tuple[int, ...]
     grid: TokenGrid | None = None
+    grid_is_stated: bool = True
 
     @classmethod
     def of(
@@ -85,65 +85,23 @@ class OutputLayout:
         """
         layout = layout_of(network, inputs)
         maps = videos(inputs, input)
-        size = max(
-            tuple(t.shape[layout.index(a)] for a in "THW") if t.dim() == 5 else tuple(t.shape[2:])
-            for t in maps
-        )
+        batch, size = len(maps[0]), max(_sides(video, layout) for video in maps)
+        if grid is None:
+            grid = getattr(network, "token_grid", None)
         if grid is not None:
-            return cls(len(maps[0]), size, _as_grid(network, grid))
-        return cls(len(maps[0]), size, _find_grid(network, size))
+            return cls(batch, size, _as_grid(network, grid))
+        patch = _patch_of_config(_config(network))
+        is_stated = patch is not None
+        return cls(
+            batch, size, _grid_of_patches(network, size, patch or _patch_of_convolution(network)), is_stated
+        )
 
     def with_grid_of(self, result: Any) -> "OutputLayout":
         """The same, with the grid `(T, H, W)` where a module returns one beside its tokens, as MViT does."""
         match result:
             case (Tensor(), (int(frames), int(rows), int(columns))):
-                return replace(self, grid=TokenGrid((frames, rows, columns)))
+                return replace(self, grid=TokenGrid((frames, rows, columns)), grid_is_stated=True)
         return self
-
-    def fold(self, output: Tensor, module: nn.Module) -> Tensor | None:
-        """Rearrange the output of `module` as `(B, C, T_k, H_k, W_k)`, or `(B, C, H_k, W_k)` for images.
-
-        The output is a map with channels first or last, of the clip or of each of its frames as a separate
-        sample `(B·T, …)`; or tokens `(B, N, C)`. The result is None for anything else.
-        """
-        if output.dim() not in (3, 4, 5):
-            return None
-        if len(self.size) == 3 and self._frames_are_samples(output):
-            frames = self._of_a_frame(len(output)).fold(output, module)
-            return None if frames is None else split(frames, self.batch).transpose(1, 2)
-        if len(output) != self.batch:
-            return None
-        if output.dim() == 3:
-            return self.grid.fold(output) if self.grid else None
-        if len(self.size) == 3 and output.dim() == 4:
-            frame_layout = self._of_a_frame(self.batch)
-            folded = frame_layout.fold(output, module)
-            return None if folded is None or not frame_layout._fits(folded.shape[2:]) else folded.unsqueeze(2)
-        if output.dim() != len(self.size) + 2:
-            return None
-        return output.movedim(-1, 1) if self._channels_last(output.shape, module) else output
-
-    def _frames_are_samples(self, output: Tensor) -> bool:
-        frames = len(output) // self.batch
-        possible = {self.size[0], *(self.grid.size[:1] if self.grid else ())}
-        return frames > 1 and frames * self.batch == len(output) and frames in possible
-
-    def _of_a_frame(self, batch: int) -> "OutputLayout":
-        return OutputLayout(batch, self.size[-2:], self.grid and self.grid.rows_and_columns)
-
-    def _channels_last(self, shape: Size, module: nn.Module) -> bool:
-        """Whether a map is `(B, T, H, W, C)`: only that fits the clip, or its last axis is normalised."""
-        if not self._fits(shape[1:-1]):
-            return False
-        if not self._fits(shape[2:]):
-            return True
-        widths = {m.normalized_shape[-1] for m in module.modules() if isinstance(m, nn.LayerNorm)}
-        return shape[-1] in widths and shape[1] not in widths
-
-    def _fits(self, sides: Iterable[int]) -> bool:
-        strides = [whole / part for whole, part in zip(self.size, sides, strict=True)]
-        rows, columns = strides[-2:]
-        return min(strides) > 0.5 and max(rows / columns, columns / rows) <= MOST_SKEW
 
 
 def is_attention(x: Tensor) -> bool:
@@ -163,6 +121,12 @@ Grid = TokenGrid | tuple[int, ...]
 """A token grid, or its size where the tokens run through time, rows and columns in this order."""
 
 
+def _sides(video: Tensor, layout: str) -> tuple[int, ...]:
+    """`(T, H, W)` of a clip, or `(H, W)` of an image."""
+    order = [layout.index(axis) for axis in "THW"] if video.dim() == 5 else [2, 3]
+    return tuple(video.shape[axis] for axis in order)
+
+
 def _as_grid(network: nn.Module, grid: Grid) -> TokenGrid:
     return grid if isinstance(grid, TokenGrid) else TokenGrid(tuple(grid), _order(network))
 
@@ -171,11 +135,10 @@ def _order(network: nn.Module) -> str:
     return "HWT" if getattr(_config(network), "model_type", "") == "timesformer" else "THW"
 
 
-def _find_grid(network: nn.Module, size: tuple[int, ...]) -> TokenGrid | None:
-    """The network's `token_grid`, or the grid of the patches of its configuration or first convolution."""
-    if (grid := getattr(network, "token_grid", None)) is not None:
-        return _as_grid(network, grid)
-    patch = _patch_of_config(_config(network)) or _patch_of_convolution(network)
+def _grid_of_patches(
+    network: nn.Module, size: tuple[int, ...], patch: tuple[int, ...] | None
+) -> TokenGrid | None:
+    """The grid of an input of `size` that is cut into patches."""
     if patch is None:
         return None
     cells = tuple(whole // part for whole, part in zip(size, patch[-len(size) :], strict=True))

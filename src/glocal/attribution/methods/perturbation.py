@@ -1,15 +1,15 @@
 """Change the input or a layer and measure the score: Score-CAM, Ablation-CAM, RISE, occlusion."""
 
-from itertools import product
+import itertools
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from glocal.attribution.inputs.layer_layout import LayerLayout
 from glocal.attribution.inputs.network_inputs import copies
-from glocal.attribution.inputs.token_grid import OutputLayout
 from glocal.attribution.method import input_method
 from glocal.attribution.request import AttributionRequest
 from glocal.errors import UsageError
@@ -53,11 +53,12 @@ def ablation_cam(request: AttributionRequest, batch: int = 16) -> dict[str, Tens
     maps: dict[str, Tensor] = {}
     with torch.no_grad():
         score = request.target_score(request.logits)
-        for layer, activation in request.activations().items():
-            module = request.layers[layer]
-            once = _copies_late(request, module, activation.shape[1])
+        activations = request.activations()
+        for layer, activation in activations.items():
+            ablation = _Ablation(request.layers[layer], request.layouts[layer])
+            once = _copies_late(request, ablation, activation.shape[1])
             scores = [
-                _score_without(request, module, range(start, stop), once)
+                _score_without(request, ablation, range(start, stop), once)
                 for start, stop in request.batches(activation.shape[1], batch, layer)
             ]
             maps[layer] = _weighted(score[:, None] - _by_sample(scores, activation), activation)
@@ -157,7 +158,7 @@ def _blocks(size: tuple[int, ...], edges: tuple[int, ...]) -> list[tuple[slice, 
         stride = max(1, edge // 2)
         starts = range(0, stride * ceil((length - edge) / stride) + 1, stride)
         axes.append([slice(start, start + edge) for start in starts])
-    return list(product(*axes))
+    return list(itertools.product(*axes))
 
 
 def _score_through(request: AttributionRequest, masks: Tensor) -> Tensor:
@@ -181,41 +182,50 @@ def _random_mask(
     return mask
 
 
-def _copies_late(request: AttributionRequest, module: nn.Module, channels: int) -> bool:
-    """Whether the network returns the same if its batch is copied after `module` instead of at its input.
+class _Ablation(NamedTuple):
+    """A layer, and how its outputs lie over the input."""
 
-    It does not where something bypasses `module` that does not broadcast, such as a skip connection with a
+    module: nn.Module
+    layout: LayerLayout
+
+
+def _copies_late(request: AttributionRequest, ablation: _Ablation, channels: int) -> bool:
+    """Whether the network returns the same if its batch is copied after a layer instead of at its input.
+
+    It does not where something bypasses the layer that does not broadcast, such as a skip connection with a
     batch of several clips.
     """
+    if not ablation.layout.is_usual:
+        return False
     sample = range(min(2, channels))
-    early = _score_without(request, module, sample, late=False)
+    early = _score_without(request, ablation, sample, late=False)
     try:
-        late = _score_without(request, module, sample, late=True)
+        late = _score_without(request, ablation, sample, late=True)
     except Exception:  # of any kind: the network is not written for such sizes
         return False
     tolerance = 64 * torch.finfo(request.logits.dtype).eps
     return late.shape == early.shape and torch.allclose(late, early, rtol=tolerance, atol=tolerance)
 
 
-def _score_without(request: AttributionRequest, module: nn.Module, channels: range, late: bool) -> Tensor:
-    """Scores `(N·B,)` with one of N channels of the module's output set to 0 in each copy of the batch.
+def _score_without(request: AttributionRequest, ablation: _Ablation, channels: range, late: bool) -> Tensor:
+    """Scores `(N·B,)` with one of N channels of a layer's output set to 0 in each copy of the batch.
 
-    The copies are made of the module's output (`late`), or of the clips.
+    The copies are made of the layer's output (`late`), or of the clips.
     """
-    output_layout = OutputLayout.of(request.network, request.clips, request.grid, request.input)
-    count = len(channels)
+    count, batch = len(channels), len(request.targets)
+    calls = itertools.count()
+    expected_calls = ablation.layout.calls(count * batch)
 
     def ablate(module: nn.Module, args: Any, result: Any) -> Any:
         output = result if isinstance(result, Tensor) else result[0]
         ablated = copies(output, count) if late else output.clone()
-        for copy, channel in zip(ablated.view(count, -1, *output.shape[1:]), channels, strict=True):
-            view = output_layout.with_grid_of(result).fold(copy, module)
-            assert view is not None, "request.activations() has folded it before"
-            view[:, channel].zero_()
+        parts = ablation.layout.channels_of_samples(ablated, next(calls), expected_calls, count * batch)
+        for sample, part in parts:
+            part[channels[sample // batch]].zero_()
         return ablated if isinstance(result, Tensor) else type(result)((ablated, *result[1:]))
 
     clips = request.with_videos(*(copies(x, 1 if late else count) for x in request.videos))
-    handle = module.register_forward_hook(ablate)
+    handle = ablation.module.register_forward_hook(ablate)
     try:
         return request.score(clips)
     finally:

@@ -1,0 +1,130 @@
+"""Find out where each cell of a layer's output looks, by small changes of the clip.
+
+Noise is added to the clip, once with the same strength everywhere, and once for each axis with a variance
+that grows along it from 0 to 1. While the changes are small, the squared change of a cell is the sum over
+what it sees, so that the ratio of the two is the mean position along the axis of what it sees, from 0 to 1.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from glocal.attribution.inputs.network_inputs import (
+    InputName,
+    Inputs,
+    replace_tensors,
+    tensors,
+    video_positions,
+)
+from glocal.attribution.inputs.readings import Reading
+
+LEAST_EVIDENCE = 0.3
+"""Least score of a reading that is accepted; cells that look nowhere in particular have about 0."""
+HALF_SLOPE = 0.15
+"""Slope of positions over cells that halves a score, as a share of that of cells that see one place."""
+
+NOISE_SEED = 7_346_951_208
+
+Run = Callable[[Inputs], dict[str, list[Tensor]]]
+"""Runs the network: the outputs of each layer, call by call."""
+
+
+class Changes(NamedTuple):
+    """Squared changes of a layer's outputs `(K, …)` for one sample: by even noise, and by graded noise."""
+
+    even: Tensor
+    graded: dict[str, Tensor]
+
+
+def probe(run: Run, clips: Inputs, axes: str, input: InputName = None) -> dict[str, Changes]:
+    """Run the network `2 + len(axes)` times: each layer's changes by noise that is graded along `axes`.
+
+    Args:
+        run: of one sample.
+        clips: one sample, canonical.
+        axes: of `"T"`, `"H"` and `"W"`.
+        input: the one of several inputs that is explained.
+    """
+    reference = _stacked(run(clips))
+    even = _squares(run(_with_noise(clips, "", input)), reference)
+    graded = {axis: _squares(run(_with_noise(clips, axis, input)), reference) for axis in axes}
+    return {
+        name: Changes(change, {axis: graded[axis][name] for axis in axes})
+        for name, change in even.items()
+        if all(name in of_axis for of_axis in graded.values())
+    }
+
+
+def stack(outputs: Sequence[Tensor]) -> Tensor | None:
+    """Outputs of several calls as one tensor `(K, …)`, if they have the same shape."""
+    if len({output.shape for output in outputs}) != 1:
+        return None
+    return outputs[0][None] if len(outputs) == 1 else torch.stack(list(outputs))
+
+
+def _stacked(outputs: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
+    stacks = {name: stack(of_layer) for name, of_layer in outputs.items()}
+    return {name: stacked for name, stacked in stacks.items() if stacked is not None}
+
+
+def _squares(outputs: Mapping[str, Sequence[Tensor]], reference: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name: (stacked.double() - reference[name].double()).square()
+        for name, stacked in _stacked(outputs).items()
+        if name in reference and reference[name].shape == stacked.shape
+    }
+
+
+def _with_noise(clips: Inputs, axis: str, input: InputName) -> Any:
+    """`clips` with the same small noise each time, graded along an axis, or even."""
+    values = tensors(clips)
+    for position in video_positions(clips, input):
+        values[position] = values[position] + _noise(values[position], axis)
+    return replace_tensors(clips, values)
+
+
+def noise_like(clip: Tensor) -> Tensor:
+    """Gaussian noise in the shape of `clip`, always the same, from a seed that no clip is made with."""
+    generator = torch.Generator().manual_seed(NOISE_SEED)
+    return torch.randn(clip.shape, generator=generator).to(clip)
+
+
+def _noise(clip: Tensor, axis: str) -> Tensor:
+    noise = noise_like(clip)
+    spread = float(clip.float().std()) if clip.numel() > 1 else 0.0
+    strength: float = torch.finfo(clip.dtype).eps ** 0.4 * (spread or 1.0)
+    if axis and (dimension := clip.dim() - "WHT".index(axis) - 1) > 1 and clip.shape[dimension] > 1:
+        grades = torch.linspace(0, 1, clip.shape[dimension]).sqrt().to(clip)
+        noise = noise * grades.view(-1, *[1] * (clip.dim() - dimension - 1))
+    return strength * noise
+
+
+def positions(changes: Changes, reading: Reading, axis: str, *, video: bool) -> Tensor:
+    """Mean position `(n,)` in [0, 1] along an axis of what the n cells see; NaN where they see nothing."""
+    even, graded = (reading.fold(x[None], video=video)[0] for x in (changes.even, changes.graded[axis]))
+    dimension = even.dim() - "WHT".index(axis) - 1
+    others = [other for other in range(even.dim()) if other != dimension]
+    return (graded.sum(others) / even.sum(others)).cpu()
+
+
+def evidence(changes: Changes, reading: Reading, axis: str, *, video: bool) -> float:
+    """How well the cells of a reading lie along an axis: near 1 if each sees its own place, 0 if all see all.
+
+    It is negative where they lie in the opposite order.
+    """
+    where = positions(changes, reading, axis, video=video)
+    if len(where) < 2:
+        return 1.0
+    cells = torch.arange(len(where), dtype=where.dtype)[where.isfinite()]
+    where = where[where.isfinite()]
+    if len(where) < 2:
+        return 0.0
+    centred, order = where - where.mean(), cells - cells.mean()
+    spread = float(centred.norm() * order.norm())
+    if spread == 0:
+        return 0.0
+    product = float((centred * order).sum())
+    slope = abs(product / float(order.square().sum()) * (int(cells[-1]) + 1))
+    return product / spread * slope / (slope + HALF_SLOPE)
