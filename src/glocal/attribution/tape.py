@@ -152,6 +152,8 @@ def _find_layouts(
     for name, layout in layouts.items():
         if layout is None:
             calls = records[name]
+            if name in finder.mixed:
+                raise UsageError(_mixed(name, len(logits)))
             raise UsageError(
                 _not_a_map(name, calls[0].activation) if len(calls) == 1 else _ambiguous(name, len(calls))
             )
@@ -238,6 +240,13 @@ def several_maps(result: Any) -> bool:
     """Whether a module returned a tuple or list of maps, such as one for each input rate."""
     return (
         isinstance(result, tuple | list) and sum(isinstance(x, Tensor) and x.dim() == 5 for x in result) > 1
+    )
+
+
+def _mixed(name: str, batch: int) -> str:
+    return (
+        f"layer '{name}' returns something else for a sample alone than for the same one among {batch}, so "
+        "that its samples and frames cannot be told apart; explain one clip at a time."
     )
 
 

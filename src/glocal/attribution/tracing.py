@@ -1,7 +1,6 @@
 """Run a network once to see which of its modules return maps over the input."""
 
 import contextlib
-from collections.abc import Iterator
 from math import prod
 from typing import Any, NamedTuple
 
@@ -114,12 +113,13 @@ class _Tracer:
         return TracedMap(shape, reading.extra if reading.has_tokens else None)
 
     def _in_loops(self) -> set[nn.Module]:
-        """Modules called once for each of some frames, as the smallest of those called as often is."""
+        """Modules called once for each of some frames, as the smallest one called as often is."""
         if self.layout.batch > 1:
             return set()
         followed: set[nn.Module] = set()
         for modules in self._by_number_of_calls():
-            smallest = min(modules, key=lambda module: prod(self._stacked(module)))
+            weighted = [module for module in modules if any(True for _ in module.parameters())]
+            smallest = min(weighted or modules, key=lambda module: prod(self._stacked(module)))
             first = self.calls[smallest][0]
             assert first is not None, "it has readings"
             if self._follows_frames(smallest, first.layout):
@@ -135,15 +135,17 @@ class _Tracer:
         finder = LayoutFinder(self.network, run, self.sample, self.input, lambda result: True)
         return finder.find(run(self.sample)[0], {"": layout}, named)[""] is not None
 
-    def _by_number_of_calls(self) -> Iterator[list[nn.Module]]:
+    def _by_number_of_calls(self) -> list[list[nn.Module]]:
         """Modules that may follow the frames, together with those called as often.
 
-        Of modules without parameters, which a network may use in many places, only those called once a frame.
+        Modules without parameters alone, which a network may use in many places, must be called once a frame.
         """
-        frames = self.layout.size[0]
         groups: dict[int, list[nn.Module]] = {}
         for module, calls in self.calls.items():
-            is_shared = len(calls) != frames and not any(True for _ in module.parameters())
-            if len(calls) > 1 and not is_shared and self._readings(module):
+            if len(calls) > 1 and self._readings(module):
                 groups.setdefault(len(calls), []).append(module)
-        yield from groups.values()
+        return [
+            modules
+            for count, modules in groups.items()
+            if count == self.layout.size[0] or any(True for m in modules for _ in m.parameters())
+        ]

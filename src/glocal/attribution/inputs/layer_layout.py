@@ -31,6 +31,8 @@ from glocal.attribution.inputs.readings import Reading, Widths, possible_reading
 from glocal.attribution.inputs.token_grid import OutputLayout
 from glocal.utils.random_state import fixed_seed
 
+MOST_ROUNDING = 0.1
+"""Distance to whole frames up to which all positions are rounded to them."""
 LEAST_SHIFT = 0.25
 """Distance in frames from evenly spread positions from which on positions count as others."""
 SAME = 0.02
@@ -90,6 +92,11 @@ class LayerLayout:
         return folded.flip(2) if self.is_reversed else folded
 
     @property
+    def knows_samples(self) -> bool:
+        """Whether it is known where the samples of a larger batch would be."""
+        return self.batch > 1 or not any(self.reading.axes[:2])
+
+    @property
     def is_usual(self) -> bool:
         """Whether copies of the batch can be made along the first axis of the layer's only output."""
         return self.samples == USUAL and not self.reading.axes[0]
@@ -144,6 +151,8 @@ class LayoutFinder:
         self._sample: Inputs | None = None
         self._alone: dict[str, list[Tensor]] | None = None
         self._batch = len(videos(clips, input)[0])
+        self.mixed: set[str] = set()
+        """Layers whose outputs for a sample alone are others than in the batch."""
 
     def find(
         self,
@@ -183,14 +192,12 @@ class LayoutFinder:
             )
         if calls == 1 and shape and shape[0] == self._batch and self._batch not in shape[1:2]:
             return USUAL, possible_readings((1, 1, *shape[1:]), layout, module, self._widths)
-        alone = self._outputs_alone().get(name)
-        stacked_alone = None if alone is None else stack(alone)
-        samples = None if stacked_alone is None else find_samples(stacked, stacked_alone, self._batch)
-        if samples is None or stacked_alone is None:
+        alone = stack(self._outputs_alone().get(name, []))
+        samples = None if alone is None else find_samples(stacked, alone, self._batch)
+        if alone is None or samples is None:
+            self.mixed.add(name)
             return USUAL, []
-        readings = possible_readings(
-            stacked_alone.shape, layout, module, self._widths, samples_axis=samples.axis
-        )
+        readings = possible_readings(alone.shape, layout, module, self._widths, samples_axis=samples.axis)
         return samples, readings
 
     def _outputs_alone(self) -> dict[str, list[Tensor]]:
@@ -305,4 +312,6 @@ def _frame_positions(changes: Changes, reading: Reading, frames: int, is_reverse
     even = (torch.arange(count) + 0.5) * frames / count - 0.5
     if count == frames or not where.isfinite().all() or not bool((where.diff() > 0).all()):
         return None
+    if float((where - where.round()).abs().max()) <= MOST_ROUNDING:
+        where = where.round()
     return where.float() if float((where - even).abs().max()) > LEAST_SHIFT else None

@@ -131,7 +131,7 @@ def possible_readings(
         stacked: shape of the outputs, stacked over the K calls of the module.
         layout: of the input.
         module: whose convolutions and norms tell where its channels are.
-        network: those of the network, for a module that has none.
+        network: those of the network, for an activation function.
         samples_axis: the axis of the outputs along which the samples of a batch would lie.
     """
     possible = [
@@ -212,14 +212,14 @@ def _as_module_says(
 ) -> list[Reading]:
     """Those of the readings that agree with the module and the widths of its parts, if any do.
 
-    For a module without any, the widths are those of the network.
+    For an activation function they are those of the network.
     """
     if isinstance(module, VOLUMES):
         return [r for r in readings if "".join(r.axes).endswith("CTHW") and not r.has_tokens] or readings
     if isinstance(module, PICTURES):
         return [r for r in readings if r.axes[-3:] == ("C", "H", "W")] or readings
-    widths = Widths.of(module)
-    widths = widths if any(widths) else network
+    is_activation = type(module).__module__ == "torch.nn.modules.activation"
+    widths = network if is_activation else Widths.of(module)
     return [reading for reading in readings if widths.allow(reading, stacked)] or readings
 
 

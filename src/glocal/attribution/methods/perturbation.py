@@ -1,6 +1,7 @@
 """Change the input or a layer and measure the score: Score-CAM, Ablation-CAM, RISE, occlusion."""
 
 import itertools
+from dataclasses import replace
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -8,10 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glocal.attribution.inputs.layer_layout import LayerLayout
+from glocal.attribution.inputs.layer_layout import LayerLayout, find_samples
 from glocal.attribution.inputs.network_inputs import copies
+from glocal.attribution.inputs.probe import stack
 from glocal.attribution.method import input_method
 from glocal.attribution.request import AttributionRequest
+from glocal.attribution.tape import outputs_of
 from glocal.errors import UsageError
 
 
@@ -55,7 +58,7 @@ def ablation_cam(request: AttributionRequest, batch: int = 16) -> dict[str, Tens
         score = request.target_score(request.logits)
         activations = request.activations()
         for layer, activation in activations.items():
-            ablation = _Ablation(request.layers[layer], request.layouts[layer])
+            ablation = _ablation(request, layer)
             once = _copies_late(request, ablation, activation.shape[1])
             scores = [
                 _score_without(request, ablation, range(start, stop), once)
@@ -187,6 +190,30 @@ class _Ablation(NamedTuple):
 
     module: nn.Module
     layout: LayerLayout
+
+
+def _ablation(request: AttributionRequest, layer: str) -> _Ablation:
+    """A layer with its layout, and where in its outputs the samples lie that copies of the clips would be.
+
+    Raises:
+        UsageError: these are not found.
+    """
+    module, layout = request.layers[layer], request.layouts[layer]
+    if layout.knows_samples:
+        return _Ablation(module, layout)
+    stacks = []
+    for count in (1, 2):
+        clips = request.with_videos(*(copies(x, count) for x in request.videos))
+        outputs, _ = outputs_of(request.network, clips, {layer: module})
+        stacks.append(stack(outputs[layer]))
+    alone, doubled = stacks
+    samples = None if alone is None or doubled is None else find_samples(doubled, alone, 2)
+    if samples is None:
+        raise UsageError(
+            f"method '{request.method}' runs the network on several copies of its inputs at once, and layer "
+            f"'{layer}' returns something else for two; choose a method that needs none, such as gradcam."
+        )
+    return _Ablation(module, replace(layout, samples=samples))
 
 
 def _copies_late(request: AttributionRequest, ablation: _Ablation, channels: int) -> bool:
