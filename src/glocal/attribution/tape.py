@@ -246,7 +246,7 @@ def several_maps(result: Any) -> bool:
 def _mixed(name: str, batch: int) -> str:
     return (
         f"layer '{name}' returns something else for a sample alone than for the same one among {batch}, so "
-        "that its samples and frames cannot be told apart; explain one clip at a time."
+        "that its samples cannot be distinguished from its frames; explain one clip at a time."
     )
 
 
