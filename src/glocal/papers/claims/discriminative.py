@@ -3,9 +3,7 @@
 import numpy as np
 from torch import Tensor
 
-from glocal.attribution import METHODS
 from glocal.attribution.inputs.network_inputs import to_network
-from glocal.benchmark.explainers import OTHER_SCORES, parse_explainers
 from glocal.benchmark.samples import Footage
 from glocal.benchmark.tables import Table
 from glocal.errors import GlocalError
@@ -15,14 +13,11 @@ from glocal.evaluation.statistics import spearman
 from glocal.models import Model
 from glocal.papers.claims.experiment import (
     DATA,
+    DEFAULT_METHODS,
+    MethodsExperiment,
     attribution_map,
-    claim_model,
-    claim_samples,
     claim_table,
-    measure_methods,
-    option_names,
 )
-from glocal.papers.claims.experiment import METHODS as METHOD_NAMES
 from glocal.papers.table import TableContext, paper_table
 from glocal.types import AttributionMap, Mask
 
@@ -43,20 +38,16 @@ STRONGEST = 0.1
     "claims/discriminative",
     "Two figures, two actions: is the right one shown? Top three and counterfactual (3DCAM, fig. 6)",
     DATA,
-    options={"methods": METHOD_NAMES},
+    options={"methods": DEFAULT_METHODS},
 )
 def table_of_figures(context: TableContext) -> Table:
     """Two figures do different actions at the same time; each of the two classes is explained."""
-    model, layers, key = claim_model(context)
-    names = option_names(context, "methods") or [*METHODS, *OTHER_SCORES]
-    methods = parse_explainers(names, layers)
-    against = parse_explainers(names, layers, counterfactual=True)
-    results = measure_methods(
-        context,
-        {**key, "claim": "discriminative"},
-        claim_samples(context, model, "acting"),
-        names,
-        lambda sample, name: discriminate(model, sample.load(), methods[name], against[name]),
+    experiment = MethodsExperiment(context)
+    methods, against = experiment.explainers(), experiment.explainers(counterfactual=True)
+    results = experiment.measure(
+        "discriminative",
+        "acting",
+        lambda sample, name: discriminate(experiment.model, sample.load(), methods[name], against[name]),
     )
     return claim_table(results.values, COLUMNS, "right", trivial={"chance": CHANCE}, notes=results.notes)
 

@@ -7,23 +7,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from glocal.attribution import METHODS
 from glocal.attribution.inputs.network_inputs import to_network
-from glocal.benchmark.explainers import CONTROLS, parse_explainers
+from glocal.benchmark.explainers import CONTROLS
 from glocal.benchmark.samples import Footage
 from glocal.benchmark.tables import Table
 from glocal.evaluation.sanity import ExplainFunction
 from glocal.models import Model
 from glocal.papers.claims.experiment import (
     DATA,
+    DEFAULT_METHODS,
+    MethodsExperiment,
     attribution_map,
-    claim_model,
-    claim_samples,
     claim_table,
-    measure_methods,
-    option_names,
 )
-from glocal.papers.claims.experiment import METHODS as METHOD_NAMES
 from glocal.papers.table import TableContext, paper_table
 from glocal.types import AttributionMap, Mask
 
@@ -44,19 +40,16 @@ COLUMNS = {
     "claims/early-late",
     "Early frames show appearance, later ones motion (3DCAM, fig. 3)",
     DATA,
-    options={"methods": METHOD_NAMES},
+    options={"methods": DEFAULT_METHODS},
 )
 def table_over_time(context: TableContext) -> Table:
     """Every clip is shown forwards and backwards, so that when things happen in it cancels out."""
-    model, layers, key = claim_model(context)
-    names = option_names(context, "methods") or list(METHODS)
-    methods: dict[str, ExplainFunction] = {**parse_explainers(names, layers), **CONTROLS}
-    results = measure_methods(
-        context,
-        {**key, "claim": "early-late"},
-        claim_samples(context, model, "mixed"),
-        names,
-        lambda sample, name: both_ways(model, sample.load(), methods[name]),
+    experiment = MethodsExperiment(context)
+    methods = {**experiment.explainers(), **CONTROLS}
+    results = experiment.measure(
+        "early-late",
+        "mixed",
+        lambda sample, name: both_ways(experiment.model, sample.load(), methods[name]),
         controls=list(CONTROLS),
     )
     note = (

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution import METHODS
 from glocal.benchmark.cache import fingerprint
+from glocal.benchmark.explainers import OTHER_SCORES, parse_explainers
 from glocal.benchmark.runner import Results, run
 from glocal.benchmark.samples import Sample, puppet_samples
 from glocal.benchmark.tables import Table, TableRow
@@ -21,7 +23,7 @@ from glocal.types import AttributionMap
 
 CLIPS = 200
 DATA = {"puppets": "puppets/gated"}
-METHODS = "3dcam,3dcam:centred,3dcam-active,3dcam-active:centred,gradcam,gradcam@layer4"
+DEFAULT_METHODS = "3dcam,3dcam:centred,3dcam-active,3dcam-active:centred,gradcam,gradcam@layer4"
 Figures = dict[str, float]
 
 
@@ -56,6 +58,40 @@ def claim_model(context: TableContext) -> tuple[Model, dict[str, str], dict[str,
     layers = dict(model.layer_paths)
     key = {"network": fingerprint(model.network), "layers": layers, "clip_spec": str(model.clip)}
     return model, layers, key
+
+
+class MethodsExperiment:
+    """A network and the methods that a claim is tried on, named by the option `methods` of its table.
+
+    Attributes:
+        model: the network.
+        names: of the methods; `all` stands for every method, and for 3DCAM of other scores than the logit.
+    """
+
+    model: Model
+    names: list[str]
+
+    def __init__(self, context: TableContext) -> None:
+        self.model, self._layers, self._key = claim_model(context)
+        self.names = option_names(context, "methods") or [*METHODS, *OTHER_SCORES]
+        self._context = context
+
+    def explainers(self, *, counterfactual: bool = False) -> Mapping[str, ExplainFunction]:
+        """Name → explainer."""
+        return parse_explainers(self.names, self._layers, counterfactual=counterfactual)
+
+    def measure(
+        self,
+        claim: str,
+        distractor: str,
+        figures: Callable[[Sample, str], Figures],
+        *,
+        controls: Sequence[str] = (),
+    ) -> Results[Figures]:
+        """Method → its figures for every sample of a claim, see `claim_samples` and `measure_methods`."""
+        key = {**self._key, "claim": claim}
+        samples = claim_samples(self._context, self.model, distractor)
+        return measure_methods(self._context, key, samples, self.names, figures, controls=controls)
 
 
 def option_names(context: TableContext, option: str) -> list[str]:
