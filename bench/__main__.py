@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from bench import ablation, attribution, maxboxacc, overlay, puppets, report, stabn, video
+from bench import ablation, attribution, explain, maxboxacc, overlay, puppets, report, stabn, video
 from bench.measure import write
 
 SECTIONS = {
@@ -17,9 +17,10 @@ SECTIONS = {
     "puppets": puppets.run,
     "st-abn": stabn.run,
     "report": report.run,
+    "explain": explain.run,
     "long-video": video.run,
 }
-DEFAULT = ("attribution", "ablation", "overlay", "maxboxacc", "puppets", "st-abn")
+DEFAULT = ("attribution", "ablation", "overlay", "maxboxacc", "puppets", "st-abn", "explain")
 RESULTS = Path(__file__).with_name("results.json")
 
 

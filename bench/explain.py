@@ -12,8 +12,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
-import numpy as np
-
+import glocal
 from bench.overlay import moving_texture
 from glocal.attribution import attribute
 from glocal.explanation.config import ExplainConfig
@@ -21,7 +20,7 @@ from glocal.models import Model, load_model
 from glocal.report import overlay_frames
 from glocal.report.explain_to_files import ReportConfig, explain_to_files
 from glocal.report.page_data import FULL_DETAIL
-from glocal.report.page_media import write_small_video
+from glocal.report.page_media import KEYFRAME_INTERVAL, shrink
 from glocal.video import read_video, windows, write_video
 
 FRAMES, HEIGHT, WIDTH, FPS = 240, 240, 320, 30
@@ -51,7 +50,7 @@ def bounds(model: Model, path: Path, folder: Path) -> dict[str, Callable[[], obj
     video = read_video(path)
     clips = [window.clip for window in windows(video, model.clip)]
     frames = list(video)
-    explanation = glocal_explain(model, path)
+    explanation = glocal.explain(model, path)
     drawn = list(overlay_frames(explanation, video))
 
     def network() -> None:
@@ -62,29 +61,15 @@ def bounds(model: Model, path: Path, folder: Path) -> dict[str, Callable[[], obj
         "decode": lambda: sum(1 for _ in read_video(path)),
         "network": network,
         "encode the overlay": lambda: write_video(folder / "a.mp4", drawn, FPS, times=video.times.tolist()),
-        "encode the page's video": lambda: write_small_video(
-            _InMemory(frames, video), folder / "b.mp4", FULL_DETAIL.width, FULL_DETAIL.crf
+        "encode the page's video": lambda: write_video(
+            folder / "b.mp4",
+            [shrink(frame, FULL_DETAIL.width) for frame in frames],
+            FPS,
+            times=video.times.tolist(),
+            crf=FULL_DETAIL.crf,
+            keyframe_every=KEYFRAME_INTERVAL,
         ),
     }
-
-
-def glocal_explain(model: Model, path: Path) -> Any:
-    from glocal import explain
-
-    return explain(model, path)
-
-
-class _InMemory:
-    """Decoded frames with the facts of their video."""
-
-    def __init__(self, frames: Sequence[np.ndarray], video: Any) -> None:
-        self.frames, self.video = frames, video
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.video, name)
-
-    def __iter__(self) -> Any:
-        return iter(self.frames)
 
 
 def run(names: Sequence[str] = ("small",)) -> dict[str, Any]:

@@ -69,6 +69,26 @@ def one_sentence(err: str, after: int = 1) -> str:
     return lines[0]
 
 
+@pytest.mark.parametrize(
+    ("options", "suffixes"),
+    [
+        (["--no-page", "--no-video", "--no-npz"], {".json"}),
+        (["--no-page"], {".json", ".mp4", ".npz"}),
+        (["--no-video", "--no-npz"], {".json", ".html"}),
+    ],
+)
+def test_files_can_be_left_out(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path, options: list[str], suffixes: set[str]
+) -> None:
+    code, out, _ = run(capsys, "explain", clip, "--model", "r3d-18", "--out", tmp_path / "out", *options)
+    assert code == 0
+    written = {path.suffix for path in (tmp_path / "out").iterdir()}
+    assert written == suffixes
+    assert Path(out.split("→")[1].strip()).suffix in written
+    if ".html" in written:
+        assert "data:video/mp4;base64," in next((tmp_path / "out").glob("*.html")).read_text("utf-8")
+
+
 def test_explain_writes_all_four_files(
     capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
 ) -> None:

@@ -45,7 +45,11 @@ def test_a_long_volume_goes_to_disk() -> None:
     while volume._offsets[-1] <= IN_MEMORY:
         volume.append(noise)
     assert volume._file._rolled
-    assert np.abs(volume[0] - noise).max() < 1e-4
+    volume.append(np.zeros((2, 2), np.float32))
+    volume.append(noise)
+    assert np.abs(volume[-2]).max() == 0
+    for index in (0, len(volume) - 4, len(volume) - 3, len(volume) - 1):
+        assert np.abs(volume[index] - noise).max() < 1e-4
 
 
 def test_a_full_disk_is_one_sentence() -> None:

@@ -610,7 +610,7 @@ def test_a_video_too_long_for_a_page_is_played_from_the_file_beside_it(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("glocal.report.page.MAX_EMBEDDED_BYTES", 100)
+    monkeypatch.setattr("glocal.report.page_media.MAX_EMBEDDED_BYTES", 100)
     video = glocal.read_video(report[0].with_name("in.mp4"))
     path, *_ = write_report(report[1][0], video, tmp_path, "50% #1")
     page = open_report(browser, path)

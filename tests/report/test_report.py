@@ -18,7 +18,7 @@ from glocal.localization import ScoredBox
 from glocal.report import OverlayStyle, TimeSpan, overlay, overlay_frames, page_html, write_report
 from glocal.report.annotations import caption
 from glocal.report.drawing import colormap_table, draw_boxes
-from glocal.report.page_media import key_frames, write_small_video
+from glocal.report.page_media import key_frames, small_video_writer
 from helpers.browser import embedded
 from helpers.networks import Small3d, seeded
 
@@ -109,7 +109,7 @@ def test_a_report_is_written_whole(explained: Any, tmp_path: Path) -> None:
 def test_a_video_too_large_for_a_page_is_referred_to(
     explained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glocal.report.page.MAX_EMBEDDED_BYTES", 100)
+    monkeypatch.setattr("glocal.report.page_media.MAX_EMBEDDED_BYTES", 100)
     page, *_ = write_report(*explained, tmp_path, "clip")
     assert 'src="clip.mp4"' in page.read_text("utf-8")
 
@@ -149,7 +149,10 @@ def test_the_small_video_has_every_frame_at_its_time(tmp_path: Path) -> None:
     times = np.cumsum([0, *([0.04, 0.08, 0.12] * 7)])[:20]
     write_video(tmp_path / "in.mp4", FRAMES, Fraction(25), times=times.tolist())
     video = glocal.read_video(tmp_path / "in.mp4")
-    small = glocal.read_video(write_small_video(video, tmp_path / "small.mp4", 40, 26))
+    with small_video_writer(video, tmp_path / "small.mp4", 40, 26) as encode:
+        for frame in video:
+            encode(frame)
+    small = glocal.read_video(tmp_path / "small.mp4")
     assert (small.width, small.height, small.frames) == (40, 30, 20), "29 rows, made even"
     assert small.times == pytest.approx(video.times, abs=1e-3)
 

@@ -63,6 +63,9 @@ report_options: CommandDecorator = together(
         help="Name video, model and weights with their folders in the report and the JSON.",
     ),
     click.option("--side-by-side", is_flag=True, help="Show the plain video on the left of the overlay."),
+    click.option("--no-page", is_flag=True, help="Write no HTML report."),
+    click.option("--no-video", is_flag=True, help="Write no overlay video."),
+    click.option("--no-npz", is_flag=True, help="Write no attribution volume; 'glocal localize' reads it."),
 )
 
 
@@ -100,8 +103,8 @@ def explain(
 
     def run(path: str) -> None:
         results = explain_to_files(model, path, out, stems[path], config=config, report=report)
-        for explanation, (page, *_) in results:
-            tell(quiet, summary(explanation, page))
+        for explanation, (file, *_) in results:
+            tell(quiet, summary(explanation, file))
 
     return for_each(list(stems), run, debug)
 
@@ -109,14 +112,16 @@ def explain(
 def report_config_from(options: dict[str, Any]) -> "ReportConfig":
     """Make the config of a report of the values of `report_options`, and take them out of `options`."""
     from glocal.report.explain_to_files import ReportConfig
+    from glocal.report.report import OUTPUTS
 
     style = OverlayStyle(**{name: options.pop(name) for name in STYLE})
     full_paths = options.pop("full_paths")
-    return ReportConfig(also=options.pop("also") or (), style=style, full_paths=full_paths)
+    outputs = tuple(output for output in OUTPUTS if not options.pop(f"no_{output}"))
+    return ReportConfig(options.pop("also") or (), style, full_paths, outputs)
 
 
-def summary(explanation: "Explanation", page: Path) -> str:
-    """Say in one line which class is explained, when it is most relevant, and where the report is."""
+def summary(explanation: "Explanation", file: Path) -> str:
+    """Say in one line which class is explained, when it is most relevant, and where the files are."""
     target, video = explanation.target, explanation.video
     score = next((f" {p.score:.1%}" for p in explanation.predictions if p.index == target.index), "")
     peak = float(explanation.times[explanation.relevance.argmax()])
@@ -124,4 +129,4 @@ def summary(explanation: "Explanation", page: Path) -> str:
     when = "" if video.frames == 1 else f", most relevant at {peak:.2f} s"
     against = "against " if target.counterfactual else ""
     edited = "".join(f", before the edit {best.label} {best.score:.1%}" for best in explanation.before[:1])
-    return f"{Path(video.path).name}: {against}{target.label}{score}{unsure}{edited}{when} → {page}"
+    return f"{Path(video.path).name}: {against}{target.label}{score}{unsure}{edited}{when} → {file}"

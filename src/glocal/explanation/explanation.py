@@ -199,7 +199,11 @@ class Explanation:
         from glocal.localization import boxes
 
         level = self.box_threshold(threshold)
-        return [boxes(attribution, level, multi_contour=multi_contour) for attribution in self.frames()]
+        key = ("boxes", self.geometry, level, multi_contour)
+        results = self.volume.results
+        if key not in results:
+            results[key] = [boxes(maps, level, multi_contour=multi_contour) for maps in self.frames()]
+        return [list(frame_boxes) for frame_boxes in results[key]]
 
     def box_threshold(self, threshold: Threshold = "auto") -> float:
         """Return the share of a frame's maximum that `threshold`, `"auto"` or a number, stands for."""

@@ -1,8 +1,10 @@
 """Attribution maps of all frames of a video of any length, in constant memory."""
 
+import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,18 +12,21 @@ import numpy.typing as npt
 from glocal.errors import InputError
 from glocal.types import AttributionMap
 
-IN_MEMORY = 4 * 2**20
-"""Bytes of compressed maps that are kept in memory."""
+IN_MEMORY = 8 * 2**20
+"""Bytes of maps that are kept in memory, uncompressed."""
 
 
 class Volume:
     """A sequence of attribution maps `(h, w)`, one a frame.
 
-    Each map is quantised with a scale of its own and compressed. Beyond a few megabytes the maps are kept in
+    Each map is quantised with a scale of its own. Beyond a few megabytes the maps are compressed and kept in
     a temporary file, so that a long video takes no more memory than a short one.
 
     Args:
         levels: quantisation steps of a map; 65535 (error below 1e-5 of the map's maximum) or 255.
+
+    Attributes:
+        results: what has been computed from all maps, under a key, until the maps change.
     """
 
     def __init__(self, levels: int = 65535) -> None:
@@ -29,8 +34,10 @@ class Volume:
         self.factor: float = 1.0
         self.peaks: list[float] = []
         self.means: list[float] = []
+        self.results: dict[Hashable, Any] = {}
         self._shapes: list[tuple[int, int]] = []
         self._offsets: list[int] = [0]
+        self._first_compressed = sys.maxsize
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (lives as long as we)
 
     def __len__(self) -> int:
@@ -51,9 +58,14 @@ class Volume:
         Raises:
             InputError: the folder for temporary files is full.
         """
+        self.results.clear()
         peak = float(attribution.max(initial=0))
         steps = attribution * (self.levels / peak) if peak > 0 else np.zeros_like(attribution)
-        data = zlib.compress(np.rint(steps).astype(np.uint16 if self.levels > 255 else np.uint8).tobytes(), 1)
+        data = np.rint(steps).astype(np.uint16 if self.levels > 255 else np.uint8).tobytes()
+        if self._offsets[-1] + len(data) > IN_MEMORY:
+            self._first_compressed = min(self._first_compressed, len(self))
+        if len(self) >= self._first_compressed:
+            data = zlib.compress(data, 1)
         try:
             self._file.seek(self._offsets[-1])
             self._file.write(data)
@@ -71,7 +83,9 @@ class Volume:
         """Return the map `(h, w)` of one frame, float32."""
         index = range(len(self))[index]
         self._file.seek(self._offsets[index])
-        data = zlib.decompress(self._file.read(self._offsets[index + 1] - self._offsets[index]))
+        data = self._file.read(self._offsets[index + 1] - self._offsets[index])
+        if index >= self._first_compressed:
+            data = zlib.decompress(data)
         steps = np.frombuffer(data, np.uint16 if self.levels > 255 else np.uint8).reshape(self._shapes[index])
         attribution: AttributionMap = steps.astype(np.float32)
         attribution *= np.float32(self.peaks[index] * self.factor / self.levels)
@@ -82,6 +96,7 @@ class Volume:
 
     def normalise(self) -> None:
         """Divide by the maximum over all maps; a volume without a positive value stays zero."""
+        self.results.clear()
         if self.peak > 0:
             self.factor /= self.peak
 

@@ -1,8 +1,8 @@
 """Attribution maps drawn over frames: pictures and overlay videos."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from glocal.report.style import DEFAULT_STYLE, OverlayStyle, check_colormap
 from glocal.types import AttributionMap, Frame, ScoredBox
 from glocal.utils.files import atomic_path, writing
 from glocal.video import Video, write_video
+from glocal.video.threads import feeding
 
 VideoBoxes = Sequence[Sequence[ScoredBox]]
 """The boxes of each frame of a video."""
@@ -93,6 +94,49 @@ def overlay_title(explanation: Explanation) -> str:
     return f"{'against: ' if target.counterfactual else ''}{target.label}{score}"
 
 
+class OverlayDrawer:
+    """Draws an explanation over the frames of its video.
+
+    Frames below `RELEVANCE_FLOOR` get no box. If the network has temporal attention, a bar at the bottom
+    shows it for each frame.
+
+    Args:
+        explanation: of `video`.
+        video: whose frames are drawn on.
+        style: colours, opacity and boxes.
+        true_boxes: boxes of each frame that are drawn in white.
+    """
+
+    def __init__(
+        self,
+        explanation: Explanation,
+        video: Video,
+        *,
+        style: OverlayStyle = DEFAULT_STYLE,
+        true_boxes: VideoBoxes | None = None,
+    ) -> None:
+        size = (video.height, video.width)
+        self._explanation, self._style, self._true_boxes = explanation, style, true_boxes
+        self._boxes = explanation.boxes(style.threshold) if style.threshold is not None else None
+        self._is_relevant: list[bool] = explanation.is_relevant.tolist()
+        self._label = caption(overlay_title(explanation), size)
+        self._bar = None
+        if explanation.temporal is not None and not video.is_image:
+            self._bar = time_bar(explanation.temporal, colormap_table(style.colormap), size)
+
+    def draw(self, index: int, frame: Frame) -> Frame:
+        """Return a frame `(H, W, 3)` with attribution, boxes, class and score, `(H, 2 W, 3)` side by side."""
+        drawn = overlay(frame, self._explanation.frame(index), self._style)
+        if self._true_boxes:
+            draw_boxes(drawn, self._true_boxes[index], TRUE_BOX_COLOUR)
+        if self._boxes is not None and self._is_relevant[index]:
+            draw_boxes(drawn, self._boxes[index])
+        self._label.paste(drawn)
+        if self._bar is not None:
+            self._bar.paste(drawn, index)
+        return np.concatenate([frame, drawn], axis=1) if self._style.side_by_side else drawn
+
+
 def overlay_frames(
     explanation: Explanation,
     video: Video,
@@ -100,10 +144,7 @@ def overlay_frames(
     style: OverlayStyle = DEFAULT_STYLE,
     true_boxes: VideoBoxes | None = None,
 ) -> Iterator[Frame]:
-    """Yield every frame of `video` with its attribution, boxes, class and score: `(H, W, 3)` uint8 RGB.
-
-    Frames below `RELEVANCE_FLOOR` get no box. If the network has temporal attention, a bar at the bottom
-    shows it for each frame.
+    """Yield every frame of `video`, drawn by an `OverlayDrawer`: `(H, W, 3)` uint8 RGB.
 
     Args:
         explanation: of `video`.
@@ -111,20 +152,40 @@ def overlay_frames(
         style: colours, opacity and boxes.
         true_boxes: boxes of each frame that are drawn in white.
     """
-    label = caption(overlay_title(explanation), (video.height, video.width))
-    bar = None
-    if explanation.temporal is not None and not video.is_image:
-        size = (video.height, video.width)
-        bar = time_bar(explanation.temporal, colormap_table(style.colormap), size)
-    styles = {True: style, False: replace(style, threshold=None)}
-    is_relevant = explanation.is_relevant.tolist()
-    for index, (frame, attribution_map) in enumerate(zip(video, explanation.frames(), strict=False)):
-        known = true_boxes[index] if true_boxes else ()
-        drawn = draw_frame(frame, attribution_map, styles[is_relevant[index]], true_boxes=known)
-        label.paste(drawn)
-        if bar is not None:
-            bar.paste(drawn, index)
-        yield np.concatenate([frame, drawn], axis=1) if style.side_by_side else drawn
+    drawer = OverlayDrawer(explanation, video, style=style, true_boxes=true_boxes)
+    return (drawer.draw(index, frame) for index, frame in enumerate(video))
+
+
+@contextmanager
+def overlay_writer(
+    explanation: Explanation,
+    video: Video,
+    path: Path,
+    *,
+    style: OverlayStyle = DEFAULT_STYLE,
+    true_boxes: VideoBoxes | None = None,
+) -> Iterator[Callable[[int, Frame], None]]:
+    """Write an overlay as `write_overlay` does, from frames that are handed over: yield a function for that.
+
+    The function takes the index of a frame and the frame, in order. It draws; a thread encodes.
+    """
+    drawer = OverlayDrawer(explanation, video, style=style, true_boxes=true_boxes)
+
+    def write(drawn_frames: Iterator[Frame]) -> None:
+        if video.is_image:
+            with atomic_path(path) as temporary:
+                write_image(temporary, next(drawn_frames))
+            return
+        write_video(
+            path,
+            drawn_frames,
+            video.fps,
+            times=video.times.tolist(),
+            sample_aspect_ratio=video.sample_aspect_ratio,
+        )
+
+    with writing(path), feeding(write) as encode:
+        yield lambda index, frame: encode(drawer.draw(index, frame))
 
 
 def write_overlay(
@@ -144,19 +205,9 @@ def write_overlay(
         InputError: the file cannot be written.
     """
     path = Path(path)
-    frames = overlay_frames(explanation, video, style=style, true_boxes=true_boxes)
-    with writing(path):
-        if video.is_image:
-            with atomic_path(path) as temporary:
-                write_image(temporary, next(frames))
-        else:
-            write_video(
-                path,
-                frames,
-                video.fps,
-                times=video.times.tolist(),
-                sample_aspect_ratio=video.sample_aspect_ratio,
-            )
+    with overlay_writer(explanation, video, path, style=style, true_boxes=true_boxes) as draw:
+        for index, frame in enumerate(video):
+            draw(index, frame)
     return path
 
 

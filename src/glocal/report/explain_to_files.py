@@ -10,7 +10,8 @@ from glocal.explanation.config import ExplainConfig
 from glocal.explanation.explanation import Explanation
 from glocal.explanation.runner import explain_variants
 from glocal.models import Model
-from glocal.report import OverlayStyle, write_report
+from glocal.report.report import OUTPUTS, Output, write_reports
+from glocal.report.style import OverlayStyle
 from glocal.video import read_video
 from glocal.video.kept import KeptVideo
 
@@ -26,6 +27,7 @@ class ReportConfig:
         also: names of methods, and `"counterfactual"`, that the report can switch to.
         style: how attribution is drawn.
         full_paths: name video, model and weights with their folders, if they are files.
+        outputs: the files that are written beside the JSON.
 
     Raises:
         UsageError: a method is unknown.
@@ -34,6 +36,7 @@ class ReportConfig:
     also: Sequence[str] = ()
     style: OverlayStyle = field(default_factory=OverlayStyle)
     full_paths: bool = False
+    outputs: tuple[Output, ...] = OUTPUTS
 
     def __post_init__(self) -> None:
         METHODS.check(*(name for name in self.also if name != COUNTERFACTUAL))
@@ -67,20 +70,19 @@ def explain_to_files(
     """
     video = KeptVideo(read_video(path))
     explanation, *others = explain_variants(model, video, [config, *_variants(config, report.also)])
-    results = []
-    for rank, part in enumerate(explanation.per_class, 1):
-        name = stem if rank == 1 else f"{stem}-top{rank}"
-        files = write_report(
-            part,
-            video,
-            folder,
-            name,
-            style=report.style,
-            others=others if rank == 1 else (),
-            full_paths=report.full_paths,
-        )
-        results.append(ReportFiles(part, tuple(files)))
-    return results
+    classes = explanation.per_class
+    files = write_reports(
+        classes,
+        video,
+        folder,
+        [stem if rank == 1 else f"{stem}-top{rank}" for rank in range(1, len(classes) + 1)],
+        style=report.style,
+        others=others,
+        full_paths=report.full_paths,
+        outputs=report.outputs,
+    )
+    video.release()
+    return [ReportFiles(part, tuple(paths)) for part, paths in zip(classes, files, strict=True)]
 
 
 def _variants(config: ExplainConfig, also: Sequence[str]) -> list[ExplainConfig]:

@@ -5,8 +5,7 @@ import hashlib
 import html
 import json
 import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -29,12 +28,12 @@ from glocal.report.page_data import (
     collect_page_data,
     end_time,
 )
-from glocal.report.page_media import data_uri, key_frames, write_small_video
+from glocal.report.page_media import PageMedia, collect_media, data_uri, key_frames
 from glocal.report.style import DEFAULT_STYLE, OverlayStyle
+from glocal.types import Frame
 from glocal.utils.files import atomic_path, printable, writing
 from glocal.video import Video, read_video
 
-MAX_EMBEDDED_BYTES = 24 * 2**20
 NOTEBOOK_HEIGHT = 860
 """Pixels of the page in a notebook."""
 
@@ -60,12 +59,13 @@ def write_page(
     video: Video,
     path: "str | os.PathLike[str]",
     *,
-    overlay_path: Path,
+    overlay_path: Path | None,
     style: OverlayStyle = DEFAULT_STYLE,
     true_boxes: VideoBoxes | None = None,
     others: Sequence[Explanation] = (),
     spans: Sequence[TimeSpan] = (),
     full_paths: bool = False,
+    media: PageMedia | None = None,
 ) -> Path:
     """Write the report of `explanation` to `path`; see `page_html` for the arguments.
 
@@ -86,6 +86,7 @@ def write_page(
         spans=spans,
         stem=printable(path.stem),
         full_paths=full_paths,
+        media=media,
     )
     with writing(path), atomic_path(path) as temporary:
         temporary.write_text(page, "utf-8")
@@ -104,6 +105,7 @@ def page_html(
     stem: str = "report",
     detail: PageDetail = FULL_DETAIL,
     full_paths: bool = False,
+    media: PageMedia | None = None,
 ) -> str:
     """Return the report of an explanation as HTML that loads nothing from elsewhere.
 
@@ -122,10 +124,14 @@ def page_html(
         stem: name of the files that the page saves, without suffix.
         detail: resolution of the maps and of the video.
         full_paths: name video, model and weights with their folders, if they are files.
+        media: the small video and the frames of `picture_frames`, if they are made already.
     """
     if not full_paths:
         explanation, others = explanation.without_folders(), [other.without_folders() for other in others]
-    source = "" if video is None else _source(video, detail)
+    if media is None and video is not None:
+        indices = picture_frames(explanation) if detail.pictures else ()
+        media = collect_media(video, indices, max_width=detail.width, crf=detail.crf)
+    source = "" if media is None else media.source
     overlay_name = "" if overlay_path is None or source or video is None else overlay_path.name
     explanations = (*explanation.per_class, *others)
     data = collect_page_data(
@@ -137,7 +143,9 @@ def page_html(
         detail=None if overlay_name else detail,
     )
     css, script = _package_text("page.css"), "\n".join(_package_text(name) for name in SCRIPTS)
-    pictures = _pictures(explanation, video, style, true_boxes) if video and detail.pictures else {}
+    pictures: dict[str, Any] = {}
+    if media is not None and detail.pictures:
+        pictures = _pictures(explanation, media.frames, style, true_boxes)
     return _template().render(
         explanation=explanation,
         headline=headline(explanation),
@@ -183,25 +191,20 @@ def _find_video(explanation: Explanation) -> Video | None:
     return video if same else None
 
 
-def _source(video: Video, detail: PageDetail) -> str:
-    """The image or video as a data address; empty if it is too large for a page."""
-    if video.is_image:
-        return data_uri(video[0], detail.width, quality=92)
-    with tempfile.TemporaryDirectory() as folder:
-        path = write_small_video(video, Path(folder) / "plain.mp4", detail.width, detail.crf)
-        if path.stat().st_size > MAX_EMBEDDED_BYTES:
-            return ""
-        return "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode()
+def picture_frames(explanation: Explanation) -> list[int]:
+    """Return the frames of a page's pictures: its key frames, and the most relevant one."""
+    return sorted({*key_frames(explanation.relevance), int(np.argmax(explanation.relevance))})
 
 
 def _pictures(
-    explanation: Explanation, video: Video, style: OverlayStyle, true_boxes: VideoBoxes | None
+    explanation: Explanation,
+    frames: Mapping[int, Frame],
+    style: OverlayStyle,
+    true_boxes: VideoBoxes | None,
 ) -> dict[str, Any]:
     """Key frames, and the attribution of each layer at the most relevant frame."""
     keys = key_frames(explanation.relevance)
     peak = int(np.argmax(explanation.relevance))
-    indices = sorted({*keys, peak})
-    frames = dict(zip(indices, video.frames_at(indices), strict=True))
 
     def picture(index: int) -> str:
         boxes = true_boxes[index] if true_boxes else ()

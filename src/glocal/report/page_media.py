@@ -1,10 +1,12 @@
 """Attribution maps, pictures and videos reduced in size, to be embedded in a page."""
 
 import base64
+import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import cv2
 import numpy as np
@@ -14,11 +16,16 @@ from glocal.explanation.explanation import RELEVANCE_FLOOR
 from glocal.explanation.volume import Volume
 from glocal.types import AttributionMap, Frame
 from glocal.video import Video, write_video
+from glocal.video.threads import feeding
 
 KEY_FRAMES = 6
 PICTURE_WIDTH = 480
 KEYFRAME_INTERVAL = 12
 """Frames from one keyframe of an embedded video to the next; short, so that seeking is fast."""
+
+
+MAX_EMBEDDED_BYTES = 24 * 2**20
+"""Largest video that a page holds."""
 
 
 class PackedMaps(TypedDict):
@@ -120,22 +127,75 @@ def fit_width(width: int, height: int, max_width: int) -> tuple[int, int]:
     return (width, height) if width <= max_width else (max_width, max(1, round(height * max_width / width)))
 
 
-def write_small_video(video: Video, path: Path, max_width: int, crf: int) -> Path:
-    """Write the plain video as H.264 that browsers seek in quickly, at most `max_width` pixels wide.
+class PageMedia(NamedTuple):
+    """What a page shows of its video.
 
-    Frames keep their time stamps and are stored in order of display.
+    Attributes:
+        source: the image or the video, made small, as a data address; empty if it is too large for a page.
+        frames: index → frame `(H, W, 3)` of the pictures.
     """
 
-    def frames() -> Iterator[Frame]:
-        return (shrink(frame, max_width) for frame in video)
+    source: str
+    frames: Mapping[int, Frame]
 
-    write_video(
-        path,
-        frames(),
-        video.fps,
-        times=video.times.tolist(),
-        sample_aspect_ratio=video.sample_aspect_ratio,
-        crf=crf,
-        keyframe_every=KEYFRAME_INTERVAL,
-    )
-    return path
+
+def collect_media(
+    video: Video,
+    indices: Collection[int],
+    *,
+    max_width: int,
+    crf: int,
+    draw: Sequence[Callable[[int, Frame], None]] = (),
+) -> PageMedia:
+    """Make a video small for a page and collect the frames of its pictures, in one pass.
+
+    Args:
+        video: the explained video.
+        indices: of the frames of pictures.
+        max_width: pixels.
+        crf: quality of the video; lower is better.
+        draw: functions that get every frame too, with its index.
+    """
+    frames: dict[int, Frame] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "plain.mp4"
+        with small_video_writer(video, path, max_width, crf) as encode:
+            for index, frame in enumerate(video):
+                encode(frame)
+                for function in draw:
+                    function(index, frame)
+                if index in indices:
+                    frames[index] = frame
+        if video.is_image:
+            return PageMedia(data_uri(frames.get(0, video[0]), max_width, quality=92), frames)
+        if path.stat().st_size > MAX_EMBEDDED_BYTES:
+            return PageMedia("", frames)
+        return PageMedia(f"data:video/mp4;base64,{base64.b64encode(path.read_bytes()).decode()}", frames)
+
+
+@contextmanager
+def small_video_writer(
+    video: Video, path: Path, max_width: int, crf: int
+) -> Iterator[Callable[[Frame], None]]:
+    """Write the plain video as H.264 that browsers seek in quickly, at most `max_width` pixels wide.
+
+    Yields a function that takes the next frame; a thread encodes. Frames keep their time stamps and are
+    stored in order of display. Nothing is written of an image.
+    """
+    if video.is_image:
+        yield lambda frame: None
+        return
+
+    def write(frames: Iterator[Frame]) -> None:
+        write_video(
+            path,
+            frames,
+            video.fps,
+            times=video.times.tolist(),
+            sample_aspect_ratio=video.sample_aspect_ratio,
+            crf=crf,
+            keyframe_every=KEYFRAME_INTERVAL,
+        )
+
+    with feeding(write) as encode:
+        yield lambda frame: encode(shrink(frame, max_width))

@@ -1,14 +1,24 @@
 """All files of one explanation: overlay video, HTML page, JSON and NPZ."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 from glocal.explanation.explanation import Explanation
-from glocal.report.drawing import VideoBoxes, write_overlay
-from glocal.report.page import write_page
-from glocal.report.page_data import TimeSpan
+from glocal.report.drawing import VideoBoxes, overlay_writer
+from glocal.report.page import picture_frames, write_page
+from glocal.report.page_data import FULL_DETAIL, TimeSpan
+from glocal.report.page_media import PageMedia, collect_media
 from glocal.report.style import DEFAULT_STYLE, OverlayStyle
+from glocal.types import Frame
 from glocal.video import Video
+
+Output = Literal["page", "video", "npz"]
+"""A file that is written beside the JSON."""
+
+OUTPUTS: tuple[Output, ...] = ("page", "video", "npz")
+"""All of them."""
 
 
 def write_report(
@@ -43,18 +53,101 @@ def write_report(
     Raises:
         InputError: the folder cannot be written.
     """
-    json_path = explanation.save(folder, stem, style.threshold or 0.5, full_paths=full_paths)
-    overlay_path = json_path.with_suffix(".png" if video.is_image else ".mp4")
-    write_overlay(explanation, video, overlay_path, style=style, true_boxes=true_boxes)
-    page_path = write_page(
-        explanation,
+    (files,) = write_reports(
+        [explanation],
         video,
-        json_path.with_suffix(".html"),
-        overlay_path=overlay_path,
+        folder,
+        [stem],
         style=style,
         true_boxes=true_boxes,
         others=others,
         spans=spans,
         full_paths=full_paths,
     )
-    return [page_path, overlay_path, json_path, json_path.with_suffix(".npz")]
+    return files
+
+
+def write_reports(
+    explanations: Sequence[Explanation],
+    video: Video,
+    folder: Path,
+    stems: Sequence[str],
+    *,
+    style: OverlayStyle = DEFAULT_STYLE,
+    true_boxes: VideoBoxes | None = None,
+    others: Sequence[Explanation] = (),
+    spans: Sequence[TimeSpan] = (),
+    full_paths: bool = False,
+    outputs: Collection[Output] = OUTPUTS,
+) -> list[list[Path]]:
+    """Write the files of several classes of one video, drawn and encoded in one pass over its frames.
+
+    Args:
+        explanations: of `video`, one for each class.
+        video: the explained video.
+        folder: created if it is missing.
+        stems: names of the files of each class, without suffix.
+        style: as for `write_report`.
+        true_boxes: as for `write_report`.
+        others: as for `write_report`, in the page of the first class.
+        spans: as for `write_report`.
+        full_paths: as for `write_report`.
+        outputs: the files that are written beside the JSON.
+
+    Returns:
+        The paths written for each class: page, video, JSON, NPZ.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    threshold, suffix = style.threshold or 0.5, ".png" if video.is_image else ".mp4"
+    json_paths = [
+        explanation.save(folder, stem, threshold, npz="npz" in outputs, full_paths=full_paths)
+        for explanation, stem in zip(explanations, stems, strict=True)
+    ]
+    overlay_paths = [path.with_suffix(suffix) for path in json_paths] if "video" in outputs else []
+    with ExitStack() as stack:
+        draw = [
+            stack.enter_context(overlay_writer(explanation, video, path, style=style, true_boxes=true_boxes))
+            for explanation, path in zip(explanations, overlay_paths, strict=False)
+        ]
+        media = _collect_media(explanations, video, draw, is_needed="page" in outputs)
+    results = []
+    for rank, (explanation, json_path) in enumerate(zip(explanations, json_paths, strict=True)):
+        overlay_path = overlay_paths[rank] if overlay_paths else None
+        page_path = json_path.with_suffix(".html")
+        if media is not None:
+            write_page(
+                explanation,
+                video,
+                page_path,
+                overlay_path=overlay_path,
+                style=style,
+                true_boxes=true_boxes,
+                others=others if rank == 0 else (),
+                spans=spans,
+                full_paths=full_paths,
+                media=media,
+            )
+        files = [page_path] if media is not None else []
+        files += [*overlay_paths[rank : rank + 1], json_path]
+        results.append(files + ([json_path.with_suffix(".npz")] if "npz" in outputs else []))
+    return results
+
+
+def _collect_media(
+    explanations: Sequence[Explanation],
+    video: Video,
+    draw: Sequence[Callable[[int, Frame], None]],
+    *,
+    is_needed: bool,
+) -> PageMedia | None:
+    """Pass the frames to the functions, and collect what the pages show of them, if they are needed."""
+    if is_needed:
+        indices = {index for explanation in explanations for index in picture_frames(explanation)}
+        detail = FULL_DETAIL
+        return collect_media(video, indices, max_width=detail.width, crf=detail.crf, draw=draw)
+    for index, frame in enumerate(video if draw else ()):
+        for function in draw:
+            function(index, frame)
+    return None

@@ -1,6 +1,7 @@
 """Mapping between the pixels of a frame and those of a network's input, in both directions."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import cv2
@@ -99,6 +100,7 @@ class Geometry:
         return result
 
 
+@lru_cache(maxsize=64)
 def _interpolation(frame: int, resized: int, start: int, length: int, cells: int) -> npt.NDArray[np.float32]:
     """Interpolation weights along one axis, `(frame, cells)`: of a crop's cells for each pixel of the frame.
 
