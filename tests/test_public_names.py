@@ -52,7 +52,7 @@ PUBLIC_NAMES = {
     """,
     "glocal.localization": """
         ClassLocalization Localization REFINEMENTS ScoredBox Segment Threshold Tube auto_threshold boxes
-        explained_video iou localize overlaps refine refine_explanation segments tubes
+        explained_video iou localize overlaps refine refine_explanation segments select tubes
     """,
     "glocal.localization.exports": """
         EXPORTS Export

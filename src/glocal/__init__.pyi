@@ -9,6 +9,7 @@ from glocal import datasets as datasets
 from glocal import errors as errors
 from glocal import evaluation as evaluation
 from glocal import explanation as explanation
+from glocal import integrations as integrations
 from glocal import localization as localization
 from glocal import models as models
 from glocal import papers as papers

@@ -2,13 +2,17 @@
 
 import contextlib
 import io
+import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as Xml
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from glocal.explanation.explanation import VideoFacts
 from glocal.localization import ClassLocalization, Localization, ScoredBox, Segment, Tube
@@ -132,3 +136,95 @@ def test_nothing_found_is_a_valid_file() -> None:
     assert json.loads(EXPORTS["coco"]([video])["coco.json"])["annotations"] == []
     assert json.loads(EXPORTS["activitynet"]([video])["activitynet.json"])["results"] == {"empty": []}
     assert read_cvat(EXPORTS["cvat"]([video])["empty.cvat.xml"]) == []
+
+
+def moved(frames: int = 12) -> list[Localization]:
+    """Two videos, of which one has frames of low relevance and two classes."""
+    first, second = localized("a b", "walk", frames), localized("b", "jump", frames)
+    (part,) = first.per_class
+    quiet = replace(part, is_relevant=[t >= 2 for t in range(frames)])
+    other = ClassLocalization("jump", 9, 0.05, 0.35, [[]] * frames, (), ())
+    return [replace(first, per_class=(quiet, other)), second]
+
+
+def test_frames_of_low_relevance_have_no_box_in_exports() -> None:
+    coco = json.loads(EXPORTS["coco"](moved())["coco.json"])
+    assert len(coco["annotations"]) == 9 + 11
+    yolo = EXPORTS["yolo"](moved())
+    assert "yolo/labels/a b_000002.txt" in yolo
+    assert not {"yolo/labels/a b_000001.txt", "yolo/labels/a b_000003.txt"} & set(yolo)
+
+
+def test_yolo_is_opened_by_supervision(tmp_path: Path) -> None:
+    supervision = pytest.importorskip("supervision")
+    for name, text in EXPORTS["yolo"](moved()).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    yolo = tmp_path / "yolo"
+    (yolo / "images").mkdir()
+    for frame, video in itertools.product(range(12), ("a b", "b")):
+        Image.new("RGB", (96, 64)).save(yolo / "images" / f"{video}_{frame:06d}.jpg")
+    read = supervision.DetectionDataset.from_yolo(
+        str(yolo / "images"), str(yolo / "labels"), str(yolo / "data.yaml")
+    )
+    assert read.classes == ["jump", "walk"]
+    boxes = {Path(path).stem: found for path, found in read.annotations.items()}
+    assert len(boxes) == 24
+    assert boxes["a b_000005"].xyxy == pytest.approx(np.array([[10, 5, 30, 45]]), abs=1e-3)
+    assert boxes["a b_000005"].class_id.tolist() == [1]
+    assert len(boxes["b_000003"]) == 0
+
+
+def test_mot_is_opened_by_motmetrics(tmp_path: Path) -> None:
+    motmetrics = pytest.importorskip("motmetrics")
+    files = EXPORTS["mot"](moved())
+    assert list(files) == ["a b.mot.txt", "b.mot.txt"]
+    (tmp_path / "a.txt").write_text(files["a b.mot.txt"])
+    read = motmetrics.io.loadtxt(str(tmp_path / "a.txt"), fmt="mot15-2D")
+    assert len(read) == 7 + 4
+    row = read.loc[(6, 1)]
+    assert row[["X", "Y", "Width", "Height", "Confidence"]].tolist() == [10, 5, 20, 40, 0.5]
+    assert read.loc[12].index.tolist() == [2]
+
+
+def label_studio_files() -> tuple[list[dict[str, Any]], str]:
+    files = EXPORTS["label-studio"](moved())
+    return json.loads(files["label-studio.json"]), files["label-studio.xml"]
+
+
+def test_label_studio_tasks_fit_their_interface_and_its_schema() -> None:
+    interface = pytest.importorskip("label_studio_sdk.label_interface")
+    tasks, config = label_studio_files()
+    reader = interface.LabelInterface(config)
+    reader.validate()
+    for task in tasks:
+        assert reader.validate_task({"data": task["data"]})
+        (prediction,) = task["predictions"]
+        assert reader.validate_prediction(prediction, return_errors=True) == []
+
+
+def test_label_studios_own_converter_reads_the_tracks() -> None:
+    video = pytest.importorskip("label_studio_sdk._extensions.label_studio_tools.postprocessing.video")
+    (task, _), _ = label_studio_files()
+    tracks = [
+        r for r in video.extract_key_frames(task["predictions"][0]["result"]) if "sequence" in r["value"]
+    ]
+    assert len(tracks) == 2
+    frames = {entry["frame"]: entry for entry in tracks[0]["value"]["sequence"]}
+    assert sorted(frames) == list(range(3, 10)), "frames 2 to 8, counted from 1"
+    for frame, entry in frames.items():
+        corners = [
+            entry[side] * pixels / 100
+            for side, pixels in (("x", 96), ("y", 64), ("width", 96), ("height", 64))
+        ]
+        assert corners == pytest.approx([2 * (frame - 1), 5, 20, 40], abs=TOLERANCE)
+    assert max(entry["frame"] for entry in tracks[1]["value"]["sequence"]) == 12
+
+
+def test_label_studio_gets_moments_and_the_videos_name() -> None:
+    (task, other), config = label_studio_files()
+    assert task["data"] == {"video": "/data/local-files/?d=a%20b.mp4"}
+    (moment,) = [r for r in task["predictions"][0]["result"] if r["type"] == "timelinelabels"]
+    assert moment["value"] == {"ranges": [{"start": 3, "end": 12}], "timelinelabels": ["walk"]}
+    assert [label.get("value") for label in Xml.fromstring(config).iter("Label")] == ["jump", "walk"] * 2
+    assert other["predictions"][0]["score"] == 0.9

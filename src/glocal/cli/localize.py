@@ -89,6 +89,14 @@ def threshold_of(ctx: click.Context, parameter: click.Parameter, value: str) -> 
     help=f"Formats of other tools that are written too: {', '.join(export_names())}.",
 )
 @click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Leave out boxes, tubes and segments of a lower score.",
+)
+@click.option("--segments-only", is_flag=True, help="Leave out boxes and parts of tubes outside of segments.")
+@click.option(
     "--video-folder",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
@@ -106,6 +114,8 @@ def localize(
     all_boxes: bool,
     refine: list[str],
     exports: list[str],
+    min_score: float,
+    segments_only: bool,
     video_folder: Path | None,
     out: Path,
     quiet: bool,
@@ -119,7 +129,7 @@ def localize(
     """
     from glocal.explanation import Explanation, explain
     from glocal.explanation.selection import check_config
-    from glocal.localization import REFINEMENTS, explained_video
+    from glocal.localization import REFINEMENTS, explained_video, select
     from glocal.localization import localize as localize_explanation
     from glocal.localization.exports import EXPORTS
     from glocal.video import read_video
@@ -156,6 +166,7 @@ def localize(
             name=stems[path],
             progress=not quiet,
         )
+        localization = select(localization, min_score=min_score, segments_only=segments_only)
         target = out / f"{stems[path]}.localization.json"
         write_text(target, json.dumps(localization.as_dict(), ensure_ascii=False))
         localizations.append(localization)

@@ -10,6 +10,7 @@ from glocal.localization.localization import (
 )
 from glocal.localization.refinements import REFINEMENTS, refine
 from glocal.localization.segments import segments
+from glocal.localization.selection import select
 from glocal.localization.tubes import tubes
 from glocal.types import ScoredBox, Segment, Threshold, Tube
 
@@ -30,5 +31,6 @@ __all__ = [
     "refine",
     "refine_explanation",
     "segments",
+    "select",
     "tubes",
 ]

@@ -15,6 +15,7 @@ from glocal.explanation.explanation import Explanation, VideoFacts
 from glocal.explanation.volume import Volume
 from glocal.localization.refinements import REFINEMENT_SIDE, REFINEMENTS, refine
 from glocal.types import Frame, ScoredBox, Segment, Threshold, Tube
+from glocal.utils.files import file_name
 from glocal.video import Geometry, Video, read_video
 
 
@@ -30,6 +31,7 @@ class ClassLocalization:
         boxes: of every frame.
         tubes: the highest score first.
         segments: in the order of time.
+        is_relevant: whether each frame's relevance is at least `RELEVANCE_FLOOR`; empty if that is unknown.
     """
 
     label: str
@@ -39,6 +41,15 @@ class ClassLocalization:
     boxes: Sequence[Sequence[ScoredBox]]
     tubes: Sequence[Tube]
     segments: Sequence[Segment]
+    is_relevant: Sequence[bool] = ()
+
+    @property
+    def relevant_boxes(self) -> Sequence[Sequence[ScoredBox]]:
+        """Boxes of every frame, none in frames of low relevance, where boxes enclose noise."""
+        if not self.is_relevant:
+            return self.boxes
+        pairs = zip(self.boxes, self.is_relevant, strict=True)
+        return [boxes if is_relevant else () for boxes, is_relevant in pairs]
 
     def __repr__(self) -> str:
         return (
@@ -52,6 +63,7 @@ class ClassLocalization:
             "target": {"label": self.label, "index": self.index, "probability": self.probability},
             "threshold": round(self.threshold, 6),
             "frames": [_boxes_as_dicts(boxes) for boxes in self.boxes],
+            "relevant": list(self.is_relevant),
             "tubes": [
                 {
                     "start": tube.start,
@@ -99,7 +111,7 @@ class Localization:
         """Return the content of `<name>.localization.json`."""
         return {
             "glocal": __version__,
-            "video": asdict(self.video),
+            "video": {**asdict(self.video), "path": file_name(self.video.path)},
             **self.provenance,
             "times": [round(time, 6) for time in self.times],
             "classes": [localization.as_dict() for localization in self.per_class],
@@ -135,19 +147,20 @@ def localize(
     if refinements:
         video = video or explained_video(explanation)
         explanation = refine_explanation(explanation, video, refinements, progress=progress)
+    public = explanation.without_folders()
     return Localization(
         name=name or Path(explanation.video.path).stem,
         video=explanation.video,
         times=explanation.times.tolist(),
         per_class=[_localize_class(part, threshold, multi_contour) for part in explanation.per_class],
         provenance={
-            "model": explanation.model,
-            "weights": explanation.weights,
+            "model": public.model,
+            "weights": public.weights,
             "method": explanation.method,
             "aggregate": explanation.aggregate,
             "layers": list(explanation.layer_volumes),
             "refinements": list(refinements),
-            "notes": list(explanation.notes),
+            "notes": list(public.notes),
             "cuts": list(explanation.cuts),
         },
     )
@@ -235,6 +248,7 @@ def _localize_class(explanation: Explanation, threshold: Threshold, multi_contou
         boxes=explanation.boxes(level, multi_contour=multi_contour),
         tubes=explanation.tubes(level),
         segments=explanation.segments(),
+        is_relevant=explanation.is_relevant.tolist(),
     )
 
 

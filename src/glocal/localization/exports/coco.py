@@ -6,6 +6,7 @@ from typing import Any
 
 from glocal.localization.exports import EXPORTS
 from glocal.localization.localization import Localization
+from glocal.utils.files import file_name
 
 
 @EXPORTS.register("coco")
@@ -27,13 +28,13 @@ def coco(localizations: Sequence[Localization]) -> dict[str, str]:
                     "file_name": f"{localization.name}/{frame:06d}.jpg",
                     "width": localization.video.width,
                     "height": localization.video.height,
-                    "video": localization.video.path,
+                    "video": file_name(localization.video.path),
                     "frame": frame,
                     "time": round(time, 6),
                 }
             )
         for part in localization.per_class:
-            for frame, boxes in enumerate(part.boxes):
+            for frame, boxes in enumerate(part.relevant_boxes):
                 for x0, y0, x1, y1, score in boxes:
                     annotations.append(
                         {

@@ -1,0 +1,1 @@
+"""Hand attribution and localizations to other tools, one module a tool."""
