@@ -35,7 +35,7 @@ def fiftyone_dataset(
     dataset.add_samples(
         [fiftyone_sample(part, (videos or {}).get(part.name)) for part in localizations], progress=False
     )
-    return dataset  # type: ignore[no-any-return]
+    return dataset
 
 
 def fiftyone_sample(localization: Localization, path: "str | Path | None" = None) -> "Sample":
@@ -83,7 +83,7 @@ def fiftyone_sample(localization: Localization, path: "str | Path | None" = None
         ]
         if detections:
             sample.frames[frame + 1] = fiftyone.Frame(boxes=fiftyone.Detections(detections=detections))
-    return sample  # type: ignore[no-any-return]
+    return sample
 
 
 def _import_fiftyone() -> Any:

@@ -31,10 +31,10 @@ def frame_detections(localization: Localization, frame: int, *, tubes: bool = Fa
     supervision = optional_import("supervision", extra="annotate", purpose="this conversion")
     rows = list(_tube_rows(localization, frame) if tubes else _box_rows(localization, frame))
     if not rows:
-        return supervision.Detections.empty()  # type: ignore[no-any-return]
+        return supervision.Detections.empty()
     boxes = np.array([box for box, *_ in rows], float)
     columns: dict[str, Any] = {"tracker_id": np.array([tube for *_, tube in rows])} if tubes else {}
-    return supervision.Detections(  # type: ignore[no-any-return]
+    return supervision.Detections(
         xyxy=boxes[:, :4],
         confidence=boxes[:, 4],
         class_id=np.array([index for _, index, _, _ in rows]),
