@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from glocal.errors import UsageError
-from glocal.evaluation import MaxBoxAcc, MaxBoxAccV2, inclusive_boxes
+from glocal.evaluation import BoxAccuracy, MaxBoxAcc, MaxBoxAccV2, inclusive_boxes
 from helpers.reference_maxbox import boxes_at_thresholds, max_box_acc
 
 DELTAS = (0.05, 0.3, 0.5, 0.7)
@@ -180,3 +180,15 @@ def test_what_are_no_boxes_is_refused(boxes: Any) -> None:
 def test_thresholds_out_of_range_are_refused(thresholds: Any) -> None:
     with pytest.raises(UsageError, match="IoU thresholds"):
         MaxBoxAcc(thresholds)
+
+
+def test_at_zero_boxes_must_intersect_as_for_the_papers_hit_point() -> None:
+    measure = BoxAccuracy((0.0, 0.5))
+    truth = [(0, 0, 10, 10)]
+    for predicted in ((9, 9, 30, 30), (10, 0, 20, 10), None, (0, 0, 10, 10)):
+        measure.update(predicted, truth)
+    assert measure.compute() == {0.0: 0.5, 0.5: 0.25}
+    with pytest.raises(UsageError, match=r"in \(0, 1\]"):
+        MaxBoxAcc((0.0, 0.5))
+    with pytest.raises(UsageError, match=r"in \[0, 1\]"):
+        BoxAccuracy((-0.1,))

@@ -13,10 +13,12 @@ from glocal.benchmark import Cache
 from glocal.cli import main
 from glocal.datasets.puppets import ACTIONS, PuppetClip, Puppets
 from glocal.models.card import Card, save_network
+from glocal.models.registry import find_entry
 from glocal.models.stabn import TransformedSTABN, invert_attention
 from glocal.papers import TableContext
 from glocal.papers.attention_swaps import CASES
 from glocal.papers.attention_truth import measure_pointing
+from glocal.papers.something_something import V1, V2, other_methods, published_accuracy, published_inversions
 from glocal.papers.training_cache import TrainedNetwork
 from glocal.papers.videos import accuracy, source_of
 from glocal.video import ClipSpec
@@ -220,3 +222,28 @@ def test_table_3_runs(trained: Path, tmp_path: Path) -> None:
     header, own, cam, trivial = read(tmp_path / "paper-b-3-puppets.csv")
     assert header[1:4] == ["AUROC", "AUROC in a clip", "hit_max"]
     assert 0 <= float(own[1]) <= 1
+
+
+def test_published_figures_stand_beside_the_runs_that_they_are_of() -> None:
+    assert published_accuracy("st-abn/slow-50", 32, 2, V1) == {"top-1": 0.533, "top-5": 0.82}
+    assert published_accuracy("st-abn/slow-50", 8, 2, V1) == {}
+    assert published_accuracy("st-abn/resnext3d-101", 32, 2, V1) == {}
+    assert published_inversions("st-abn/slow-50", 32, 2, V2)[3] == (0.142, 0.335)
+    for model, frames, samples in (
+        ("st-abn/slow-101", 32, 2),
+        ("st-abn/slow-50", 8, 2),
+        ("st-abn/slow-50", 32, 1),
+    ):
+        assert published_inversions(model, frames, samples, V1) == ()
+    assert other_methods("puppets") == {}
+    assert len(other_methods(V1)) == 23
+    assert len(other_methods(V2)) == 14
+    assert other_methods(V2)["CPNet, ResNet-34, 24 frames"] == {"top-1": 0.577, "top-5": 0.84}
+    assert "CPNet, ResNet-34, 24 frames" not in other_methods(V1)
+
+
+def test_an_st_abn_on_the_slow_pathway_takes_the_papers_clips() -> None:
+    for name in ("st-abn/slow-50", "st-abn/slow-101"):
+        clip_spec = find_entry(name).clip_spec
+        assert (clip_spec.frames, clip_spec.stride, clip_spec.size) == (32, 1, 224)
+    assert find_entry("slow-50").clip_spec.frames == find_entry("gated/slow-50").clip_spec.frames == 8

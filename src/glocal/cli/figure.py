@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from glocal.cli.explain import overlay_options
-from glocal.cli.options import common_options, crop_option, list_of_names, model_options, out_option
+from glocal.cli.options import common_options, config_options, list_of_names, model_options, out_option
 from glocal.cli.running import load, tell
 from glocal.errors import UsageError
 from glocal.evaluation.sanity import randomised
@@ -70,7 +70,7 @@ KINDS = {
     default=None,
     help="Last second that is shown.  [default: the video's end]",
 )
-@crop_option
+@config_options(only=["crop", "cuts", "smooth"])
 @overlay_options
 @out_option
 @common_options
@@ -88,6 +88,8 @@ def figure(
     start: float,
     end: float | None,
     crop: Literal["full", "center"] | None,
+    cuts: Literal["auto", "none"],
+    smooth: float,
     strength: float,
     colormap: str,
     out: Path,
@@ -100,7 +102,13 @@ def figure(
     style = OverlayStyle(strength, colormap, None)
     configs = {
         method: ExplainConfig(
-            target, method=method_of(method), layers=layers_of(method), crop=crop, progress=not quiet
+            target,
+            method=method_of(method),
+            layers=layers_of(method),
+            crop=crop,
+            cuts=cuts,
+            smooth=smooth,
+            progress=not quiet,
         )
         for method in methods
     }

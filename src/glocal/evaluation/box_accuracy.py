@@ -106,17 +106,17 @@ class MaxBoxAccV2(MaxBoxAcc):
 class BoxAccuracy(RateMetric):
     """Acc (paper A, section 4): the share of frames whose predicted box has IoU ≥ δ with a true one.
 
-    In [0, 1]; higher is better.
+    At δ = 0 the boxes must intersect, which is the paper's hit point. In [0, 1]; higher is better.
 
     Args:
-        iou_thresholds: δ, each in (0, 1].
+        iou_thresholds: δ, each in [0, 1].
 
     Raises:
         UsageError: an IoU threshold is out of range.
     """
 
     def __init__(self, iou_thresholds: Sequence[float] = (0.5, 0.6)) -> None:
-        self.iou_thresholds: tuple[float, ...] = check_iou_thresholds(iou_thresholds)
+        self.iou_thresholds: tuple[float, ...] = check_iou_thresholds(iou_thresholds, zero=True)
         super().__init__(len(self.iou_thresholds))
 
     def update(self, predicted: Sequence[float] | None, boxes: npt.ArrayLike) -> None:
@@ -134,7 +134,7 @@ class BoxAccuracy(RateMetric):
 
     def _add_frame(self, predicted: Sequence[float] | None, boxes: npt.ArrayLike, correct: bool) -> None:
         best = overlaps([predicted[:4]], boxes).max(initial=0) if predicted is not None and correct else 0.0
-        self._add_item([best >= iou for iou in self.iou_thresholds])
+        self._add_item([best >= iou if iou else best > 0 for iou in self.iou_thresholds])
 
 
 class BoxAndClassAccuracy(BoxAccuracy):
@@ -163,15 +163,18 @@ def inclusive_boxes(boxes: npt.ArrayLike) -> npt.NDArray[np.int64]:
     return whole[(whole[:, 2:] >= whole[:, :2]).all(1)]
 
 
-def check_iou_thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:
-    """IoU thresholds as floats, each in (0, 1].
+def check_iou_thresholds(thresholds: Sequence[float], *, zero: bool = False) -> tuple[float, ...]:
+    """IoU thresholds as floats, each in (0, 1], or with `zero` in [0, 1].
 
     Raises:
         UsageError: there are none, or one is out of range.
     """
     values = tuple(float(threshold) for threshold in thresholds)
-    if not values or not all(0 < value <= 1 for value in values):
-        raise UsageError(f"IoU thresholds must be numbers in (0, 1], at least one, not {list(thresholds)}.")
+    if not values or not all(0 < value <= 1 or (zero and value == 0) for value in values):
+        allowed = "[0, 1]" if zero else "(0, 1]"
+        raise UsageError(
+            f"IoU thresholds must be numbers in {allowed}, at least one, not {list(thresholds)}."
+        )
     return values
 
 

@@ -11,6 +11,7 @@ from glocal.explanation.config import ExplainConfig
 from glocal.explanation.explanation import ExplainedClass, Explanation, Prediction, VideoFacts
 from glocal.explanation.intrinsic_attention import TemporalCurve
 from glocal.explanation.predictions import GateVotes, MeanProbabilities, best_predictions
+from glocal.explanation.smoothing import smooth_volume
 from glocal.explanation.volume import Volume
 from glocal.explanation.window_stream import WindowStream
 from glocal.models import Model
@@ -106,6 +107,9 @@ class WindowResults:
         explanations = []
         for volumes in sorted(self._volumes, key=lambda volumes: ranked.index(volumes.index)):
             volume, layer_volumes = volumes.finish(video.frames)
+            if config.smooth:
+                volume = smooth_volume(volume, config.smooth, stream.cuts)
+                volume.normalise()
             explanation = Explanation(
                 video=facts,
                 times=video.times,

@@ -156,6 +156,12 @@ class ExplainConfig:
         help="Weight of a window: the class's probability in it, or the same for all windows.",
         choices=("probability", "none"),
     )
+    smooth: float = option(
+        0.0,
+        help="Deviation of a Gaussian that smooths the maps, in frames and in cells of a map; 0 is off.",
+        minimum=0,
+        below=100,
+    )
     edit: "EditLike | None" = option(
         None,
         help="Values that replace the attention of an ST-ABN: an NPZ file with spatial (T, H, W), "

@@ -38,6 +38,7 @@ class ModelEntry:
         licence: of the published weights; empty if unknown.
         identity: regular expression of the keys of convolutions over time that an image network's checkpoint
             lacks, and that start as the identity.
+        stabn_clip: the clips of an ST-ABN on this backbone; None for `clip_spec`.
         backbone: the entry of the backbone, for `gated/` and `st-abn/` networks.
     """
 
@@ -57,6 +58,7 @@ class ModelEntry:
     gates: Mapping[str, str] = field(default_factory=dict)
     licence: str = ""
     identity: str = ""
+    stabn_clip: ClipSpec | None = None
     backbone: "ModelEntry | None" = None
 
     def __repr__(self) -> str:

@@ -61,7 +61,8 @@ def find_entry(name: str, clip_spec: ClipSpec | None = None) -> ModelEntry:
             f"{base} has no gates to choose from; name a gated network, such as gated/resnext3d-101."
         )
     entry = MODELS[backbone]
-    clip_spec = clip_spec or entry.clip_spec
+    if clip_spec is None:
+        clip_spec = (entry.stabn_clip if variant == "st-abn" else None) or entry.clip_spec
     if variant == "gated":
         return gated_entry(entry, clip_spec, _chosen_gates(entry, details) if colon else tuple(entry.gates))
     if variant == "st-abn":

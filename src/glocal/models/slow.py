@@ -7,6 +7,7 @@ splits it, every frame still has its features, and they depend on few neighbours
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -149,6 +150,8 @@ GATES = {layer: layer for layer in LAYERS}
 CLIP_SPEC = ClipSpec(
     frames=8, stride=8, short_side=256, size=224, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225)
 )
+STABN_CLIP = replace(CLIP_SPEC, frames=32, stride=1, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+"""The clips of the ST-ABN paper, section 4.2, with the normalisation of its ImageNet weights."""
 TORCHVISION_KEYS: KeyRenames = (
     (r"^conv1\.", "blocks.0.conv."),
     (r"^bn1\.", "blocks.0.norm."),
@@ -184,6 +187,7 @@ register_model(
         classifier=("blocks.5.proj",),
         key_renames=TORCHVISION_KEYS,
         gates=GATES,
+        stabn_clip=STABN_CLIP,
     )
 )
 register_model(
@@ -200,6 +204,7 @@ register_model(
         classifier=("blocks.5.proj",),
         key_renames=TORCHVISION_KEYS,
         gates=GATES,
+        stabn_clip=STABN_CLIP,
     )
 )
 register_model(

@@ -1,6 +1,6 @@
 """Paper B, tables 1 and 2: the accuracy of ST-ABN, and under inverted and swapped attention."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,25 +10,24 @@ from glocal.benchmark.tables import Table, TableRow
 from glocal.evaluation.statistics import Interval, bootstrap
 from glocal.models.listing import packaged_models
 from glocal.papers.attention_swaps import CASES, OWN, RELIANCE, Hits, SwapExperiment
+from glocal.papers.something_something import (
+    FRAMES,
+    INVERTED_SAMPLES,
+    ST_ABN,
+    V1,
+    V2,
+    Figures,
+    by_column,
+    other_methods,
+    published_accuracy,
+    published_inversions,
+)
 from glocal.papers.stabn_models import SEEDS, load_table_model, table_models, weights_name, weights_notes
 from glocal.papers.table import TableContext, paper_table
 from glocal.papers.training_cache import mean_and_spread
 from glocal.papers.videos import COLUMNS, accuracy, source_of
 from glocal.training.clips import EvaluationClips
 
-V1, V2 = "something-something-v1", "something-something-v2"
-TWO: Mapping[str, tuple[tuple[float, float], ...]] = {
-    V1: ((0.533, 0.820), (0.288, 0.578), (0.200, 0.506), (0.069, 0.243)),
-    V2: ((0.641, 0.896), (0.323, 0.602), (0.431, 0.725), (0.142, 0.335)),
-}
-"""Data set → top-1 and top-5 of each case: 3D ResNet-50, two samples."""
-ONE: Mapping[tuple[str, int], Mapping[str, tuple[float, float]]] = {
-    ("st-abn/slow-50", 1): {V1: (0.459, 0.754), V2: (0.566, 0.820)},
-    ("st-abn/slow-50", 2): {V1: (0.533, 0.820), V2: (0.641, 0.896)},
-    ("st-abn/slow-101", 1): {V1: (0.474, 0.764), V2: (0.580, 0.832)},
-    ("st-abn/slow-101", 2): {V1: (0.550, 0.830), V2: (0.658, 0.904)},
-}
-"""Network, samples of a video → data set → top-1 and top-5."""
 SHIPPED = ("puppets/resnext3d", "puppets/gated", "puppets/st-abn")
 DATA = {"puppets": "puppets/st-abn", V1: "st-abn/slow-50", V2: "st-abn/slow-50"}
 
@@ -48,9 +47,10 @@ def table_2(context: TableContext) -> Table:
     """Accuracy of each case of `CASES`, and by how much it is below that with the own attention."""
     networks: list[Hits] = []
     notes: list[str] = []
+    samples = context.options["samples"] or (None if context.data == "puppets" else INVERTED_SAMPLES)
+    published: tuple[Figures, ...] = ()
     for model, _, name in table_models(context):
         source, facts = source_of(context, model, name, "validation")
-        samples = context.options["samples"] or None
         clips = EvaluationClips(source, model.clip, model.labels, samples)
         networks.append(
             SwapExperiment(
@@ -63,15 +63,16 @@ def table_2(context: TableContext) -> Table:
             ).hits()
         )
         notes += weights_notes(model)
+        published = published_inversions(model.name, model.clip.frames, samples, context.data)
     columns = list(networks[0][OWN])
-    published = dict(zip(CASES, TWO.get(context.data, ()), strict=False))
+    of_case = dict(zip(CASES, published, strict=False))
     rows = []
     for case in CASES:
         accuracies = [{c: float(np.mean(hits[case][c])) for c in columns} for hits in networks]
         figures = mean_and_spread(accuracies, {column: column for column in columns})
         if case != OWN:
             figures |= dict(zip(DROP, drop(networks, case), strict=True))
-        rows.append(TableRow(case, figures, _paper(published.get(case, ()))))
+        rows.append(TableRow(case, figures, by_column(of_case.get(case, ()))))
     return Table([*rows[0].values, *DROP], rows, notes=[*reliance_notes(networks), *dict.fromkeys(notes)])
 
 
@@ -128,19 +129,17 @@ def table_1(context: TableContext) -> Table:
         source, facts = source_of(context, model, weights_name(context, name), "validation", **longer)
         for samples in (1, 2):
             figures = accuracy(context, model, source, facts, plain, samples=samples)[""]
-            paper = ONE.get((model.name, samples), {}).get(context.data, ())
-            rows.append(TableRow(_row_name(model.name, model.clip.frames, samples), figures, _paper(paper)))
+            paper = published_accuracy(model.name, model.clip.frames, samples, context.data)
+            rows.append(TableRow(_row_name(model.name, model.clip.frames, samples), figures, paper))
         notes += weights_notes(model)
     measured = {row.name for row in rows}
-    for (name, samples), published in ONE.items():
-        if context.data in published and (row := _row_name(name, 32, samples)) not in measured:
-            rows.append(TableRow(row, {}, _paper(published[context.data])))
+    for name, samples in ST_ABN:
+        paper = published_accuracy(name, FRAMES, samples, context.data)
+        if paper and (row := _row_name(name, FRAMES, samples)) not in measured:
+            rows.append(TableRow(row, {}, paper))
+    rows += [TableRow(row, {}, paper) for row, paper in other_methods(context.data).items()]
     return Table(list(COLUMNS), rows, notes=notes)
 
 
 def _row_name(model: str, frames: int, samples: int) -> str:
     return f"{model}, {frames}{f'×{samples}' if samples > 1 else ''} frames"
-
-
-def _paper(figures: tuple[float, ...]) -> dict[str, float]:
-    return dict(zip(COLUMNS, figures, strict=False))

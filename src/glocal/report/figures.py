@@ -126,6 +126,8 @@ def temporal_figure(
 ) -> "Figure":
     """Draw frames with the temporal and spatial attention of an ST-ABN (Mitsuhara et al., fig. 3).
 
+    The numbers are M_t, in [0, 1]; the spatial attention of each frame is divided by its maximum.
+
     Raises:
         UsageError: the explanation has no temporal attention.
     """
@@ -134,8 +136,7 @@ def temporal_figure(
             f"model '{explanation.model}' has no temporal attention; use one named st-abn/… for this figure."
         )
     plain = list(video.frames_at(frames))
-    highest = float(explanation.temporal.max()) or 1.0
-    weights = [float(explanation.temporal[frame]) / highest for frame in frames]
+    weights = [float(explanation.temporal[frame]) for frame in frames]
     spatial = [_scaled(explanation.frame(frame)) for frame in frames]
     overlays = [overlay(frame, attention, style) for frame, attention in zip(plain, spatial, strict=True)]
     rows: list[PictureRow | ValueRow] = [
