@@ -258,6 +258,31 @@ def test_a_backbone_that_was_trained_starts_a_gated_network(recipe: Path) -> Non
     assert (second / "confusion-test.csv").exists()
 
 
+def test_frozen_modules_keep_their_weights_and_statistics(recipe: Path) -> None:
+    changes = ["model.name=st-abn/slow-small", "run.epochs=1", "model.dropout=0.2", "model.frozen=[backbone]"]
+    out = recipe.parent / "frozen"
+    best = train(read_recipe(recipe, changes), out)
+    trained = glocal.load_model(best).network.state_dict()
+    start = glocal.load_model(
+        "st-abn/slow-small", labels=sorted(CLASSES), clip=glocal.load_model(best).clip, seed=0
+    ).network.state_dict()
+    changed = {key for key in trained if not torch.equal(trained[key], start[key])}
+    assert not {key for key in changed if key.startswith("backbone.")}
+    assert {
+        "fusion.0.weight",
+        "attention.maps.0.weight",
+        "attention.stage.0.res_blocks.0.branch2.norm_a.running_mean",
+    } <= changed
+    for wrong, sentence in (
+        ("[backbones]", "Did you mean 'backbone'"),
+        ("[backbone, attention, fusion]", "no weight to train"),
+    ):
+        with pytest.raises(UsageError, match=sentence):
+            train(
+                read_recipe(recipe, [*changes, f"model.frozen={wrong}"]), recipe.parent / f"wrong{len(wrong)}"
+            )
+
+
 def test_a_folder_holds_one_run(run: Path, recipe: Path) -> None:
     with pytest.raises(UsageError, match=r"holds a run already; resume it \(--resume\)"):
         train(read_recipe(recipe), run)

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from glocal.attribution.inputs.network_inputs import channels_last
-from glocal.errors import InputError
+from glocal.errors import InputError, UsageError, nearest
 from glocal.evaluation import Accuracy
 from glocal.training.clips import Batch
 from glocal.training.metrics_log import MetricsLog
@@ -27,6 +27,23 @@ def to_channels_last(network: nn.Module) -> nn.Module:
     for parameter in network.parameters():
         parameter.data = channels_last(parameter.data)
     return network
+
+
+def frozen_modules(network: nn.Module, paths: Sequence[str]) -> list[nn.Module]:
+    """Exclude modules of a network from training, and return them.
+
+    Raises:
+        UsageError: there is no such module, or no weight is left to train.
+    """
+    modules = dict(network.named_modules())
+    for path in paths:
+        if path not in modules:
+            hint = nearest(path, list(modules))
+            raise UsageError(f"model.frozen names '{path}', which is no module of the network.{hint}")
+        modules[path].requires_grad_(False)
+    if not any(weight.requires_grad for weight in network.parameters()):
+        raise UsageError(f"model.frozen leaves no weight to train: {', '.join(paths)}.")
+    return [modules[path] for path in paths]
 
 
 class TrainingModule(LightningModule):
@@ -55,6 +72,7 @@ class TrainingModule(LightningModule):
     def __init__(self, network: nn.Module, recipe: Recipe, num_classes: int, batches: int):
         super().__init__()
         self.network, self.recipe, self.batches = network, recipe, batches
+        self._frozen = frozen_modules(network, recipe.model.frozen)
         self.plateau: PlateauRule = PlateauRule(recipe.schedule)
         self.accuracy: Accuracy = Accuracy(num_classes)
         self.measures: dict[str, float] = {}
@@ -66,7 +84,8 @@ class TrainingModule(LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """Create the recipe's optimiser."""
-        return create_optimizer(self.recipe.optimizer, self.parameters())
+        weights = (weight for weight in self.parameters() if weight.requires_grad)
+        return create_optimizer(self.recipe.optimizer, weights)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Put the clips in the channels-last layout."""
@@ -81,7 +100,9 @@ class TrainingModule(LightningModule):
         self.losses, self.measures = [], {}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed dropout and set the learning rate."""
+        """Seed dropout, keep frozen modules in evaluation mode, and set the learning rate."""
+        for frozen in self._frozen:
+            frozen.eval()
         # Dropout depends only on the run's seed and the batch, so that a resumed run draws the same.
         entropy = (self.recipe.run.seed, self.completed_batches(batch_idx), self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))

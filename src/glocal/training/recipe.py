@@ -22,6 +22,8 @@ class ModelConfig:
         new_head: replace the classifier of `weights`.
         clip: changes of the model's published clip spec: frames, stride, size, mean, …
         dropout: probability of all dropout layers; None keeps the network's own.
+        frozen: paths of modules that are not trained, such as `backbone`: their weights and batch statistics
+            stay, and their dropout is off.
     """
 
     name: str
@@ -29,6 +31,7 @@ class ModelConfig:
     new_head: bool = True
     clip: dict[str, Any] = field(default_factory=dict)
     dropout: float | None = None
+    frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check(self.dropout is None or 0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to 1")
