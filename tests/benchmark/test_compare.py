@@ -303,13 +303,17 @@ def test_table_and_csv_say_the_same(found: Comparison) -> None:
         values = [r["measures"]["drop"] for r in found.results[row["method"]]]
         assert float(row["drop"]) == pytest.approx(np.mean(values))
         assert float(row["drop low"]) <= float(row["drop"]) <= float(row["drop high"])
-    table, wins = (part.splitlines() for part in comparison_text(summary).split("\n\n"))
-    assert table[0].startswith("method")
-    assert len(table) == 1 + len(found.results)
-    assert len({len(line) for line in table}) == 1, "columns are aligned"
-    assert "survives!" in comparison_text(summary)
+    text = comparison_text(summary)
+    sentence, *tables, wins = (part.splitlines() for part in text.split("\n\n"))
+    assert sentence == [summary["verdict"]]
+    for table in tables:
+        assert table[0].startswith("method")
+        assert len(table) == 1 + len(found.results)
+        assert len({len(line) for line in table}) == 1, "columns are aligned"
+    assert "survives!" in text
     assert wins[0].split("  ")[0] == "measure"
     assert len(wins) == 1 + len(summary["measures"])
+    assert max(map(len, [line for part in (*tables, wins) for line in part])) <= 100
 
 
 def test_who_wins_is_said_with_its_interval(found: Comparison) -> None:

@@ -38,6 +38,7 @@ from glocal.explanation.window_stream import VideoLike
 from glocal.models import Model
 from glocal.report.comparison_page import pictures
 from glocal.types import AttributionMap
+from glocal.utils.files import file_name
 from glocal.video import Video, read_video
 from glocal.video.clip_spec import Crop
 
@@ -138,6 +139,12 @@ def compare(
     return comparison
 
 
+def _unique_name(name: str, taken: Sequence[str]) -> str:
+    """The name, numbered if it is taken: videos of one name may come from several folders."""
+    numbered = (name if number == 1 else f"{name} ({number})" for number in itertools.count(1))
+    return next(candidate for candidate in numbered if candidate not in taken)
+
+
 def layer_paths(model: Model, layers: Sequence[str] | None = None) -> dict[str, str]:
     """Layer → path of its module in the network; by default all explainable layers.
 
@@ -236,6 +243,7 @@ class _Session:
             nonlocal first
             for place, sample in enumerate(samples):
                 prepared = prepare(self.model, sample, self.target, self._config_at(place))
+                prepared = replace(prepared, name=_unique_name(file_name(prepared.name), comparison.names))
                 first = first or prepared
                 comparison.names.append(prepared.name)
                 comparison.classes.append(int(prepared.classes))

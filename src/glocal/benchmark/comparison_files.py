@@ -14,6 +14,8 @@ Summary = Mapping[str, Any]
 ARROWS = {"high": "↑", "low": "↓"}
 CHECKS = {"random": "random network", "shuffled": "random labels"}
 COST = {"time": "time ×", "memory": "memory ×"}
+SHORT_LEADS = ("best", "lead over the next", "over the best control")
+CONSOLE_WIDTH = 100
 LEADS = ("best", "not told from it", "lead over the next", "over the best control")
 
 
@@ -49,13 +51,16 @@ def write_comparison_files(measured: Measurements, summary: Summary, folder: Pat
 
 
 def comparison_text(summary: Summary) -> str:
-    """Both tables for the console; * marks the best and all that cannot be told from it."""
-    return "\n".join([as_text(figures_table(summary)), "", as_text(leads_table(summary))])
+    """The verdict and both tables for the console, `CONSOLE_WIDTH` characters wide; * marks the best."""
+    tables = figures_table(summary), short_leads_table(summary)
+    return "\n\n".join([summary["verdict"], *(as_text(table, width=CONSOLE_WIDTH) for table in tables)])
 
 
 def comparison_markdown(summary: Summary) -> str:
-    """Both tables as Markdown; bold are the best and all that cannot be told from it."""
-    return "\n".join([as_markdown(figures_table(summary)), as_markdown(leads_table(summary))])
+    """The verdict and both tables as Markdown; bold is the best method of each measure."""
+    return "\n".join(
+        [f"{summary['verdict']}\n", as_markdown(figures_table(summary)), as_markdown(leads_table(summary))]
+    )
 
 
 def figures_table(summary: Summary) -> Table:
@@ -65,6 +70,7 @@ def figures_table(summary: Summary) -> Table:
     checks = {
         name: f"{title} ↓" for name, title in CHECKS.items() if any(facts[name] for facts in methods.values())
     }
+    cost = COST if any(facts["cost"] for facts in methods.values()) else {}
     rows = []
     for method, facts in methods.items():
         values: dict[str, Cell] = {title: facts["means"][name]["mean"] for name, title in titles.items()}
@@ -73,10 +79,10 @@ def figures_table(summary: Summary) -> Table:
             first = next(iter(checks))
             values[checks[first]] = f"{facts[first]['mean']:.2f} survives!" if facts[first] else "- survives!"
         values |= {title: facts["cost"][name] for name, title in COST.items() if facts["cost"]}
-        best = {title for name, title in titles.items() if method in measures[name]["best"]}
+        best = {title for name, title in titles.items() if measures[name]["best"][:1] == [method]}
         rows.append(TableRow(method, values, trivial=facts["control"], best=best))
     return Table(
-        [*titles.values(), *checks.values(), *COST.values()],
+        [*titles.values(), *checks.values(), *cost.values()],
         rows,
         digits={**dict.fromkeys(checks.values(), 2), **dict.fromkeys(COST.values(), 1)},
         missing="-",
@@ -99,6 +105,24 @@ def leads_table(summary: Summary) -> Table:
         rows.append(TableRow(f"{measure['title']} {ARROWS[measure['better']]}", values))
     notes = [f"{method} is left out: {reason}" for method, reason in summary["refused"].items()]
     return Table(LEADS, rows, notes=notes, heading="measure", text_columns=len(LEADS))
+
+
+def short_leads_table(summary: Summary) -> Table:
+    """The best method by each measure, and its lead without the interval; "none" if the interval holds 0."""
+    rows = []
+    for measure in summary["measures"].values():
+        leads = [
+            f"{_lead_text(measure[rival])} over {measure[rival]['method']}" if rival in measure else "-"
+            for rival in ("next", "control")
+        ]
+        values = dict(zip(SHORT_LEADS, [*measure["best"][:1], *leads], strict=False))
+        rows.append(TableRow(f"{measure['title']} {ARROWS[measure['better']]}", values))
+    notes = [f"{method} is left out: {reason}" for method, reason in summary["refused"].items()]
+    return Table(SHORT_LEADS, rows, notes=notes, heading="measure", text_columns=len(SHORT_LEADS))
+
+
+def _lead_text(rival: Mapping[str, float]) -> str:
+    return f"{rival['mean']:+.3f}" if rival["low"] > 0 or rival["high"] < 0 else "none"
 
 
 def intervals_table(summary: Summary) -> Table:

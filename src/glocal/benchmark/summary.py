@@ -8,6 +8,7 @@ import numpy as np
 
 from glocal.benchmark.explainers import CONTROLS
 from glocal.benchmark.measures import MEASURES, Measure
+from glocal.benchmark.verdict import verdict
 from glocal.evaluation.sanity import survives_randomisation
 from glocal.evaluation.statistics import bootstrap, rank_correlations
 
@@ -52,9 +53,9 @@ def summarise(measured: Measurements) -> dict[str, Any]:
     """Means with intervals, the best methods, agreement and curves, as plain data.
 
     Returns:
-        `methods`: name → its figures; `measures`: name → what it says, the best methods, and the lead of the
-        best over the next; `agreement`: mean rank correlation of every two methods; `curves`: name → method →
-        mean curve.
+        `verdict`: one sentence; `methods`: name → its figures; `measures`: name → what it says, the best
+        methods, and the lead of the best over the next; `agreement`: mean rank correlation of every two
+        methods; `curves`: name → method → mean curve.
     """
     methods = list(measured.results)
     values = {
@@ -62,7 +63,7 @@ def summarise(measured: Measurements) -> dict[str, Any]:
         for name, measure in MEASURES.items()
         if (by_method := _values(measured, methods, measure))
     }
-    return {
+    summary = {
         "clips": measured.names,
         "methods": {method: _method(measured, method, values) for method in methods},
         "measures": {name: _measure(MEASURES[name], values[name]) for name in values},
@@ -71,6 +72,7 @@ def summarise(measured: Measurements) -> dict[str, Any]:
         "sanity": {method: _sanity(clips) for method, clips in measured.sanity.items()},
         "refused": measured.refused,
     }
+    return {"verdict": verdict(summary), **summary}
 
 
 def _values(measured: Measurements, methods: Sequence[str], measure: Measure) -> dict[str, list[float]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from glocal.utils.files import atomic_path, writing
-from glocal.utils.text_table import aligned_table, markdown_table
+from glocal.utils.text_table import aligned_table, markdown_table, wrapped_table
 
 Cell = float | str | bool
 MARGIN = "over best trivial"
@@ -117,11 +117,19 @@ class Table:
         return [row.group, name] if self._grouped else [name]
 
 
-def as_text(table: Table, title: str = "") -> str:
-    """Aligned columns for the console, figures to the right, notes below; `*` marks the best figures."""
+def as_text(table: Table, title: str = "", *, width: int | None = None) -> str:
+    """Aligned columns for the console, figures to the right, notes below; `*` marks the best figures.
+
+    Args:
+        table: the table.
+        title: line above it.
+        width: characters of a line; a wider table is continued below. None for lines of any length.
+    """
     grid = [table.header, *(table.cells(row, "*{}") for row in table.rows)]
     lines = [title] if title else []
-    return "\n".join([*lines, *aligned_table(grid, _words(table)), *table.notes])
+    words = _words(table)
+    rows = aligned_table(grid, words) if width is None else wrapped_table(grid, words, width=width)
+    return "\n".join([*lines, *rows, *table.notes])
 
 
 def as_csv(table: Table) -> str:

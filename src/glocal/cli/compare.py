@@ -23,7 +23,8 @@ from glocal.evaluation.faithfulness import BASELINES, REMOVAL_UNITS
 
 VIDEO_CLIPS = 5
 DATA_CLIPS = 20
-SANITY_CLIPS = 10
+SANITY_CLIPS = 3
+DATA_SANITY_CLIPS = 10
 
 
 @click.command()
@@ -82,13 +83,14 @@ SANITY_CLIPS = 10
 @click.option(
     "--noise",
     type=click.IntRange(0),
-    help=f"Number of clips for the sensitivity to noise.  [default: {SANITY_CLIPS} with --data, else all]",
+    help="Number of clips for the sensitivity to noise.  "
+    f"[default: {DATA_SANITY_CLIPS} with --data, else all]",
 )
 @click.option(
     "--sanity",
     type=click.IntRange(0),
     help="Number of clips on which the weights are randomised.  "
-    f"[default: {SANITY_CLIPS} with --data, else 0]",
+    f"[default: {SANITY_CLIPS}; {DATA_SANITY_CLIPS} with --data]",
 )
 @click.option(
     "--random-labels",
@@ -135,7 +137,8 @@ def compare(
         raise UsageError("name some videos, or a data set with --data; one of them.")
     model = load(name, weights, labels, device, quiet)
     count = clips or (DATA_CLIPS if data else VIDEO_CLIPS)
-    default = SANITY_CLIPS if data else None
+    noise_clips = DATA_SANITY_CLIPS if data and noise is None else noise
+    sanity_clips = DATA_SANITY_CLIPS if data else SANITY_CLIPS
     comparison = compare_methods(
         model,
         open_samples(model, videos=videos, data=data, root=root, split=split, clips=count, crop=crop),  # type: ignore[arg-type]
@@ -146,8 +149,8 @@ def compare(
         target=target,
         clips=count,
         config=MeasureConfig(tuple(over or REMOVAL_UNITS), baseline, steps),
-        noise=default if noise is None else noise,
-        sanity=(default or 0) if sanity is None else sanity,
+        noise=noise_clips,
+        sanity=sanity_clips if sanity is None else sanity,
         random_labels=load(name or model.name, random_labels, labels, device).network
         if random_labels
         else None,

@@ -94,8 +94,10 @@ def write_comparison(
         checks={
             name: title
             for name, title in (("random", "random network"), ("shuffled", "random labels"))
-            if name == "random" or any(m[name] for m in methods.values())
+            if any(m[name] for m in methods.values())
         },
+        has_cost=any(m["cost"] for m in methods.values()),
+        rivals=[r for r in ("next", "control") if any(r in m for m in summary["measures"].values())],
         flagged=[m for m in order if methods[m]["survives"]],
         colours=_colours(order, methods),
         plots=[(name, _plot(curves)) for name, curves in summary["curves"].items()],
