@@ -22,6 +22,10 @@ class WriteError(InputError):
     """
 
 
+class ResourceError(GlocalError):
+    """The machine lacks memory, disk space, open files or threads (exit code 1); no file is to blame."""
+
+
 class UsageError(GlocalError, ValueError):
     """An argument is not among the allowed ones (exit code 2)."""
 

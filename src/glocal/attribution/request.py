@@ -31,6 +31,7 @@ from glocal.attribution.layers import LayerNames, find_layers
 from glocal.attribution.tape import Tape, find_logits, record
 from glocal.attribution.targets import Score, class_scores
 from glocal.errors import UsageError
+from glocal.utils.resources import raise_if_lacking
 
 
 @dataclass
@@ -140,7 +141,8 @@ class AttributionRequest:
                     doubled = [copies(x, 2) if i in copied else x for i, x in enumerate(values)]
                     with torch.no_grad():
                         logits = self.logits_of(replace_tensors(self.clips, doubled))
-                except Exception:  # of any kind: the network is not written for such sizes
+                except Exception as problem:  # of any kind: the network is not written for such sizes
+                    raise_if_lacking(problem)
                     continue
                 atol = tolerance * max(1.0, float(expected.abs().max()))
                 if logits.shape == expected.shape and torch.allclose(

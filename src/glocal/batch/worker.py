@@ -12,6 +12,7 @@ from glocal.errors import GlocalError
 from glocal.explanation.config import ExplainConfig
 from glocal.models import Model, load_model
 from glocal.report.explain_to_files import ReportConfig, explain_to_files
+from glocal.utils.resources import resource_error
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Worker:
         except GlocalError as error:
             return Outcome(video, name, key, str(error), round(time.monotonic() - begin, 3))
         except Exception as error:
+            if lacking := resource_error(error):
+                return Outcome(video, name, key, str(lacking), round(time.monotonic() - begin, 3))
             reason = " ".join(str(error).split())[:300]
             sentence = f"unexpected {type(error).__name__}: {reason or 'no message'}"
             return Outcome(video, name, key, sentence, round(time.monotonic() - begin, 3))

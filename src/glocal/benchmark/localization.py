@@ -23,7 +23,7 @@ from glocal.benchmark.sample_sets import SampleSet, find_sample_set
 from glocal.benchmark.samples import Footage, Sample
 from glocal.benchmark.tables import Table, TableRow
 from glocal.benchmark.window_maps import WindowMaps, explain_window
-from glocal.errors import InputError, UsageError
+from glocal.errors import InputError, UsageError, WriteError
 from glocal.evaluation.baselines import FixedBox, trivial_baselines
 from glocal.localization.refinements import REFINEMENT_SIDE, refine
 from glocal.models import Model
@@ -211,6 +211,8 @@ def _run(
     for sample in tqdm(samples.samples, desc=description, unit="clip", disable=None if progress else True):
         try:
             facts = cache.get({**key, "clip": sample.key}, partial(measurer.measure_sample, sample))
+        except WriteError:
+            raise
         except InputError as problem:
             unreadable.append(f"{sample.name}: {problem}")
             log.warning("%s", unreadable[-1])

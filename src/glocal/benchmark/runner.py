@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from tqdm import tqdm
 
 from glocal.benchmark.cache import Cache
-from glocal.errors import GlocalError, InputError
+from glocal.errors import GlocalError, InputError, ResourceError, WriteError
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -60,7 +60,8 @@ def run(
         progress: show a progress bar where stderr is a terminal.
 
     Raises:
-        InputError: no explainer but controls fits the network.
+        InputError: no explainer but controls fits the network, or the cache cannot be written.
+        ResourceError: the machine lacks memory, disk space, open files or threads.
     """
     results: Results[Value] = Results({name: [] for name in explainers})
     bar = tqdm(samples, desc=description, total=total, unit="clip", disable=None if progress else True)
@@ -70,6 +71,8 @@ def run(
             compute = partial(measure, sample, name)
             try:
                 value = cache.get(dict(key(sample, name)), compute) if cache and key else compute()
+            except (WriteError, ResourceError):
+                raise  # says nothing about the explainer
             except GlocalError as problem:
                 del results.values[name]
                 results.refused[name] = str(problem)

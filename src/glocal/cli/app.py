@@ -15,6 +15,7 @@ import click
 
 from glocal import __version__
 from glocal.errors import GlocalError, UsageError, nearest
+from glocal.utils.resources import resource_error
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Render a clip and explain it."),
@@ -128,12 +129,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def say(sentence: str) -> None:
-    """Print one line on stderr."""
-    text = " ".join(sentence.split())
+    """Print one line on stderr, with escapes in place of control characters."""
+    text = escaped(" ".join(sentence.split()))
     click.echo(f"glocal: {text if text.endswith(('.', '?')) else f'{text}.'}", err=True)
 
 
+def escaped(text: str) -> str:
+    """Return a text for the console, with escapes in place of all control characters but line ends."""
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
 def unexpected(error: Exception) -> str:
-    """Return a sentence for an unexpected error."""
+    """Return a sentence for an unexpected error, or one on what the machine lacks."""
+    if lacking := resource_error(error):
+        return str(lacking)
     reason = " ".join(str(error).split())[:300]
     return f"unexpected {type(error).__name__}: {reason or 'no message'} (--debug shows where)"

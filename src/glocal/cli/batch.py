@@ -109,7 +109,7 @@ def batch(
         outcomes = [ledger.outcomes[job.video] for job in jobs if job.video in ledger.outcomes]
         page = write_overview(outcomes, len(jobs), out / TABLE, source.name, config.method)
     failed = sum(outcome.error is not None for outcome in outcomes)
-    tell(quiet, f"{len(jobs) - failed} of {len(jobs)} videos are done → {page}")
+    tell(quiet, f"{len(jobs) - failed} of {len(jobs)} videos are done → {printable(page)}")
     if failed:
         say(f"{failed} of {len(jobs)} videos failed, {out / TABLE} says why; run it again to retry them.")
     return 1 if failed else 0

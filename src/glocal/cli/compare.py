@@ -20,6 +20,7 @@ from glocal.cli.options import (
 from glocal.cli.running import load, tell
 from glocal.errors import UsageError
 from glocal.evaluation.faithfulness import BASELINES, REMOVAL_UNITS
+from glocal.utils.files import printable
 
 VIDEO_CLIPS = 5
 DATA_CLIPS = 20
@@ -162,7 +163,7 @@ def compare(
     )
     files = comparison.save(out)
     tell(quiet, comparison.text())
-    tell(quiet, f"written to {files[0]}, {', '.join(path.name for path in files[1:])}")
+    tell(quiet, f"written to {printable(files[0])}, {', '.join(path.name for path in files[1:])}")
 
 
 def _by_method(options: Mapping[str, str]) -> dict[str, dict[str, str]]:

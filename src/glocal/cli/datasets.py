@@ -194,4 +194,4 @@ def puppets(
         )
     progress = not quiet and sys.stderr.isatty()
     annotations = export_puppets(dataset, out, masks=masks, progress=progress)
-    tell(quiet, f"{len(dataset)} videos, described in {annotations}")
+    tell(quiet, f"{len(dataset)} videos, described in {printable(annotations)}")

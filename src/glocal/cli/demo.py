@@ -20,6 +20,7 @@ from glocal.localization import ScoredBox
 from glocal.models import Model
 from glocal.papers.localization import paper_explainers, title
 from glocal.report import TimeSpan, VideoBoxes, write_report
+from glocal.utils.files import make_folder
 from glocal.video import read_video, write_video
 
 MODEL = "puppets/gated"
@@ -52,7 +53,7 @@ def demo(out: Path, quiet: bool, debug: bool) -> int:
     """
     model = load(MODEL, None, None, "cpu")
     folder = out / "demo"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     puppets = Puppets("test", **CLIP)
     for index in SHOWN:
         show(puppets[index], model, folder, quiet)

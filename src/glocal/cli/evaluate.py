@@ -23,6 +23,7 @@ from glocal.cli.options import (
 )
 from glocal.cli.running import load, tell
 from glocal.errors import UsageError
+from glocal.utils.files import printable
 
 
 @click.command()
@@ -115,7 +116,7 @@ def evaluate(
         click.echo(json.dumps({"data": data, **_facts(evaluation, titles)}, ensure_ascii=False))
         return
     tell(quiet, as_text(table, f"{model.name} on {data}"))
-    tell(quiet, f"written to {paths[0]} and {paths[1].name}")
+    tell(quiet, f"written to {printable(paths[0])} and {paths[1].name}")
 
 
 def _facts(evaluation: Evaluation, titles: dict[str, str]) -> dict[str, Any]:

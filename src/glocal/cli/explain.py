@@ -18,6 +18,7 @@ from glocal.cli.options import (
 from glocal.cli.running import for_each, load, output_stems, tell
 from glocal.explanation.config import ExplainConfig
 from glocal.report.style import COLORMAPS, OverlayStyle
+from glocal.utils.files import printable
 
 if TYPE_CHECKING:
     from glocal.explanation import Explanation
@@ -129,4 +130,5 @@ def summary(explanation: "Explanation", file: Path) -> str:
     when = "" if video.frames == 1 else f", most relevant at {peak:.2f} s"
     against = "against " if target.counterfactual else ""
     edited = "".join(f", before the edit {best.label} {best.score:.1%}" for best in explanation.before[:1])
-    return f"{Path(video.path).name}: {against}{target.label}{score}{unsure}{edited}{when} → {file}"
+    name, label = printable(Path(video.path).name), printable(target.label)
+    return f"{name}: {against}{label}{score}{unsure}{edited}{when} → {printable(file)}"

@@ -26,6 +26,7 @@ from glocal.report.figures import (
     sanity_figure,
     temporal_figure,
 )
+from glocal.utils.files import printable
 from glocal.video import Video, read_video
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def figure(
         columns = ColumnFrames.between(clips[0], frames, start=start, end=end)
         drawn = draw(kind, model, clips[0], configs, columns, style=style, num_classes=classes)
     for path in save_figure(drawn, out / f"{clips[0].name}-{kind}"):
-        tell(quiet, str(path))
+        tell(quiet, printable(path))
 
 
 def draw(

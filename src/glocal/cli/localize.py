@@ -18,7 +18,7 @@ from glocal.cli.options import (
 from glocal.cli.running import for_each, load, output_stems, tell
 from glocal.explanation.config import ExplainConfig
 from glocal.types import Threshold
-from glocal.utils.files import atomic_path, writing
+from glocal.utils.files import atomic_path, printable, writing
 from glocal.utils.registrations import registered_names
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def localize(
         for export in exports if localizations else []:
             for file, text in EXPORTS[export](localizations).items():
                 write_text(out / file, text)
-                tell(quiet, f"{export} → {out / file}")
+                tell(quiet, f"{export} → {printable(out / file)}")
 
 
 def summary(localization: "Localization", path: Path) -> str:
@@ -186,7 +186,7 @@ def summary(localization: "Localization", path: Path) -> str:
     best = localization.per_class[0]
     spans = ", ".join(f"{segment.start:.2f}–{segment.end:.2f} s" for segment in best.segments) or "nowhere"
     tubes = "1 tube" if len(best.tubes) == 1 else f"{len(best.tubes)} tubes"
-    return f"{localization.name}: {best.label} {spans}, {tubes} → {path}"
+    return f"{printable(localization.name)}: {printable(best.label)} {spans}, {tubes} → {printable(path)}"
 
 
 def write_text(path: Path, text: str) -> None:

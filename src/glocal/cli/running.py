@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glocal.cli.app import say, unexpected
-from glocal.errors import GlocalError, InputError, UsageError
+from glocal.cli.app import escaped, say, unexpected
+from glocal.errors import GlocalError, UsageError
 from glocal.utils.files import printable
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ def for_each(videos: Sequence[str], run: Callable[[str], None], debug: bool) -> 
             run(video)
         except UsageError:
             raise
-        except (GlocalError, OSError, RuntimeError, ValueError, MemoryError) as error:
+        except Exception as error:
             if debug:
                 raise
             failed += 1
-            sentence = str(error) if isinstance(error, InputError) else unexpected(error)
+            sentence = str(error) if isinstance(error, GlocalError) else unexpected(error)
             say(f"{printable(video)}: {sentence}" if Path(video).name not in sentence else sentence)
     if failed and len(videos) > 1:
         say(f"{failed} of {len(videos)} videos failed; the others are done.")
@@ -100,6 +100,6 @@ def refuse_overwriting(stems: Mapping[str, str], out: Path) -> None:
 
 
 def tell(quiet: bool, line: str) -> None:
-    """Print a line on stdout, unless `quiet`."""
+    """Print a line on stdout, with escapes in place of control characters, unless `quiet`."""
     if not quiet:
-        click.echo(line)
+        click.echo(escaped(line))

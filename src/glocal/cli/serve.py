@@ -14,7 +14,7 @@ from glocal.cli.options import common_options
 from glocal.errors import InputError, UsageError
 from glocal.server.job import OfferedModel
 from glocal.server.limits import Limits
-from glocal.utils.files import writing
+from glocal.utils.files import make_folder, printable
 from glocal.utils.optional_import import optional_import
 
 REQUIRED_MODULES = ("fastapi", "uvicorn", "python_multipart")
@@ -121,8 +121,7 @@ def serve(
     try:
         offered = offered_models(models)
         lock = lock_folder(out)
-        with writing(out / "samples" / "clip"):
-            pass
+        make_folder(out / "samples")
         catalog = open_catalog(offered, device, limits)
         _warn(host, catalog)
         hosts = host_names(host, names)
@@ -130,7 +129,9 @@ def serve(
             out.absolute(), catalog, limits, workers=workers, device=device, hosts=hosts, lock=lock
         )
         if not quiet:
-            click.echo(f"{page_url(listening)} explains clips; results are kept in {out}. Ctrl-C stops it.")
+            click.echo(
+                f"{page_url(listening)} explains clips; results are in {printable(out)}. Ctrl-C stops it."
+            )
         config = uvicorn.Config(
             app,
             http=GuardedProtocol,

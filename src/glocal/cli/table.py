@@ -13,6 +13,7 @@ from glocal.cli.options import common_options, out_option
 from glocal.cli.running import device_name, tell
 from glocal.errors import UsageError
 from glocal.papers import TABLES, TableContext, tables
+from glocal.utils.files import printable
 
 
 @click.command()
@@ -73,7 +74,7 @@ def table(
     content = chosen.run(context)
     tell(quiet, as_text(content, title))
     paths = write_table(content, out / f"{name.replace('/', '-')}-{data}", title)
-    tell(quiet, f"written to {paths[0]} and {paths[1].name}")
+    tell(quiet, f"written to {printable(paths[0])} and {paths[1].name}")
 
 
 def _parse(changes: tuple[str, ...]) -> dict[str, object]:

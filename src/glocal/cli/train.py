@@ -11,6 +11,7 @@ from glocal.cli.running import tell
 from glocal.training import read_recipe
 from glocal.training import train as train_network
 from glocal.training.recipe import is_main_process
+from glocal.utils.files import printable
 
 
 @click.command()
@@ -36,7 +37,7 @@ def train(
         read_recipe(recipe, changes), out or Path("runs") / recipe.stem, resume=resume, progress=not quiet
     )
     if is_main_process():
-        tell(quiet, f"the best weights are in {best}; use them as --model {best}")
+        tell(quiet, f"the best weights are in {printable(best)}; use them as --model {printable(best)}")
 
 
 def _configure_log(quiet: bool) -> None:

@@ -1,7 +1,7 @@
 """Edits of the intrinsic attention of a network (M_s and M_t of an ST-ABN)."""
 
+import math
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,17 @@ from glocal.errors import InputError, UsageError
 from glocal.models.stabn import AttentionTransform
 from glocal.types import AttributionMap
 from glocal.utils.files import printable
+from glocal.utils.npz import array_names, open_array, open_npz
+from glocal.utils.resources import failures_as
 from glocal.video import Geometry, Window
 
 VideoShape = tuple[int, int, int]
 """(T, H, W) of a video: its frames, and their height and width in pixels."""
 
 SHAPES: dict[str, tuple[int, ...]] = {"box": (4,), "span": (2,), "value": (), "outside": ()}
+NUMBER_BYTES, SMALL_BYTES = 8, 2**16
+"""Bytes of a number in a file, and of the largest edit of a video of any size."""
+
 KEYS = ("spatial", "temporal", *SHAPES)
 
 
@@ -50,7 +55,10 @@ class Edit:
         Raises:
             UsageError: the array has another shape, or values outside [0, 1].
         """
-        array = np.asarray(values, np.float32)
+        try:
+            array = np.asarray(values, np.float32)
+        except (TypeError, ValueError):
+            raise UsageError("an edit is an array of numbers or booleans.") from None
         if array.ndim not in (1, 3):
             raise UsageError(f"an edit is an array (T, H, W) or (T,), not one of shape {array.shape}.")
         _check_values(array)
@@ -77,7 +85,7 @@ class Edit:
         Raises:
             UsageError: the box or the span lies outside the video, or a value outside [0, 1].
         """
-        x0, y0, x1, y1 = (round(edge) for edge in box)
+        x0, y0, x1, y1 = _rounded("the box", box)
         _check_values(np.array([value, outside]))
         if not (0 <= x0 < x1 <= video[2] and 0 <= y0 < y1 <= video[1]):
             raise UsageError(
@@ -122,13 +130,19 @@ class Edit:
             video: (T, H, W) of the video.
 
         Raises:
-            InputError: the file cannot be read, or holds something else.
-            UsageError: the edit does not fit the video.
+            InputError: the file cannot be read, holds something else, or does not fit the video.
         """
-        arrays = _read_arrays(Path(path))
+        arrays = _read_arrays(Path(path), video)
+        try:
+            return cls._from_arrays(arrays, video)
+        except UsageError as problem:
+            raise InputError(f"the edit {printable(path)} does not fit: {problem}") from None
+
+    @classmethod
+    def _from_arrays(cls, arrays: dict[str, npt.NDArray[Any]], video: VideoShape) -> "Edit":
         edits = [cls.from_array(arrays[key]) for key in ("spatial", "temporal") if key in arrays]
         values = {key: float(arrays[key]) for key in ("value", "outside") if key in arrays}
-        span = tuple(arrays["span"].tolist()) if "span" in arrays else None
+        span: Any = tuple(arrays["span"].tolist()) if "span" in arrays else None
         if "box" in arrays:
             edits.append(cls.box(video, arrays["box"].tolist(), span, **values))
         elif span is not None:
@@ -180,18 +194,27 @@ class Edit:
         return change
 
 
-def _read_arrays(path: Path) -> dict[str, Any]:
-    """Read the arrays of an NPZ file with an edit, by key."""
-    try:
-        with np.load(path) as content:
-            arrays = {key: content[key] for key in content.files}
-    except OSError as problem:
-        raise InputError(f"the edit {printable(path)} cannot be read ({problem.strerror}).") from None
-    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
-        raise InputError(f"{printable(path)} is no NPZ file of arrays; write one with numpy.savez.") from None
-    wrong = [key for key, value in arrays.items() if value.shape != SHAPES.get(key, value.shape)]
-    if wrong or set(arrays) - set(KEYS) or not {"spatial", "temporal", "box", "span"} & set(arrays):
-        listing = ", ".join(f"{key} {value.shape}" for key, value in arrays.items()) or "nothing"
+def _read_arrays(path: Path, video: VideoShape) -> dict[str, npt.NDArray[Any]]:
+    """Read the arrays of an NPZ file with an edit, by key; none is larger than the video."""
+
+    def described(problem: Exception) -> InputError:
+        if isinstance(problem, OSError):
+            return InputError(f"the edit {printable(path)} cannot be read ({problem.strerror}).")
+        return InputError(
+            f"{printable(path)} is no NPZ file of arrays ({problem}); write one with numpy.savez."
+        )
+
+    limit = NUMBER_BYTES * math.prod(video) + SMALL_BYTES
+    shapes: dict[str, tuple[int, ...]] = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    with failures_as((OSError, ValueError), described), open_npz(path) as archive:
+        for key in array_names(archive)[: len(KEYS) + 1]:
+            with open_array(archive, key, limit=limit) as array:
+                shapes[key] = array.shape
+                if key in KEYS and array.shape == SHAPES.get(key, array.shape):
+                    arrays[key] = array.read()
+    if set(arrays) != set(shapes) or not {"spatial", "temporal", "box", "span"} & set(arrays):
+        listing = ", ".join(f"{key[:40]} {shape}" for key, shape in shapes.items()) or "nothing"
         raise InputError(
             f"{printable(path)} holds {listing}; an edit holds spatial (T, H, W), temporal (T,), or box (4,) "
             "and span (2,), and optionally the numbers value and outside."
@@ -215,8 +238,14 @@ def _mix(attention: Tensor, cells: Tensor) -> Tensor:
     return (1 - cells[:, 1:]) * attention + cells[:, :1]
 
 
+def _rounded(what: str, values: Sequence[float]) -> list[int]:
+    if not all(math.isfinite(value) for value in values):
+        raise UsageError(f"{what} {tuple(values)} is not made of finite numbers.")
+    return [round(value) for value in values]
+
+
 def _check_span(span: Sequence[float] | None, frames: int) -> tuple[int, int]:
-    start, end = (0, frames) if span is None else map(round, span)
+    start, end = (0, frames) if span is None else _rounded("the span", span)
     if not 0 <= start < end <= frames:
         raise UsageError(f"the span {start} to {end} does not lie in a video of {frames} frames.")
     return start, end

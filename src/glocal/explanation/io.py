@@ -2,19 +2,15 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from glocal import __version__
-from glocal.explanation.explanation import ExplainedClass, Explanation, Prediction, VideoFacts
-from glocal.explanation.volume import Volume
+from glocal.explanation.explanation import Explanation
+from glocal.explanation.explanation_facts import ExplanationFacts
 from glocal.explanation.volume_file import read_volumes, reading, write_volumes
 from glocal.utils.files import atomic_path, writing
-from glocal.video import Geometry
 
 MAX_CLIMB = 2
 """Folders up to which a file's path to its video may lead: further up, it would tell about the machine."""
@@ -118,35 +114,12 @@ def load_explanation(path: "str | os.PathLike[str]") -> Explanation:
     """
     path = Path(path)
     with reading(path):
-        facts = json.loads(path.read_text("utf-8"))
-        volumes = read_volumes(path.with_suffix(".npz"), facts["layers"])
-        facts["video"]["path"] = _find_video(facts, path.parent)
-        return _explanation_of(facts, volumes.attention, volumes.layers)
-
-
-def _explanation_of(facts: Mapping[str, Any], volume: Volume, layers: dict[str, Volume]) -> Explanation:
-    temporal = facts.get("temporal")
-    votes = facts.get("votes", {})
-    return Explanation(
-        video=VideoFacts(**facts["video"]),
-        times=np.array([frame["time"] for frame in facts["frames"]]),
-        model=facts["model"],
-        weights=facts["weights"],
-        method=facts["method"],
-        aggregate=facts["aggregate"],
-        predictions=_predictions(facts["predictions"]),
-        target=ExplainedClass(**facts["target"]),
-        volume=volume,
-        layer_volumes=layers,
-        geometry=Geometry(**{name: tuple(value) for name, value in facts["geometry"].items()}),
-        notes=tuple(facts["notes"]),
-        remarks=tuple(facts.get("remarks", ())),
-        options=facts.get("options", {}),
-        votes={gate: _predictions(predictions) for gate, predictions in votes.items()},
-        temporal=None if temporal is None else np.array(temporal, float),
-        cuts=tuple(facts.get("cuts", ())),
-        before=_predictions(facts.get("before", ())),
-    )
+        facts = ExplanationFacts.read(path)
+        volumes = read_volumes(
+            path.with_suffix(".npz"), facts.layers, frames=len(facts.times), geometry=facts.geometry
+        )
+        explanation = facts.explanation(volumes.attention, volumes.layers)
+        return replace(explanation, video=replace(facts.video, path=_find_video(facts, path.parent)))
 
 
 def _relative_path(video: str, folder: Path) -> str | None:
@@ -159,15 +132,10 @@ def _relative_path(video: str, folder: Path) -> str | None:
     return relative.as_posix() if is_near and os.path.exists(video) else None
 
 
-def _find_video(facts: Mapping[str, Any], folder: Path) -> str:
+def _find_video(facts: ExplanationFacts, folder: Path) -> str:
     """The path of the video of a file in `folder`; that which the file names if it is nowhere."""
-    path: str = facts["video"]["path"]
-    relative = facts.get("relative_path")
-    candidates = [folder / name for name in (relative, path) if name]
+    path = facts.video.path
+    candidates = [folder / name for name in (facts.relative_path, path) if name]
     if os.path.exists(path):
         return path
     return next((str(candidate) for candidate in candidates if candidate.exists()), path)
-
-
-def _predictions(facts: Iterable[Mapping[str, Any]]) -> tuple[Prediction, ...]:
-    return tuple(Prediction(**prediction) for prediction in facts)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glocal.errors import InputError
+from glocal.errors import WriteError
 from glocal.types import AttributionMap
 
 IN_MEMORY = 8 * 2**20
@@ -56,7 +56,7 @@ class Volume:
         """Add the next frame's map `(h, w)`.
 
         Raises:
-            InputError: the folder for temporary files is full.
+            WriteError: the folder for temporary files is full.
         """
         self.results.clear()
         peak = float(attribution.max(initial=0))
@@ -70,7 +70,7 @@ class Volume:
             self._file.seek(self._offsets[-1])
             self._file.write(data)
         except OSError as error:
-            raise InputError(
+            raise WriteError(
                 f"attribution maps cannot be stored in {tempfile.gettempdir()} ({error.strerror}); "
                 "free some space there or set TMPDIR to another folder."
             ) from error

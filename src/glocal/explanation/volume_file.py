@@ -1,20 +1,27 @@
 """The attribution of a video in an NPZ file: maps on the network's grid, and the way to the frames."""
 
-import json
 import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import InputError
+from glocal.explanation.explanation_facts import ExplanationFacts
+from glocal.explanation.geometry_bounds import check_geometry, check_grid
 from glocal.explanation.volume import Volume
 from glocal.types import AttributionMap
+from glocal.utils.files import printable
+from glocal.utils.npz import open_array, open_npz, read_array
+from glocal.utils.resources import failures_as
 from glocal.video import Geometry
+
+MAX_VOLUME_BYTES = 2**40
+"""Largest volume, unpacked; it is read map by map."""
 
 GEOMETRY = ("frame", "resized", "crop")
 """Arrays `geometry/<name>`: the fields of `Geometry`."""
@@ -58,29 +65,38 @@ def write_volumes(path: Path, attention: Volume, layers: Mapping[str, Volume], g
             _write_array(archive, f"geometry/{name}", np.array(getattr(geometry, name)))
 
 
-def read_volumes(path: Path, layers: Sequence[str] = ()) -> SavedVolumes:
-    """Read what `write_volumes`, or version 0.1.0, wrote.
+def read_volumes(
+    path: Path, layers: Sequence[str] = (), *, frames: int | None = None, geometry: Geometry | None = None
+) -> SavedVolumes:
+    """Read what `write_volumes`, or version 0.1.0, wrote; sizes are checked before anything is read.
 
     Args:
         path: of the NPZ file.
         layers: names of the layers to read; by default none.
+        frames: number of maps that each volume must have; None for any.
+        geometry: that the file must have, or that a file of version 0.1.0, which has none, was written for.
 
     Raises:
         OSError: the file cannot be read.
-        KeyError, ValueError, zipfile.BadZipFile: it is no such file.
+        ValueError: it is no such file.
     """
-    with zipfile.ZipFile(path) as archive:
-        is_old = "grid/attention.npy" in archive.namelist()
-        if is_old:
-            attention = _read_maps(archive, "grid/attention", "grid_scale/attention")
-            maps = {n: _read_maps(archive, f"grid/layers/{n}", f"grid_scale/layers/{n}") for n in layers}
-            return SavedVolumes(attention, maps, None)
-        attention = _read_maps(archive, "attention", "scale")
-        maps = {n: _read_maps(archive, f"layers/{n}", f"layer_scales/{n}") for n in layers}
-        frame, resized, crop = (
-            tuple(int(length) for length in _read_array(archive, f"geometry/{name}")) for name in GEOMETRY
-        )
-        return SavedVolumes(attention, maps, Geometry(frame, resized, crop))  # type: ignore[arg-type]
+    with open_npz(path) as archive:
+        if "grid/attention.npy" in archive.namelist():
+            names = "grid/attention", "grid_scale/attention", "grid/layers", "grid_scale/layers"
+            saved = None
+        else:
+            names = "attention", "scale", "layers", "layer_scales"
+            saved = _read_geometry(archive)
+        if saved is not None and geometry not in (None, saved):
+            raise ValueError("the geometry differs from that of the JSON file")
+        bounds = VolumeBounds(frames, saved or geometry)
+        attention, scale, layer_maps, layer_scales = names
+        volume = _read_maps(archive, attention, scale, bounds)
+        volumes = {
+            name: _read_maps(archive, f"{layer_maps}/{name}", f"{layer_scales}/{name}", bounds)
+            for name in layers
+        }
+        return SavedVolumes(volume, volumes, saved)
 
 
 def load_attention(path: "str | os.PathLike[str]") -> AttributionMap:
@@ -99,20 +115,23 @@ def load_attention(path: "str | os.PathLike[str]") -> AttributionMap:
     with reading(path):
         volume, _, geometry = read_volumes(path)
         if geometry is None:
-            fields = json.loads(path.with_suffix(".json").read_text("utf-8"))["geometry"]
-            geometry = Geometry(**{name: tuple(fields[name]) for name in GEOMETRY})
+            geometry = ExplanationFacts.read(path.with_suffix(".json")).geometry
+            check_grid(geometry, *volume[0].shape)
     return np.stack([geometry.backward(attribution[None])[0] for attribution in volume])
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn what is wrong with the files of an explanation into an InputError."""
-    try:
+
+    def described(problem: Exception) -> InputError:
+        if isinstance(problem, OSError):
+            return InputError(f"{printable(problem.filename or path)} cannot be read: {problem.strerror}.")
+        reason = " ".join(str(problem).split())[:200]
+        return InputError(f"{printable(path)} and the file beside it are not a saved explanation ({reason}).")
+
+    with failures_as((OSError, ValueError), described):
         yield
-    except OSError as error:
-        raise InputError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} and the file beside it are not a saved explanation ({error}).") from error
 
 
 def _write_maps(archive: zipfile.ZipFile, name: str, scale_name: str, volume: Volume) -> None:
@@ -131,26 +150,34 @@ def _write_array(archive: zipfile.ZipFile, name: str, array: npt.ArrayLike) -> N
         np.lib.format.write_array(file, np.asarray(array))
 
 
-def _read_maps(archive: zipfile.ZipFile, name: str, scale_name: str) -> Volume:
-    scale = np.float32(_read_array(archive, scale_name))
+class VolumeBounds(NamedTuple):
+    """What the volumes of a file must fit: how many maps, and the geometry that brings them to frames."""
+
+    frames: int | None
+    geometry: Geometry | None
+
+
+def _read_maps(archive: zipfile.ZipFile, name: str, scale_name: str, bounds: VolumeBounds) -> Volume:
+    scale = np.float32(read_array(archive, scale_name, limit=8, kinds="f", shape=()))
+    if not np.isfinite(scale) or scale <= 0:
+        raise ValueError(f"the array '{scale_name}' is {scale}")
     volume = Volume()
-    with archive.open(f"{name}.npy") as file:
-        (count, height, width), kind = _read_header(file)
-        if kind != np.uint8:
-            raise ValueError(f"{name} is {kind}, not uint8")
-        for _ in range(count):
-            steps = np.frombuffer(file.read(height * width), np.uint8).reshape(height, width)
+    shape = (bounds.frames, None, None)
+    with open_array(archive, name, limit=MAX_VOLUME_BYTES, kinds="u", shape=shape) as maps:
+        count, height, width = maps.shape
+        if maps.dtype != np.uint8 or count == 0:
+            raise ValueError(f"'{name}' holds {count} maps of {maps.dtype}")
+        check_grid(bounds.geometry, height, width)
+        for steps in maps.rows():
             volume.append(steps * scale)
     return volume
 
 
-def _read_array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
-    with archive.open(f"{name}.npy") as file:
-        array: npt.NDArray[Any] = np.lib.format.read_array(file)
-    return array
-
-
-def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    np.lib.format.read_magic(file)
-    shape, _, kind = np.lib.format.read_array_header_1_0(file)
-    return shape, kind
+def _read_geometry(archive: zipfile.ZipFile) -> Geometry:
+    fields: list[Any] = [
+        tuple(read_array(archive, f"geometry/{name}", limit=64, kinds="iu", shape=(length,)).tolist())
+        for name, length in zip(GEOMETRY, (2, 2, 4), strict=True)
+    ]
+    geometry = Geometry(*fields)
+    check_geometry(geometry)
+    return geometry

@@ -20,6 +20,7 @@ from glocal.models.outputs import find_outputs
 from glocal.models.preprocessing import Preprocessing, find_clip_spec
 from glocal.models.processors import find_preprocessing, read_processor
 from glocal.types import LabelSource
+from glocal.utils.resources import raise_if_lacking
 from glocal.video.clip_spec import ClipSpec
 from glocal.video.geometry import Geometry
 
@@ -116,6 +117,7 @@ def as_model(
     except GlocalError:
         raise
     except NETWORK_ERRORS as problem:
+        raise_if_lacking(problem)
         if mismatch := _channel_mismatch(network, clip):
             raise InputError(mismatch) from problem
         reason = (str(problem).strip() or type(problem).__name__).splitlines()[0].rstrip(".")
@@ -171,7 +173,8 @@ def _has_fixed_size(network: nn.Module, clip_spec: ClipSpec) -> bool:
     try:
         with torch.no_grad(), frozen(network):
             find_logits(call(network, to_network(example_clip(clip_spec, full.resized), network)))
-    except (GlocalError, *NETWORK_ERRORS):
+    except (GlocalError, *NETWORK_ERRORS) as problem:
+        raise_if_lacking(problem)
         return True
     return False
 

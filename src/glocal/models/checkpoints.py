@@ -3,9 +3,9 @@
 import argparse
 import pickle
 import re
+import threading
 import warnings
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from glocal.errors import InputError
 from glocal.utils.files import printable
+from glocal.utils.resources import failures_as, raise_if_lacking
 
 WRAPPERS = (
     *("state_dict", "model_state", "model_state_dict", "model", "network", "net", "params", "module"),
@@ -32,6 +33,8 @@ FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 COUNTS = (torch.int64, torch.int32, *FLOATS)
 COUNTER = ".num_batches_tracked"
 MAX_RATIO = 100
+
+_allowed_names_lock = threading.Lock()  # what may be unpickled is a setting of the whole process
 
 
 def read_checkpoint(path: Path, limit: int) -> dict[str, Tensor]:
@@ -78,26 +81,21 @@ def _damaged(path: Path) -> InputError:
 
 
 def _read_safetensors(path: Path) -> Any:
-    try:
+    with failures_as(Exception, lambda problem: _damaged(path)):
         return safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError, ValueError, RuntimeError, KeyError):
-        raise _damaged(path) from None
 
 
 def _check_archive(path: Path, limit: int) -> bool:
     """Check a zip archive for damage and unpacked size; return whether all of it is stored uncompressed."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
-            unpacked = sum(entry.file_size for entry in entries)
-            _check_size(path, unpacked, min(limit, MAX_RATIO * path.stat().st_size))
-            if stored:
-                intact = all(entry.file_size == entry.compress_size for entry in entries)
-            else:
-                intact = archive.testzip() is None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError):
-        raise _damaged(path) from None
+    with failures_as(Exception, lambda problem: _damaged(path)), zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+        unpacked = sum(entry.file_size for entry in entries)
+        _check_size(path, unpacked, min(limit, MAX_RATIO * path.stat().st_size))
+        if stored:
+            intact = all(entry.file_size == entry.compress_size for entry in entries)
+        else:
+            intact = archive.testzip() is None
     if not intact:
         raise _damaged(path)
     return stored
@@ -114,10 +112,15 @@ def _check_size(path: Path, unpacked: int, limit: int) -> None:
 def _read_pickle(path: Path, mmap: bool) -> Any:
     try:
         # The command-line arguments that training scripts save along are plain data.
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+        with (
+            _allowed_names_lock,
+            torch.serialization.safe_globals([argparse.Namespace]),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as problem:
+        raise_if_lacking(problem)
         blocked = re.search(r"GLOBAL (\S+)", str(problem))
         if blocked is None and not _is_recent_pickle(path):
             raise _damaged(path) from None
@@ -126,8 +129,8 @@ def _read_pickle(path: Path, mmap: bool) -> Any:
             f"the checkpoint {printable(path)} is refused: it holds more than tensors, and loading "
             f"{what} could run code; save its state dict alone."
         ) from None
-    except Exception:
-        # A hostile or broken pickle can fail in any way.
+    except Exception as problem:  # a hostile or broken pickle can fail in any way
+        raise_if_lacking(problem)
         raise _damaged(path) from None
 
 

@@ -19,6 +19,7 @@ from glocal.models.weights import load_network
 from glocal.types import LabelSource, WeightSource
 from glocal.utils.files import printable
 from glocal.utils.random_state import fixed_seed
+from glocal.utils.resources import raise_if_lacking
 from glocal.video.clip_spec import ClipSpec
 
 
@@ -151,4 +152,5 @@ def _to_device(network: nn.Module, device: str | torch.device) -> nn.Module:
     try:
         return network.to(device)
     except (RuntimeError, AssertionError) as problem:
+        raise_if_lacking(problem)
         raise UsageError(f"the device '{device}' cannot be used ({str(problem).splitlines()[0]}).") from None

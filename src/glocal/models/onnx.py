@@ -8,12 +8,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from glocal.errors import InputError, UsageError
+from glocal.errors import GlocalError, InputError, UsageError
 from glocal.models.adapter import as_model
 from glocal.models.model import Model
 from glocal.types import LabelSource
 from glocal.utils.files import printable
 from glocal.utils.optional_import import optional_import
+from glocal.utils.resources import raise_if_lacking
 from glocal.video.clip_spec import ClipSpec
 
 NEWEST_OPSET = 17
@@ -53,9 +54,10 @@ def load_onnx(
         raise UsageError(f"there is no file {printable(Path(problem.filename or path))}.") from None
     except NotImplementedError as problem:
         raise InputError(f"{printable(path)} cannot be converted to PyTorch: {problem}.") from None
-    except (UsageError, InputError):
+    except GlocalError:
         raise
     except Exception as problem:
+        raise_if_lacking(problem)
         reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
         raise InputError(f"{printable(path)} cannot be read as an ONNX network ({reason}).") from None
     layout = "BTCHW" if len(shape) == 5 and shape[1] != 3 and shape[2] == 3 else "BCTHW"

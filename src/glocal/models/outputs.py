@@ -7,6 +7,7 @@ from glocal.attribution.inputs.network_inputs import call, to_network
 from glocal.attribution.tape import find_logits, frozen
 from glocal.errors import GlocalError, UsageError
 from glocal.models.model import Outputs
+from glocal.utils.resources import raise_if_lacking
 
 OUTPUTS = ("logits", "softmax", "sigmoid")
 SCALES = (0.0, 1.0, 100.0)
@@ -64,7 +65,8 @@ def _try(network: nn.Module, example: Tensor | list[Tensor], num_classes: int) -
                 noise = [clip.requires_grad_(is_first).clone() for clip in noise]
                 inputs = noise if isinstance(example, list) else noise[0]
                 row = find_logits(call(network, to_network(inputs, network)))
-        except (GlocalError, RuntimeError, ValueError):
+        except (GlocalError, RuntimeError, ValueError) as problem:
+            raise_if_lacking(problem)
             continue
         last = last or _last_function(row)
         rows.append(row.detach().float().cpu())

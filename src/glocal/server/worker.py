@@ -23,6 +23,7 @@ from glocal.models import Model, load_model
 from glocal.report import overlay, write_report
 from glocal.server.job import STEM, UPLOAD, OfferedModel, Task
 from glocal.server.limits import Limits
+from glocal.utils.resources import lack_of, resource_error
 from glocal.video import Video, read_video
 from glocal.video.demuxing import open_container
 
@@ -64,13 +65,16 @@ def run_confined(connection: Connection, limits: Limits, work: Callable[[Send], 
     except GlocalError as error:
         send(state="failed", error=_sentence(str(error)))
     except Exception as error:
-        if _is_out_of_memory(error):
+        if lack_of(error) == "memory":
             gigabytes = limits.memory / 2**30
             send(
                 state="failed",
                 error=f"The clip needs more than the {gigabytes:.3g} GB of memory that a job may use; "
                 "give a smaller one, or a smaller model.",
             )
+            return
+        if lacking := resource_error(error):
+            send(state="failed", error=_sentence(str(lacking)))
             return
         traceback.print_exc()
         send(
@@ -146,11 +150,6 @@ def write_poster(explanation: Explanation, video: Video) -> Path:
     path = Path(f"{STEM}.jpg")
     picture.save(path, quality=85)
     return path
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    phrases = ("can't allocate memory", "insufficient memory", "out of memory", "bad_alloc")
-    return isinstance(error, MemoryError) or any(phrase in str(error).casefold() for phrase in phrases)
 
 
 def _sentence(text: str) -> str:

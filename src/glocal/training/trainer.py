@@ -28,6 +28,7 @@ from glocal.training.progress import ProgressBars
 from glocal.training.recipe import Recipe, RunConfig, is_main_process
 from glocal.training.sampling import ShuffledClips
 from glocal.utils.files import printable
+from glocal.utils.resources import failures_as
 
 log: logging.Logger = logging.getLogger("glocal.training")
 
@@ -189,10 +190,11 @@ def _float32_convolutions(trainer: Trainer, model: Model, run: RunConfig) -> lis
 
 
 def _read_position(state: Path) -> tuple[int, int]:
-    try:
+    def damaged(problem: Exception) -> InputError:
+        return InputError(f"{printable(state)} is damaged; start a new run in another folder.")
+
+    with failures_as(Exception, damaged):
         epoch, batch = torch.load(state, map_location="cpu", weights_only=True)["glocal"]["position"]
-    except Exception:
-        raise InputError(f"{printable(state)} is damaged; start a new run in another folder.") from None
     return epoch, batch
 
 

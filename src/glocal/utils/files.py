@@ -130,6 +130,19 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it, if they are missing, and make sure that it can be written.
+
+    Raises:
+        WriteError: it cannot be created or written.
+    """
+    with writing(folder / "file"):
+        _sweep_once(folder)
+        temporary, lock = _create_temporary(folder / "file")
+        temporary.unlink()
+        os.close(lock)
+
+
 def printable(path: "str | os.PathLike[str]") -> str:
     """Return the path in a form that fits on one line in any encoding of the terminal."""
     text = os.fspath(path)

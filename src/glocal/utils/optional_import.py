@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 from glocal.errors import InputError
+from glocal.utils.resources import raise_if_lacking
 
 _OPENCV_CONTRIB = (
     "pip uninstall opencv-python opencv-python-headless && "
@@ -31,6 +32,7 @@ def optional_import(module: str, *, extra: str | None = None, purpose: str) -> A
             f"{purpose} needs {error.name or module}, which is not installed; run {install}."
         ) from None
     except (ImportError, RuntimeError) as error:
+        raise_if_lacking(error)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"{purpose} needs {module}, which is installed but cannot be imported ({reason}); run {install}."

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from glocal.errors import InputError
 from glocal.utils.files import printable
+from glocal.utils.resources import raise_if_lacking
 
 FORMATS = (
     "mov,avi,matroska,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,gif,apng,nut,rm,dv,mxf,wtv,gxf,"
@@ -98,6 +99,7 @@ def open_container(source: VideoSource) -> Iterator[tuple[InputContainer, VideoS
                 "is damaged, cut short or in another format; download it again or convert it to MP4 (H.264)"
             ) from error
         except OSError as error:
+            raise_if_lacking(error)
             raise InputError(
                 f"{source_name(source)} cannot be read ({error.strerror}); check its name and permissions"
             ) from error

@@ -15,9 +15,10 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from glocal.errors import InputError, UsageError
+from glocal.errors import InputError, UsageError, WriteError
 from glocal.types import Frame
 from glocal.utils.files import atomic_path, printable
+from glocal.utils.resources import lack_of, raise_if_lacking
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 """Suffixes of the files that `write_video` writes."""
@@ -59,7 +60,7 @@ def write_video(
         keyframe_every: distance of key frames, at which players can start; by default the encoder chooses.
 
     Raises:
-        InputError: the file cannot be written, or PyAV has no H.264 encoder.
+        InputError: the file cannot be written, or PyAV has no encoder.
         UsageError: there are no frames, frames differ in size, there are fewer times than frames, or the
             suffix is unknown.
     """
@@ -87,7 +88,9 @@ def write_video(
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
     except (av.FFmpegError, OSError) as error:
-        raise InputError(
+        if lack_of(error) in ("memory", "threads"):
+            raise_if_lacking(error)
+        raise WriteError(
             f"{printable(path)} cannot be written ({error.strerror}); free some space or choose another "
             "folder"
         ) from error
@@ -127,7 +130,8 @@ def _encoder() -> str:
             context.width, context.height, context.pix_fmt = 64, 64, "yuv420p"
             context.time_base = Fraction(1, 25)
             context.open()
-        except (av.FFmpegError, ValueError):
+        except (av.FFmpegError, ValueError) as problem:
+            raise_if_lacking(problem)
             continue
         return name
     raise InputError("this PyAV has no H.264 encoder; run pip install --upgrade --force-reinstall av")

@@ -15,6 +15,7 @@ import numpy as np
 from glocal.errors import InputError, UsageError
 from glocal.types import Frame, FrameTimes
 from glocal.utils.files import printable
+from glocal.utils.resources import raise_if_lacking
 from glocal.video.demuxing import VideoSource, open_container, source_name
 from glocal.video.video import DecodedFrame, Video
 
@@ -179,7 +180,8 @@ def read_image(source: VideoSource) -> Frame:
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         frame = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error:
+    except cv2.error as problem:
+        raise_if_lacking(problem)
         frame = None
     finally:
         cv2.utils.logging.setLogLevel(level)

@@ -16,6 +16,7 @@ from glocal.attribution.method import input_method
 from glocal.attribution.request import AttributionRequest
 from glocal.attribution.tape import outputs_of
 from glocal.errors import UsageError
+from glocal.utils.resources import raise_if_lacking
 
 
 @input_method(
@@ -228,7 +229,8 @@ def _copies_late(request: AttributionRequest, ablation: _Ablation, channels: int
     early = _score_without(request, ablation, sample, late=False)
     try:
         late = _score_without(request, ablation, sample, late=True)
-    except Exception:  # of any kind: the network is not written for such sizes
+    except Exception as problem:  # of any kind: the network is not written for such sizes
+        raise_if_lacking(problem)
         return False
     tolerance = 64 * torch.finfo(request.logits.dtype).eps
     return late.shape == early.shape and torch.allclose(late, early, rtol=tolerance, atol=tolerance)

@@ -12,7 +12,7 @@ from glocal.datasets.puppets.actions import PART_GROUPS, PARTS_PER_FIGURE
 from glocal.datasets.puppets.clip import Actor, PuppetClip, tight_boxes
 from glocal.datasets.puppets.dataset import Puppets
 from glocal.datasets.puppets.untrimmed import PuppetVideo, UntrimmedPuppets
-from glocal.errors import InputError
+from glocal.errors import WriteError
 from glocal.types import Mask
 from glocal.utils.files import atomic_path
 
@@ -71,7 +71,7 @@ def export(
         with atomic_path(annotation_file) as temporary:
             temporary.write_text(json.dumps(annotations, separators=(",", ":")))
     except OSError as error:
-        raise InputError(
+        raise WriteError(
             f"{out}: puppets cannot be written there ({error}); choose another folder."
         ) from error
     return annotation_file

@@ -6,7 +6,7 @@ from torch import Tensor
 from glocal.attribution.inputs.network_inputs import to_network
 from glocal.benchmark.samples import Footage
 from glocal.benchmark.tables import Table
-from glocal.errors import GlocalError
+from glocal.errors import InputError, UsageError
 from glocal.evaluation.pointing import pointing_game
 from glocal.evaluation.sanity import ExplainFunction
 from glocal.evaluation.statistics import spearman
@@ -77,7 +77,7 @@ def discriminate(
     ranks = dict(zip(("2nd in 1st", "3rd in 1st"), (within(other, best) for other in others), strict=False))
     try:
         counter = within(strongest(attribution_map(network, clip, against, ranked[0])), best)
-    except GlocalError:
+    except (InputError, UsageError):
         counter = float("nan")
     hits = right_hits + wrong_hits
     return {
