@@ -163,3 +163,16 @@ def test_wrong_usage_is_one_sentence(
     error = capsys.readouterr().err
     assert sentence in error
     assert len(error.splitlines()) == 1
+
+
+def test_the_true_class_of_an_unknown_label_is_refused() -> None:
+    samples = red_videos()
+    for label, sentence in (
+        ("crimson", "has the label 'crimson', which is no class"),
+        (None, "has no label"),
+    ):
+        unknown = Sample("red 9", samples.samples[0].load, label, 9)
+        mixed = SampleSet([*samples.samples, unknown], samples.fitting, "mixed", "these")
+        with pytest.raises(UsageError, match=sentence):
+            evaluate(MODEL, mixed, ["gradcam@seen"], measure=POINTS, target="true")
+    assert evaluate(MODEL, mixed, ["gradcam@seen"], measure=POINTS, target="top1").figures()

@@ -158,7 +158,8 @@ def evaluate(
         root: folder of the data set; puppets need none.
         clips: number of samples at most.
         measure: what is counted.
-        target: the class that is explained, `"true"` or `"top1"`; by default the true one of puppets.
+        target: the class that is explained, `"true"` or `"top1"`; by default the true one of puppets, if the
+            model has their classes.
         crop: `"full"` or `"center"`.
         every: measure every n-th frame.
         cache: where results are kept between runs: a folder, or a `Cache`.
@@ -166,13 +167,16 @@ def evaluate(
 
     Raises:
         InputError: no sample can be read, or none has a true box.
-        UsageError: an argument is not among what is allowed.
+        UsageError: an argument is not among what is allowed, or the true class is to be explained of a sample
+            whose label is no class of the model.
     """
-    target = target or ("true" if data == "puppets" else "top1")
-    if target not in ("true", "top1"):
+    if target not in (None, "true", "top1"):
         raise UsageError(f"target must be true or top1, not '{target}'.")
     chosen, titles = _chosen(model, explainers)
     samples = data if isinstance(data, SampleSet) else find_sample_set(model, data, root, clips=clips)
+    target = target or default_target(samples, model, data == "puppets")
+    if target == "true":
+        _check_labels(samples, model)
     cache = cache if isinstance(cache, Cache) else Cache(Path(cache) if cache else None)
     fixed = samples.fixed_box(measure.iou_thresholds, cache)
     measurer = _Measurer(model, chosen, fixed, measure, target, crop, every)
@@ -187,6 +191,23 @@ def evaluate(
         *([f"{len(unreadable)} clips could not be read and are left out"] if unreadable else []),
     ]
     return Evaluation(chosen, measure, scores, notes, titles)
+
+
+def default_target(samples: SampleSet, model: Model, are_puppets: bool) -> ExplainedClass:
+    """The class that is explained unless another is asked for, see `evaluate`."""
+    known = all(sample.class_index(model.labels) is not None for sample in samples.samples)
+    return "true" if are_puppets and known else "top1"
+
+
+def _check_labels(samples: SampleSet, model: Model) -> None:
+    """Raise UsageError if a sample's class, which is to be explained, is unknown or no class of the model."""
+    for sample in samples.samples:
+        if sample.class_index(model.labels) is None:
+            what = "no label" if sample.label is None else f"the label '{sample.label}'"
+            raise UsageError(
+                f"{sample.name} has {what}, which is no class of {model.name}: its true class cannot be "
+                "explained; use target=top1, or a model with that class."
+            )
 
 
 def _chosen(model: Model, explainers: Sequence[Explainer | str]) -> tuple[list[Explainer], dict[str, str]]:

@@ -68,6 +68,7 @@ def find_sample_set(
     clips: int | None = None,
     fold: int = 1,
     source: str | None = None,
+    annotations: Path | None = None,
 ) -> SampleSet:
     """The test clips of a data set that have boxes.
 
@@ -79,16 +80,17 @@ def find_sample_set(
         fold: division into splits, where there are several.
         source: name or path of the model's weights, whose card tells which puppets it was tested on; by
             default the model's name.
+        annotations: folder or file of the annotations, if they are not in `root`.
 
     Raises:
-        UsageError: a data set without a folder.
+        UsageError: a data set without a folder, or one that takes no annotations from elsewhere.
         InputError: its files cannot be read, or none has a box.
     """
     if data == "puppets":
         return _puppets(model, clips or CLIPS, source or model.name)
     if root is None:
         raise UsageError(f"--data {data} needs --root, the folder of the data set.")
-    return _records(data, root, clips, fold)
+    return _records(model, data, root, clips, fold, annotations)
 
 
 def puppets_like(name: str, model: Model, clips: int | None, **changes: Any) -> Puppets:
@@ -151,9 +153,17 @@ def _render(puppets: Puppets, index: int) -> Footage:
     return Footage(read_video(clip.frames, clip.fps), boxes)
 
 
-def _records(data: str, root: Path, clips: int | None, fold: int) -> SampleSet:
+def _records(
+    model: Model, data: str, root: Path, clips: int | None, fold: int, annotations: Path | None
+) -> SampleSet:
     dataset = DATASETS[data]
     options: dict[str, Any] = {"fold": fold} if dataset.folds else {}
+    if annotations is not None:
+        if not dataset.has_option("annotations"):
+            raise UsageError(
+                f"{data} has its annotations in its folder; leave out annotations={annotations}."
+            )
+        options["annotations"] = annotations
     split = "test" if "test" in (dataset.splits or ()) else (dataset.splits or ("test",))[-1]
     records = [record for record in dataset.read(root, split, **options) if record.boxes]
     if not records:
@@ -167,9 +177,9 @@ def _records(data: str, root: Path, clips: int | None, fold: int) -> SampleSet:
         return frames[:: -(-len(frames) // MOST_FRAMES)]
 
     return SampleSet(
-        [_record_sample(record, root) for record in records],
+        [_record_sample(record, root, model.labels) for record in records],
         fitting,
-        [data, _stamp(root), options, clips],
+        [data, _stamp(root), to_plain(options), clips],
         "the clips for training, or where they have no boxes, to these same clips",
     )
 
@@ -179,13 +189,18 @@ def _spread(records: Sequence[Record], count: int) -> list[Record]:
     return [records[index * len(records) // count] for index in range(min(count, len(records)))]
 
 
-def _record_sample(record: Record, root: Path) -> Sample:
+def _record_sample(record: Record, root: Path, labels: Sequence[str]) -> Sample:
+    """The sample of a record; a label that is the number of one of the model's classes becomes its name."""
+    label = record.label
+    if label.isdecimal() and label not in labels and int(label) < len(labels):
+        label = labels[int(label)]
+
     def load() -> Footage:
         boxes = {t: np.array(frame, float) for t, frame in record.boxes.items()}
         return Footage(read_video(record.path), boxes)
 
     name = str(record.path.relative_to(root)) if record.path.is_relative_to(root) else record.path.name
-    return Sample(name, load, record.label, [name, *_stamp(record.path)])
+    return Sample(name, load, label, [name, *_stamp(record.path)])
 
 
 def _stamp(path: Path) -> list[int]:

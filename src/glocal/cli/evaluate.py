@@ -10,6 +10,7 @@ from glocal.benchmark import Cache, Evaluation, parse_explainers
 from glocal.benchmark import evaluate as evaluate_model
 from glocal.benchmark.annotation_baselines import BASELINES, IOU_THRESHOLDS, baseline_accuracy
 from glocal.benchmark.comparison import layer_paths
+from glocal.benchmark.localization import default_target
 from glocal.benchmark.sample_sets import find_sample_set
 from glocal.benchmark.tables import as_text, write_table
 from glocal.cli.options import (
@@ -53,7 +54,7 @@ from glocal.utils.files import printable
 @click.option(
     "--target",
     type=click.Choice(["true", "top1"]),
-    help="Class to explain.  [default: true for puppets, else top1]",
+    help="Class to explain.  [default: true for puppets whose classes the model has, else top1]",
 )
 @crop_option
 @click.option(
@@ -99,11 +100,12 @@ def evaluate(
         raise UsageError(f"--annotations is for a baseline alone; name one of {', '.join(BASELINES)}.")
     model = load(name, weights, labels, device, quiet or as_json)
     explainers = parse_explainers(methods, layer_paths(model, layers), aggregate=aggregate)
+    samples = find_sample_set(model, data, root, clips=clips, fold=fold, source=weights or name or model.name)
     evaluation = evaluate_model(
         model,
-        find_sample_set(model, data, root, clips=clips, fold=fold, source=weights or name or model.name),
+        samples,
         list(explainers.values()),
-        target=target or ("true" if data == "puppets" else "top1"),  # type: ignore[arg-type]
+        target=target or default_target(samples, model, data == "puppets"),  # type: ignore[arg-type]
         crop=crop or "full",  # type: ignore[arg-type]
         every=every,
         cache=Cache(out / "cells"),

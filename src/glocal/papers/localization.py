@@ -1,11 +1,12 @@
 """The localization tables: the rows that paper A has, and more, beside its figures."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from glocal.benchmark.box_measures import BoxMeasure
 from glocal.benchmark.explainers import Explainer
-from glocal.benchmark.localization import Evaluation, evaluate
+from glocal.benchmark.localization import Evaluation, default_target, evaluate
 from glocal.benchmark.sample_sets import find_sample_set
 from glocal.benchmark.tables import Table
 from glocal.localization import REFINEMENTS
@@ -19,10 +20,11 @@ OPTIONS: Mapping[str, Any] = {
     "crop": "full",
     "every": 1,
     "fold": 1,
+    "annotations": "",
 }
 """Options of a localization table: the class that is explained, true or top1 (by default the true one for
 puppets); whether to refine too, and to tell small actors from large ones; full or center; every n-th
-frame; the division into splits."""
+frame; the division into splits; the folder or file of the annotations, if not in --root."""
 TITLES = {
     "3dcam": "3DCAM",
     "3dcam-active": "3DCAM, active channels",
@@ -44,6 +46,8 @@ def localize(
     measure: BoxMeasure,
     published: Mapping[str, Mapping[str, float]],
     origin: str,
+    *,
+    remarks: Sequence[str] = (),
 ) -> Table:
     """Make a localization table.
 
@@ -52,6 +56,7 @@ def localize(
         measure: what is counted.
         published: row, named as by `row_name` → column → the paper's figure.
         origin: the data set that the paper's figures are of.
+        remarks: further notes, on the paper's figures.
     """
     model, evaluation = evaluate_rows(context, measure)
     layers = list(model.layers)
@@ -62,7 +67,7 @@ def localize(
         titles=titles(evaluation, layers),
         published=figures,
         by_size=context.options["sizes"],
-        notes=[f"the paper's figures are of {origin}"],
+        notes=[f"the paper's figures are of {origin}", *remarks],
     )
 
 
@@ -81,13 +86,14 @@ def evaluate_rows(context: TableContext, measure: BoxMeasure) -> tuple[Model, Ev
         clips=context.clips,
         fold=options["fold"],
         source=context.model,
+        annotations=Path(options["annotations"]) if options["annotations"] else None,
     )
     evaluation = evaluate(
         model,
         samples,
         paper_explainers(model.layer_paths, refined=options["refined"]),
         measure=measure,
-        target=options["target"] or ("true" if context.data == "puppets" else "top1"),
+        target=options["target"] or default_target(samples, model, context.data == "puppets"),
         crop=options["crop"],
         every=options["every"],
         cache=context.cache,
