@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 import glocal
-from glocal.cli import main
+from glocal.cli import main, running
 from glocal.cli.app import _other_commands
 from glocal.models import Model, label_list, load_model
+from glocal.models.registry import networks_with_installed_weights
 from glocal.video import write_video
 from helpers.networks import Small3d, seeded
 
@@ -242,13 +243,35 @@ def hostile(kind: str, clip: Path, folder: Path) -> Path:
     return path
 
 
-def test_without_a_model_the_packaged_one_is_used_and_says_what_it_knows(
+def test_without_a_model_a_network_of_real_pictures_says_what_it_knows(
     capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
 ) -> None:
+    if running.IMAGE_MODEL not in networks_with_installed_weights():
+        pytest.skip("the weights of the image network are not installed")
+    code, out, err = run(
+        capsys, "explain", clip, "--out", tmp_path, "--method", "gradcam", "--layers", "layer4"
+    )
+    assert code == 0
+    assert not err
+    kinds = "1000 kinds of objects, animals and scenes (ImageNet), not actions"
+    assert f"efficientnet-lite0, which knows {kinds}; for 400 actions of real people:" in out.splitlines()[0]
+    facts = json.loads(next(tmp_path.glob("*.json")).read_text())
+    assert (facts["model"], facts["weights"], facts["classes"]) == ("efficientnet-lite0", "imagenet", kinds)
+    assert facts["unsure"] == (facts["predictions"][0]["score"] < 0.3)
+    page = next(tmp_path.glob("*.html")).read_text()
+    assert f"It knows {kinds}." in page
+    assert "--model slow-50 --weights kinetics400" in page
+
+
+def test_without_a_model_and_its_package_the_packaged_one_is_used(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glocal.models.registry.installed_path", lambda file: None)
     code, out, err = run(capsys, "explain", clip, "--out", tmp_path)
     assert code == 0
     assert not err
-    assert "puppets/gated, which knows 20 actions" in out.splitlines()[0]
+    assert "puppets/gated, which knows 20 actions of drawn figures" in out.splitlines()[0]
+    assert "pip install 'glocal[imagenet]'" in out.splitlines()[0]
     facts = json.loads(next(tmp_path.glob("*.json")).read_text())
     assert (facts["model"], facts["weights"]) == ("puppets/gated", "packaged")
     code, _, err = run(capsys, "classify", clip, "--labels", "kinetics400")

@@ -136,7 +136,7 @@ def compare(
         raise UsageError(f"over is '{unknown[0]}'; use some of {', '.join(REMOVAL_UNITS)}.")
     if bool(videos) == bool(data):
         raise UsageError("name some videos, or a data set with --data; one of them.")
-    model = load(name, weights, labels, device, quiet)
+    model = load(name, weights, labels, device, quiet, data=data)
     count = clips or (DATA_CLIPS if data else VIDEO_CLIPS)
     noise_clips = DATA_SANITY_CLIPS if data and noise is None else noise
     sanity_clips = DATA_SANITY_CLIPS if data else SANITY_CLIPS

@@ -98,7 +98,7 @@ def evaluate(
         return
     if annotations:
         raise UsageError(f"--annotations is for a baseline alone; name one of {', '.join(BASELINES)}.")
-    model = load(name, weights, labels, device, quiet or as_json)
+    model = load(name, weights, labels, device, quiet or as_json, data=data)
     explainers = parse_explainers(methods, layer_paths(model, layers), aggregate=aggregate)
     samples = find_sample_set(model, data, root, clips=clips, fold=fold, source=weights or name or model.name)
     evaluation = evaluate_model(

@@ -102,7 +102,8 @@ model_options: CommandDecorator = together(
         "--model",
         "name",
         help="Name of a model, see 'glocal models', or a file or folder with one.  "
-        "[default: puppets/gated, which comes trained; with --weights or --labels, resnext3d-101]",
+        "[default: efficientnet-lite0 if its weights are installed, or else puppets/gated; "
+        "with --weights or --labels, resnext3d-101]",
     ),
     click.option(
         "--weights",

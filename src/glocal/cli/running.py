@@ -14,35 +14,66 @@ from glocal.utils.files import printable
 if TYPE_CHECKING:
     from glocal.models import Model
 
+IMAGE_MODEL = "efficientnet-lite0"
+"""Model of videos that is used if neither a model nor weights nor labels are named."""
+
 PACKAGED_MODEL = "puppets/gated"
-"""Model that is used if neither a model nor weights nor labels are named."""
+"""Model that is used instead if the weights of `IMAGE_MODEL` are not installed, and for data sets."""
 
 DEFAULT_NETWORK = "resnext3d-101"
 """Network that is used if weights or labels are named, but no model."""
 
 
 def load(
-    name: str | None, weights: str | None, labels: str | None, device: str | None, quiet: bool = False
+    name: str | None,
+    weights: str | None,
+    labels: str | None,
+    device: str | None,
+    quiet: bool = False,
+    *,
+    data: str | None = None,
 ) -> "Model":
-    """Load the model that the options name; random weights are drawn from a fixed seed and announced."""
-    if name is None and model_name(name, weights, labels) == PACKAGED_MODEL:
-        tell(
-            quiet,
-            f"without --model it is {PACKAGED_MODEL}, which knows 20 actions of drawn figures; "
-            "for 400 of real people: --model slow-50 --weights kinetics400, downloaded once",
-        )
+    """Load the model that the options name; random weights are drawn from a fixed seed and announced.
+
+    Args:
+        name: of the model; None for the default, which is announced with what it knows.
+        weights: as `load_model` takes them.
+        labels: as `load_model` takes them.
+        device: None for the graphics card if available.
+        quiet: print nothing on stdout.
+        data: name of the data set that the model is run on; None for videos.
+    """
     from glocal.models import load_model
 
-    name = model_name(name, weights, labels)
-    model = load_model(name, weights, labels=labels, device=device_name(device))
+    chosen = model_name(name, weights, labels, data)
+    model = load_model(chosen, weights, labels=labels, device=device_name(device))
+    if name is None and not (weights or labels):
+        tell(quiet, _describe_default(model, data))
+    name = chosen
     if model.weights == "random":
         say(f"{name} has random weights, so what it attends to means nothing; --weights loads trained ones.")
     return model
 
 
-def model_name(name: str | None, weights: str | None, labels: str | None) -> str:
-    """Return the name of the model: the given one, or the default that fits the weights and labels."""
-    return name or (DEFAULT_NETWORK if weights or labels else PACKAGED_MODEL)
+def _describe_default(model: "Model", data: str | None) -> str:
+    """Say which model is used where none is named, what it knows, and which others there are."""
+    sentence = (
+        f"without --model it is {model.name}, which knows {model.classes}; "
+        "for 400 actions of real people: --model slow-50 --weights kinetics400, downloaded once"
+    )
+    if model.name == IMAGE_MODEL or data is not None:
+        return sentence
+    return f"{sentence}; for 1000 kinds of things in real videos: pip install 'glocal[imagenet]'"
+
+
+def model_name(name: str | None, weights: str | None, labels: str | None, data: str | None = None) -> str:
+    """Return the name of the model: the given one, or the default that fits weights, labels and data."""
+    if name or weights or labels:
+        return name or DEFAULT_NETWORK
+    from glocal.models.registry import networks_with_installed_weights
+
+    has_weights = data is None and IMAGE_MODEL in networks_with_installed_weights()
+    return IMAGE_MODEL if has_weights else PACKAGED_MODEL
 
 
 def device_name(device: str | None) -> str:

@@ -123,6 +123,7 @@ class WindowResults:
                 layer_volumes=layer_volumes,
                 geometry=stream.geometry,
                 notes=tuple(notes),
+                classes=model.classes,
                 remarks=() if is_serious else tuple(shortage),
                 options=METHODS[config.method].resolve_options(config.options),
                 votes=self.votes.best(model.labels),

@@ -68,6 +68,7 @@ class Explanation:
         aggregate: how the layers' maps were combined.
         predictions: the best classes, best first.
         target: the class explained.
+        classes: what the model's classes are, such as `400 actions of people (Kinetics-400)`.
         volume: the attribution on the clips' grid, one map a frame; `frame(i)` and `attention` return it in
             pixels of the frame.
         layer_volumes: layer name → that layer's volume.
@@ -104,6 +105,7 @@ class Explanation:
     before: tuple[Prediction, ...] = ()
     source: Video | None = None
     remarks: tuple[str, ...] = ()
+    classes: str = ""
 
     def __repr__(self) -> str:
         against = "against " if self.target.counterfactual else ""

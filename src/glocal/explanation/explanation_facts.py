@@ -46,6 +46,7 @@ class ExplanationFacts:
     cuts: tuple[int, ...] = ()
     before: tuple[Prediction, ...] = ()
     remarks: tuple[str, ...] = ()
+    classes: str = ""
     relative_path: str | None = None
 
     def __post_init__(self) -> None:
@@ -108,6 +109,7 @@ class ExplanationFacts:
             cuts=self.cuts,
             before=self.before,
             remarks=self.remarks,
+            classes=self.classes,
         )
 
 

@@ -37,6 +37,7 @@ def explanation_as_dict(
         "method": explanation.method,
         "aggregate": explanation.aggregate,
         "layers": list(explanation.layer_volumes),
+        "classes": explanation.classes,
         "predictions": [asdict(prediction) for prediction in explanation.predictions],
         "unsure": explanation.is_unsure,
         "target": asdict(explanation.target),

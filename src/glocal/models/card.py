@@ -30,6 +30,7 @@ class Card:
         measures: evaluation results, such as `val/video_top1`.
         recipe: configuration of the training.
         glocal: version of this library.
+        classes: what the classes are, such as `20 actions of drawn figures`.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Card:
     measures: Mapping[str, float] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     glocal: str = ""
+    classes: str = ""
 
     def __repr__(self) -> str:
         return f"Card({self.model!r}, {len(self.labels)} classes, {self.parameters:,} parameters)"

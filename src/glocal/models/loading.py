@@ -86,6 +86,7 @@ def load_model(
         labels=class_names or default_labels(loaded.num_classes, entry.labels),
         clip=entry.clip_spec,
         weights="packaged" if packaged else ", ".join(loaded.notes),
+        classes=source.card.classes if source.card and class_names == source.card.labels else "",
     )
 
 

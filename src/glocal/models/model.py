@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from glocal.attribution.inputs.network_inputs import Inputs, call, to_network
 from glocal.attribution.tape import find_logits, frozen
 from glocal.attribution.targets import class_scores
+from glocal.models.labels import describe_classes
 from glocal.video.clip_spec import ClipSpec
 
 Outputs: TypeAlias = Literal["logits", "softmax", "sigmoid"] | Callable[[Tensor], Tensor]
@@ -33,6 +34,8 @@ class Model:
         outputs: what makes probabilities of the outputs: `"logits"` for the softmax, or the sigmoid of a
             single logit; `"softmax"`; `"sigmoid"` for labels that do not exclude each other; or a function
             from outputs `(B, num_classes)` to scores of that shape.
+        classes: what the classes are, such as `400 actions of people (Kinetics-400)`; by default told
+            by the labels.
         activated: whether the network applies that softmax or sigmoid itself.
     """
 
@@ -46,6 +49,10 @@ class Model:
     notes: tuple[str, ...] = ()
     outputs: Outputs = "logits"
     activated: bool = False
+    classes: str = ""
+
+    def __post_init__(self) -> None:
+        self.classes = self.classes or describe_classes(self.labels)
 
     @property
     def layers(self) -> dict[str, nn.Module]:

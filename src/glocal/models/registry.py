@@ -8,6 +8,7 @@ import torch
 from glocal.errors import UsageError, nearest, unknown
 from glocal.models.backbone import is_backbone
 from glocal.models.card import packaged_cards
+from glocal.models.download import installed_path
 from glocal.models.entry import MODELS, ModelEntry
 from glocal.models.gated import gated_entry
 from glocal.models.listing import VARIANTS, packaged_models
@@ -28,6 +29,16 @@ def network_names() -> list[str]:
 
 def _supports(entry: ModelEntry, variant: str) -> bool:
     return bool(entry.gates) if variant == "gated" else is_backbone(entry.build)
+
+
+def networks_with_installed_weights() -> list[str]:
+    """Names of the networks whose default weights are in a package that is installed."""
+    return [
+        name
+        for name, entry in MODELS.items()
+        if entry.default_weights
+        and all(installed_path(file) is not None for file in entry.weights[entry.default_weights])
+    ]
 
 
 def model_names() -> list[str]:
