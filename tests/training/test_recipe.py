@@ -159,3 +159,28 @@ def test_the_documented_recipe_has_every_key_with_its_default(tmp_path: Path) ->
     )
     assert to_plain(recipe) == to_plain(least)
     assert all(documented[name].keys() == to_plain(recipe)[name].keys() for name in documented)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 50_000,
+        "a: " + "{b: " * 5_000,
+        "&a [*a]",
+        "a: &a [1]\n"
+        + "\n".join(
+            f"b{i}: &b{i} [*{'a' if i == 0 else f'b{i - 1}'}, *{'a' if i == 0 else f'b{i - 1}'}]"
+            for i in range(40)
+        ),
+        "\0",
+        b"\xff\xfe",
+        "x" * (1 << 21),
+    ],
+    ids=["deep list", "deep table", "inside itself", "aliases", "zero", "encoding", "large"],
+)
+def test_hostile_yaml_is_one_sentence(tmp_path: Path, content: str | bytes) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(InputError) as caught:
+        read_recipe(path)
+    assert len(str(caught.value)) < 600

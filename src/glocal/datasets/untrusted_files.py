@@ -5,18 +5,25 @@ import math
 import pickle
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from glocal.datasets.annotations import unreadable_error
+from glocal.datasets.matlab import read_matlab_array
 from glocal.errors import InputError
 from glocal.utils.files import printable
-from glocal.utils.optional_import import optional_import
+from glocal.utils.resources import failures_as
 
 DTYPE_CODE = re.compile("[<>|=]?([iu][1248]|f[248]|b1|[SU][0-9]{1,6})")
 """NumPy's names of number and text types; object types are not among them."""
+
+
+UNUSED_CODES = frozenset(b"".join((pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)))
+"""Operations that allocate what they announce, and that no pickle of annotations has."""
+
+MAX_FILE_BYTES = 1 << 28
 
 
 class _ImmutableStub:
@@ -91,8 +98,16 @@ ALLOWED: dict[tuple[str, str], Any] = {
 """Module and name in a pickle → stub that is called for it; NumPy itself would trust its arguments."""
 
 
-class _Unpickler(pickle.Unpickler):
-    """Calls stubs in place of what a pickle names, and refuses everything else."""
+class _Unpickler(pickle._Unpickler):
+    """Calls stubs in place of what a pickle names, and refuses everything else.
+
+    The unpickler in Python, not that in C: a few bytes of a pickle make the latter allocate gigabytes, for a
+    memo of four thousand million entries.
+    """
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        code: load for code, load in pickle._Unpickler.dispatch.items() if code not in UNUSED_CODES
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ALLOWED:
@@ -106,20 +121,39 @@ def read_pickle(path: Path) -> Any:
     A pickle is a program; nothing but objects of these types can be built by it here.
 
     Raises:
-        InputError: the file cannot be read, is cut short, or names anything else.
+        InputError: the file cannot be read, is too large or cut short, or names anything else.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as problem:
-        raise unreadable_error(path, problem) from None
-    try:
-        return _resolve(_Unpickler(io.BytesIO(content), encoding="latin-1").load(), {})
-    except Exception as problem:
+
+    def described(problem: Exception) -> InputError:
         reason = " ".join(str(problem).split())[:200] or type(problem).__name__
-        raise InputError(
+        return InputError(
             f"{printable(path)} is not a pickle of arrays and plain values only ({reason}) and was not read; "
             "download it again."
-        ) from None
+        )
+
+    content = _read_bytes(path)
+    with failures_as(Exception, described):
+        return _resolve(_Unpickler(io.BytesIO(content), encoding="latin-1").load(), {})
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Read a regular file of limited size.
+
+    Raises:
+        InputError: it cannot be read, or is too large.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{printable(path)} is not a regular file; name the annotations in it.")
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as problem:
+        raise unreadable_error(path, problem) from None
+    if len(content) > MAX_FILE_BYTES:
+        raise InputError(
+            f"{printable(path)} has more than the {MAX_FILE_BYTES >> 20} MiB of annotations that are read."
+        )
+    return content
 
 
 def _resolve(value: Any, done: dict[int, Any]) -> Any:
@@ -142,16 +176,16 @@ def _resolve(value: Any, done: dict[int, Any]) -> Any:
 
 
 def read_matlab(path: Path, name: str) -> npt.NDArray[Any]:
-    """Read the array `name` of a MATLAB file; structures are arrays with fields.
+    """Read the array `name` of a MATLAB file; structures are arrays with fields, see `read_matlab_array`.
 
     Raises:
-        InputError: SciPy is not installed, or the file cannot be read or has no such array.
+        InputError: the file cannot be read or has no such array.
     """
-    scipy_io = optional_import("scipy.io", extra="datasets", purpose=f"the MATLAB file {printable(path)}")
-    try:
-        return np.asarray(scipy_io.loadmat(path, variable_names=[name])[name])
-    except OSError as problem:
-        raise InputError(f"{printable(path)} cannot be read ({problem.strerror or problem}).") from None
-    except Exception as problem:  # SciPy's parser raises errors of any type
-        reason = " ".join(str(problem).split()) or type(problem).__name__
-        raise InputError(f"{printable(path)} is not a MATLAB file that holds '{name}' ({reason}).") from None
+
+    def described(problem: Exception) -> InputError:
+        reason = " ".join(str(problem).split())[:200] or type(problem).__name__
+        return InputError(f"{printable(path)} is not a MATLAB file that holds '{name}' ({reason}).")
+
+    content = _read_bytes(path)
+    with failures_as(Exception, described):
+        return read_matlab_array(content, name)

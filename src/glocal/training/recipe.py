@@ -11,6 +11,9 @@ from glocal.utils.files import atomic_path, printable
 from glocal.utils.optional_import import optional_import
 from glocal.utils.structure import construct, to_plain
 
+MAX_RECIPE_BYTES, MAX_VALUES = 1 << 20, 100_000
+"""Size of a recipe's file, and number of values in it."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -223,11 +226,11 @@ def read_recipe(path: "str | os.PathLike[str]", changes: Iterable[str] = ()) -> 
     yaml = optional_import("yaml", extra="train", purpose="a recipe")
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _plain_yaml(_read_text(path))
     except OSError as problem:
         raise InputError(f"the recipe {printable(path)} cannot be read ({problem.strerror}).") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        reason = " ".join(str(problem).split())
+    except (yaml.YAMLError, ValueError) as problem:
+        reason = " ".join(str(problem).split())[:200]
         raise InputError(f"the recipe {printable(path)} is not valid YAML ({reason}).") from None
     if not isinstance(content, dict):
         raise InputError(f"the recipe {printable(path)} must hold a table: model, data, run, ….")
@@ -236,10 +239,49 @@ def read_recipe(path: "str | os.PathLike[str]", changes: Iterable[str] = ()) -> 
         if not equals or not key:
             raise UsageError(f"'{change}' changes nothing; write key=value, such as optimizer.lr=0.1.")
         try:
-            _set_value(content, key, yaml.safe_load(value))
-        except yaml.YAMLError:
+            _set_value(content, key, _plain_yaml(value))
+        except UsageError:
+            raise
+        except (yaml.YAMLError, ValueError):
             raise UsageError(f"'{change}' has a value that is not valid YAML.") from None
     return construct(Recipe, content, f"{printable(path)}:")
+
+
+def _read_text(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")
+    with path.open("rb") as file:
+        content = file.read(MAX_RECIPE_BYTES + 1)
+    if len(content) > MAX_RECIPE_BYTES:
+        raise ValueError(f"larger than {MAX_RECIPE_BYTES} bytes")
+    return content.decode("utf-8")
+
+
+def _plain_yaml(text: str) -> Any:
+    """Parse YAML.
+
+    Raises:
+        yaml.YAMLError, ValueError: it is not valid, is nested too deeply, or grows too large by its aliases.
+    """
+    yaml = optional_import("yaml", extra="train", purpose="a recipe")
+    try:
+        content = yaml.safe_load(text)
+        if _count_values(content, {}) > MAX_VALUES:
+            raise ValueError("aliases that grow too large")
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return content
+
+
+def _count_values(value: Any, counts: dict[int, int]) -> int:
+    """Number of values in `value`, those of an alias counted each time; without end for one inside itself."""
+    if not isinstance(value, dict | list | tuple | set):
+        return 1
+    if id(value) not in counts:
+        counts[id(value)] = MAX_VALUES + 1  # until it is known: what holds itself has no end
+        parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        counts[id(value)] = 1 + sum(_count_values(part, counts) for part in parts)
+    return counts[id(value)]
 
 
 def _set_value(table: dict[str, Any], dotted_key: str, value: Any) -> None:

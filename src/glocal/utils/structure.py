@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import reprlib
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -147,8 +148,11 @@ def _type_name(kind: Any) -> str:
     return str(getattr(kind, "__name__", kind))
 
 
+_repr = reprlib.Repr()  # bounded in depth and length, unlike the built-in
+
+
 def _abbreviated(value: Any) -> str:
-    text = repr(value)
+    text = _repr.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
