@@ -78,21 +78,24 @@ def _option(name: str, default: Any, info: OptionInfo) -> Callable[[Any], Any]:
         help_text += " May be repeated."
     if info.default_text is not None:
         help_text += f"  [default: {info.default_text}]"
-    facts: dict[str, Any] = {"help": help_text, "default": default, "show_default": default is not None}
+    return click.option(flag, name, **_type_of(default, info, help_text))
+
+
+def _type_of(default: Any, info: OptionInfo, help_text: str) -> dict[str, Any]:
+    """The arguments of `click.option` by which the option of a field is read."""
     if isinstance(default, bool):
-        facts = {"help": help_text, "is_flag": True}
-    elif info.choices:
-        facts["type"] = click.Choice(info.choices)
-    elif isinstance(default, int | float):
-        number_range: Any = click.IntRange if isinstance(default, int) else click.FloatRange
-        facts["type"] = number_range(info.minimum, info.below, max_open=True)
-    elif info.kind == "names":
-        facts |= {"callback": list_of_names, "metavar": "NAME,…"}
-    elif info.kind == "pairs":
-        facts = {"help": help_text, "multiple": True, "callback": mapping_of_pairs, "metavar": "NAME=VALUE"}
-    elif info.kind == "path":
-        facts["type"] = click.Path(path_type=Path)
-    return click.option(flag, name, **facts)
+        return {"help": help_text, "is_flag": True}
+    if info.kind == "pairs":
+        return {"help": help_text, "multiple": True, "callback": mapping_of_pairs, "metavar": "NAME=VALUE"}
+    facts: dict[str, Any] = {"help": help_text, "default": default, "show_default": default is not None}
+    if info.choices:
+        return facts | {"type": click.Choice(info.choices)}
+    if info.kind == "count" or isinstance(default, int | float):
+        number_range: Any = click.FloatRange if isinstance(default, float) else click.IntRange
+        return facts | {"type": number_range(info.minimum, info.below, max_open=True)}
+    if info.kind == "names":
+        return facts | {"callback": list_of_names, "metavar": "NAME,…"}
+    return facts | ({"type": click.Path(path_type=Path)} if info.kind == "path" else {})
 
 
 crop_option: CommandDecorator = config_options(only=["crop"])

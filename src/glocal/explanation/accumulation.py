@@ -64,21 +64,28 @@ class WindowResults:
         self._repeated = 0
 
     def add(
-        self, window: Window, network: nn.Module, attribution: Attribution, *, is_counted: bool
+        self,
+        window: Window,
+        network: nn.Module,
+        attribution: Attribution,
+        *,
+        is_counted: bool,
+        sample: int = 0,
     ) -> Tensor:
         """Add the results of one window, and return its probabilities `(num_classes,)`.
 
         Args:
             window: the window.
             network: that `AttentionEditor.network_for` returned for it.
-            attribution: of the window's clip.
+            attribution: of the window's clip alone.
             is_counted: whether the window counts for the predictions, see `mark_non_overlapping`.
+            sample: of the batch that went through the network, for the gates' votes.
         """
         cuts, per_class = self._stream.cuts, attribution.per_class
         probabilities = self._model.probabilities(attribution.logits)[0].cpu()
         if is_counted:
             self._probabilities.add(probabilities)
-            self.votes.count_window()
+            self.votes.count_window(sample)
         self._temporal.add(window, network)
         self._repeated = max(self._repeated, window.repeated)
         if not self._volumes:

@@ -33,8 +33,9 @@ class OptionInfo:
     Attributes:
         help: one sentence, for `--help`, the form's description and the docstring.
         python_help: a sentence that follows in the docstring.
-        kind: how a text is read: as it is, as names joined by commas, as `name=value` (which may be repeated)
-            or as the path of a file. A flag or a number is recognised by its default.
+        kind: how a text is read: as it is, as names joined by commas, as `name=value` (which may be
+            repeated), as the path of a file or as a whole number. A flag or a number is recognised by its
+            default.
         flag: of the command line, where it is not `--<name>`.
         choices: the texts allowed on the command line and in the form.
         names: a function that returns all names known, which `--help` lists.
@@ -47,7 +48,7 @@ class OptionInfo:
 
     help: str
     python_help: str = ""
-    kind: Literal["text", "names", "pairs", "path"] = "text"
+    kind: Literal["text", "names", "pairs", "path", "count"] = "text"
     flag: str | None = None
     choices: tuple[str, ...] = ()
     names: Callable[[], Iterable[str]] | None = None
@@ -169,6 +170,19 @@ class ExplainConfig:
         python_help="Or an `Edit`, or an array for `Edit.from_array`.",
         kind="path",
     )
+    precision: Literal["float32", "bfloat16", "float16"] = option(
+        "float32",
+        help="Numbers that the network computes with; 16 bits are faster on a GPU, and less exact.",
+        choices=("float32", "bfloat16", "float16"),
+    )
+    batch_size: int | None = option(
+        None,
+        help="Windows that go through the network at once.",
+        kind="count",
+        minimum=1,
+        default_text="what fits into the memory of a GPU; 1 without one",
+        compare=False,
+    )
     progress: Progress = option(
         False,
         help="Whether to show a progress bar where stderr is a terminal.",
@@ -191,6 +205,8 @@ def _check_value(name: str, value: Any, info: OptionInfo) -> None:
     """Raise UsageError if a value is not among the choices, or out of range."""
     if info.choices and isinstance(value, str) and value not in info.choices:
         raise UsageError(f"{name} '{value}' is neither {' nor '.join(map(repr, info.choices))}.")
+    if value is None:
+        return
     if info.minimum is not None and value < info.minimum:
         raise UsageError(f"{name} must be at least {info.minimum:g}, not {value}.")
     if info.below is not None and value >= info.below:

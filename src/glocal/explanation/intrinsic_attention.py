@@ -68,6 +68,11 @@ class AttentionEditor:
             edit = Edit.from_array(edit)
         self.edit = edit.check_shape(video_shape)
 
+    @property
+    def is_per_window(self) -> bool:
+        """Whether `network_for` returns another network for each window."""
+        return self.edit is not None or isinstance(self.network, IntrinsicAttentionNetwork)
+
     def network_for(self, window: Window) -> nn.Module:
         """Return the network for a window; one with intrinsic attention comes as an `AttentionRecorder`."""
         network = self.network

@@ -79,10 +79,10 @@ class GateVotes:
     def _record(self, gate: str, _module: nn.Module, _inputs: object, logits: Tensor) -> None:
         self._logits.setdefault(gate, logits.detach())
 
-    def count_window(self) -> None:
-        """Add the logits recorded last to the means."""
+    def count_window(self, sample: int = 0) -> None:
+        """Add the logits recorded last to the means: those of one sample of the batch."""
         for gate, logits in self._logits.items():
-            self._means[gate].add(logits.float().softmax(1)[0].cpu())
+            self._means[gate].add(logits.float().softmax(1)[sample].cpu())
 
     def best(self, labels: Sequence[str]) -> Mapping[str, tuple[Prediction, ...]]:
         """Gate → its best classes, by the mean over the windows of the softmax of its logits alone."""

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from glocal.attribution import Attribution, attribute
 from glocal.explanation.accumulation import WindowResults
+from glocal.explanation.batching import BatchSize, grouped, in_precision, sample_of, stack_clips
 from glocal.explanation.config import ExplainConfig, configured_by
 from glocal.explanation.explanation import Explanation, Prediction
 from glocal.explanation.intrinsic_attention import AttentionEditor
@@ -78,6 +81,10 @@ class _VideoRun:
             model, video, crop=first.crop, cuts=first.cuts, progress=first.progress
         )
         self.editor = AttentionEditor(model, first.edit, self.stream.video, self.stream.geometry)
+        self.device = next(
+            (parameter.device for parameter in model.network.parameters()), torch.device("cpu")
+        )
+        self.batch_size = BatchSize(configs, self.editor, self.device)
 
     def explanations(self) -> tuple[Explanation, ...]:
         """Explain the video, again if other classes than those of its first window are best."""
@@ -90,46 +97,69 @@ class _VideoRun:
         return tuple(result.explanation(self.targets.ranked(), unedited) for result in results)
 
     def _pass(self, before: MeanProbabilities | None) -> list[WindowResults]:
-        """Explain every window as long as the targets are right; add its probabilities without the edit."""
+        """Explain all windows as long as the targets are right; add probabilities without the edit."""
         results = [WindowResults(self.model, config, self.stream) for config in self.configs]
         stream = self.stream.windows("explain", self.configs[0].overlap)
-        for window, is_counted in mark_non_overlapping(stream):
-            if before is not None and is_counted:
-                before.add(_probabilities(self.model, window))
+        for group in grouped(mark_non_overlapping(stream), self._next_batch_size):
+            for window, is_counted in group:
+                if before is not None and is_counted:
+                    before.add(self._probabilities(window, is_edited=False))
+                if self.targets.are_wrong and is_counted:
+                    self.targets.add(self._probabilities(window, is_edited=True))
             if not self.targets.are_wrong:
-                self._explain(window, results, is_counted)
-            elif is_counted:
-                self.targets.add(_probabilities(self.model, window, self.editor))
+                self.batch_size.measured(partial(self._explain, group, results))
         return results
 
-    def _explain(self, window: Window, results: Sequence[WindowResults], is_counted: bool) -> None:
-        """Explain one window by each config."""
+    def _next_batch_size(self) -> int:
+        """The first window goes alone, as long as it is to tell the classes."""
+        return 1 if self.targets.classes is None else self.batch_size()
+
+    def _explain(self, group: Sequence[tuple[Window, bool]], results: Sequence[WindowResults]) -> None:
+        """Explain a batch of windows by each config; the bools say which count for the predictions."""
+        windows = [window for window, _ in group]
         target = self.targets.of_window
+        probabilities: list[Tensor] = []
         for index, result in enumerate(results):
-            network = self.editor.network_for(window)
+            network = self.editor.network_for(windows[0])
             with result.votes.recording():
-                attribution = self._attribute(network, window, index, target)
-            probabilities = result.add(window, network, attribution, is_counted=is_counted)
+                attribution = self._attribute(network, windows, index, target)
+            of_windows = [
+                result.add(
+                    window, network, sample_of(attribution, sample), is_counted=is_counted, sample=sample
+                )
+                for sample, (window, is_counted) in enumerate(group)
+            ]
             if index == 0:
                 target = self.targets.take_from(attribution)[:, :1]
-                if is_counted:
-                    self.targets.add(probabilities)
+                probabilities = of_windows
+        for (_, is_counted), values in zip(group, probabilities, strict=True):
+            if is_counted:
+                self.targets.add(values)
 
-    def _attribute(self, network: nn.Module, window: Window, index: int, target: str | Tensor) -> Attribution:
-        """Explain the clip of a window by one of the configs."""
+    def _attribute(
+        self, network: nn.Module, windows: Sequence[Window], index: int, target: str | Tensor
+    ) -> Attribution:
+        """Explain the clips of windows by one of the configs."""
         config = self.configs[index]
-        return attribute(
-            network,
-            window.clip,
-            self.layers[index],
-            method=config.method,
-            aggregate=config.aggregate,
-            target=target,
-            counterfactual=config.counterfactual,
-            options=config.options,
-            score=self.model.probabilities if config.score == "probability" else config.score,
-            progress=config.progress is True,
-        )
+        with in_precision(config.precision, self.device):
+            return attribute(
+                network,
+                stack_clips(windows),
+                self.layers[index],
+                method=config.method,
+                aggregate=config.aggregate,
+                target=target.expand(len(windows), -1) if isinstance(target, Tensor) else target,
+                counterfactual=config.counterfactual,
+                options=config.options,
+                score=self.model.probabilities if config.score == "probability" else config.score,
+                progress=config.progress is True,
+            )
+
+    def _probabilities(self, window: Window, *, is_edited: bool) -> Tensor:
+        """Probabilities `(num_classes,)` of a window, with or without the edit of the network's attention."""
+        model = replace(self.model, network=self.editor.network_for(window)) if is_edited else self.model
+        with in_precision(self.configs[0].precision, self.device):
+            return _probabilities(model, window)
 
 
 def classify(
@@ -162,7 +192,6 @@ def classify(
     return best_predictions(model.labels, mean.value, best)
 
 
-def _probabilities(model: Model, window: Window, editor: AttentionEditor | None = None) -> Tensor:
-    """Probabilities `(num_classes,)` of a window, with the editor's edit if there is one."""
-    edited = replace(model, network=editor.network_for(window)) if editor else model
-    return model.probabilities(edited.logits(window.clip))[0].cpu()
+def _probabilities(model: Model, window: Window) -> Tensor:
+    """Probabilities `(num_classes,)` of a window."""
+    return model.probabilities(model.logits(window.clip))[0].cpu()
