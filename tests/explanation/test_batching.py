@@ -13,7 +13,6 @@ from glocal.explanation.runner import explain_variants
 from glocal.models import Model
 from helpers.networks import Small2d, Small3d, seeded
 
-
 STEP = 1 / 65535
 """Volumes are quantised: a difference of rounding errors may grow to a step."""
 

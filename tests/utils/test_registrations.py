@@ -60,9 +60,10 @@ def test_a_package_that_adds_names_makes_them_be_imported(monkeypatch: pytest.Mo
 
 
 SOURCE = """
+from package.shared import NEEDS as WANTS, compute
 COST = "2 forward"
 SIZE: int = 3
-@register("one", cost=COST, paper=f"{COST}")
+@register("one", cost=COST, needs=WANTS, paper=f"{COST}")
 def one(request, size=SIZE, *, seed: int = 0): ...
 @other("two")
 def two(request, size=compute()): ...
@@ -71,16 +72,19 @@ register(Entry(name="three", build=one, classes=400))
 
 
 def test_constants_are_read_and_the_rest_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "made.py").write_text(SOURCE)
-    monkeypatch.setattr("glocal.utils.registrations.ROOT", tmp_path)
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "made.py").write_text(SOURCE)
+    (package / "shared.py").write_text("NEEDS = 'layers'")
+    monkeypatch.setattr("glocal.utils.registrations.ROOT", package)
     one, three = registrations("made.py", "register")
-    assert one == ("register", "one", {"cost": "2 forward"}, {"size": 3, "seed": 0})
+    assert one == ("register", "one", {"cost": "2 forward", "needs": "layers"}, {"size": 3, "seed": 0})
     assert (three.name, three.facts) == ("three", {"classes": 400})
     with pytest.raises(ValueError, match="default of two"):
         registrations("made.py", "other")
     with pytest.raises(ValueError, match="default of two"):
         defaults_of("made.py", "two")
-    (tmp_path / "made.py").write_text("register(NAMES[0])")
+    (package / "made.py").write_text("register(NAMES[0])")
     with pytest.raises(ValueError, match="no constant"):
         registrations("made.py", "register")
     assert registered_names("made.py", "register", group="glocal.no_such_group") is None

@@ -6,7 +6,7 @@ or has them in its `--help`, reads the calls that register them.
 
 import ast
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,11 +76,9 @@ def defaults_of(path: str, function: str) -> dict[str, Any]:
 
 
 def _registrations_in(file: Path, functions: tuple[str, ...]) -> Iterator[Registration]:
-    constants: dict[str, Any] = {}
-    for statement in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
-            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
-            constants |= _constants({ast.unparse(target): statement.value}, constants)
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    constants = _constants_in(body)
+    for statement in body:
         calls: list[ast.expr] = [statement.value] if isinstance(statement, ast.Expr) else []
         options: dict[str, Any] = {}
         if isinstance(statement, ast.FunctionDef):
@@ -89,6 +87,24 @@ def _registrations_in(file: Path, functions: tuple[str, ...]) -> Iterator[Regist
         for call in calls:
             if isinstance(call, ast.Call) and _is_call(call, functions):
                 yield _registration(call, options, constants)
+
+
+def _constants_in(body: Sequence[ast.stmt]) -> dict[str, Any]:
+    """Name → value of the constants that a module assigns, or imports from another module of the package."""
+    constants: dict[str, Any] = {}
+    for statement in body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+            constants |= _constants({ast.unparse(target): statement.value}, constants)
+        elif isinstance(statement, ast.ImportFrom):
+            names = {
+                alias.name: alias.asname or alias.name for alias in statement.names if alias.name.isupper()
+            }
+            file = ROOT.parent.joinpath(*(statement.module or "").split(".")).with_suffix(".py")
+            if names and file.is_file():
+                there = _constants_in(ast.parse(file.read_text(encoding="utf-8")).body)
+                constants |= {names[name]: value for name, value in there.items() if name in names}
+    return constants
 
 
 def _is_call(expression: ast.expr, functions: tuple[str, ...]) -> bool:
