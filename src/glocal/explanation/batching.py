@@ -103,7 +103,11 @@ def sample_of(attribution: Attribution, index: int) -> Attribution:
     )
 
 
-PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PRECISIONS: dict[str, torch.dtype | None] = {
+    "float32": None,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 """Name → type of the numbers that matrix products and convolutions are computed with."""
 
 
