@@ -28,7 +28,7 @@ def find_bfloat16_errors(network: nn.Module, clips: Tensor) -> list[str]:
     """
     names: list[str] = []
     results: dict[Any, bool] = {}  # layers of the same kind and input are tested once
-    test_network = copy.deepcopy(network).eval()
+    test_network = copy.deepcopy(network).eval().requires_grad_(True)
 
     def hook(name: str, module: nn.Conv2d | nn.Conv3d, inputs: tuple[Tensor, ...], output: Any) -> None:
         kind = (repr(module), inputs[0].shape, inputs[0].stride())
