@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from glocal.attribution.aggregation import AGGREGATES, positive, upsampler
 from glocal.attribution.aggregation import aggregate as combine
+from glocal.attribution.gradient_stops import gradient_stops_named
 from glocal.attribution.inputs.axes import CANONICAL, check_layout, layout_of, rearrange, taking_canonical
 from glocal.attribution.inputs.network_inputs import Inputs, map_size, to_network
 from glocal.attribution.inputs.token_grid import Grid
@@ -118,7 +119,7 @@ def attribute(
         network, clips, method, layers, counterfactual, score, output, grid, progress, input
     )
     upsample = upsampler(size or map_size(clips, input), request.frame_positions)
-    with exclusive(network), taking_canonical(network, layout):
+    with exclusive(network), taking_canonical(network, layout), gradient_stops_named(network, clips):
         per_class = _explain(chosen, request, target, resolved, upsample)
     best, *lower_ranked = (_attribution(explained, aggregate) for explained in per_class)
     return replace(best, lower_ranked=tuple(lower_ranked))

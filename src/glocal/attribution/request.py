@@ -212,10 +212,16 @@ class AttributionRequest:
         return -scores if self.counterfactual else scores
 
     @contextlib.contextmanager
-    def record(self) -> Iterator[Tape]:
+    def record(self, *, gradients: bool = True) -> Iterator[Tape]:
         """A context with the `Tape` of one forward pass: activations of `layers`, and gradients."""
         with record(
-            self.network, self.clips, self.layers, output=self.output, grid=self.grid, input=self.input
+            self.network,
+            self.clips,
+            self.layers,
+            output=self.output,
+            grid=self.grid,
+            input=self.input,
+            gradients=gradients,
         ) as tape:
             self.layouts = tape.layouts
             for layout in tape.layouts.values():
@@ -225,7 +231,7 @@ class AttributionRequest:
 
     def activations(self) -> dict[str, Tensor]:
         """Layer → activation `(B, C_k, T_k, H_k, W_k)`, by one forward pass that keeps no graph."""
-        with torch.no_grad(), self.record() as tape:
+        with self.record(gradients=False) as tape:
             return {name: activation.detach() for name, activation in tape.activations.items()}
 
     def batches(self, count: int, size: int, label: str = "") -> Iterator[tuple[int, int]]:

@@ -14,10 +14,23 @@ from torch import Tensor, nn
 
 from glocal.attribution.inputs.layer_layout import LayerLayout, LayoutFinder
 from glocal.attribution.inputs.network_inputs import InputName, Inputs, call, describe, to_network
+from glocal.attribution.inputs.plain_passes import recurrent_gradients, without_checkpointing
 from glocal.attribution.inputs.token_grid import Grid, OutputLayout, is_attention
 from glocal.attribution.inputs.wrappers import check_readable, eagerly
 from glocal.attribution.locking import exclusive
 from glocal.errors import InputError, UsageError
+
+
+class NoInfluenceError(UsageError):
+    """The score has no gradient at a layer.
+
+    Attributes:
+        layers: the layer; empty if there is none at any.
+    """
+
+    def __init__(self, message: str, *layers: str) -> None:
+        super().__init__(message)
+        self.layers = layers
 
 
 class Tape:
@@ -56,14 +69,14 @@ class Tape:
         """
         names = list(self._outputs)
         if not score.requires_grad:
-            raise UsageError(f"none of the layers {', '.join(names)} has any influence on the logits.")
+            raise NoInfluenceError(f"none of the layers {', '.join(names)} has any influence on the logits.")
         flat = [output for outputs in self._outputs.values() for output in outputs]
         gradients = iter(torch.autograd.grad(score, flat, retain_graph=keep, allow_unused=True))
         folded: dict[str, Tensor] = {}
         for name, outputs in self._outputs.items():
             of_calls = [next(gradients) for _ in outputs]
             if all(gradient is None for gradient in of_calls):
-                raise UsageError(f"layer '{name}' has no influence on the logits; leave it out.")
+                raise NoInfluenceError(f"layer '{name}' has no influence on the logits; leave it out.", name)
             pairs = zip(of_calls, outputs, strict=True)
             folded[name] = self.layouts[name].fold(
                 [torch.zeros_like(x) if g is None else g for g, x in pairs]
@@ -80,6 +93,7 @@ def record(
     output: Callable[[Any], Tensor] | None = None,
     grid: Grid | None = None,
     input: InputName = None,
+    gradients: bool = True,
 ) -> Iterator[Tape]:
     """Run `network` once in eval mode and record what backward passes down to `layers` need.
 
@@ -97,6 +111,7 @@ def record(
             itself, its `logits` entry or attribute, or the first item of a tuple.
         grid: of the tokens, where the network does not tell it itself.
         input: the one of several inputs that the layers lie over; by default the video.
+        gradients: whether a graph is kept for `Tape.gradients`.
 
     Raises:
         UsageError: a layer is not called, called repeatedly for the same frames, or returns something that is
@@ -105,7 +120,7 @@ def record(
     """
     check_readable(network, layers)
     output_layout = OutputLayout.of(network, inputs, grid, input)
-    with torch.inference_mode(False), torch.enable_grad(), frozen(network):
+    with torch.inference_mode(False), torch.set_grad_enabled(gradients), frozen(network):
         moved = to_network(inputs, network)
         result, records = _run(network, moved, layers, output_layout, copied=())
         if overwritten := [name for name, calls in records.items() if any(c.overwritten for c in calls)]:
@@ -183,13 +198,13 @@ def outputs_of(
 
 class _Record(NamedTuple):
     activation: Tensor
-    version: int
+    version: int | None
     output_layout: OutputLayout
 
     @property
     def overwritten(self) -> bool:
         """Whether a module behind the layer changed its output in place."""
-        return self.activation._version != self.version
+        return self.version is not None and self.activation._version != self.version
 
 
 def _run(
@@ -211,8 +226,13 @@ def _run(
             output = first_tensor(result)
             if output is None or is_attention(output):
                 raise UsageError(_not_a_map(name, result))
-            activation: Tensor = output if output.requires_grad else _Start.apply(output, anchor)  # type: ignore[no-untyped-call]
-            record = _Record(activation, activation._version, output_layout.with_grid_of(result))
+            starts = torch.is_grad_enabled() and not output.requires_grad
+            activation: Tensor = _Start.apply(output, anchor) if starts else output  # type: ignore[no-untyped-call]
+            record = _Record(
+                activation,
+                None if output.is_inference() else activation._version,
+                output_layout.with_grid_of(result),
+            )
             records.setdefault(name, []).append(record)
             passed = activation.clone() if name in copied else activation
             return passed if isinstance(result, Tensor) else type(result)((passed, *result[1:]))
@@ -287,17 +307,20 @@ class _Start(torch.autograd.Function):
 def frozen(network: nn.Module) -> Iterator[None]:
     """Inside, the network is in eval mode, needs no gradients of parameters and runs no compiled code.
 
+    Activation checkpointing is off, and recurrent layers do without cuDNN where gradients are needed.
+
     Other threads wait meanwhile, see `exclusive`. Afterwards, also after an error, everything is as it was.
     """
     with exclusive(network):
         training = [module for module in network.modules() if module.training]
-        trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        parameters = [p for p in network.parameters() if not p.is_inference()]
+        trainable = [parameter for parameter in parameters if parameter.requires_grad]
         try:
             for module in training:
                 module.training = False
             for parameter in trainable:
                 parameter.requires_grad_(False)
-            with eagerly(network):
+            with eagerly(network), without_checkpointing(), recurrent_gradients(network):
                 yield
         finally:
             for module in training:

@@ -1,5 +1,6 @@
 """Inputs and buffers are as before, every pass sees the same, and what is beside the clip is passed on."""
 
+from collections import deque
 from typing import Any
 
 import pytest
@@ -206,3 +207,84 @@ def test_a_list_inside_the_arguments() -> None:
 
     expected = attribute(Plain(), CLIPS, target=1)
     assert torch.equal(attribute(Pathways(), ([CLIPS], 1.0), target=1).raw, expected.raw)
+
+
+class Memory(Plain):
+    """Keeps features of the clips before in attributes of every kind, and new ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count, self.last = 0, None
+        self.memory: list[Tensor] = []
+        self.queue: deque[Tensor] = deque(maxlen=2)
+        self.by_name: dict[str, Any] = {"sums": [torch.zeros(8)], "calls": 0}
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.conv((x - 0.5) / 0.25).mean((2, 3, 4))
+        kept = [*self.memory, *self.queue, self.by_name["sums"][0], torch.tensor(float(self.count))]
+        logits: Tensor = self.head(features * (1 + sum(part.mean() for part in kept)))
+        self.count += 1
+        self.memory.append(features)
+        self.queue.append(features)
+        self.by_name["sums"][0] += features.detach().mean(0)
+        self.by_name["calls"] += 1
+        self.last, self.new = features, features
+        return logits
+
+
+@pytest.mark.parametrize("method", ["3dcam", "saliency", "rise", "scorecam", "ablationcam"])
+def test_what_a_network_remembers_in_attributes_is_as_before(method: str) -> None:
+    network = Memory()
+    before = network.memory, network.queue, network.by_name
+    expected = attribute(Plain(), CLIPS, method, target=1)
+    result = attribute(network, CLIPS, method, target=1)
+    assert torch.allclose(result.logits, expected.logits, atol=1e-6)
+    assert torch.allclose(result.raw, expected.raw, atol=1e-6)
+    assert (network.count, network.last, network.memory, len(network.queue)) == (0, None, [], 0)
+    assert (network.memory, network.queue, network.by_name) == before
+    assert not network.by_name["sums"][0].any()
+    assert network.by_name["calls"] == 0
+    assert not hasattr(network, "new")
+
+
+def test_a_streaming_network_in_a_loop_over_frames_is_explained_in_the_state_it_has() -> None:
+    class Streamed(nn.Module):
+        state: Tensor
+
+        def __init__(self, streams: bool) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.cnn = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU())
+            self.head, self.streams = nn.Linear(8, 2), streams
+            self.register_buffer("state", torch.zeros(8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            state = self.state.expand(len(x), -1)
+            for frame in x.unbind(2):
+                state = 0.5 * state + self.cnn(frame).mean((2, 3))
+            if self.streams:
+                self.state.copy_(state.detach().mean(0))
+            logits: Tensor = self.head(state)
+            return logits
+
+    for method in ("3dcam", "layercam", "ablationcam", "saliency"):
+        network = Streamed(True)
+        expected, result = (attribute(n, CLIPS, method, target=1) for n in (Streamed(False), network))
+        assert torch.equal(result.logits, expected.logits)
+        assert torch.equal(result.raw, expected.raw)
+        assert not network.state.any()
+
+
+def test_a_forward_that_fails_half_way_leaves_nothing_behind() -> None:
+    class Failing(Memory):
+        def forward(self, x: Tensor) -> Tensor:
+            super().forward(x)
+            raise RuntimeError("half-way")
+
+    for method in ("3dcam", "saliency", "rise", "ablationcam"):
+        network = Failing()
+        with pytest.raises(RuntimeError, match="half-way"):
+            attribute(network, CLIPS, method)
+        assert (network.count, network.last, network.memory) == (0, None, [])
+        assert all(module.training and not module._forward_hooks for module in network.modules())
+        assert all(parameter.requires_grad for parameter in network.parameters())

@@ -1,12 +1,12 @@
 """What a network is called with: a tensor, a list, several arguments or keyword arguments."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.inputs.state import unchanged_state
 from glocal.errors import UsageError
 
 Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
@@ -32,26 +32,6 @@ def call(network: nn.Module, inputs: Inputs) -> Any:
 def copied(inputs: Inputs) -> Any:
     """`inputs` with copies of its tensors, through which gradients flow to them."""
     return map_tensors(inputs, Tensor.clone)
-
-
-STATELESS = ("torch.nn.", "torch.jit.", "torch.ao.")
-"""Modules of torch itself, none of which changes a buffer in eval mode."""
-
-
-@contextlib.contextmanager
-def unchanged_state(network: nn.Module) -> Iterator[None]:
-    """Inside, the network works on copies of its buffers and tensor attributes; afterwards it has its own."""
-    modules = [m for m in network.modules() if not type(m).__module__.startswith(STATELESS)]
-    owners = [owner for module in modules for owner in (module._buffers, module.__dict__)]
-    states = [(o, {n: x for n, x in o.items() if x is None or isinstance(x, Tensor)}) for o in owners]
-    clones = {id(x): x.detach().clone() for _, state in states for x in state.values() if x is not None}
-    try:
-        for owner, state in states:
-            owner.update({name: clones[id(x)] for name, x in state.items() if x is not None})
-        yield
-    finally:
-        for owner, state in states:
-            owner.update(state)
 
 
 def map_tensors(inputs: Inputs, function: Callable[[Tensor], Tensor]) -> Any:

@@ -127,4 +127,4 @@ def evidence(changes: Changes, reading: Reading, axis: str, *, video: bool) -> f
         return 0.0
     product = float((centred * order).sum())
     slope = abs(product / float(order.square().sum()) * (int(cells[-1]) + 1))
-    return product / spread * slope / (slope + HALF_SLOPE)
+    return (product / spread) ** 3 * slope / (slope + HALF_SLOPE)

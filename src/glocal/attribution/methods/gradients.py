@@ -9,6 +9,7 @@ from torch import Tensor
 from glocal.attribution.inputs.network_inputs import copies
 from glocal.attribution.method import input_method
 from glocal.attribution.request import AttributionRequest
+from glocal.attribution.tape import NoInfluenceError
 from glocal.errors import UsageError
 
 NEEDS = "nothing: any network"
@@ -111,7 +112,7 @@ def input_gradients(request: AttributionRequest, videos: Sequence[Tensor]) -> li
     leaves = [x.detach().clone().requires_grad_() for x in videos]
     score = request.score(request.with_videos(*leaves)).sum()
     if not score.requires_grad:
-        raise UsageError(
+        raise NoInfluenceError(
             f"method '{request.method}' needs a gradient from the logits to the input, and there is none; "
             "run the network without no_grad, inference_mode and detach, or use a method that needs none, "
             "such as rise."

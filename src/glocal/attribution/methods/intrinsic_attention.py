@@ -5,7 +5,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from glocal.attribution.inputs.network_inputs import Inputs, copied, unchanged_state
+from glocal.attribution.inputs.network_inputs import Inputs, copied
+from glocal.attribution.inputs.state import unchanged_state
 from glocal.attribution.method import input_method
 from glocal.attribution.request import AttributionRequest
 from glocal.errors import UsageError
