@@ -69,6 +69,7 @@ class SmallVit(nn.Module):
             for _ in range(2)
         )
         self.head = nn.Linear(8, 3, bias=bias)
+        self.weights: list[torch.Tensor] = []
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.weights = []

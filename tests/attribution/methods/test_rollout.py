@@ -119,6 +119,7 @@ class Attending(nn.Module):
 def test_weights_that_pass_a_dropout_layer_are_seen() -> None:
     network, clips = seeded(Attending()), torch.randn(1, 3, 4, 8, 12)
     found = glocal.attribute(network, clips, method="rollout", size=(2, 2, 3)).raw[0]
+    network.eval()(clips)
     expected = rolled([network.weights[0].detach()]).mean(0).reshape(2, 2, 3)
     assert np.abs(found.numpy() - expected).max() < 1e-6
 
@@ -253,6 +254,7 @@ def test_a_transformer_over_the_frames_weighs_what_a_network_sees_in_each() -> N
     network = seeded(OverFrames())
     clips = torch.randn(1, 3, 5, 8, 12, generator=torch.Generator().manual_seed(0))
     found = glocal.attribute(network, clips, method="rollout", size=(5, 2, 3)).raw[0]
+    network.eval()(clips)
     weights = rolled([network.over_time[0].detach()]).mean(0)
     for frame in range(5):
         own = rolled([network.over_space[frame].detach()])[0, 1:].reshape(2, 3)

@@ -1,4 +1,4 @@
-"""Keep the state of a network, buffers and attributes, as it is while the network runs."""
+"""Keep the state of a network, its buffers and attributes, while the network runs."""
 
 import contextlib
 from collections import OrderedDict, deque
@@ -17,24 +17,58 @@ COLLECTIONS = (list, tuple, set, deque)
 
 @contextlib.contextmanager
 def unchanged_state(network: nn.Module) -> Iterator[None]:
-    """Inside, the network works on copies of its buffers and attributes; afterwards it has its own.
+    """Inside, the network works on copies of its state; afterwards it has its own.
 
-    Copied are tensors, alone or in lists, tuples, sets, deques and dictionaries; numbers, words and None are
-    restored, and attributes that are new are removed. Other objects are those of the network.
+    State is all tensors in buffers and attributes, alone or in collections. A module with some has all its
+    attributes as before, numbers, words and None too, and no new ones; others may count what they like.
     """
-    modules = [m for m in network.modules() if not type(m).__module__.startswith(STATELESS)]
-    owners = [owner for module in modules for owner in (module._buffers, module.__dict__)]
-    states = [{name: x for name, x in owner.items() if name not in OF_EVERY_MODULE} for owner in owners]
     copies: dict[int, Any] = {}
+    modules = [m for m in network.modules() if not type(m).__module__.startswith(STATELESS)]
+    states = [_ModuleState(module) for module in modules]
     try:
-        for owner, state in zip(owners, states, strict=True):
-            owner.update({name: _copied(x, copies) for name, x in state.items()})
+        for state in states:
+            state.replace_by_copies(copies)
         yield
     finally:
-        for owner, state in zip(owners, states, strict=True):
-            for name in [n for n in owner if n not in state and n not in OF_EVERY_MODULE]:
-                del owner[name]
-            owner.update(state)
+        for state in states:
+            state.restore()
+
+
+class _ModuleState:
+    """Buffers and attributes of one module."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._buffers, self._buffers_before = module._buffers, dict(module._buffers)
+        self._attributes = module.__dict__
+        self._before = {name: x for name, x in module.__dict__.items() if name not in OF_EVERY_MODULE}
+
+    def replace_by_copies(self, copies: dict[int, Any]) -> None:
+        """Give the module copies of its tensors, and of collections that hold some or nothing yet."""
+        self._buffers.update({name: _copied(x, copies) for name, x in self._buffers_before.items()})
+        self._attributes.update({name: _copied(x, copies) for name, x in self._before.items()})
+
+    def restore(self) -> None:
+        """Give the module its own values back."""
+        self._buffers.update(self._buffers_before)
+        after = {name: x for name, x in self._attributes.items() if name not in OF_EVERY_MODULE}
+        if any(_holds_tensors(x) for x in (*after.values(), *self._before.values())):
+            for name in after.keys() - self._before.keys():
+                del self._attributes[name]
+            self._attributes.update(self._before)
+            return
+        for name, value in self._before.items():
+            if type(value) in (*MAPPINGS, *COLLECTIONS) and not value and name in after:
+                _fill(value, after[name])
+                self._attributes[name] = value if type(after[name]) is type(value) else after[name]
+
+
+def _holds_tensors(value: Any) -> bool:
+    """Whether a value is a tensor or a collection with one."""
+    if isinstance(value, Tensor):
+        return not isinstance(value, nn.Parameter)
+    if type(value) in MAPPINGS:
+        return any(map(_holds_tensors, value.values()))
+    return type(value) in COLLECTIONS and any(map(_holds_tensors, value))
 
 
 def _copied(value: Any, copies: dict[int, Any]) -> Any:
@@ -42,12 +76,26 @@ def _copied(value: Any, copies: dict[int, Any]) -> Any:
     if id(value) in copies:
         return copies[id(value)]
     kind = type(value)
-    if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
-        copies[id(value)] = value.detach().clone()
-    elif kind in MAPPINGS:
-        copies[id(value)] = kind((key, _copied(item, copies)) for key, item in value.items())
-    elif kind is deque:
-        copies[id(value)] = deque((_copied(item, copies) for item in value), value.maxlen)
-    elif kind in COLLECTIONS:
-        copies[id(value)] = kind(_copied(item, copies) for item in value)
+    if isinstance(value, Tensor):
+        copies[id(value)] = value if isinstance(value, nn.Parameter) else value.detach().clone()
+    elif kind in (*MAPPINGS, *COLLECTIONS) and (not value or _holds_tensors(value)):
+        copies[id(value)] = _copied_collection(value, copies)
     return copies.get(id(value), value)
+
+
+def _copied_collection(value: Any, copies: dict[int, Any]) -> Any:
+    if isinstance(value, dict):
+        return type(value)((key, _copied(item, copies)) for key, item in value.items())
+    if isinstance(value, deque):
+        return deque((_copied(item, copies) for item in value), value.maxlen)
+    return type(value)(_copied(item, copies) for item in value)
+
+
+def _fill(empty: Any, value: Any) -> None:
+    """Put the items of a collection into an empty one of the same kind."""
+    if type(empty) is not type(value) or isinstance(empty, tuple):
+        return
+    if isinstance(empty, list | deque):
+        empty.extend(value)
+    else:
+        empty.update(value)
