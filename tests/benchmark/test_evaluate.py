@@ -130,13 +130,12 @@ def test_the_figures_are_those_of_the_measures_on_the_explanation(
 ) -> None:
     """The pointing game by hand, from `explain` on each clip."""
     from glocal.benchmark.sample_sets import find_sample_set
-    from glocal.cli.running import load
     from glocal.evaluation import PointingGame
 
     command = ["evaluate", "--data", "puppets", "--clips", "2", "--out", str(tmp_path), "--model", "small"]
     assert main([*command, "--json", "--quiet"]) == 0
     result = json.loads(capsys.readouterr().out)
-    model = load("small", None, None, None)
+    model = glocal.load_model("small")
     metric = PointingGame()
     for sample in find_sample_set(model, "puppets", clips=2).samples:
         footage = sample.load()

@@ -1,7 +1,6 @@
 """The work of one process of a batch."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -10,23 +9,10 @@ import torch
 from glocal.batch.ledger import Outcome
 from glocal.errors import GlocalError
 from glocal.explanation.config import ExplainConfig
-from glocal.models import Model, load_model
+from glocal.models import Model
+from glocal.models.source import ModelSource
 from glocal.report.explain_to_files import ReportConfig, explain_to_files
 from glocal.utils.resources import resource_error
-
-
-@dataclass(frozen=True)
-class ModelSource:
-    """The arguments of `load_model`, with which each process loads the model."""
-
-    name: str
-    weights: str | None
-    labels: str | None
-    device: str
-
-    def load(self) -> Model:
-        """Load the model; random weights are drawn from a fixed seed, the same in every process."""
-        return load_model(self.name, self.weights, labels=self.labels, device=self.device)
 
 
 class Worker:
@@ -54,7 +40,7 @@ class Worker:
 
     def start(self) -> None:
         """Load the model. Raises what `load_model` does."""
-        self.model: Model = self.source.load()
+        self.model: Model = self.source.load(repeated=True)
 
     def explain(self, video: str, name: str, key: str) -> Outcome:
         """Explain a video and write its files; an error is returned in the outcome."""

@@ -8,8 +8,10 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -103,7 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
     try:
-        return int(app.main(arguments, prog_name="glocal", standalone_mode=False) or 0)
+        with _warnings_as_sentences():
+            return int(app.main(arguments, prog_name="glocal", standalone_mode=False) or 0)
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
@@ -126,6 +129,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         say(unexpected(error))
         return 1
+
+
+@contextlib.contextmanager
+def _warnings_as_sentences() -> Iterator[None]:
+    """Inside, print the warnings of this library as sentences."""
+    package, show = str(Path(__file__).parents[1]), warnings.showwarning
+
+    def print_warning(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if category is UserWarning and filename.startswith(package):
+            say(str(message))
+        else:
+            show(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = print_warning
+        yield
 
 
 def say(sentence: str) -> None:

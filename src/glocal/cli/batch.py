@@ -13,11 +13,18 @@ from glocal.batch.inputs import find_videos
 from glocal.batch.ledger import Ledger, Outcome, file_state, key_of
 from glocal.batch.overview import write_overview
 from glocal.batch.pool import BatchJob, Pool, connected, import_ray
-from glocal.batch.worker import ModelSource, Worker
+from glocal.batch.worker import Worker
 from glocal.cli.app import say
 from glocal.cli.explain import report_config_from, report_options
-from glocal.cli.options import common_options, config_from, config_options, model_options, out_option
-from glocal.cli.running import device_name, load, model_name, refuse_overwriting, tell
+from glocal.cli.options import (
+    ModelChoice,
+    common_options,
+    config_from,
+    config_options,
+    model_options,
+    out_option,
+)
+from glocal.cli.running import load, refuse_overwriting, source_of, tell
 from glocal.errors import UsageError
 from glocal.explanation.config import ExplainConfig, config_as_dict
 from glocal.explanation.selection import check_config
@@ -58,10 +65,7 @@ LEDGER, TABLE = "batch.jsonl", "batch.csv"
 @common_options
 def batch(
     videos: tuple[str, ...],
-    name: str | None,
-    weights: str | None,
-    labels: str | None,
-    device: str | None,
+    model_choice: ModelChoice,
     workers: int | None,
     gpus: float | None,
     address: str | None,
@@ -80,14 +84,13 @@ def batch(
     skipped. The same command resumes an interrupted batch, and tries again what failed.
     """
     import_ray()
-    name, weights, labels, device = (_absolute(path) for path in (name, weights, labels, device))
     options["edit"] = edit = _absolute(options["edit"])
     config, report = config_from(options, ExplainConfig), report_config_from(options)
     ledger = Ledger(out / LEDGER)
     names = _inputs(videos, ledger)
-    check_config(config, load(name, weights, labels, device, quiet))
-    source = ModelSource(model_name(name, weights, labels), weights, labels, device_name(device))
-    files = [file_state(path) for path in (name, weights, labels, device, edit) if path]
+    source = source_of(model_choice).absolute()
+    check_config(config, load(model_choice, quiet))
+    files = [file_state(path) for path in (*source.paths, edit) if path]
     identity = {"files": files, "loading": asdict(source), **config_as_dict(config), **asdict(report)}
     jobs = [BatchJob(video, result, key_of(video, identity)) for video, result in names.items()]
     todo = [job for job in jobs if not ledger.done(*job)]

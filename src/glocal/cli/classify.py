@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from glocal.cli.options import common_options, config_options, json_option, model_options
+from glocal.cli.options import ModelChoice, common_options, config_options, json_option, model_options
 from glocal.cli.running import for_each, load
 from glocal.utils.files import printable
 
@@ -22,10 +22,7 @@ from glocal.utils.files import printable
 @common_options
 def classify(
     videos: tuple[str, ...],
-    name: str | None,
-    weights: str | None,
-    labels: str | None,
-    device: str | None,
+    model_choice: ModelChoice,
     best: int,
     as_json: bool,
     quiet: bool,
@@ -36,7 +33,7 @@ def classify(
     from glocal.explanation import classify as classify_video
     from glocal.video import read_video
 
-    model = load(name, weights, labels, device, quiet or as_json)
+    model = load(model_choice, quiet or as_json)
     results: list[dict[str, Any]] = []
 
     def run(path: str) -> None:

@@ -1,6 +1,7 @@
 """`glocal compare`: which method to trust for a model."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ from glocal.attribution.aggregation import AGGREGATES
 from glocal.benchmark import Cache, MeasureConfig, open_samples
 from glocal.benchmark import compare as compare_methods
 from glocal.cli.options import (
+    ModelChoice,
     common_options,
     crop_option,
     layer_options,
@@ -106,10 +108,7 @@ def compare(
     root: Path | None,
     split: str,
     clips: int | None,
-    name: str | None,
-    weights: str | None,
-    labels: str | None,
-    device: str | None,
+    model_choice: ModelChoice,
     names: list[str] | None,
     options: dict[str, str],
     layers: list[str] | None,
@@ -136,7 +135,8 @@ def compare(
         raise UsageError(f"over is '{unknown[0]}'; use some of {', '.join(REMOVAL_UNITS)}.")
     if bool(videos) == bool(data):
         raise UsageError("name some videos, or a data set with --data; one of them.")
-    model = load(name, weights, labels, device, quiet, data=data)
+    model = load(model_choice, quiet, data=data)
+    name = model_choice.name or model.name
     count = clips or (DATA_CLIPS if data else VIDEO_CLIPS)
     noise_clips = DATA_SANITY_CLIPS if data and noise is None else noise
     sanity_clips = DATA_SANITY_CLIPS if data else SANITY_CLIPS
@@ -152,7 +152,7 @@ def compare(
         config=MeasureConfig(tuple(over or REMOVAL_UNITS), baseline, steps),
         noise=noise_clips,
         sanity=sanity_clips if sanity is None else sanity,
-        random_labels=load(name or model.name, random_labels, labels, device).network
+        random_labels=load(replace(model_choice, name=name, weights=random_labels)).network
         if random_labels
         else None,
         cache=Cache(out / "cells"),

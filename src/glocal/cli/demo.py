@@ -11,7 +11,7 @@ from glocal.benchmark import Table, evaluate
 from glocal.benchmark.box_measures import MaxBoxMeasure
 from glocal.benchmark.tables import as_text
 from glocal.cli.listing import table
-from glocal.cli.options import common_options, out_option
+from glocal.cli.options import ModelChoice, common_options, out_option
 from glocal.cli.running import load, tell
 from glocal.datasets.puppets import PuppetClip, Puppets
 from glocal.explanation.explanation import Explanation
@@ -51,7 +51,7 @@ def demo(out: Path, quiet: bool, debug: bool) -> int:
     The network is packaged with the library and was trained on other such clips, from their class alone,
     without any box.
     """
-    model = load(MODEL, None, None, "cpu")
+    model = load(ModelChoice(MODEL, device="cpu"))
     folder = out / "demo"
     make_folder(folder)
     puppets = Puppets("test", **CLIP)

@@ -14,6 +14,7 @@ from glocal.benchmark.localization import default_target
 from glocal.benchmark.sample_sets import find_sample_set
 from glocal.benchmark.tables import as_text, write_table
 from glocal.cli.options import (
+    ModelChoice,
     common_options,
     crop_option,
     json_option,
@@ -70,10 +71,7 @@ def evaluate(
     annotations: Path | None,
     fold: int,
     clips: int | None,
-    name: str | None,
-    weights: str | None,
-    labels: str | None,
-    device: str | None,
+    model_choice: ModelChoice,
     methods: list[str],
     layers: list[str] | None,
     aggregate: str,
@@ -98,9 +96,10 @@ def evaluate(
         return
     if annotations:
         raise UsageError(f"--annotations is for a baseline alone; name one of {', '.join(BASELINES)}.")
-    model = load(name, weights, labels, device, quiet or as_json, data=data)
+    model = load(model_choice, quiet or as_json, data=data)
+    source = model_choice.weights or model_choice.name or model.name
     explainers = parse_explainers(methods, layer_paths(model, layers), aggregate=aggregate)
-    samples = find_sample_set(model, data, root, clips=clips, fold=fold, source=weights or name or model.name)
+    samples = find_sample_set(model, data, root, clips=clips, fold=fold, source=source)
     evaluation = evaluate_model(
         model,
         samples,

@@ -7,6 +7,7 @@ import click
 
 from glocal.cli.options import (
     CommandDecorator,
+    ModelChoice,
     common_options,
     config_from,
     config_options,
@@ -79,10 +80,7 @@ report_options: CommandDecorator = together(
 @common_options
 def explain(
     videos: tuple[str, ...],
-    name: str | None,
-    weights: str | None,
-    labels: str | None,
-    device: str | None,
+    model_choice: ModelChoice,
     out: Path,
     quiet: bool,
     debug: bool,
@@ -99,7 +97,7 @@ def explain(
     config = config_from(options, ExplainConfig, progress=not quiet)
     report = report_config_from(options)
     stems = output_stems(videos, out)
-    model = load(name, weights, labels, device, quiet)
+    model = load(model_choice, quiet)
     check_config(config, model)
 
     def run(path: str) -> None:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from glocal.cli.explain import overlay_options
-from glocal.cli.options import common_options, config_options, list_of_names, model_options, out_option
+from glocal.cli.options import (
+    ModelChoice,
+    common_options,
+    config_options,
+    list_of_names,
+    model_options,
+    out_option,
+)
 from glocal.cli.running import load, tell
 from glocal.errors import UsageError
 from glocal.evaluation.sanity import randomised
@@ -78,10 +85,7 @@ KINDS = {
 def figure(
     kind: str,
     videos: tuple[str, ...],
-    name: str | None,
-    weights: str | None,
-    labels: str | None,
-    device: str | None,
+    model_choice: ModelChoice,
     methods: list[str],
     target: str,
     classes: int,
@@ -113,7 +117,7 @@ def figure(
         )
         for method in methods
     }
-    model = load(name, weights, labels, device, quiet)
+    model = load(model_choice, quiet)
     for config in configs.values():
         check_config(config, model)
     clips = [read_video(path) for path in videos]

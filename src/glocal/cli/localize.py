@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glocal.cli.options import (
+    ModelChoice,
     common_options,
     config_from,
     config_options,
@@ -106,10 +107,7 @@ def threshold_of(ctx: click.Context, parameter: click.Parameter, value: str) -> 
 @common_options
 def localize(
     videos: tuple[str, ...],
-    name: str | None,
-    weights: str | None,
-    labels: str | None,
-    device: str | None,
+    model_choice: ModelChoice,
     threshold: Threshold,
     all_boxes: bool,
     refine: list[str],
@@ -142,7 +140,7 @@ def localize(
 
     @cache
     def model() -> "Model":
-        loaded = load(name, weights, labels, device, quiet)
+        loaded = load(model_choice, quiet)
         check_config(config, loaded)
         return loaded
 

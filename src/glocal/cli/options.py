@@ -1,6 +1,10 @@
 """Options that several commands share; those of `ExplainConfig` are made from its fields."""
 
-from collections.abc import Callable, Collection, Sequence
+import contextlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -65,8 +69,8 @@ def config_options(
 
 def config_from(values: dict[str, Any], config: type[ConfigT], **others: Any) -> ConfigT:
     """Make a config of the values of a command's options, and take its fields out of `values`."""
-    fields = {name: values.pop(name) for name in options_of(config) if name in values}
-    return config(**fields, **others)
+    given = {name: values.pop(name) for name in options_of(config) if name in values}
+    return config(**given, **others)
 
 
 def _option(name: str, default: Any, info: OptionInfo) -> Callable[[Any], Any]:
@@ -100,11 +104,50 @@ def _type_of(default: Any, info: OptionInfo, help_text: str) -> dict[str, Any]:
 
 crop_option: CommandDecorator = config_options(only=["crop"])
 
-model_options: CommandDecorator = together(
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """The values of `model_options`; None where an option is not given."""
+
+    name: str | None = None
+    weights: str | None = None
+    labels: str | None = None
+    outputs: str | None = None
+    clip: Mapping[str, Any] = field(default_factory=dict)
+    device: str | None = None
+
+
+def clip_fields(ctx: click.Context, parameter: click.Parameter, value: Sequence[str]) -> dict[str, Any]:
+    """Read fields of a `ClipSpec` as `name=value`; lists have commas."""
+    return {name: _plain(text) for name, text in mapping_of_pairs(ctx, parameter, value).items()}
+
+
+def _plain(text: str) -> Any:
+    """A number, a list of numbers or a text."""
+    for form in (text, f"[{text}]"):
+        with contextlib.suppress(ValueError):
+            return json.loads(form)
+    return text
+
+
+def model_options(command: CommandT) -> CommandT:
+    """Add the options that choose a model, which the command gets as one argument, `model_choice`."""
+
+    @wraps(command)
+    def with_choice(*args: Any, **values: Any) -> Any:
+        choice = ModelChoice(**{entry.name: values.pop(entry.name) for entry in fields(ModelChoice)})
+        return command(*args, model_choice=choice, **values)
+
+    return _model_options(with_choice)  # type: ignore[return-value]
+
+
+_model_options: CommandDecorator = together(
     click.option(
         "--model",
         "name",
-        help="Name of a model, see 'glocal models', or a file or folder with one.  "
+        help="Name of a model, see 'glocal models'; FILE with weights; package.module:factory or "
+        "file.py:factory, code that is run; folder of save_pretrained; org/name on the Hugging Face hub; or "
+        "FILE.onnx.  "
         "[default: efficientnet-lite0 if its weights are installed, or else puppets/gated; "
         "with --weights or --labels, resnext3d-101]",
     ),
@@ -116,6 +159,20 @@ model_options: CommandDecorator = together(
     click.option(
         "--labels",
         help="File with one class name a line, or kinetics400, ucf101, … (see 'glocal models').",
+    ),
+    click.option(
+        "--outputs",
+        type=click.Choice(["logits", "softmax", "sigmoid"]),
+        help="What makes probabilities of the network's outputs; sigmoid for labels that do not exclude each "
+        "other.  [default: found out for a model of your own, else logits]",
+    ),
+    click.option(
+        "--clip",
+        multiple=True,
+        callback=clip_fields,
+        metavar="NAME=VALUE",
+        help="Change how clips are made for the model: frames, stride, fps, size, short_side, mean, std, …, "
+        "as in --clip frames=16 --clip mean=0.45,0.45,0.45.  May be repeated.",
     ),
     click.option(
         "--device",

@@ -12,7 +12,9 @@ from glocal.errors import GlocalError, UsageError
 from glocal.utils.files import printable
 
 if TYPE_CHECKING:
+    from glocal.cli.options import ModelChoice
     from glocal.models import Model
+    from glocal.models.source import ModelSource
 
 IMAGE_MODEL = "efficientnet-lite0"
 """Model of videos that is used if neither a model nor weights nor labels are named."""
@@ -24,34 +26,23 @@ DEFAULT_NETWORK = "resnext3d-101"
 """Network that is used if weights or labels are named, but no model."""
 
 
-def load(
-    name: str | None,
-    weights: str | None,
-    labels: str | None,
-    device: str | None,
-    quiet: bool = False,
-    *,
-    data: str | None = None,
-) -> "Model":
+def load(choice: "ModelChoice", quiet: bool = False, *, data: str | None = None) -> "Model":
     """Load the model that the options name; random weights are drawn from a fixed seed and announced.
 
     Args:
-        name: of the model; None for the default, which is announced with what it knows.
-        weights: as `load_model` takes them.
-        labels: as `load_model` takes them.
-        device: None for the graphics card if available.
+        choice: the options; a default model is announced with what it knows.
         quiet: print nothing on stdout.
         data: name of the data set that the model is run on; None for videos.
     """
-    from glocal.models import load_model
-
-    chosen = model_name(name, weights, labels, data)
-    model = load_model(chosen, weights, labels=labels, device=device_name(device))
-    if name is None and not (weights or labels):
+    source = source_of(choice, data)
+    model = source.load()
+    if choice.name is None and not (choice.weights or choice.labels):
         tell(quiet, _describe_default(model, data))
-    name = chosen
     if model.weights == "random":
-        say(f"{name} has random weights, so what it attends to means nothing; --weights loads trained ones.")
+        say(
+            f"{source.name} has random weights, so what it attends to means nothing; --weights loads "
+            "trained ones."
+        )
     return model
 
 
@@ -74,6 +65,20 @@ def model_name(name: str | None, weights: str | None, labels: str | None, data: 
 
     has_weights = data is None and IMAGE_MODEL in networks_with_installed_weights()
     return IMAGE_MODEL if has_weights else PACKAGED_MODEL
+
+
+def source_of(choice: "ModelChoice", data: str | None = None) -> "ModelSource":
+    """Return how the model that the options name is loaded, by default that for a data set or for videos."""
+    from glocal.models.source import ModelSource
+
+    return ModelSource(
+        model_name(choice.name, choice.weights, choice.labels, data),
+        choice.weights,
+        choice.labels,
+        outputs=choice.outputs,
+        clip=choice.clip,
+        device=device_name(choice.device),
+    )
 
 
 def device_name(device: str | None) -> str:

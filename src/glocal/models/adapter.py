@@ -21,6 +21,7 @@ from glocal.models.preprocessing import Preprocessing, find_clip_spec
 from glocal.models.processors import find_preprocessing, read_processor
 from glocal.types import LabelSource
 from glocal.utils.resources import raise_if_lacking
+from glocal.utils.structure import construct
 from glocal.video.clip_spec import ClipSpec
 from glocal.video.geometry import Geometry
 
@@ -58,7 +59,7 @@ class NetworkAdapter(nn.Module):
 
 def as_model(
     network: nn.Module,
-    clip: ClipSpec | None = None,
+    clip: ClipSpec | Mapping[str, Any] | None = None,
     *,
     processor: Any = None,
     labels: LabelSource | None = None,
@@ -80,7 +81,7 @@ def as_model(
             submodule with parameters does.
         clip: how frames are sampled and normalised; with one value of mean and of std for grey clips. By
             default what `processor`, or else the network, states. With `processor`, only its frames, stride
-            and fps are used.
+            and fps are used. A mapping of some fields changes what is stated.
         processor: what prepares the network's clips: a processor of `transformers`, its configuration as a
             mapping or the path of its file or folder; a data configuration of timm; or transforms of
             torchvision or pytorchvideo. By default the processor's file beside a network of `transformers`,
@@ -104,11 +105,12 @@ def as_model(
     """
     network = network_inside(unwrap(network)).eval()
     config = getattr(network, "config", None) if hasattr(network, "main_input_name") else None
-    clip = find_clip_spec(config, clip, _stated(network, clip, processor))
+    given = clip if isinstance(clip, ClipSpec) else None
+    clip = find_clip_spec(config, given, _stated(network, clip, processor))
     layout = check_layout(layout or (CANONICAL if config is None or clip.image else "BTCHW"))
     adapted, prefix = network, ""
     if layout != CANONICAL or output is not None or grid is not None:
-        adapted, prefix = NetworkAdapter(network, layout, output, grid), "network."
+        adapted, prefix = NetworkAdapter(network, layout, output, grid).eval(), "network."
     example = example_clip(clip)
     try:
         with torch.no_grad(), frozen(adapted):
@@ -141,11 +143,17 @@ def as_model(
     )
 
 
-def _stated(network: nn.Module, clip: ClipSpec | None, processor: Any) -> Preprocessing | None:
-    """The preprocessing that a processor states, or else the network where no `clip` is given."""
+def _stated(
+    network: nn.Module, clip: ClipSpec | Mapping[str, Any] | None, processor: Any
+) -> Preprocessing | None:
+    """The preprocessing that a processor states, or else the network where no whole `clip` is given."""
     if processor is not None:
-        return read_processor(processor)
-    return find_preprocessing(network) if clip is None else None
+        stated: Preprocessing | None = read_processor(processor)
+    else:
+        stated = None if isinstance(clip, ClipSpec) else find_preprocessing(network)
+    if isinstance(clip, Mapping):
+        return construct(Preprocessing, clip, "clip").or_else(stated or Preprocessing())
+    return stated
 
 
 def network_inside(network: nn.Module) -> nn.Module:

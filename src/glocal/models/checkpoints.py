@@ -140,6 +140,22 @@ def _is_recent_pickle(path: Path) -> bool:
         return file.read(2) in (b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
+def read_hyper_parameters(path: Path) -> dict[str, Any]:
+    """The hyper-parameters that Lightning stores in a checkpoint; none if the file has none.
+
+    No code in the file is run.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="meta", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception:
+        # It may be safetensors, or damaged, which reading its weights reports.
+        return {}
+    values = content.get("hyper_parameters") if isinstance(content, Mapping) else None
+    return dict(values) if isinstance(values, Mapping) else {}
+
+
 def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
     for _ in WRAPPERS:
         if not isinstance(content, Mapping):

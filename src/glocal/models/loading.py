@@ -1,8 +1,9 @@
 """Load a model by name, with its weights and class names."""
 
 import os
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -10,12 +11,13 @@ from torch import nn
 from glocal.errors import UsageError
 from glocal.models.card import Card, checkpoint_paths, read_card
 from glocal.models.entry import ModelEntry
+from glocal.models.foreign import ROADS, ForeignOptions, changed_clip, is_foreign, load_foreign
 from glocal.models.labels import default_labels, read_labels
 from glocal.models.listing import packaged_models
-from glocal.models.model import Model
-from glocal.models.onnx import load_onnx
+from glocal.models.model import Model, Outputs
+from glocal.models.outputs import check_outputs
 from glocal.models.registry import find_entry
-from glocal.models.weights import load_network
+from glocal.models.weights import load_network, networks_of_file
 from glocal.types import LabelSource, WeightSource
 from glocal.utils.files import printable
 from glocal.utils.random_state import fixed_seed
@@ -30,7 +32,8 @@ def load_model(
     labels: LabelSource | None = None,
     num_classes: int | None = None,
     new_head: bool = False,
-    clip: ClipSpec | None = None,
+    clip: ClipSpec | Mapping[str, Any] | None = None,
+    outputs: Outputs | None = None,
     device: str | torch.device = "cpu",
     seed: int = 0,
 ) -> Model:
@@ -39,20 +42,25 @@ def load_model(
     Args:
         name: one of `model_names()`; for a gated network optionally with some of the gates,
             `gated/resnext3d-101:layer3+layer4`; the path of a trained network, `best.safetensors` with its
-            card `best.json` beside it; or the path of an ONNX file, for which only `labels` and `clip` may
-            be given.
+            card `best.json` beside it; or the path of a checkpoint of one of these networks. Or a model of
+            one's own: `package.module:factory` or `file.py:factory`, code that is run and makes a network, a
+            `LightningModule` or a `Model`; a folder that `save_pretrained` of `transformers` or timm has
+            written; `org/name` on the Hugging Face hub, which is downloaded once; or the path of an ONNX
+            file, for which only `labels`, `clip` and `outputs` may be given.
         weights: the name of published weights such as `kinetics400`, which are downloaded once; the name of
             a packaged model; or the path of a checkpoint of this network, of an image network to inflate, or
             of the backbone of a gated network or ST-ABN. For several streams, the paths of their checkpoints
             as a sequence or joined by commas. `"random"` for random weights, which are the default except for
-            packaged models and for `efficientnet-lite0`.
+            packaged models, for `efficientnet-lite0` and for one's own model. The hyper-parameters in a
+            checkpoint of Lightning are passed to a factory that takes them.
         labels: class names, the path of a label file, or the name of a packaged list. By default
             those of the checkpoint's card, or of the packaged list with that number of classes.
         num_classes: number of classes. By default that of `labels`, or else of the checkpoint, or else of
             the published weights.
         new_head: replace the checkpoint's classifier by a random one.
-        clip: how frames are sampled and normalised, if not as on the card or for the published weights.
-            Gated networks and ST-ABNs are built for its number of frames.
+        clip: how frames are sampled and normalised, if not as on the card or for the published weights; or
+            some fields of it. Gated networks and ST-ABNs are built for its number of frames.
+        outputs: what makes probabilities of the network's outputs, see `Model`.
         device: device of the network.
         seed: of all random weights, which are therefore reproducible: the same seed gives the same weights.
             The global random state is left as it is.
@@ -62,17 +70,23 @@ def load_model(
         InputError: a checkpoint cannot be downloaded or read, or does not fit the network.
     """
     name = os.fspath(name)
-    if name.endswith(".onnx"):
-        if weights is not None or num_classes is not None or new_head:
-            raise UsageError("an ONNX file holds its weights and classes; give labels and clip only.")
-        model = load_onnx(name, clip, labels=labels)
+    check_outputs(outputs)
+    if is_foreign(name):
+        if new_head:
+            raise UsageError(f"new_head is for networks of the library; let {name} make its classifier.")
+        with fixed_seed(seed):
+            model = load_foreign(name, ForeignOptions(weights, labels, num_classes, clip, outputs))
         model.network = _to_device(model.network, device)
         return model
     packaged = weights is None and name in packaged_models()
     source = _find_source(name, weights)
-    entry = find_entry(source.network, clip or (source.card.clip if source.card else None))
+    _check_known(source.network)
+    default = source.card.clip if source.card else None
     if clip is not None:
-        _check_channels(clip, find_entry(source.network))
+        published = find_entry(source.network)
+        clip = changed_clip(clip, default or published.clip_spec)
+        _check_channels(clip, published)
+    entry = find_entry(source.network, clip or default)
     if source.card and labels is None and num_classes is None and not new_head:
         labels = source.card.labels
     class_names = None if labels is None else read_labels(labels)
@@ -87,7 +101,22 @@ def load_model(
         clip=entry.clip_spec,
         weights="packaged" if packaged else ", ".join(loaded.notes),
         classes=source.card.classes if source.card and class_names == source.card.labels else "",
+        outputs=outputs or "logits",
     )
+
+
+def _check_known(name: str) -> None:
+    """Check that a network is in the registry.
+
+    Raises:
+        UsageError: it is not; the message says how others are named.
+    """
+    try:
+        find_entry(name)
+    except UsageError as problem:
+        if str(problem).startswith("unknown model"):
+            raise UsageError(f"{problem} {ROADS}") from None
+        raise
 
 
 def _check_channels(clip: ClipSpec, entry: ModelEntry) -> None:
@@ -122,6 +151,13 @@ def _find_source(name: str, weights: WeightSource | None) -> _Source:
             )
         card = read_card(card_file)
         return _Source(card.model, weights or file, card)
+    if weights is None and os.path.isfile(name):
+        if networks := networks_of_file(Path(name)):
+            return _Source(networks[0], name, None)
+        raise UsageError(
+            f"{printable(name)} is no checkpoint of a network of the library; name the network too, as "
+            f"--model package.module:Net --weights {printable(name)}."
+        )
     if isinstance(weights, str):
         weights = packaged_models().get(weights, weights)
     if isinstance(weights, str | os.PathLike):

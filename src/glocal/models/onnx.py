@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -10,11 +10,12 @@ from typing import Any
 
 from glocal.errors import GlocalError, InputError, UsageError
 from glocal.models.adapter import as_model
-from glocal.models.model import Model
+from glocal.models.model import Model, Outputs
 from glocal.types import LabelSource
 from glocal.utils.files import printable
 from glocal.utils.optional_import import optional_import
 from glocal.utils.resources import raise_if_lacking
+from glocal.utils.structure import construct
 from glocal.video.clip_spec import ClipSpec
 
 NEWEST_OPSET = 17
@@ -23,16 +24,19 @@ NEWEST_OPSET = 17
 
 def load_onnx(
     path: str | os.PathLike[str],
-    clip: ClipSpec | None = None,
+    clip: ClipSpec | Mapping[str, Any] | None = None,
     *,
     labels: LabelSource | None = None,
+    outputs: Outputs | None = None,
 ) -> Model:
     """Load the network in an ONNX file; its layers are named after the file's nodes.
 
     Args:
         path: of the file.
-        clip: how frames are sampled and normalised; by default RGB in [0, 1] of the input size in the file.
+        clip: how frames are sampled and normalised, or some fields of it; by default RGB in [0, 1] of the
+            input size in the file.
         labels: class names, the path of a label file, or the name of a packaged list.
+        outputs: what makes probabilities of the network's outputs, see `as_model`.
 
     Raises:
         UsageError: the packages that read ONNX are not installed, or the file has no fixed input size and
@@ -61,8 +65,12 @@ def load_onnx(
         reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
         raise InputError(f"{printable(path)} cannot be read as an ONNX network ({reason}).") from None
     layout = "BTCHW" if len(shape) == 5 and shape[1] != 3 and shape[2] == 3 else "BCTHW"
-    clip = clip or _clip_spec(shape, layout, path)
-    return as_model(network, clip, labels=labels, name=path.stem, weights=path.name, layout=layout)
+    if not isinstance(clip, ClipSpec):
+        known = {} if {"frames", "size"} <= set(clip or {}) else vars(_clip_spec(shape, layout, path))
+        clip = construct(ClipSpec, clip or {}, "clip", **known)
+    return as_model(
+        network, clip, labels=labels, outputs=outputs, name=path.stem, weights=path.name, layout=layout
+    )
 
 
 def _input_shape(content: Any, path: Path) -> tuple[int, ...]:

@@ -31,10 +31,9 @@ def find_outputs(
     Raises:
         UsageError: `outputs` is unknown.
     """
+    check_outputs(outputs)
     if callable(outputs):
         return outputs, False
-    if outputs is not None and outputs not in OUTPUTS:
-        raise UsageError(f"outputs must be one of {', '.join(OUTPUTS)}, or a function, not {outputs!r}.")
     if outputs == "logits":
         return "logits", False
     tried, last = _try(network, example, num_classes)
@@ -48,6 +47,12 @@ def find_outputs(
     if last == "Sigmoid" or tried.shape[1] == 1:
         return "sigmoid", last == "Sigmoid"
     return "logits", False
+
+
+def check_outputs(outputs: Outputs | None) -> None:
+    """Raise UsageError if `outputs` is unknown."""
+    if outputs is not None and not callable(outputs) and outputs not in OUTPUTS:
+        raise UsageError(f"outputs must be one of {', '.join(OUTPUTS)}, or a function, not {outputs!r}.")
 
 
 def _try(network: nn.Module, example: Tensor | list[Tensor], num_classes: int) -> tuple[Tensor, str]:

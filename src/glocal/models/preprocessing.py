@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from glocal.errors import UsageError
-from glocal.video.clip_spec import ClipSpec, Crop
+from glocal.video.clip_spec import ClipSpec, Crop, Modality
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -25,6 +25,7 @@ class Preprocessing:
         crop: which part of a frame the network takes.
         image: whether the network takes images.
         channels: number of channels of the input.
+        modality: RGB or optical flow.
     """
 
     frames: int | None = None
@@ -39,6 +40,7 @@ class Preprocessing:
     crop: Crop | None = None
     image: bool | None = None
     channels: int | None = None
+    modality: Modality | None = None
 
     def or_else(self, other: "Preprocessing") -> "Preprocessing":
         """Fill in what is not stated from another source; sizes and normalisation each as a whole."""
@@ -70,6 +72,7 @@ class Preprocessing:
             range=self.range or (0.0, 1.0),
             crop=self.crop or "center",
             image=image,
+            modality=self.modality or "rgb",
         )
 
 

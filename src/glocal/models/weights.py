@@ -187,6 +187,57 @@ def _matching_networks(states: list[State]) -> list[str]:
     return names
 
 
+def networks_of_file(path: Path) -> list[str]:
+    """Names of the networks of the library whose weights a checkpoint holds, beside others or not.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    state = read_checkpoint(path, 2**36)
+    if names := _matching_networks([state]):
+        return names
+    return [
+        name
+        for name in network_names()
+        if not (entry := find_entry(name)).streams and entry.backbone is None and _holds(entry, state)
+    ]
+
+
+def _holds(entry: ModelEntry, state: State) -> bool:
+    fitted = _fitted(entry, [state]).state
+    shapes = entry.state_shapes(_count_classes(entry, fitted) or entry.num_classes)
+    return not describe_mismatch(add_batch_counters(fitted, shapes), shapes)
+
+
+def load_into(network: nn.Module, weights: WeightSource, name: str) -> list[str]:
+    """Load a checkpoint into a network, and return notes on its source and on what was left out.
+
+    Args:
+        network: of any kind.
+        weights: path of the checkpoint.
+        name: of the network, for messages.
+
+    Raises:
+        UsageError: there is no such file, or there are several.
+        InputError: it cannot be read, or does not fit the network.
+    """
+    if not isinstance(weights, str | os.PathLike):
+        raise UsageError(f"{name} takes one checkpoint.")
+    if not os.path.exists(weights):
+        raise UsageError(f"there is no file {printable(weights)}.")
+    source = printable(weights)
+    shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
+    size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+    fitted = fit_state(read_checkpoint(Path(weights), max(32 * size, 2**30)), shapes)
+    state = add_batch_counters(fitted.state, shapes)
+    if describe_mismatch(state, shapes):
+        mismatch = describe_mismatch({**dict.fromkeys(fitted.dropped, torch.empty(0)), **state}, shapes)
+        raise InputError(f"{source} does not fit {name}: it {mismatch}.")
+    check_types({key: state[key] for key, _ in network.named_parameters() if key in state}, source)
+    load_state(network, state, source)
+    return [source, *note_dropped(source, fitted.dropped)]
+
+
 def _find_files(entry: ModelEntry, weights: WeightSource) -> tuple[list[Path], str]:
     """Return the checkpoint files that `weights` refers to, and what messages call them."""
     if isinstance(weights, str) and weights in entry.weights:
