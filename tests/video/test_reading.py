@@ -39,6 +39,19 @@ def test_addresses_and_protocols_are_only_names_of_missing_files(address: str) -
     assert "does not exist" in sentence(address)
 
 
+@pytest.mark.parametrize("address", ["rtsp://camera/1", "rtmp://camera/live", "UDP://239.0.0.1:1234"])
+def test_of_a_live_stream_it_is_said_how_to_record_it(address: str) -> None:
+    text = sentence(address)
+    assert "live streams are not read" in text
+    assert f"ffmpeg -i {address} -t 30" in text
+
+
+def test_a_folder_of_videos_points_to_batch(tmp_path: Path) -> None:
+    (tmp_path / "day").mkdir()
+    (tmp_path / "day" / "a.MP4").touch()
+    assert f"run glocal batch {tmp_path}" in sentence(tmp_path)
+
+
 def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.touch()

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from glocal.datasets.folder import VIDEO_SUFFIXES
 from glocal.errors import InputError
 from glocal.utils.files import printable
+from glocal.video.images import VIDEO_SUFFIXES
 
 
 def find_videos(paths: Sequence[str]) -> dict[str, str]:

@@ -4,18 +4,27 @@ import csv
 import io
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 import jinja2
 
 from glocal.batch.ledger import Outcome
-from glocal.utils.files import atomic_path, printable, writing
+from glocal.utils.files import atomic_path, file_name, printable, without_folders, writing
 
 COLUMNS = ("video", "name", "label", "score", "peak", "seconds", "error")
 
 
-def write_overview(outcomes: Sequence[Outcome], total: int, table: Path, model: str, method: str) -> Path:
+def write_overview(
+    outcomes: Sequence[Outcome],
+    total: int,
+    table: Path,
+    model: str,
+    method: str,
+    *,
+    full_paths: bool = False,
+) -> Path:
     """Write outcomes to a CSV file and to a page beside it.
 
     Args:
@@ -24,6 +33,7 @@ def write_overview(outcomes: Sequence[Outcome], total: int, table: Path, model: 
         table: path of the CSV file.
         model: name of the model.
         method: name of the attribution method.
+        full_paths: name videos and the model with their folders, also in errors.
 
     Returns:
         The path of the page.
@@ -31,6 +41,8 @@ def write_overview(outcomes: Sequence[Outcome], total: int, table: Path, model: 
     Raises:
         InputError: a file cannot be written.
     """
+    if not full_paths:
+        outcomes, model = [_without_folders(outcome) for outcome in outcomes], file_name(model)
     ordered = sorted(outcomes, key=lambda outcome: outcome.name)
     text = io.StringIO()
     rows = csv.writer(text)
@@ -48,6 +60,11 @@ def write_overview(outcomes: Sequence[Outcome], total: int, table: Path, model: 
     )
     _write(content, page)
     return page
+
+
+def _without_folders(outcome: Outcome) -> Outcome:
+    error = outcome.error and without_folders(outcome.error.replace(outcome.video, file_name(outcome.video)))
+    return replace(outcome, video=file_name(outcome.video), error=error)
 
 
 def _template() -> jinja2.Template:

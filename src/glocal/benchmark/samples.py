@@ -13,7 +13,6 @@ from torch import Tensor
 
 from glocal.datasets import DATASETS
 from glocal.datasets.dataset import Record
-from glocal.datasets.folder import VIDEO_SUFFIXES
 from glocal.datasets.puppets import Puppets
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.pointing import Figure
@@ -21,6 +20,7 @@ from glocal.models import Model
 from glocal.types import Box, BoxArray, FrameBoxes, Pixels
 from glocal.video import ClipSpec, Geometry, Video, Window, read_video, windows
 from glocal.video.clip_spec import Crop, rgb_clip
+from glocal.video.images import VIDEO_SUFFIXES
 
 log: logging.Logger = logging.getLogger("glocal.benchmark")
 

@@ -102,7 +102,7 @@ def batch(
                 share = float(source.device.startswith("cuda")) if gpus is None else gpus
                 count, threads = machines.divided(workers, share)
                 make = partial(Worker, source, config, report, out.resolve(), threads=threads)
-                with tqdm(total=len(todo), unit="video", disable=True if quiet else None) as bar:
+                with tqdm(total=len(todo), unit="video", leave=False, disable=True if quiet else None) as bar:
                     for outcome in Pool(make, count, share, attempts, timeout).run(todo):
                         ledger.add(outcome)
                         with tqdm.external_write_mode():
@@ -110,7 +110,9 @@ def batch(
                         bar.update()
     finally:
         outcomes = [ledger.outcomes[job.video] for job in jobs if job.video in ledger.outcomes]
-        page = write_overview(outcomes, len(jobs), out / TABLE, source.name, config.method)
+        page = write_overview(
+            outcomes, len(jobs), out / TABLE, source.name, config.method, full_paths=report.full_paths
+        )
     failed = sum(outcome.error is not None for outcome in outcomes)
     tell(quiet, f"{len(jobs) - failed} of {len(jobs)} videos are done → {printable(page)}")
     if failed:

@@ -13,11 +13,10 @@ from tqdm import tqdm
 
 from glocal.datasets.annotations import MissingAnnotationsError
 from glocal.datasets.dataset import Dataset, Record
-from glocal.datasets.folder import VIDEO_SUFFIXES
 from glocal.errors import InputError, UsageError
 from glocal.utils.files import printable
 from glocal.video import read_video
-from glocal.video.images import IMAGE_SUFFIXES
+from glocal.video.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 ProblemKind = Literal["annotations", "missing", "broken", "mislabelled", "unchecked", "extra"]
 HARMLESS = ("unchecked", "extra")

@@ -11,59 +11,7 @@ from glocal.datasets.dataset import Dataset, Record, register
 from glocal.errors import InputError, UsageError, nearest
 from glocal.types import Box
 from glocal.utils.files import printable
-
-VIDEO_SUFFIXES = (
-    ".264",
-    ".265",
-    ".3g2",
-    ".3gp",
-    ".amv",
-    ".apng",
-    ".asf",
-    ".avi",
-    ".divx",
-    ".dv",
-    ".f4v",
-    ".flv",
-    ".gif",
-    ".gxf",
-    ".h264",
-    ".h265",
-    ".hevc",
-    ".ivf",
-    ".m1v",
-    ".m2t",
-    ".m2ts",
-    ".m2v",
-    ".m4v",
-    ".mjpeg",
-    ".mjpg",
-    ".mkv",
-    ".mov",
-    ".mp4",
-    ".mpe",
-    ".mpeg",
-    ".mpeg1",
-    ".mpeg2",
-    ".mpeg4",
-    ".mpg",
-    ".mts",
-    ".mxf",
-    ".nut",
-    ".obu",
-    ".ogm",
-    ".ogv",
-    ".qt",
-    ".rm",
-    ".rmvb",
-    ".ts",
-    ".vob",
-    ".webm",
-    ".wmv",
-    ".wtv",
-    ".y4m",
-)
-"""Suffixes, in lower case, of the video files that are looked for in folders."""
+from glocal.video.images import VIDEO_SUFFIXES
 
 
 def read_folder(root: Path, split: str = "train") -> list[Record]:

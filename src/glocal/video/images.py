@@ -22,6 +22,59 @@ from glocal.video.video import DecodedFrame, Video
 DEFAULT_FPS = 25.0
 """Frames per second of image folders and arrays."""
 
+VIDEO_SUFFIXES = (
+    ".264",
+    ".265",
+    ".3g2",
+    ".3gp",
+    ".amv",
+    ".apng",
+    ".asf",
+    ".avi",
+    ".divx",
+    ".dv",
+    ".f4v",
+    ".flv",
+    ".gif",
+    ".gxf",
+    ".h264",
+    ".h265",
+    ".hevc",
+    ".ivf",
+    ".m1v",
+    ".m2t",
+    ".m2ts",
+    ".m2v",
+    ".m4v",
+    ".mjpeg",
+    ".mjpg",
+    ".mkv",
+    ".mov",
+    ".mp4",
+    ".mpe",
+    ".mpeg",
+    ".mpeg1",
+    ".mpeg2",
+    ".mpeg4",
+    ".mpg",
+    ".mts",
+    ".mxf",
+    ".nut",
+    ".obu",
+    ".ogm",
+    ".ogv",
+    ".qt",
+    ".rm",
+    ".rmvb",
+    ".ts",
+    ".vob",
+    ".webm",
+    ".wmv",
+    ".wtv",
+    ".y4m",
+)
+"""Suffixes, in lower case, of the video files that are looked for in folders."""
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 """Suffixes of the images that a folder of frames may hold."""
 
@@ -116,10 +169,13 @@ def from_folder(folder: Path, fps: float | None) -> Video:
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     ]
     if not images:
-        raise InputError(
-            f"{printable(folder)} is a folder without images ({', '.join(IMAGE_SUFFIXES)}); give a "
-            "video file or a folder of frames"
+        advice = (
+            f"to explain the videos in it, run glocal batch {printable(folder)}"
+            if any(path.suffix.lower() in VIDEO_SUFFIXES for path in (*folder.glob("*"), *folder.glob("*/*")))
+            else "give a video file or a folder of frames"
         )
+        suffixes = ", ".join(IMAGE_SUFFIXES)
+        raise InputError(f"{printable(folder)} is a folder without images ({suffixes}); {advice}")
     frames = sorted(_one_series(folder, images), key=_natural_order)
     return ImageSequence(frames, read_image, folder.resolve().name, folder, fps)
 

@@ -69,6 +69,9 @@ def read_video(source: VideoInput, fps: float | None = None) -> Video:
     return from_memory(source, fps)
 
 
+LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "udp"}
+"""Addresses of live streams."""
+
 NO_RATE = "fps is only for folders of images, arrays and lists; a file has its own frame rate"
 
 
@@ -79,8 +82,7 @@ def _from_path(source: "str | os.PathLike[str]", fps: float | None) -> Video:
         if stat.S_ISDIR(mode):
             return from_folder(path, fps)
     except FileNotFoundError:
-        advice = "download it first" if "://" in os.fspath(source) else "check its name"
-        raise InputError(f"{printable(source)} does not exist; {advice}") from None
+        raise InputError(f"{printable(source)} does not exist{_advice(os.fspath(source))}") from None
     except (OSError, ValueError) as error:
         raise InputError(
             f"{printable(source)} cannot be read ({error}); check its name and permissions"
@@ -94,6 +96,16 @@ def _from_path(source: "str | os.PathLike[str]", fps: float | None) -> Video:
     if path.stat().st_size == 0:
         raise InputError(f"{printable(path)} is empty (0 bytes); copy or download it again")
     return _from_file(path, path.stem)
+
+
+def _advice(missing: str) -> str:
+    scheme = missing.partition("://")[0].lower() if "://" in missing else ""
+    if scheme in LIVE_SCHEMES:
+        return (
+            f" as a file; live streams are not read: record some seconds of it first, as with "
+            f"ffmpeg -i {printable(missing)} -t 30 -c copy clip.mp4"
+        )
+    return "; download it first" if scheme else "; check its name"
 
 
 def _from_file(source: VideoSource, name: str) -> Video:
