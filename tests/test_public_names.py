@@ -39,7 +39,8 @@ PUBLIC_NAMES = {
         PointingGame TemporalMAP VideoMAP inclusive_boxes
     """,
     "glocal.evaluation.faithfulness": """
-        AverageDrop BASELINES BlockDrops REMOVAL_UNITS RemovalCurve average_drop block_drops class_score
+        AverageDrop BASELINES BlockDrops REMOVAL_UNITS RemovalCurve RoadScores average_drop block_drops
+        class_score impute road
         deletion infidelity insertion sensitivity_max
     """,
     "glocal.evaluation.sanity": """

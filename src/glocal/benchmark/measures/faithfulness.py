@@ -13,6 +13,7 @@ from glocal.evaluation.faithfulness import (
     deletion,
     infidelity,
     insertion,
+    road,
     sensitivity_max,
 )
 
@@ -84,6 +85,20 @@ def drop(explained: ExplainedSample) -> float:
 def increase(explained: ExplainedSample) -> float:
     """Increase in confidence (Grad-CAM++)."""
     return float(explained.shared(_drop).increase)
+
+
+@measure(
+    "road",
+    title="ROAD",
+    section="faithfulness",
+    better="high",
+    text="Half of the probability with the least attended pixels removed, minus that with the most attended "
+    "ones; removed pixels are imputed from those around them. 0 is chance.",
+)
+def road_combined(explained: ExplainedSample) -> float:
+    """ROAD (Rong et al., 2022)."""
+    p = explained.prepared
+    return float(road(p.network, p.clip, explained.attribution, p.classes).combined)
 
 
 @measure(

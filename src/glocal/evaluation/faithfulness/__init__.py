@@ -9,6 +9,7 @@ from glocal.evaluation.faithfulness.removal import (
     deletion,
     insertion,
 )
+from glocal.evaluation.faithfulness.road import RoadScores, impute, road
 from glocal.evaluation.faithfulness.scoring import BASELINES, class_score
 
 __all__ = [
@@ -17,11 +18,14 @@ __all__ = [
     "AverageDrop",
     "BlockDrops",
     "RemovalCurve",
+    "RoadScores",
     "average_drop",
     "block_drops",
     "class_score",
     "deletion",
+    "impute",
     "infidelity",
     "insertion",
+    "road",
     "sensitivity_max",
 ]
