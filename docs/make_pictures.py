@@ -23,6 +23,14 @@ def render(indices: tuple[int, ...], **options: object) -> list[PuppetClip]:
 
 plain = Puppets("test", 20, size=144, scale=(0.55, 0.85), distractor="none", occlusion=0.0, seed=1)
 save("puppets-actions", list(plain), truth=False)
+small = {"size": 144, "fps": 5.0, "distractor": "none", "occlusion": 0.0, "scale": (0.5, 0.7), "seed": 2}
+save(
+    "puppets-tasks",
+    [Puppets("test", 10, task="decoys", **small)[5]]
+    + [Puppets("test", 10, task="cue-in-time", **small)[index] for index in (0, 2)]
+    + [Puppets("test", 10, task="cue-in-space", **small)[index] for index in (0, 3)],
+    truth=True,
+)
 save(
     "puppets-hard",
     render((6, 15, 17), scale=(0.1, 0.2))

@@ -46,7 +46,8 @@ def _row(clip: PuppetClip, columns: int, truth: bool, height: int | None) -> Pix
 
 def _caption(clip: PuppetClip) -> str:
     actions = [f"{a.action} [{a.start}, {a.end})" for actor in clip.actors for a in actor.actions]
-    return f"{' + '.join(actions)}   {clip.name}"
+    is_chosen = clip.cue is not None or len(clip.actors[0].actions) > 1 or clip.class_name != clip.action
+    return f"{clip.class_name + ': ' if is_chosen else ''}{' + '.join(actions)}   {clip.name}"
 
 
 def _resize(image: Pixels, factor: float) -> Pixels:
