@@ -6,13 +6,18 @@ BENCH := .venv-bench
 PYTHON_FILES := src tests tools bench docs/*.py
 INSTALL := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: venv demo test test-heavy test-peers models bench bench-long lint clean
+# Dependency groups (dev, bench, dist) need a pip that knows them.
+PIP := -m pip --disable-pip-version-check install --quiet "pip>=25.1"
+DIST := .venv-dist
+
+.PHONY: venv demo test test-heavy test-peers models bench bench-long lint dist clean
 
 venv: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(INSTALL) --editable ".[dev,train,imagenet]"
+	$(BIN)/python $(PIP)
+	$(BIN)/python $(INSTALL) --group dev --editable ".[train,imagenet]"
 	# onnx2torch asks for torchvision, which it hardly needs and which does not import beside a CPU build of torch.
 	$(BIN)/python $(INSTALL) --no-deps onnx2torch
 	touch $@
@@ -42,7 +47,8 @@ lint: venv
 # The peers get an environment of their own: one of them needs torchvision, beside which others do not import.
 $(BENCH)/installed: pyproject.toml constraints.txt bench/requirements.txt
 	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python $(INSTALL) --editable ".[bench]"
+	$(BENCH)/bin/python $(PIP)
+	$(BENCH)/bin/python $(INSTALL) --group bench --editable .
 	$(BENCH)/bin/python $(INSTALL) --no-deps --requirement bench/requirements.txt
 	touch $@
 
@@ -61,5 +67,17 @@ models: venv
 	    $(RUNS)/puppets-$$name/best.safetensors puppets/$$name || exit 1; \
 	done
 
+# Build the sdist and the wheel, check them, and install the wheel in an environment of its own.
+dist:
+	rm -rf dist $(DIST)
+	$(PYTHON) -m venv $(DIST)
+	$(DIST)/bin/python $(PIP)
+	$(DIST)/bin/python $(INSTALL) --group dist
+	$(DIST)/bin/python -m build --outdir dist .
+	$(DIST)/bin/python -m twine check --strict dist/*
+	$(DIST)/bin/python tools/check_wheel.py dist/*.whl
+	$(DIST)/bin/python $(INSTALL) dist/*.whl
+	cd dist && ../$(DIST)/bin/glocal --version && ../$(DIST)/bin/glocal models
+
 clean:
-	rm -rf $(VENV) $(BENCH) out build dist
+	rm -rf $(VENV) $(BENCH) $(DIST) out build dist

@@ -1,10 +1,13 @@
 """The checks of `make lint` that are our own find what they are for."""
 
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import glocal
 
 TOOLS = Path(__file__).parents[1] / "tools"
 
@@ -15,6 +18,7 @@ def _tools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     sys.modules.pop("check_words", None)
     sys.modules.pop("check_structure", None)
+    sys.modules.pop("check_wheel", None)
 
 
 def test_a_banned_phrase_is_found_with_its_line_and_a_better_word() -> None:
@@ -58,3 +62,22 @@ def test_a_help_text_is_a_sentence(text: str, accepted: bool) -> None:
     from check_structure import SENTENCE
 
     assert bool(SENTENCE.fullmatch(text)) == accepted
+
+
+def test_a_wheel_that_is_too_large_or_lacks_its_data_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import check_wheel
+
+    wheel = tmp_path / "glocal-1.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for part in (*check_wheel.PARTS[1:], "glocal/models/weights/a.safetensors"):
+            archive.writestr(part, "x")
+    assert check_wheel.problems(wheel) == [f"glocal-1.whl has no {check_wheel.PARTS[0]}"]
+    monkeypatch.setattr(check_wheel, "MAX_BYTES", 10)
+    assert any("more than" in sentence for sentence in check_wheel.problems(wheel))
+
+
+def test_the_citation_names_the_version_of_the_package() -> None:
+    text = (Path(__file__).parents[1] / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {glocal.__version__}\n" in text
