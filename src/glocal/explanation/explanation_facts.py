@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
-from glocal.explanation.explanation import ExplainedClass, Explanation, Prediction, VideoFacts
+from glocal.explanation.explanation import (
+    ExplainedClass,
+    Explanation,
+    Prediction,
+    VideoFacts,
+    WindowPredictions,
+)
 from glocal.explanation.geometry_bounds import check_geometry
 from glocal.explanation.volume import Volume
 from glocal.utils.json_files import read_json
@@ -47,6 +53,7 @@ class ExplanationFacts:
     before: tuple[Prediction, ...] = ()
     remarks: tuple[str, ...] = ()
     classes: str = ""
+    windows: tuple[WindowPredictions, ...] = ()
     relative_path: str | None = None
 
     def __post_init__(self) -> None:
@@ -110,6 +117,7 @@ class ExplanationFacts:
             before=self.before,
             remarks=self.remarks,
             classes=self.classes,
+            windows=self.windows,
         )
 
 

@@ -39,6 +39,7 @@ def explanation_as_dict(
         "layers": list(explanation.layer_volumes),
         "classes": explanation.classes,
         "predictions": [asdict(prediction) for prediction in explanation.predictions],
+        "windows": [asdict(window) for window in explanation.windows],
         "unsure": explanation.is_unsure,
         "target": asdict(explanation.target),
         "notes": list(explanation.notes),

@@ -14,6 +14,7 @@ from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.layers import LayerNames, find_layers
 from glocal.attribution.tape import find_logits, frozen
 from glocal.errors import GlocalError, InputError, UsageError
+from glocal.models.framewise import FramewiseNetwork
 from glocal.models.labels import default_labels, read_labels
 from glocal.models.model import Model, Outputs
 from glocal.models.outputs import find_outputs
@@ -61,6 +62,7 @@ def as_model(
     network: nn.Module,
     clip: ClipSpec | Mapping[str, Any] | None = None,
     *,
+    frames: int | None = None,
     processor: Any = None,
     labels: LabelSource | None = None,
     layers: LayerNames | None = None,
@@ -82,6 +84,9 @@ def as_model(
         clip: how frames are sampled and normalised; with one value of mean and of std for grey clips. By
             default what `processor`, or else the network, states. With `processor`, only its frames, stride
             and fps are used. A mapping of some fields changes what is stated.
+        frames: of a clip, for a network that takes images: it is run on each of them, and its logits are
+            averaged, unless it returns one row a clip, see `FramewiseNetwork`. Without it, such a network is
+            run frame by frame too, each being a clip of its own.
         processor: what prepares the network's clips: a processor of `transformers`, its configuration as a
             mapping or the path of its file or folder; a data configuration of timm; or transforms of
             torchvision or pytorchvideo. By default the processor's file beside a network of `transformers`,
@@ -107,10 +112,13 @@ def as_model(
     config = getattr(network, "config", None) if hasattr(network, "main_input_name") else None
     given = clip if isinstance(clip, ClipSpec) else None
     clip = find_clip_spec(config, given, _stated(network, clip, processor))
-    layout = check_layout(layout or (CANONICAL if config is None or clip.image else "BTCHW"))
     adapted, prefix = network, ""
+    if frames is not None:
+        clip, layout = replace(clip, frames=frames, image=False), CANONICAL
+        adapted, prefix, output = FramewiseNetwork(network, output).eval(), "network.", None
+    layout = check_layout(layout or (CANONICAL if config is None or clip.image else "BTCHW"))
     if layout != CANONICAL or output is not None or grid is not None:
-        adapted, prefix = NetworkAdapter(network, layout, output, grid).eval(), "network."
+        adapted, prefix = NetworkAdapter(adapted, layout, output, grid).eval(), f"network.{prefix}"
     example = example_clip(clip)
     try:
         with torch.no_grad(), frozen(adapted):

@@ -11,6 +11,7 @@ from glocal.models.card import packaged_cards
 from glocal.models.download import installed_path
 from glocal.models.entry import MODELS, ModelEntry
 from glocal.models.gated import gated_entry
+from glocal.models.labels import describe_classes, label_list
 from glocal.models.listing import VARIANTS, packaged_models
 from glocal.models.stabn import NON_NEGATIVE, stabn_entry
 from glocal.video.clip_spec import ClipSpec
@@ -110,6 +111,28 @@ def summary() -> list[dict[str, Any]]:
         }
         rows.append(row | trained)
     return rows
+
+
+def describe(name: str) -> dict[str, Any]:
+    """What is known of one model: its row of `summary()`, with its classes, weights, licence and measures.
+
+    Raises:
+        UsageError: the name is unknown.
+    """
+    card = packaged_cards().get(name)
+    entry = find_entry(card.model, card.clip) if card else find_entry(name)
+    row = next((row for row in summary() if row["name"] == name), _row(entry, _count_parameters(entry)))
+    files = {} if card else entry.weights
+    known = entry.labels and describe_classes(label_list(entry.labels))
+    return row | {
+        "knows": card.classes if card else known or f"{entry.num_classes} classes",
+        "gates": list(entry.gates),
+        "sources": {
+            weights: [file.package or file.url or file.page for file in files[weights]] for weights in files
+        },
+        "licence": "" if card else entry.licence,
+        "measures": dict(card.measures) if card else {},
+    }
 
 
 def _row(entry: ModelEntry, parameters: int) -> dict[str, Any]:

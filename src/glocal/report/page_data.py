@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from glocal.explanation.explanation import RELEVANCE_FLOOR, Explanation, Prediction
+from glocal.explanation.predictions import is_unsure
 from glocal.report.drawing import VideoBoxes, colormap_table
 from glocal.report.headline import headline
 from glocal.report.page_media import fit_width, pack_maps
@@ -77,12 +79,28 @@ def collect_page_data(
         "cuts": list(first.cuts),
         "temporal": None if first.temporal is None else first.temporal.round(6).tolist(),
         "spans": [asdict(span) for span in spans],
+        "answers": [asdict(span) for span in answers(first)],
         "truth": None if true_boxes is None else [[list(b[:4]) for b in frame] for frame in true_boxes],
         "votes": {"": _scores(first.predictions)} | {gate: _scores(p) for gate, p in first.votes.items()},
         "style": asdict(style) | {"threshold": style.threshold or 0.5, "boxes": style.threshold is not None},
         "colormaps": {name: colormap_table(name).ravel().tolist() for name in COLORMAPS},
         "explanations": [_explanation_data(explanation, style, detail) for explanation in explanations],
     }
+
+
+def answers(explanation: Explanation) -> list[TimeSpan]:
+    """The best class over time, where it differs between windows: consecutive windows with the same one.
+
+    Where the model is unsure of a window, the label is `unsure`.
+    """
+    windows, times = explanation.windows, explanation.times
+    starts = [0.0, *(float(times[window.first]) for window in windows[1:]), end_time(explanation)]
+    labels = ["unsure" if is_unsure(w.predictions) else w.predictions[0].label for w in windows]
+    runs: list[TimeSpan] = []
+    for label, (start, end) in zip(labels, pairwise(starts), strict=False):
+        begin = runs.pop().start if runs and runs[-1].label == label else start
+        runs.append(TimeSpan(begin, max(end, begin), label))
+    return runs if len(runs) > 1 else []
 
 
 def end_time(explanation: Explanation) -> float:

@@ -34,6 +34,7 @@ class Timeline {
     }
     this.plot.replaceChildren(svg);
     this.bar("segments", shown.segments.map(([start, end]) => ({ start, end })));
+    this.bar("answers", this.data.answers);
     this.bar("truth", this.data.spans);
     this.ramp("temporal", this.data.temporal);
   }
