@@ -19,6 +19,7 @@ from glocal.benchmark.window_maps import WindowMaps
 from glocal.cli import main
 from glocal.errors import UsageError
 from glocal.evaluation import inclusive_boxes
+from glocal.evaluation.statistics import bootstrap_statistic
 from glocal.localization import auto_threshold, boxes, iou
 from glocal.models import Model
 from glocal.papers import paper_a, tables
@@ -348,3 +349,11 @@ def test_ilsvrc_takes_the_plain_text_metadata_from_another_folder(
     assert sample.load().boxes[0].tolist() == [[5, 5, 31, 31]]
     with pytest.raises(UsageError, match="leave out annotations"):
         find_sample_set(model, "surveillance-fight", root, annotations=metadata)
+
+
+def test_a_figure_that_is_no_mean_gets_its_interval_by_drawing_clips() -> None:
+    values = [0.0, 1.0, 1.0, 0.0, 1.0, 1.0]
+    found = bootstrap_statistic(values, lambda drawn: max(drawn) * sum(drawn) / len(drawn), resamples=2000)
+    assert found.mean == pytest.approx(4 / 6)
+    assert found.low == pytest.approx(2 / 6)
+    assert found.high == pytest.approx(1)

@@ -25,6 +25,7 @@ from glocal.benchmark.tables import Table, TableRow
 from glocal.benchmark.window_maps import WindowMaps, explain_window
 from glocal.errors import InputError, UsageError, WriteError
 from glocal.evaluation.baselines import FixedBox, trivial_baselines
+from glocal.evaluation.statistics import Interval, bootstrap_statistic
 from glocal.localization.refinements import REFINEMENT_SIDE, refine
 from glocal.models import Model
 from glocal.types import AttributionMap, BoxArray, FloatArray, Frame
@@ -79,6 +80,14 @@ class Evaluation:
     def figures(self) -> dict[str, dict[str, float]]:
         """Row → column → figure; the rows are the explainers and the trivial baselines."""
         return {row.name: dict(row.values) for row in self.table().rows}  # type: ignore[arg-type]
+
+    def interval(self, name: str) -> Interval:
+        """An explainer's figure in the column in which rows are compared, with a bootstrap over the clips."""
+
+        def judged(samples: Sequence[SampleScores]) -> float:
+            return self._values(name, samples)[self.measure.judge]
+
+        return bootstrap_statistic(self.scores, judged)
 
     def table(
         self,

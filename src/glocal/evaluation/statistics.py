@@ -1,7 +1,7 @@
 """Confidence intervals, correlations and the area under the ROC curve."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,8 @@ import numpy.typing as npt
 from glocal.errors import UsageError
 from glocal.evaluation.metric import CollectedMetric
 from glocal.types import FloatArray, Mask
+
+T = TypeVar("T")
 
 
 class Interval(NamedTuple):
@@ -39,6 +41,29 @@ def bootstrap(
     drawn = np.random.default_rng(seed).integers(0, array.size, (resamples, array.size))
     low, high = np.quantile(array[drawn].mean(1), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(array.mean()), float(low), float(high))
+
+
+def bootstrap_statistic(
+    items: Sequence[T],
+    statistic: Callable[[Sequence[T]], float],
+    *,
+    level: float = 0.95,
+    resamples: int = 200,
+    seed: int = 0,
+) -> Interval:
+    """A figure of all `items`, and its percentile bootstrap interval, for figures that are no mean of them.
+
+    Args:
+        items: one for each clip.
+        statistic: the figure of some items, drawn with replacement.
+        level: probability that the interval covers.
+        resamples: how often clips are drawn.
+        seed: of the draws.
+    """
+    drawn = np.random.default_rng(seed).integers(0, len(items), (resamples, len(items)))
+    figures = [statistic([items[place] for place in places]) for places in drawn]
+    low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(statistic(items), float(low), float(high))
 
 
 def spearman(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:

@@ -17,13 +17,15 @@ OPTIONS: Mapping[str, Any] = {
     "target": "",
     "refined": True,
     "sizes": False,
+    "intervals": False,
     "crop": "full",
     "every": 1,
     "fold": 1,
     "annotations": "",
 }
 """Options of a localization table: the class that is explained, true or top1 (by default the true one for
-puppets); whether to refine too, and to tell small actors from large ones; full or center; every n-th
+puppets); whether to refine too, to tell small actors from large ones, and to
+give 95 % intervals; full or center; every n-th
 frame; the division into splits; the folder or file of the annotations, if not in --root."""
 TITLES = {
     "3dcam": "3DCAM",
@@ -63,12 +65,34 @@ def localize(
     figures = {
         explainer.name: published.get(row_name(explainer, layers), {}) for explainer in evaluation.explainers
     }
+    names = titles(evaluation, layers)
+    notes = [f"the paper's figures are of {origin}", *remarks]
     return evaluation.table(
-        titles=titles(evaluation, layers),
+        titles=names,
         published=figures,
         by_size=context.options["sizes"],
-        notes=[f"the paper's figures are of {origin}", *remarks],
+        notes=[*notes, *intervals(evaluation, names)] if context.options["intervals"] else notes,
     )
+
+
+def intervals(evaluation: Evaluation, names: Mapping[str, str]) -> list[str]:
+    """A sentence for each row without refinements: its figure with a 95 % interval over the clips.
+
+    Args:
+        evaluation: of at least two clips, or there are no intervals.
+        names: name of an explainer → title of its row.
+    """
+    if len(evaluation.scores) < 2:
+        return []
+    sentences = []
+    for explainer in evaluation.explainers:
+        if not explainer.refinements:
+            mean, low, high = evaluation.interval(explainer.name)
+            sentences.append(
+                f"{names[explainer.name]}: {evaluation.measure.judge} {mean:.3f}, "
+                f"95 % interval over the clips {low:.3f} to {high:.3f}"
+            )
+    return sentences
 
 
 def evaluate_rows(context: TableContext, measure: BoxMeasure) -> tuple[Model, Evaluation]:
