@@ -256,3 +256,25 @@ def test_other_inputs_are_cut_with_the_sample() -> None:
 
 def test_methods_that_look_at_layers_are_all_tried() -> None:
     assert {name for name, method in METHODS.items() if method.needs == "layers"} >= set(LAYER_METHODS)
+
+
+@pytest.mark.parametrize("times", [2, 3, 4])
+def test_a_layer_that_is_repeated_on_the_same_frames_is_refused(times: int) -> None:
+    class Repeated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.stem, self.again = nn.Conv3d(3, 6, 3, 2, 1), nn.Conv3d(6, 6, 3, 1, 1)
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.stem(x)
+            for _ in range(times):
+                x = self.again(x).relu()
+            logits: Tensor = self.head(x.mean((2, 3, 4)))
+            return logits
+
+    for batch in (1, 2):
+        with pytest.raises(UsageError, match=rf"'again' is called more than once.*its {times} calls"):
+            glocal.attribute(Repeated(), clips(batch, 12), ["again"])
+        assert list(glocal.attribute(Repeated(), clips(batch, 12)).layers) == ["stem"]

@@ -166,19 +166,32 @@ class LayoutFinder:
         for name, stacked in stacks.items():
             if stacked is not None:
                 possible[name] = self._possible(name, stacked, layouts[name], modules[name])
-        open_names = [n for n, (_, readings) in possible.items() if readings and not readings[0].is_sure]
-        changes = self._probe(open_names, possible)
         found: dict[str, LayerLayout | None] = dict.fromkeys(outputs)
         for name, (samples, readings) in possible.items():
             calls = len(outputs[name]) // (self._batch if samples.axis == 0 else 1)
-            video = len(layouts[name].size) == 3
-            layout = LayerLayout(self._batch, samples, readings[0], video, calls) if readings else None
-            if layout and name in changes:
-                layout = _best(changes[name], readings, layout, layouts[name].size)
-            elif layout and not layout.reading.is_sure:
-                layout = None
-            found[name] = layout
-        return found
+            if readings:
+                video = len(layouts[name].size) == 3
+                found[name] = LayerLayout(self._batch, samples, readings[0], video, calls)
+        return found | self._closer_look(found, possible, layouts)
+
+    def _closer_look(
+        self,
+        found: Mapping[str, LayerLayout | None],
+        possible: Mapping[str, tuple[SamplesAxis, list[Reading]]],
+        layouts: Mapping[str, OutputLayout],
+    ) -> dict[str, LayerLayout | None]:
+        """The layouts that are in doubt: by the first sample, else by noise in its place, else None."""
+        names = [n for n, layout in found.items() if layout is not None and not layout.reading.is_sure]
+        looked: dict[str, LayerLayout | None] = dict.fromkeys(names)
+        for sample in self._probes() if names else ():
+            open_names = [name for name in names if looked[name] is None]
+            if not open_names:
+                break
+            for name, changes in self._probe(sample, open_names, possible).items():
+                layout = found[name]
+                assert layout is not None, "others are not in doubt"
+                looked[name] = _best(changes, possible[name][1], layout, layouts[name].size)
+        return looked
 
     def _possible(
         self, name: str, stacked: Tensor, layout: OutputLayout, module: nn.Module
@@ -212,17 +225,26 @@ class LayoutFinder:
                         break
         return self._alone
 
-    def _probe(
-        self, names: Sequence[str], possible: Mapping[str, tuple[SamplesAxis, list[Reading]]]
-    ) -> dict[str, Changes]:
-        """Changes of the layers whose readings are open."""
-        if not names:
-            return {}
+    def _probes(self) -> Iterator[Any]:
+        """The first sample, and noise in its place, in case the network sees nothing in the sample."""
         if self._batch > 1:
             self._outputs_alone()
         sample = self._clips if self._batch == 1 else self._sample
         if sample is None:
-            return {}
+            return
+        yield sample
+        values = tensors(sample)
+        for position in video_positions(sample, self._input):
+            values[position] = noise_like(values[position])
+        yield replace_tensors(sample, values)
+
+    def _probe(
+        self,
+        sample: Inputs,
+        names: Sequence[str],
+        possible: Mapping[str, tuple[SamplesAxis, list[Reading]]],
+    ) -> dict[str, Changes]:
+        """Changes of the layers `names` by noise on a sample, along the axes that are in doubt."""
         video = any(clip.dim() == 5 for clip in videos(sample, self._input))
         only_time = all(len(possible[name][1]) == 1 and not possible[name][1][0].has_tokens for name in names)
         axes = "T" if only_time and video else "THW" if video else "HW"
@@ -231,13 +253,7 @@ class LayoutFinder:
             outputs, _ = self._run_all(clips)
             return {name: outputs[name] for name in names if name in outputs}
 
-        changes = probe(_repeatable(run), sample, axes, self._input)
-        if any(not bool(of_layer.even.any()) for of_layer in changes.values()):
-            values = tensors(sample)
-            for position in video_positions(sample, self._input):
-                values[position] = noise_like(values[position])
-            changes = probe(_repeatable(run), replace_tensors(sample, values), axes, self._input)
-        return changes
+        return probe(_repeatable(run), sample, axes, self._input)
 
 
 def first_samples(clips: Inputs, input: InputName) -> Iterator[Any]:

@@ -43,9 +43,14 @@ class Reading:
     is_sure: bool = True
 
     @property
+    def tokens_axis(self) -> int | None:
+        """The axis that is tokens."""
+        return next((axis for axis, letters in enumerate(self.axes) if len(letters) > 1), None)
+
+    @property
     def has_tokens(self) -> bool:
         """Whether an axis is tokens."""
-        return any(len(letters) > 1 for letters in self.axes)
+        return self.tokens_axis is not None
 
     @property
     def folds_frames(self) -> bool:
@@ -142,6 +147,7 @@ def possible_readings(
     ]
     video = len(layout.size) == 3
     usual = ("", "", *("CTHW" if video else "CHW"))
+    possible = [reading for reading in possible if not _leaves_more(reading, possible)]
     fitting = [r for r in possible if r.has_tokens or fits(r.shape(stacked, video=video)[1:], layout.size)]
     readings = _as_module_says(fitting or [r for r in possible if r.axes == usual], stacked, module, network)
     if len(readings) == 1 and not _needs_proof(readings[0], layout):
@@ -198,6 +204,12 @@ def _may_be(reading: Reading, stacked: Sequence[int], layout: OutputLayout, samp
         return False
     frames_apart = reading.folds_frames or reading.axes.count("T") > 1 or reading.has_tokens
     return not (video and frames_apart and reading.shape(stacked, video=video)[1] > layout.size[0])
+
+
+def _leaves_more(reading: Reading, others: Sequence[Reading]) -> bool:
+    """Whether another reading of the tokens on the same axis leaves fewer of them out of the grid."""
+    same_axis = [other for other in others if other.tokens_axis == reading.tokens_axis]
+    return reading.has_tokens and any(other.extra < reading.extra for other in same_axis)
 
 
 def fits(sides: Iterable[int], size: Sequence[int]) -> bool:
