@@ -1,5 +1,6 @@
 """One pass over a video, whose best classes are taken to be those of its first window until others lead."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from glocal.models import Model
 from glocal.report.explain_to_files import ReportConfig, explain_to_files
 from glocal.video import ClipSpec, write_video
 from glocal.video.container import ContainerVideo
+from glocal.video.kept import KeptVideo
 
 
 class Levels(nn.Module):
@@ -108,3 +110,19 @@ def test_all_files_are_written_from_one_decoding(
     )
     assert len(results) == 2
     assert len(converted) == len(frames)
+
+
+@pytest.mark.parametrize(("levels", "passes"), [((240, 240, 240), 2), ((0, 240, 240), 3)])
+def test_a_video_too_long_for_memory_is_decoded_once_more_for_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, levels: tuple[int, ...], passes: int
+) -> None:
+    write_video(tmp_path / "a.mp4", film(*levels), 25)
+    started: list[int] = []
+    decoded_frames = ContainerVideo.decoded_frames
+    monkeypatch.setattr(
+        ContainerVideo, "decoded_frames", lambda self: started.append(1) or decoded_frames(self)
+    )
+    monkeypatch.setattr("glocal.report.explain_to_files.KeptVideo", partial(KeptVideo, max_bytes=1))
+    config, report = glocal.ExplainConfig("top2"), ReportConfig(also=["gradcam", "counterfactual"])
+    explain_to_files(levels_model(), str(tmp_path / "a.mp4"), tmp_path, "b", config=config, report=report)
+    assert len(started) == passes

@@ -46,13 +46,21 @@ class PackedMaps(TypedDict):
 
 
 def pack_maps(volume: Volume, cells: int, levels: int) -> PackedMaps:
-    """Compress the maps of a volume.
+    """Compress the maps of a volume, once for all pages.
 
     Args:
         volume: maps of all frames.
         cells: maximum cells of a map; larger maps are averaged down by the smallest whole number that fits.
         levels: quantisation levels from zero to each frame's maximum, at most 255.
     """
+    key = ("packed", cells, levels)
+    if key not in volume.results:
+        volume.results[key] = _pack(volume, cells, levels)
+    packed: PackedMaps = volume.results[key]
+    return packed
+
+
+def _pack(volume: Volume, cells: int, levels: int) -> PackedMaps:
     stream = zlib.compressobj(1, strategy=zlib.Z_RLE)  # residuals are noise and zeros: nothing else repeats
     parts, peaks = [], []
     shape = (0, 0)
