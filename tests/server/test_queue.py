@@ -160,6 +160,7 @@ def test_an_address_may_ask_so_often_a_minute() -> None:
     [
         *((suffix, "mpeg4") for suffix in (".mp4", ".mov", ".mkv", ".avi")),
         *((suffix, "mpeg1video") for suffix in (".ts", ".mpg", ".m1v")),
+        *((".m2ts", "mpeg2video"), (".3gp", "mpeg4")),
         *((".webm", "libvpx"), (".flv", "flv"), (".y4m", "rawvideo")),
     ],
 )
@@ -172,6 +173,17 @@ def test_videos_are_known_by_their_first_bytes(tmp_path: Path, suffix: Any, code
 def test_images_are_known_by_their_first_bytes(form: Any) -> None:
     buffer = io.BytesIO()
     Image.fromarray(numbered(1)).save(buffer, form)
+    assert is_media(buffer.getvalue()[:HEADER_BYTES])
+
+
+def test_animated_pictures_are_known_by_their_first_bytes() -> None:
+    stream = io.BytesIO()
+    for index in range(3):
+        Image.fromarray(numbered(index)).save(stream, "jpeg")
+    assert is_media(stream.getvalue()[:HEADER_BYTES])
+    buffer = io.BytesIO()
+    first, *others = (Image.fromarray(numbered(i)) for i in range(3))
+    first.save(buffer, "webp", save_all=True, append_images=others)
     assert is_media(buffer.getvalue()[:HEADER_BYTES])
 
 

@@ -33,14 +33,16 @@ from glocal.benchmark.tables import Table
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.cost import costs
 from glocal.evaluation.sanity import ExplainFunction, label_check, randomisation_check
+from glocal.explanation.bare_networks import as_explainable
 from glocal.explanation.selection import resolve_target, select_layers
 from glocal.explanation.window_stream import VideoLike
 from glocal.models import Model
 from glocal.report.comparison_page import pictures
 from glocal.types import AttributionMap
 from glocal.utils.files import file_name
-from glocal.video import Video, read_video
+from glocal.video import read_video
 from glocal.video.clip_spec import Crop
+from glocal.video.memory import is_one_video
 
 
 class Comparison(Measurements):
@@ -71,7 +73,7 @@ class Comparison(Measurements):
 
 
 def compare(
-    model: Model,
+    model: Model | nn.Module,
     videos: VideoLike | Iterable[Sample | VideoLike],
     methods: Sequence[str] | Mapping[str, ExplainFunction] = (),
     *,
@@ -92,8 +94,9 @@ def compare(
     """Measure every method, and the controls, on the same clips.
 
     Args:
-        model: whose decisions are explained.
-        videos: a video or several, whose windows are explained; or samples, such as `open_samples` gives.
+        model: whose decisions are explained; a bare network is adapted as by `explain`.
+        videos: a video or several, whose windows are explained; or samples, such as `open_samples` gives. An
+            array, a tensor, an open file and a list of frames are one video.
         methods: names, each optionally with its layers, as in `gradcam@layer4`, and its score, as in
             `3dcam:centred`, or name → explainer; see `parse_explainers` for the default.
         layers: of the model; by default all of its explainable layers.
@@ -114,6 +117,7 @@ def compare(
         InputError: no method fits the network, or there is no clip.
         UsageError: an argument is not among what is allowed.
     """
+    model = as_explainable(model, videos)
     samples = _as_samples(model, videos, crop, clips)
     paths = layer_paths(model, layers)
     explainers = (
@@ -127,7 +131,11 @@ def compare(
         _target(target, model),
         config or MeasureConfig(),
         cache if isinstance(cache, Cache) else Cache(Path(cache) if cache else None),
-        {"network": fingerprint(model.network), "measures": list(MEASURES)},
+        {
+            "network": fingerprint(model.network),
+            "measures": list(MEASURES),
+            "outputs": [str(model.outputs), model.activated],
+        },
         noise,
         sanity,
         random_labels,
@@ -161,14 +169,13 @@ def _as_samples(
     clips: int | None,
 ) -> Iterator[Sample]:
     """Samples as they are; the windows of videos."""
-    single = isinstance(videos, Video | str | os.PathLike | np.ndarray)
-    several: Any = [videos] if single else videos
+    several: Any = [videos] if is_one_video(videos) else videos
     items = iter(several)
     first = next(items, None)
     together = itertools.chain([] if first is None else [first], items)
     if first is None or isinstance(first, Sample):
         return itertools.islice(together, clips)
-    opened = [read_video(item) if isinstance(item, np.ndarray) else item for item in together]
+    opened = [Path(item) if isinstance(item, str | os.PathLike) else read_video(item) for item in together]
     return open_samples(model, videos=opened, clips=clips, crop=crop)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from glocal.attribution.inputs.network_inputs import to_network
+from glocal.attribution.targets import Score
 from glocal.benchmark.samples import Footage, Sample
 from glocal.errors import UsageError
 from glocal.evaluation.faithfulness import REMOVAL_UNITS, BlockDrops, block_drops
@@ -52,6 +53,7 @@ class PreparedSample:
         classes: `(1,)`, the class explained.
         label: index of the true class, where known.
         config: how explanations are measured.
+        score: of a class, whose changes are measured: the model's probabilities.
     """
 
     name: str
@@ -61,6 +63,7 @@ class PreparedSample:
     classes: Tensor
     label: int | None
     config: MeasureConfig
+    score: Score = "probability"
 
     @cached_property
     def blocks(self) -> BlockDrops:
@@ -72,6 +75,7 @@ class PreparedSample:
             baseline=self.config.baseline,
             blocks=self.config.blocks,
             batch=self.config.batch,
+            score=self.score,
         )
 
 
@@ -93,10 +97,13 @@ def prepare(model: Model, sample: Sample, target: SampleTarget, config: MeasureC
             )
         classes = torch.tensor([label])
     elif isinstance(target, str):
-        classes = model.logits(clip)[0].argmax()[None]
+        classes = model.probabilities(model.logits(clip))[0].argmax()[None]
     else:
         classes = torch.tensor([target])
-    return PreparedSample(sample.name, model.network, footage, clip, classes.to(clip.device), label, config)
+    classes = classes.to(clip.device)
+    return PreparedSample(
+        sample.name, model.network, footage, clip, classes, label, config, model.probabilities
+    )
 
 
 class ExplainedSample:

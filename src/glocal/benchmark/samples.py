@@ -159,7 +159,7 @@ def puppet_samples(
 
 def video_samples(
     videos: Sequence[Video | str | Path],
-    clip_spec: ClipSpec,
+    model: Model | ClipSpec,
     *,
     crop: Crop | None = None,
     clips: int | None = None,
@@ -170,25 +170,25 @@ def video_samples(
 
     Args:
         videos: paths or videos.
-        clip_spec: of the network.
+        model: whose clips are sampled, or its clip specification.
         crop: `"full"` or `"center"`; by default the network's own.
         clips: number of windows at most.
 
     Raises:
-        UsageError: the network takes two streams.
+        UsageError: the network takes two streams, or does not take frames of such a size.
     """
-    streams = [_readable(_windows(video, clip_spec, crop)) for video in videos]
+    streams = [_readable(_windows(video, model, crop)) for video in videos]
     yield from islice(_turns(streams), clips)
 
 
 def record_samples(
-    records: Sequence[Record], clip_spec: ClipSpec, *, crop: Crop | None = None, clips: int | None = None
+    records: Sequence[Record], model: Model | ClipSpec, *, crop: Crop | None = None, clips: int | None = None
 ) -> Iterator[Sample]:
     """The middle window of every record, evenly taken from the list, with its true boxes where it has any.
 
     Args:
         records: of a data set.
-        clip_spec: of the network.
+        model: whose clips are sampled, or its clip specification.
         crop: `"full"` or `"center"`; by default the network's own.
         clips: number of records at most.
 
@@ -197,7 +197,7 @@ def record_samples(
     """
     step = max(1, len(records) // clips) if clips else 1
     for record in records[::step][:clips]:
-        samples = list(_readable(_windows(record.path, clip_spec, crop, record)))
+        samples = list(_readable(_windows(record.path, model, crop, record)))
         for sample in samples[len(samples) // 2 :][:1]:
             yield replace(sample, label=record.label)
 
@@ -220,10 +220,13 @@ def _turns(streams: list[Iterator[Sample]]) -> Iterator[Sample]:
 
 
 def _windows(
-    source: Video | str | Path, clip_spec: ClipSpec, crop: Crop | None, record: Record | None = None
+    source: Video | str | Path, model: Model | ClipSpec, crop: Crop | None, record: Record | None = None
 ) -> Iterator[Sample]:
+    clip_spec = model.clip if isinstance(model, Model) else model
     video = source if isinstance(source, Video) else read_video(source, record.fps if record else None)
     geometry = Geometry.fit((video.height, video.width), clip_spec, crop)
+    if isinstance(model, Model):
+        model.check_size(geometry.crop[2:])
     for window in windows(video, clip_spec, geometry, overlap=0.0):
         yield _window_sample(video, window, geometry, record)
 
@@ -289,11 +292,11 @@ def open_samples(
         DATASETS.check(data)
         if root is None:
             raise UsageError(f"{data} needs the folder of your copy; give it as --root.")
-        return record_samples(DATASETS[data].read(root, split), model.clip, crop=crop, clips=clips)
+        return record_samples(DATASETS[data].read(root, split), model, crop=crop, clips=clips)
     files = [
         file for video in videos for file in (_files(video) if not isinstance(video, Video) else [video])
     ]
-    return video_samples(files, model.clip, crop=crop, clips=clips)
+    return video_samples(files, model, crop=crop, clips=clips)
 
 
 DATA_CLIPS = 20

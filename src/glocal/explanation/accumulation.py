@@ -65,7 +65,7 @@ class WindowResults:
     """
 
     def __init__(self, model: Model, config: ExplainConfig, stream: WindowStream) -> None:
-        self.votes: GateVotes = GateVotes(model.network)
+        self.votes: GateVotes = GateVotes(model)
         self._model, self._config, self._stream = model, config, stream
         self._probabilities = MeanProbabilities()
         self._temporal = TemporalCurve(stream.cuts)

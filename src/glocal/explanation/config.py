@@ -12,6 +12,8 @@ from glocal.types import Progress
 from glocal.utils.registrations import registered_names
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from glocal.explanation.edit import EditLike
     from glocal.explanation.window_stream import VideoLike
     from glocal.models.model import Model
@@ -224,15 +226,19 @@ class ConfiguredFunction(Protocol[P, ConfigT_contra, ReturnT_co]):
 
     @overload
     def __call__(
-        self, model: "Model", video: "VideoLike", /, *args: P.args, **kwargs: P.kwargs
+        self, model: "Model | nn.Module", video: "VideoLike", /, *args: P.args, **kwargs: P.kwargs
     ) -> ReturnT_co: ...
     @overload
-    def __call__(self, model: "Model", video: "VideoLike", /, *, config: ConfigT_contra) -> ReturnT_co: ...
+    def __call__(
+        self, model: "Model | nn.Module", video: "VideoLike", /, *, config: ConfigT_contra
+    ) -> ReturnT_co: ...
 
 
 def configured_by(
     config_class: Callable[P, ConfigT],
-) -> Callable[[Callable[["Model", "VideoLike", ConfigT], ReturnT]], ConfiguredFunction[P, ConfigT, ReturnT]]:
+) -> Callable[
+    [Callable[["Model | nn.Module", "VideoLike", ConfigT], ReturnT]], ConfiguredFunction[P, ConfigT, ReturnT]
+]:
     """Decorate `function(model, video, config)`, so that callers give the fields of the config instead.
 
     The signature shows the fields, the docstring describes them in place of its line `**config: …`, and a
@@ -240,10 +246,10 @@ def configured_by(
     """
 
     def decorate(
-        function: Callable[["Model", "VideoLike", ConfigT], ReturnT],
+        function: Callable[["Model | nn.Module", "VideoLike", ConfigT], ReturnT],
     ) -> ConfiguredFunction[P, ConfigT, ReturnT]:
         @wraps(function)
-        def call(model: "Model", video: "VideoLike", *args: Any, **kwargs: Any) -> ReturnT:
+        def call(model: "Model | nn.Module", video: "VideoLike", *args: Any, **kwargs: Any) -> ReturnT:
             config = kwargs.pop("config", None)
             if config is not None and (args or kwargs):
                 raise UsageError("give either the arguments or a config, not both.")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from glocal.attribution import exclusive
 from glocal.explanation.explanation import Prediction
 from glocal.models.gated import Gated
+from glocal.models.model import Model
 
 NUM_BEST = 5
 """Predictions that are kept unless told otherwise."""
@@ -58,9 +59,9 @@ class GateVotes:
     The gates' logits are taken from the forward pass that `attribute` makes: no pass is added.
     """
 
-    def __init__(self, network: nn.Module) -> None:
-        self._network = network
-        self._gates = dict(network.gates.items()) if isinstance(network, Gated) else {}
+    def __init__(self, model: Model) -> None:
+        self._model, self._network = model, model.network
+        self._gates = dict(model.network.gates.items()) if isinstance(model.network, Gated) else {}
         self._means = {gate: MeanProbabilities() for gate in self._gates}
         self._logits: dict[str, Tensor] = {}
 
@@ -82,8 +83,8 @@ class GateVotes:
     def count_window(self, sample: int = 0) -> None:
         """Add the logits recorded last to the means: those of one sample of the batch."""
         for gate, logits in self._logits.items():
-            self._means[gate].add(logits.float().softmax(1)[sample].cpu())
+            self._means[gate].add(self._model.probabilities(logits)[sample].cpu())
 
     def best(self, labels: Sequence[str]) -> Mapping[str, tuple[Prediction, ...]]:
-        """Gate → its best classes, by the mean over the windows of the softmax of its logits alone."""
+        """Gate → its best classes, by the mean over the windows of the probabilities of its logits alone."""
         return {gate: best_predictions(labels, mean.value) for gate, mean in self._means.items()}

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from glocal.attribution import Attribution, attribute
 from glocal.explanation.accumulation import WindowResults
+from glocal.explanation.bare_networks import as_explainable
 from glocal.explanation.batching import BatchSize, grouped, in_precision, sample_of, stack_clips
 from glocal.explanation.config import ExplainConfig, configured_by
 from glocal.explanation.explanation import Explanation, Prediction
@@ -25,7 +26,7 @@ from glocal.video.scenes import Cuts
 
 
 @configured_by(ExplainConfig)
-def explain(model: Model, video: VideoLike, config: ExplainConfig) -> Explanation:
+def explain(model: Model | nn.Module, video: VideoLike, config: ExplainConfig) -> Explanation:
     """Explain where and when `model` finds its reasons for a class in `video`.
 
     The video is decoded once, in windows of the model's clip length and in constant memory; a second time if
@@ -34,8 +35,10 @@ def explain(model: Model, video: VideoLike, config: ExplainConfig) -> Explanatio
     seen. Frames between sampled ones are interpolated.
 
     Args:
-        model: from `load_model` or `as_model`, or a `Model` of your own.
-        video: a path (video, image, or folder of images), a `Video`, or frames `(T, H, W, 3)` uint8.
+        model: from `load_model` or `as_model`, or a `Model` of your own. A bare network is adapted by
+            `as_model`; where nothing states its clips, a video in memory is taken for one, with a warning.
+        video: what `read_video` opens: a path (video, image, or folder of images), an open file, an array or
+            tensor in either order of its axes, a list of frames, or a `Video`.
         **config: the fields of `ExplainConfig`, or one as `config`.
 
     Returns:
@@ -45,7 +48,7 @@ def explain(model: Model, video: VideoLike, config: ExplainConfig) -> Explanatio
         UsageError: an argument is not among what is allowed; the message lists what is.
         InputError: the video cannot be read, or the network cannot use it.
     """
-    return explain_variants(model, video, [config])[0]
+    return explain_variants(as_explainable(model, video), video, [config])[0]
 
 
 def explain_variants(
@@ -163,7 +166,7 @@ class _VideoRun:
 
 
 def classify(
-    model: Model,
+    model: Model | nn.Module,
     video: VideoLike,
     *,
     crop: Crop | None = None,
@@ -185,6 +188,7 @@ def classify(
         UsageError: an argument is not among what is allowed.
         InputError: the video cannot be read, or the network cannot use it.
     """
+    model = as_explainable(model, video)
     stream = WindowStream.open(model, video, crop=crop, cuts=cuts, progress=progress)
     mean = MeanProbabilities()
     for window in stream.windows("classify"):

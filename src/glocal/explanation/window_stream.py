@@ -7,7 +7,6 @@ from functools import cached_property
 
 from tqdm import tqdm
 
-from glocal.errors import UsageError
 from glocal.models import Model
 from glocal.types import Progress
 from glocal.video import ClipSpec, Geometry, Video, Window, read_video
@@ -66,11 +65,7 @@ class WindowStream:
         video = video if isinstance(video, Video) else read_video(video)
         frames = check_cuts(video, cuts)
         stream = cls(video, model.clip, crop or model.clip.crop, list(frames or ()), progress, frames is None)
-        size = model.clip.size
-        if model.fixed_size and stream.geometry.crop[2:] != (size, size):
-            raise UsageError(
-                f"model '{model.name}' takes frames of {size}×{size} pixels only; use crop='center'."
-            )
+        model.check_size(stream.geometry.crop[2:])
         return stream
 
     @cached_property

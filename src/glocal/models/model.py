@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from glocal.attribution.inputs.network_inputs import Inputs, call, to_network
 from glocal.attribution.tape import find_logits, frozen
 from glocal.attribution.targets import class_scores
+from glocal.errors import UsageError
 from glocal.models.labels import describe_classes
 from glocal.video.clip_spec import ClipSpec
 
@@ -63,6 +64,18 @@ class Model:
     def num_classes(self) -> int:
         """Number of logits."""
         return len(self.labels)
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Check that the network takes frames of a height and width.
+
+        Raises:
+            UsageError: it takes those of another size only.
+        """
+        side = self.clip.size
+        if self.fixed_size and size != (side, side):
+            raise UsageError(
+                f"model '{self.name}' takes frames of {side}×{side} pixels only; use crop='center'."
+            )
 
     def logits(self, clips: Inputs) -> Tensor:
         """Compute logits `(B, num_classes)` in eval mode and without gradients.

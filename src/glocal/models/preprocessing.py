@@ -14,6 +14,10 @@ DEFAULT_FRAMES = 16
 """Frames of a clip where a video preprocessing states all but these."""
 
 
+class UnknownClipError(UsageError):
+    """Nothing states the number of frames or their size that a network takes."""
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """The fields of a `ClipSpec` that a source states; None where it does not.
@@ -133,7 +137,7 @@ def find_clip_spec(config: Any, clip: ClipSpec | None, stated: Preprocessing | N
         sampling = Preprocessing(clip.frames, clip.stride, clip.fps, image=clip.image)
     read = sampling.or_else(stated or Preprocessing()).or_else(from_config(config))
     if read.size is None or (read.frames is None and read.image is None):
-        raise UsageError(
+        raise UnknownClipError(
             "the clips that the network takes are unknown; give clip=ClipSpec(frames=…, size=…), or the "
             "processor=… that prepares its clips."
         )

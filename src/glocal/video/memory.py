@@ -80,6 +80,25 @@ def _from_list(frames: list[Any], fps: float | None) -> Video:
     return from_array(np.stack(arrays), fps)
 
 
+def is_one_video(source: Any) -> bool:
+    """Whether something is one video, and not several: no list, or a list of frames.
+
+    Frames are pictures, arrays `(H, W)`, and arrays with 1, 3 or 4 channels, `(H, W, C)` or `(C, H, W)`.
+    """
+    if not isinstance(source, list | tuple):
+        return isinstance(source, Video | str | os.PathLike | bytes | bytearray | memoryview) or (
+            hasattr(source, "read") or _is_array(source) or isinstance(source, PIL.Image.Image)
+        )
+    return bool(source) and all(_is_frame(item) for item in source)
+
+
+def _is_frame(item: Any) -> bool:
+    if isinstance(item, PIL.Image.Image) or hasattr(item, "to_ndarray"):
+        return True
+    shape = tuple(getattr(item, "shape", ()))
+    return len(shape) == 2 or (len(shape) == 3 and bool({shape[0], shape[2]} & set(CHANNELS)))
+
+
 def from_array(array: npt.NDArray[Any], fps: float | None) -> Video:
     """Open frames as a video; see `FORMS`.
 
@@ -107,6 +126,8 @@ def _time_first(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         UsageError: the array has another shape, or it is unknown which axis is which.
     """
     problem = f"a video as an array is {FORMS}, with at least one frame; not {array.shape} {array.dtype}"
+    if array.ndim == 5 and array.shape[0] == 1:
+        array = array[0]
     if 0 in array.shape or array.ndim not in (3, 4):
         raise UsageError(problem)
     if array.ndim == 3:

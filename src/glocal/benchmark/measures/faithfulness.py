@@ -49,6 +49,7 @@ def _curve(run: Callable[..., Any], over: str) -> Callable[[ExplainedSample], Me
             baseline=config.baseline,
             steps=config.steps,
             batch=config.batch,
+            score=explained.prepared.score,
         )
         return MeasuredCurve(float(curve.auc), _rounded(curve.shares), _rounded(curve.scores[0]))
 
@@ -60,7 +61,9 @@ _register_curves()
 
 def _drop(explained: ExplainedSample) -> Any:
     p = explained.prepared
-    return average_drop(p.network, p.clip, explained.attribution, p.classes, baseline=p.config.baseline)
+    return average_drop(
+        p.network, p.clip, explained.attribution, p.classes, baseline=p.config.baseline, score=p.score
+    )
 
 
 @measure(

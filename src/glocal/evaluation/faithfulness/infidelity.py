@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.targets import Score
 from glocal.evaluation.faithfulness.scoring import BASELINES, Output, batches, class_score, per_sample
 
 BLOCK_SIDES = (1 / 8, 1 / 2)
@@ -34,7 +35,7 @@ def block_drops(
     sides: tuple[float, float] = BLOCK_SIDES,
     seed: int = 0,
     batch: int = 16,
-    score: str = "probability",
+    score: Score = "probability",
     output: Output = None,
 ) -> BlockDrops:
     """Measure how much the score drops when random blocks of the clips are replaced, one at a time.
@@ -50,7 +51,7 @@ def block_drops(
         sides: smallest and largest side of a block, see `BLOCK_SIDES`.
         seed: of the blocks.
         batch: changed clips that run through the network at once.
-        score: `"probability"` or `"logit"`.
+        score: `"probability"`, `"logit"`, or a function from outputs `(B, num_classes)` to scores.
         output: takes the logits out of what the network returns.
 
     Raises:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.targets import Score
 from glocal.errors import UsageError
 from glocal.evaluation.faithfulness.scoring import BASELINES, Output, check_maps, class_score, per_sample
 
@@ -41,7 +42,7 @@ def deletion(
     baseline: str = "blur",
     steps: int = 20,
     batch: int = 16,
-    score: str = "probability",
+    score: Score = "probability",
     output: Output = None,
 ) -> RemovalCurve:
     """Deletion: the score of `targets` while the highest attributions are replaced first.
@@ -59,7 +60,7 @@ def deletion(
         baseline: name in `BASELINES` of what replaces removed units.
         steps: points of the curve after the first; at most as many as there are units.
         batch: changed clips that run through the network at once.
-        score: `"probability"` or `"logit"`.
+        score: `"probability"`, `"logit"`, or a function from outputs `(B, num_classes)` to scores.
         output: takes the logits out of what the network returns.
 
     Raises:
@@ -80,7 +81,7 @@ def insertion(
     baseline: str = "blur",
     steps: int = 20,
     batch: int = 16,
-    score: str = "probability",
+    score: Score = "probability",
     output: Output = None,
 ) -> RemovalCurve:
     """Insertion: the score of `targets` while the highest attributions are restored first.
@@ -119,7 +120,7 @@ def _curve(
     targets: Tensor,
     steps: int,
     batch: int,
-    score: str,
+    score: Score,
     output: Output,
 ) -> RemovalCurve:
     """Scores while `before` turns into `after`, lowest ranks first."""
@@ -158,6 +159,7 @@ def average_drop(
     targets: Tensor,
     *,
     baseline: str = "blur",
+    score: Score = "probability",
     output: Output = None,
 ) -> AverageDrop:
     """`max(0, Y − O) / Y`, and whether `O > Y`, for the probabilities Y of the clip and O of what stays.
@@ -171,6 +173,7 @@ def average_drop(
         attributions: `(B, T, H, W)` or `(B, H, W)` in [0, 1].
         targets: `(B,)`, the class index explained in each clip.
         baseline: name in `BASELINES` of what fills the rest.
+        score: of which the share is measured, see `deletion`.
         output: takes the logits out of what the network returns.
 
     Raises:
@@ -178,7 +181,7 @@ def average_drop(
     """
     check_maps(clips, attributions)
     masked = BASELINES[baseline](clips).lerp(clips, attributions.unsqueeze(1).to(clips.dtype))
-    original_score = class_score(network, clips, targets, output=output)
-    masked_score = class_score(network, masked, targets, output=output)
+    original_score = class_score(network, clips, targets, score=score, output=output)
+    masked_score = class_score(network, masked, targets, score=score, output=output)
     drop = (original_score - masked_score) / original_score.clamp(min=1e-12)
     return AverageDrop(drop.clamp(min=0), (masked_score > original_score).float())

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from glocal.attribution.inputs.network_inputs import call, to_network
 from glocal.attribution.tape import find_logits, frozen
-from glocal.attribution.targets import class_scores
+from glocal.attribution.targets import Score, class_scores
 from glocal.errors import UsageError
 from glocal.registry import Registry
 
@@ -48,7 +48,7 @@ Item = TypeVar("Item")
 
 
 def class_score(
-    network: nn.Module, clips: Tensor, targets: Tensor, *, score: str = "probability", output: Output = None
+    network: nn.Module, clips: Tensor, targets: Tensor, *, score: Score = "probability", output: Output = None
 ) -> Tensor:
     """`(B,)` float32 scores of the class indices `targets` `(B,)`; the network is not changed.
 
@@ -56,7 +56,7 @@ def class_score(
         network: any module that returns logits.
         clips: `(B, C, T, H, W)`, or images `(B, C, H, W)`.
         targets: `(B,)`.
-        score: `"probability"` or `"logit"`.
+        score: `"probability"`, `"logit"`, or a function from outputs `(B, num_classes)` to scores.
         output: takes the logits out of what the network returns.
     """
     with torch.inference_mode(), frozen(network):
