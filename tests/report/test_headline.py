@@ -96,6 +96,12 @@ def test_a_video_that_is_relevant_throughout_is_named_as_a_whole() -> None:
     assert headline(explained(maps)).sentence.startswith("Decided over the whole video, by the whole frame.")
 
 
+def test_a_place_is_named_without_a_moment_too() -> None:
+    maps = burst(30, 0, 30, **UPPER_LEFT)
+    sentence = "Decided over the whole video, mostly by the upper left."
+    assert headline(explained(maps)).sentence.startswith(sentence)
+
+
 def test_an_image_has_no_moment() -> None:
     sentence = headline(explained(burst(1, 0, 1, **UPPER_LEFT))).sentence
     assert sentence == "Decided mostly by the upper left. Next comes walk, 20.0 %."

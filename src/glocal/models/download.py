@@ -1,6 +1,5 @@
 """Find published checkpoints: in an installed package, or downloaded into a cache folder and verified."""
 
-import fcntl
 import hashlib
 import http.client
 import importlib.util
@@ -9,11 +8,10 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
 from tqdm import tqdm
 
 from glocal import __version__
@@ -139,11 +137,8 @@ def _verified(path: Path, file: CheckpointFile) -> Path:
     return path
 
 
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.with_name(f".{path.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _lock(path: Path) -> FileLock:
+    return FileLock(path.with_name(f".{path.name}.lock"))
 
 
 def _download(file: CheckpointFile, path: Path) -> None:

@@ -12,6 +12,8 @@ from glocal.types import FloatArray, Segment
 WHOLE = 0.8
 """Share of a video from which on its segments are called the whole of it."""
 
+WHOLE_VIDEO = "over the whole video"
+
 MAX_SPANS = 2
 """Segments that a sentence names."""
 
@@ -51,7 +53,7 @@ def when(explanation: Explanation) -> str:
     duration = float(explanation.times[-1]) + 1 / explanation.video.fps
     spans = explanation.segments()
     if sum(span.end - span.start for span in spans) >= WHOLE * duration:
-        return "over the whole video"
+        return WHOLE_VIDEO
     digits = 1 if duration > 2 else 2
     named = [f"{span.start:.{digits}f}–{span.end:.{digits}f}" for span in _strongest(spans)]
     return f"at {' and '.join(named)} s" if named else ""
@@ -116,13 +118,14 @@ def _when_and_where(explanation: Explanation) -> str:
         role = "against" if explanation.target.counterfactual else "for"
         return f"Nothing was found that speaks {role} {explanation.target.label}."
     time, part = when(explanation), where(explanation)
-    mostly = "" if time == "over the whole video" and not part else "mostly "
     if explanation.is_answer:
-        place = f"by the {part}" if part else "by the whole frame"
-        return f"Decided {mostly}{f'{time}, ' if time else ''}{place}."
-    role = "against it" if explanation.target.counterfactual else "for it"
-    place = f"in the {part}" if part else "all over the frame"
-    return f"What speaks {role} lies {mostly}{f'{time}, ' if time else ''}{place}."
+        start, place = "Decided", f"by the {part}" if part else "by the whole frame"
+    else:
+        role = "against" if explanation.target.counterfactual else "for"
+        start, place = f"What speaks {role} it lies", f"in the {part}" if part else "all over the frame"
+    if time == WHOLE_VIDEO:
+        return f"{start} {time}, {'mostly ' if part else ''}{place}."
+    return f"{start} mostly {f'{time}, ' if time else ''}{place}."
 
 
 def _strongest(spans: Sequence[Segment]) -> list[Segment]:

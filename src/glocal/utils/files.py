@@ -1,7 +1,6 @@
 """Write files whole or not at all, remove what killed runs left, and name files in messages."""
 
 import contextlib
-import fcntl
 import os
 import re
 import secrets
@@ -10,6 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from glocal.errors import WriteError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    _HAS_LOCKS = False
+else:
+    _HAS_LOCKS = True
+
+_OPEN_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_LOOK_FLAGS = _OPEN_FLAGS | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 _TEMPORARY_NAME = re.compile(r"\.glocal-[0-9a-f]{8}-")
 _swept: set[tuple[int, int]] = set()
@@ -35,6 +44,8 @@ def atomic_path(path: "str | os.PathLike[str]", *, sync: bool = False) -> Iterat
     path = Path(path)
     _sweep_once(path.parent)
     temporary, lock = _create_temporary(path)
+    if not _HAS_LOCKS:  # Windows renames no open file
+        os.close(lock)
     try:
         yield temporary
         if sync:
@@ -45,14 +56,15 @@ def atomic_path(path: "str | os.PathLike[str]", *, sync: bool = False) -> Iterat
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
-        os.close(lock)
+        if _HAS_LOCKS:
+            os.close(lock)
 
 
 def _create_temporary(path: Path) -> tuple[Path, int]:
     """Create an empty temporary file, and return its path and a descriptor that holds its lock."""
     while True:
         temporary = path.with_name(f".glocal-{secrets.token_hex(4)}-{path.stem[-40:]}{path.suffix}")
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN_FLAGS, 0o666)
         if lock_file(descriptor) is not False:
             return temporary, descriptor
         os.close(descriptor)  # another process takes it for a leftover just now, and removes it
@@ -62,8 +74,10 @@ def lock_file(descriptor: int) -> bool | None:
     """Lock an open file until it is closed.
 
     Returns:
-        True if it is locked now, False if another process has it, None if this disk has no locks.
+        True if it is locked now, False if another process has it, None if this disk or system has no locks.
     """
+    if not _HAS_LOCKS:
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -74,6 +88,8 @@ def lock_file(descriptor: int) -> bool | None:
 
 
 def _sync(path: Path) -> None:
+    if path.is_dir() and not _HAS_LOCKS:
+        return  # Windows opens no folder
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -105,7 +121,7 @@ def sweep(folder: Path) -> None:
 
 def _remove_unlocked(path: str) -> None:
     with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | _LOOK_FLAGS)
         try:
             if lock_file(descriptor):
                 os.unlink(path)
