@@ -10,7 +10,7 @@ INSTALL := -m pip --disable-pip-version-check install --quiet --constraint const
 PIP := -m pip --disable-pip-version-check install --quiet "pip>=25.1"
 DIST := .venv-dist
 
-.PHONY: venv demo test test-heavy test-peers models bench bench-long lint dist clean
+.PHONY: venv demo test test-heavy test-peers models bench bench-long lint docs dist clean
 
 venv: $(VENV)/installed
 
@@ -66,6 +66,11 @@ models: venv
 	  $(BIN)/python -c "import sys; from glocal.models.card import pack; pack(*sys.argv[1:])" \
 	    $(RUNS)/puppets-$$name/best.safetensors puppets/$$name || exit 1; \
 	done
+
+# The documentation site, in build/site; warnings are errors.
+docs: venv
+	$(BIN)/python $(INSTALL) --group docs
+	$(BIN)/python -m mkdocs build
 
 # Build the sdist and the wheel, check them, and install the wheel in an environment of its own.
 dist:
