@@ -22,8 +22,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python $(INSTALL) --no-deps onnx2torch
 	touch $@
 
+# make demo VIDEO=my.mp4 explains a video of yours, too.
 demo: venv
-	$(BIN)/glocal demo
+	$(BIN)/glocal demo $(VIDEO)
 
 test: venv lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not heavy" --cov=glocal --cov-report=term:skip-covered

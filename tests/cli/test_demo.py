@@ -39,6 +39,11 @@ def test_the_demo_leaves_a_page_and_tells_votes_truth_and_baselines(shown: tuple
     for row in ("full frame (trivial)", "Gaussian centre prior (trivial)", "Sum 3DCAM (all layers)"):
         assert row in out
     assert "2 clips" in out
+    if demo.photographs() and demo.IMAGE_MODEL in demo.networks_with_installed_weights():
+        real = json.loads((folder / "grace_hopper-explained.json").read_text())
+        assert real["model"] == "efficientnet-lite0"
+        assert re.search(r"^grace_hopper.jpg: .* → .*grace_hopper-explained.html$", out, re.MULTILINE)
+        assert "efficientnet-lite0 knows 1000 kinds of objects" in out
     assert str(folder / f"{stem}.html") in out
 
 

