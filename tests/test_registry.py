@@ -265,7 +265,7 @@ main(["methods"])
 
 def test_an_export_of_an_installed_package_is_found_and_a_broken_one_is_a_warning(plugin: Path) -> None:
     done = _run_with(plugin, "from glocal.localization.exports import EXPORTS; print(list(EXPORTS))")
-    assert done.stdout.strip() == "['activitynet', 'coco', 'cvat', 'names']"
+    assert done.stdout.strip() == "['activitynet', 'coco', 'cvat', 'label-studio', 'mot', 'yolo', 'names']"
     assert "the package glocal-blink adds no export: its entry point 'broken'" in done.stderr
 
 

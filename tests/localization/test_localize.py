@@ -83,7 +83,7 @@ def test_localize_refines_by_the_video_that_was_explained(explanation: Any) -> N
     assert refined.per_class[0].boxes == expected.boxes("auto")
     facts = refined.as_dict()
     assert (refined.name, facts["refinements"], facts["method"]) == ("walk", ["guided"], "3dcam")
-    assert list(facts["classes"][0]) == ["target", "threshold", "frames", "tubes", "segments"]
+    assert list(facts["classes"][0]) == ["target", "threshold", "frames", "relevant", "tubes", "segments"]
 
 
 def test_other_classes_are_localized_and_refined_too(explanation: Any) -> None:

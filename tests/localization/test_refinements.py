@@ -128,7 +128,9 @@ def test_they_follow_each_other_in_the_order_given() -> None:
     assert np.array_equal(list(refine(maps, frames, [])), maps)
 
 
-def test_memory_does_not_grow_with_the_video() -> None:
+def test_memory_does_not_grow_with_the_video(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glocal.explanation.volume.IN_MEMORY", 2**20)
+
     class Film:
         def __iter__(self) -> Iterator[np.ndarray]:
             for t in range(300):

@@ -87,6 +87,7 @@ def test_a_clip_goes_up_and_its_report_opens(open_page: Callable[..., Any], clip
     page.wait_for_selector("html[data-ready]")
     settle(page)
     assert "onerror" in page.locator("header .sub").inner_text()
+    page.click("#more summary")
     page.fill("#strength", "0")
     settle(page)
     assert page.evaluate("document.hacked") is None
