@@ -310,7 +310,7 @@ def test_the_examples_in_the_documentation_run(monkeypatch: pytest.MonkeyPatch) 
     pytest.importorskip("transformers")
     text = (Path(__file__).parents[2] / "docs" / "architectures.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     monkeypatch.setattr(MODELS, "_values", dict(MODELS))  # the registered network is removed again
     namespace = {"video": FRAMES_OF_A_VIDEO}
     for block in blocks:
