@@ -58,7 +58,7 @@ class _AbandonedError(Exception):
 
 
 @contextmanager
-def feeding(consume: Callable[[Iterator[T]], object], size: int = 8) -> Iterator[Callable[[T], None]]:
+def feeding(consume: Callable[[Iterator[T]], object], size: int = 3) -> Iterator[Callable[[T], None]]:
     """Run `consume(items)` in a thread, and yield a function that hands it the next item.
 
     The block ends once the thread has consumed all items.
