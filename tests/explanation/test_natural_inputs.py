@@ -28,7 +28,6 @@ FORMS: dict[str, Callable[[], Any]] = {
     "THWC": lambda: TENSOR,
     "TCHW": lambda: TENSOR.permute(0, 3, 1, 2),
     "CTHW": lambda: TENSOR.permute(3, 0, 1, 2),
-    "1CTHW": lambda: TENSOR.permute(3, 0, 1, 2)[None],
     "float": lambda: TENSOR.permute(3, 0, 1, 2) / 255,
     "list of arrays": lambda: list(FRAMES_OF_CLIP),
     "list of tensors": lambda: [frame.permute(2, 0, 1).permute(1, 2, 0) for frame in TENSOR],

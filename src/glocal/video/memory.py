@@ -126,8 +126,6 @@ def _time_first(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         UsageError: the array has another shape, or it is unknown which axis is which.
     """
     problem = f"a video as an array is {FORMS}, with at least one frame; not {array.shape} {array.dtype}"
-    if array.ndim == 5 and array.shape[0] == 1:
-        array = array[0]
     if 0 in array.shape or array.ndim not in (3, 4):
         raise UsageError(problem)
     if array.ndim == 3:
