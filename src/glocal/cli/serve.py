@@ -45,7 +45,7 @@ POSITIVE = click.FloatRange(0, min_open=True)
     multiple=True,
     metavar="NAME[=WEIGHTS]",
     help="Model to offer: a name of 'glocal models', or weights of 'glocal train'; may be repeated.  "
-    "[default: the packaged trained models]",
+    "[default: the packaged trained models, and efficientnet-lite0 if its weights are installed]",
 )
 @click.option("--device", default="cpu", show_default=True, help="Device of the models: cpu, cuda, cuda:1 ….")
 @click.option(

@@ -18,14 +18,15 @@ STARTUP_SECONDS = 600.0
 """Time in which all models must be loaded when the server starts."""
 
 UNTRAINED_MODEL = "resnext3d-small"
-"""Offered if no trained model is packaged."""
+"""Offered if no trained model is packaged or installed."""
 
 
 def open_catalog(models: Sequence[OfferedModel], device: str, limits: Limits) -> Catalog:
     """Load each model once, and return what the server offers.
 
     Args:
-        models: to offer; by default the trained models that come with the library.
+        models: to offer; by default the trained models that come with the library, and those whose weights
+            are in an installed package.
         device: of the models.
         limits: of the process that loads them.
 
@@ -53,9 +54,11 @@ def load_catalog(models: Sequence[OfferedModel], device: str) -> Catalog:
     """Load each model and return the catalog."""
     from glocal.attribution import AGGREGATES, METHODS
     from glocal.models.listing import packaged_models
+    from glocal.models.registry import networks_with_installed_weights
     from glocal.server.worker import load_offered_model
 
-    models = models or [OfferedModel(name) for name in packaged_models()] or [OfferedModel(UNTRAINED_MODEL)]
+    trained = [*packaged_models(), *networks_with_installed_weights()]
+    models = models or [OfferedModel(name) for name in trained or [UNTRAINED_MODEL]]
     rows = []
     for offered in models:
         model = load_offered_model(offered, device)
