@@ -209,6 +209,7 @@ def test_a_batch_goes_on_where_it_was(
     page = (out / "batch.html").read_text("utf-8")
     assert 'href="sub/run.html"' in page
     assert "broken.mp4 is not a video" in page
+    assert str(videos) not in page, "the page names no folders of the machine"
     rows = {row["name"]: row for row in csv.DictReader((out / "batch.csv").open())}
     assert list(rows) == ["broken", "sub/run", "walk"]
     facts = json.loads((out / "sub" / "run.json").read_text())

@@ -33,7 +33,7 @@ def write_overview(
         table: path of the CSV file.
         model: name of the model.
         method: name of the attribution method.
-        full_paths: name videos and the model with their folders, also in errors.
+        full_paths: name the model, and videos in errors, with their folders on the page; the CSV file does.
 
     Returns:
         The path of the page.
@@ -41,8 +41,6 @@ def write_overview(
     Raises:
         InputError: a file cannot be written.
     """
-    if not full_paths:
-        outcomes, model = [_without_folders(outcome) for outcome in outcomes], file_name(model)
     ordered = sorted(outcomes, key=lambda outcome: outcome.name)
     text = io.StringIO()
     rows = csv.writer(text)
@@ -50,6 +48,8 @@ def write_overview(
     rows.writerows([getattr(outcome, column) for column in COLUMNS] for outcome in ordered)
     _write(text.getvalue(), table)
     page = table.with_suffix(".html")
+    if not full_paths:
+        ordered, model = [_without_folders(outcome) for outcome in ordered], file_name(model)
     content = _template().render(
         done=[outcome for outcome in ordered if outcome.error is None],
         failed=[outcome for outcome in ordered if outcome.error is not None],
