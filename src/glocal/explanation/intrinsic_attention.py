@@ -19,21 +19,31 @@ from glocal.models.stabn import STABN, TransformedSTABN
 from glocal.video import Geometry, Video, Window
 
 
-class AttentionRecorder(nn.Module):
-    """A network with intrinsic attention that keeps the temporal attention of its first forward pass."""
+class _Recording:
+    """What a module has recorded: no tensor of its own, which attribution would restore after a pass."""
 
     temporal: Tensor | None = None
+
+
+class AttentionRecorder(nn.Module):
+    """A network with intrinsic attention that keeps the temporal attention of its first forward pass."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
         self.network = network
+        self._recording = _Recording()
+
+    @property
+    def temporal(self) -> Tensor | None:
+        """The temporal attention of the first forward pass; None before it."""
+        return self._recording.temporal
 
     def attend(self, clips: Inputs) -> IntrinsicAttention:
         """Return logits and attention of the network, and keep the temporal attention of the first call."""
         assert isinstance(self.network, IntrinsicAttentionNetwork)
         attended = self.network.attend(clips)
-        if self.temporal is None:
-            self.temporal = attended.temporal.detach()
+        if self._recording.temporal is None:
+            self._recording.temporal = attended.temporal.detach()
         return attended
 
     def forward(self, clips: Inputs) -> Tensor:
