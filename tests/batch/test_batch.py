@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from glocal.batch.inputs import find_videos
-from glocal.batch.ledger import Ledger, Outcome, key_of
+from glocal.batch.ledger import Ledger, Outcome, file_state, key_of, lock_batch, model_files
 from glocal.batch.pool import BatchJob, Machines, Pool, connected
 from glocal.cli import main
 from glocal.errors import InputError, UsageError
@@ -75,7 +77,7 @@ def test_a_ledger_knows_what_is_done(tmp_path: Path) -> None:
     again = Ledger(ledger.path)
     assert again.outcomes == ledger.outcomes
     assert not again.done("/v/a.mp4", "a", "1"), "its file is not there"
-    touch(tmp_path / "a.html")
+    (tmp_path / "a.html").write_text("a page")
     assert again.done("/v/a.mp4", "a", "1")
     assert not any((again.done("/v/a.mp4", "a", "2"), again.done("/v/a.mp4", "x", "1")))
     assert not again.done("/v/b.mp4", "b", "2"), "it failed"
@@ -245,3 +247,102 @@ def test_what_cannot_be_is_said_before_anything_starts(
     error = capsys.readouterr().err
     assert re.search(message, error)
     assert error.count("\n") == 1
+
+
+def test_the_state_of_a_folder_is_that_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "1.png").write_bytes(b"one")
+    (tmp_path / "a" / "2.png").write_bytes(b"two")
+    before = file_state(tmp_path / "a")
+    assert file_state(tmp_path / "a") == before
+    (tmp_path / "a" / "b" / "1.png").write_bytes(b"other")
+    changed = file_state(tmp_path / "a")
+    (tmp_path / "a" / "2.png").rename(tmp_path / "a" / "3.png")
+    assert len({before, changed, file_state(tmp_path / "a")}) == 3
+
+
+def test_the_files_of_a_model_are_its_weights_and_their_cards(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("rgb.safetensors", "rgb.json", "flow.pt", "labels.txt", "made.py")))
+    paths = {name: str(tmp_path / name) for name in ("rgb.safetensors", "rgb.json", "flow.pt", "labels.txt")}
+    both = f"{paths['rgb.safetensors']},{paths['flow.pt']}"
+    assert set(model_files("i3d", both, paths["labels.txt"], None)) == set(paths.values())
+    assert set(model_files(paths["rgb.json"])) == {paths["rgb.json"], paths["rgb.safetensors"]}
+    assert model_files(f"{tmp_path}/made.py:network") == [f"{tmp_path}/made.py"]
+    assert model_files("puppets/gated", None) == []
+
+
+def test_results_that_are_empty_or_changed_are_not_done(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "batch.jsonl")
+    (tmp_path / "a.json").write_text("{}")
+    ledger.add(Outcome("a.mp4", "a", "k", files=("a.json",), sizes=(2,)))
+    ledger.add(Outcome("b.mp4", "b", "k", files=("a.json",)))
+    assert Ledger(ledger.path).done("a.mp4", "a", "k")
+    for content in ("", "{}{}"):
+        (tmp_path / "a.json").write_text(content)
+        assert not Ledger(ledger.path).done("a.mp4", "a", "k")
+        assert Ledger(ledger.path).done("b.mp4", "b", "k") is bool(content)
+
+
+def test_a_damaged_ledger_loses_its_damaged_lines_alone(tmp_path: Path) -> None:
+    path = tmp_path / "batch.jsonl"
+    good = json.dumps({"video": "a.mp4", "name": "a", "key": "k"}).encode()
+    wrong = [
+        b'{"video": "\xff"}',
+        b"[" * 50_000,
+        b"[]",
+        b"1",
+        b'{"video": [], "name": "a", "key": "k"}',
+        bytes(9),
+    ]
+    path.write_bytes(b"\n".join([*wrong, good, *wrong]))
+    assert list(Ledger(path).outcomes) == ["a.mp4"]
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError, match="cannot be read"):
+        Ledger(path)
+
+
+def test_a_second_batch_in_a_folder_is_refused(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    with lock_batch(out):
+        assert main(["batch", str(videos), "--model", "resnext3d-small", "--out", str(out)]) == 1
+    assert "another batch writes into" in capsys.readouterr().err
+    with lock_batch(out):
+        pass
+
+
+@pytest.mark.heavy
+def test_a_batch_that_is_stopped_says_so_and_listens_to_this_machine_alone(
+    videos: Path, tmp_path: Path
+) -> None:
+    out, temporary = tmp_path / "out", tmp_path / "t"
+    temporary.mkdir()
+    for number in range(40):
+        (videos / f"{number}.mp4").write_bytes((videos / "walk.mp4").read_bytes())
+    command = [sys.executable, "-m", "glocal", "batch", str(videos), "--model", "resnext3d-small"]
+    begin = time.time()
+    run = subprocess.Popen(
+        [*command, "--workers", "1", "--quiet", "--out", str(out)],
+        env={**os.environ, "HOME": "/nonexistent", "TMPDIR": str(temporary)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    ledger, end = out / "batch.jsonl", time.monotonic() + 120
+    while not ledger.exists():
+        assert time.monotonic() < end
+        assert run.poll() is None
+        time.sleep(0.1)
+    addresses = {
+        connection.laddr.ip
+        for process in psutil.Process(run.pid).children(recursive=True)
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert {"127.0.0.1"} <= addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    run.send_signal(signal.SIGTERM)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 143
+    assert err.splitlines()[-1] == "glocal: interrupted; finished results are kept."
+    assert not [path for path in Path("/tmp").glob("glocal-ray-*") if path.stat().st_mtime > begin]

@@ -162,7 +162,7 @@ def test_without_libx264_another_encoder_is_tried(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(encoding, "VideoCodecContext", type("None", (), {"create": staticmethod(none)}))
     with pytest.raises(InputError, match=r"no H\.264 encoder"):
         write_video(tmp_path / "a.mp4", [numbered(0)], 25)
-    assert asked == ["libx264", "h264", "h264_broken"]
+    assert asked == ["libx264", "h264", "h264_broken", "mpeg4"]
     encoding._encoder.cache_clear()
 
 
@@ -181,3 +181,29 @@ def test_wrong_arguments_are_named(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=message):
             write_video(target, frames, **{"fps": 25, **arguments})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("suffix", "names", "form"),
+    [
+        (".mp4", {"libvpx-vp9", "mpeg4"}, "vp9"),
+        (".mov", {"libvpx-vp9", "mpeg4"}, "mpeg4"),
+        (".mkv", {"mpeg4"}, "mpeg4"),
+    ],
+)
+def test_a_build_of_ffmpeg_without_h264_writes_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, names: set[str], form: str
+) -> None:
+    """As in builds without the GPL."""
+    monkeypatch.setattr(encoding, "codecs_available", names)
+    monkeypatch.setattr(encoding, "PREFERRED", ())
+    encoding._encoder.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="no H.264 encoder"):
+            write_video(tmp_path / f"a{suffix}", [numbered(i) for i in range(12)], 25)
+    finally:
+        encoding._encoder.cache_clear()
+    with av.open(str(tmp_path / f"a{suffix}")) as container:
+        assert form in container.streams.video[0].codec_context.name
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert [number(frame) for frame in frames] == list(range(12))

@@ -1,15 +1,21 @@
 """The outcome of each video of a batch, line by line in a file, so that an interrupted run can be resumed."""
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from glocal import __version__
-from glocal.utils.files import writing
+from glocal.errors import InputError
+from glocal.models.card import checkpoint_paths
+from glocal.utils.files import lock_file, make_folder, printable, writing
+from glocal.utils.json_files import parse_json
+from glocal.utils.structure import construct
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class Outcome:
         score: its probability.
         peak: second at which it is most relevant.
         files: the results.
+        sizes: of the files, in bytes.
     """
 
     video: str
@@ -37,28 +44,31 @@ class Outcome:
     score: float | None = None
     peak: float | None = None
     files: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
 
 
 class Ledger:
-    """Outcomes in a JSON Lines file; a video's last line counts, and an incomplete line is ignored."""
+    """Outcomes in a JSON Lines file; a video's last line counts, and a line that cannot be read is ignored.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.outcomes: dict[str, Outcome] = {}
-        for line in path.read_text("utf-8").splitlines() if path.exists() else ():
-            try:
-                facts = json.loads(line)
-                outcome = Outcome(**{**facts, "files": tuple(facts["files"])})
-            except (ValueError, TypeError, KeyError):
-                continue
-            self.outcomes[outcome.video] = outcome
+        for line in _lines(path):
+            with contextlib.suppress(ValueError):
+                outcome = construct(Outcome, parse_json(line), path.name)
+                self.outcomes[outcome.video] = outcome
 
     def done(self, video: str, name: str, key: str) -> bool:
-        """Whether a video is done with these options, and its files still exist."""
+        """Whether a video is done with these options, and its files still have the size that was written."""
         outcome = self.outcomes.get(video)
         if outcome is None or outcome.error is not None or (outcome.name, outcome.key) != (name, key):
             return False
-        return all((self.path.parent / file).exists() for file in outcome.files)
+        sizes = tuple(_size(self.path.parent / file) for file in outcome.files)
+        return all(sizes) and outcome.sizes in ((), sizes)
 
     def written(self) -> set[Path]:
         """Return the files of all results."""
@@ -66,12 +76,14 @@ class Ledger:
         return {folder / file for outcome in self.outcomes.values() for file in outcome.files}
 
     def add(self, outcome: Outcome) -> None:
-        """Append an outcome. Raises InputError if the file cannot be written."""
+        """Append an outcome, and wait until the disk has it. Raises InputError if it cannot be written."""
         self.outcomes[outcome.video] = outcome
         with writing(self.path), self.path.open("a+b") as file:
             if file.tell() and _last_byte(file) != b"\n":
                 file.write(b"\n")
             file.write((json.dumps(asdict(outcome)) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def key_of(video: str, options: Mapping[str, Any]) -> str:
@@ -80,13 +92,76 @@ def key_of(video: str, options: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
-def file_state(path: "str | os.PathLike[str]") -> tuple[int, int] | None:
-    """Return size and time of the last change of a file; None if it is missing."""
+def file_state(path: "str | os.PathLike[str]") -> Any:
+    """Return what changes with the content of a file: its size and the time of its last change.
+
+    Of a folder, it is a digest of the states of all files in and below it; None if there is neither.
+    """
     try:
         facts = os.stat(path)
     except OSError:
         return None
-    return facts.st_size, facts.st_mtime_ns
+    if not stat.S_ISDIR(facts.st_mode):
+        return facts.st_size, facts.st_mtime_ns
+    digest = hashlib.sha256()
+    for folder, folders, names in os.walk(path):
+        folders.sort()
+        for name in sorted(names):
+            file = os.path.join(folder, name)
+            digest.update(os.fsencode(os.path.relpath(file, path)) + repr(file_state(file)).encode())
+    return digest.hexdigest()
+
+
+def model_files(*sources: str | None) -> list[str]:
+    """Return the files that a model is loaded from, for their states.
+
+    Args:
+        sources: name, weights and labels as `load_model` takes them; several weights are joined by commas.
+
+    Returns:
+        The paths among them that exist; with weights, their card, and with a card, its weights.
+    """
+    files: dict[str, None] = {}
+    for source in sources:
+        for part in [source, *source.split(","), source.rpartition(":")[0]] if source else ():
+            pair = checkpoint_paths(part) or (part,)
+            files.update(dict.fromkeys(str(path) for path in (part, *pair) if os.path.exists(path)))
+    return list(files)
+
+
+@contextlib.contextmanager
+def lock_batch(folder: Path) -> Iterator[None]:
+    """Inside, no other batch writes into a folder, which is created if it is missing.
+
+    Raises:
+        InputError: it cannot be written, or another batch writes into it.
+    """
+    make_folder(folder)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if lock_file(descriptor) is False:
+            raise InputError(
+                f"another batch writes into {printable(folder)}; wait for its end, or choose another --out."
+            )
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as problem:
+        raise InputError(f"{printable(path)} cannot be read ({problem.strerror}); move it away.") from None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _last_byte(file: Any) -> bytes:

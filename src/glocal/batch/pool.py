@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from glocal.batch.ledger import Outcome
+from glocal.batch.local_cluster import kept_signal_handlers, private_folder, start_ray
 from glocal.errors import GlocalError, InputError, UsageError
 from glocal.utils.optional_import import optional_import
+from glocal.utils.resources import raise_if_lacking
 
 
 class BatchJob(NamedTuple):
@@ -199,32 +201,36 @@ def connected(address: str | None, workers: int | None = None) -> Iterator[Machi
 
     Args:
         address: of a running cluster, or `auto` to find it; None starts one on this machine for as long as
-            the connection lasts.
+            the connection lasts, which no other machine reaches.
         workers: number of processes for which a cluster on this machine makes room, even beyond its cores.
 
     Raises:
         InputError: Ray is not installed, or no cluster runs at the address.
     """
     ray = import_ray()
-    try:
+    with contextlib.ExitStack() as stack:
         if address is None:
-            cores = max(os.cpu_count() or 1, workers or 1)
-            ray.init(num_cpus=cores, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
-        else:
-            ray.init(address=address, logging_level="ERROR", log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        where = "" if address is None else f" at {address}"
-        raise InputError(f"there is no Ray cluster{where}: {reason}") from None
-    try:
+            folder = stack.enter_context(private_folder())
+        try:
+            with kept_signal_handlers():
+                if address is None:
+                    start_ray(ray, max(os.cpu_count() or 1, workers or 1), folder)
+                else:
+                    ray.init(address=address, logging_level="ERROR", log_to_driver=False)
+        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+            raise_if_lacking(error)
+            reason = " ".join(str(error).split())[:200]
+            if address is None:
+                raise InputError(f"Ray cannot be started on this machine: {reason}") from None
+            raise InputError(f"there is no Ray cluster at {address}: {reason}") from None
+        stack.callback(ray.shutdown)
         resources = ray.cluster_resources()
         yield Machines(int(resources.get("CPU", 0)), resources.get("GPU", 0.0), address is None)
-    finally:
-        ray.shutdown()
 
 
 def import_ray() -> Any:
-    """The package `ray`. Raises InputError if it is not installed."""
+    """The package `ray`, which sends no usage statistics. Raises InputError if it is not installed."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     optional_import("ray.exceptions", extra="batch", purpose="a batch")
     return optional_import("ray", extra="batch", purpose="a batch")
 

@@ -58,7 +58,7 @@ class Worker:
             reason = " ".join(str(error).split())[:300]
             sentence = f"unexpected {type(error).__name__}: {reason or 'no message'}"
             return Outcome(video, name, key, sentence, round(time.monotonic() - begin, 3))
-        best = results[0].explanation
+        best, files = results[0].explanation, [file for result in results for file in result.files]
         return Outcome(
             video,
             name,
@@ -67,5 +67,6 @@ class Worker:
             label=best.target.label,
             score=best.probability,
             peak=float(best.times[best.relevance.argmax()]),
-            files=tuple(str(file.relative_to(self.out)) for result in results for file in result.files),
+            files=tuple(str(file.relative_to(self.out)) for file in files),
+            sizes=tuple(file.stat().st_size for file in files),
         )

@@ -10,7 +10,7 @@ import click
 from tqdm import tqdm
 
 from glocal.batch.inputs import find_videos
-from glocal.batch.ledger import Ledger, Outcome, file_state, key_of
+from glocal.batch.ledger import Ledger, Outcome, file_state, key_of, lock_batch, model_files
 from glocal.batch.overview import write_overview
 from glocal.batch.pool import BatchJob, Pool, connected, import_ray
 from glocal.batch.worker import Worker
@@ -86,11 +86,12 @@ def batch(
     import_ray()
     options["edit"] = edit = _absolute(options["edit"])
     config, report = config_from(options, ExplainConfig), report_config_from(options)
+    click.get_current_context().with_resource(lock_batch(out))
     ledger = Ledger(out / LEDGER)
     names = _inputs(videos, ledger)
     source = source_of(model_choice).absolute()
     check_config(config, load(model_choice, quiet))
-    files = [file_state(path) for path in (*source.paths, edit) if path]
+    files = [file_state(path) for path in model_files(source.name, source.weights, source.labels, edit)]
     identity = {"files": files, "loading": asdict(source), **config_as_dict(config), **asdict(report)}
     jobs = [BatchJob(video, result, key_of(video, identity)) for video, result in names.items()]
     todo = [job for job in jobs if not ledger.done(*job)]

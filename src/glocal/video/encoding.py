@@ -1,6 +1,7 @@
 """Write H.264 videos that every player and browser can show."""
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import cache
@@ -22,6 +23,9 @@ from glocal.utils.resources import lack_of, raise_if_lacking
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 """Suffixes of the files that `write_video` writes."""
+
+PREFERRED = ("libx264",)
+"""Encoders that are tried first."""
 
 TIME_BASE = 90_000
 """Time units per second in videos whose frames are unevenly spaced."""
@@ -99,8 +103,8 @@ def write_video(
 def _stream(
     container: OutputContainer, size: tuple[int, int], rate: Fraction, uneven: bool, crf: int
 ) -> VideoStream:
-    """Add an H.264 stream for frames of `(H, W)` pixels, padded to even sides."""
-    name = _encoder()
+    """Add a stream for frames of `(H, W)` pixels, padded to even sides: H.264 where there is an encoder."""
+    name = _encoder(container.format.name)
     stream = container.add_stream(name, rate=rate)
     assert isinstance(stream, VideoStream)
     stream.height, stream.width = (side + side % 2 for side in size)
@@ -114,16 +118,33 @@ def _stream(
     context.color_range = LIMITED
     context.colorspace = BT709 if size[0] >= BT709_HEIGHT else BT601
     context.color_primaries = context.color_trc = BT709
-    if name == "libx264":
-        stream.options = {"crf": str(crf), "preset": "veryfast"}
+    stream.options = {**_options(name, crf)}
+    if name == "libvpx-vp9":
+        context.bit_rate = 0  # the quality is that of `crf` alone
     return stream
 
 
+def _options(encoder: str, crf: int) -> dict[str, str]:
+    """Options of an encoder for a quality on the scale of x264, 0 to 51."""
+    if encoder == "libx264":
+        return {"crf": str(crf), "preset": "veryfast"}
+    if encoder == "libvpx-vp9":
+        return {"crf": str(min(63, crf + 10)), "deadline": "realtime", "cpu-used": "6"}
+    if encoder == "mpeg4":
+        return {"qmin": "2", "qmax": str(max(2, min(31, crf // 4)))}
+    return {}
+
+
 @cache
-def _encoder() -> str:
-    """Name of the first H.264 encoder that opens on this machine; libx264 is tried first."""
-    names = sorted(name for name in codecs_available if "264" in name and not name.endswith("rgb"))
-    for name in ["libx264", *names]:
+def _encoder(container: str) -> str:
+    """Name of the first encoder that opens on this machine: libx264, other H.264, VP9, MPEG-4.
+
+    FFmpeg has libx264 only in builds under the GPL, as those in the wheels of PyAV are.
+    """
+    h264 = sorted(name for name in codecs_available if "264" in name and not name.endswith("rgb"))
+    free = [name for name in ("libvpx-vp9", "mpeg4") if name in codecs_available]
+    names = [name for name in free if name == "mpeg4" or container != "mov"]
+    for name in dict.fromkeys([*PREFERRED, *h264, *names]):
         try:
             context = VideoCodecContext.create(name, "w")
             assert isinstance(context, VideoCodecContext)
@@ -133,8 +154,14 @@ def _encoder() -> str:
         except (av.FFmpegError, ValueError) as problem:
             raise_if_lacking(problem)
             continue
+        if name in free:
+            form = "MPEG-4, which browsers do not play" if name == "mpeg4" else "VP9"
+            warnings.warn(f"PyAV has no H.264 encoder here; videos are written as {form}.", stacklevel=2)
         return name
-    raise InputError("this PyAV has no H.264 encoder; run pip install --upgrade --force-reinstall av")
+    raise InputError(
+        "this PyAV has no H.264 encoder, and none for VP9 or MPEG-4; "
+        "run pip install --upgrade --force-reinstall av"
+    )
 
 
 def _encoder_frames(

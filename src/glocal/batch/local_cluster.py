@@ -1,0 +1,88 @@
+"""Start Ray on this machine alone: on the loopback address, in a private folder that does not stay behind."""
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from glocal.utils.files import lock_file
+
+PREFIX = "glocal-ray-"
+LOCK_FILE = "lock"
+MAX_PARENT = 24
+"""Characters of a path in which Ray's sockets still have paths that the system allows."""
+
+
+def start_ray(ray: ModuleType, cores: int, folder: Path) -> None:
+    """Start Ray on this machine, listening on the loopback address only, and connect to it.
+
+    Ray listens on all addresses where it takes a machine for part of a cluster, whatever address it is given;
+    a setting that it has for other systems than Linux keeps it from that.
+
+    Args:
+        ray: the package.
+        cores: for which it makes room.
+        folder: of its sockets and logs.
+    """
+    from ray._private import ray_constants
+
+    settings: Any = ray_constants
+    before = settings.ENABLE_RAY_CLUSTER
+    settings.ENABLE_RAY_CLUSTER = False
+    try:
+        ray.init(
+            num_cpus=cores,
+            include_dashboard=False,
+            logging_level="ERROR",
+            log_to_driver=False,
+            _temp_dir=str(folder),
+        )
+    finally:
+        settings.ENABLE_RAY_CLUSTER = before
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[Path]:
+    """Yield a new folder of this user alone, deleted at the end; those of killed runs are deleted first.
+
+    It is in the folder for temporary files, or in `/tmp` where that has too long a path for Ray's sockets.
+    """
+    usual = tempfile.gettempdir()
+    parent = Path(usual if len(usual) <= MAX_PARENT else "/tmp")
+    for leftover in parent.glob(f"{PREFIX}*"):
+        _delete_unlocked(leftover)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    with (folder / LOCK_FILE).open("wb") as lock:
+        lock_file(lock.fileno())
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _delete_unlocked(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            return
+        with (folder / LOCK_FILE).open("rb") as lock:
+            if lock_file(lock.fileno()):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def kept_signal_handlers() -> Iterator[None]:
+    """Restore what SIGTERM did before at the end; Ray sets a handler of its own, which hides the reason."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
