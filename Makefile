@@ -10,7 +10,7 @@ INSTALL := -m pip --disable-pip-version-check install --quiet --constraint const
 PIP := -m pip --disable-pip-version-check install --quiet "pip>=25.1"
 DIST := .venv-dist
 
-.PHONY: venv demo test test-heavy test-peers models bench bench-long lint docs dist clean
+.PHONY: venv demo test test-heavy test-peers fuzz chaos load models bench bench-long lint docs dist clean
 
 venv: $(VENV)/installed
 
@@ -34,6 +34,18 @@ test-heavy: venv
 
 test-peers: $(BENCH)/installed
 	$(BENCH)/bin/python -m pytest tests/attribution/test_peers.py
+
+# Hostile files, then fuzzing of our own readers; with kills and full disks; many users of the server.
+MINUTES ?= 10
+fuzz: venv
+	PYTHONPATH=tests $(BIN)/python -m hostile.fuzz --minutes $(MINUTES)
+
+KILLS ?= 50
+chaos: venv
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m hostile.chaos --kills $(KILLS)
+
+load: venv
+	PYTHONPATH=tests $(BIN)/python -m hostile.load
 
 lint: venv
 	$(BIN)/ruff check $(PYTHON_FILES)
