@@ -32,7 +32,7 @@ def memory() -> int:
 def user(url: str, number: int, clip: Path, seconds: float, times: list[float], lost: list[str]) -> None:
     """Look at a page, send a clip now and then, and ask for its state."""
     end = time.monotonic() + seconds
-    with httpx.Client(base_url=url, timeout=60) as client:
+    with httpx.Client(base_url=url, timeout=60, verify=False, trust_env=False) as client:
         job = None
         while time.monotonic() < end:
             try:
