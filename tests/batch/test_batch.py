@@ -226,11 +226,46 @@ def test_a_batch_goes_on_where_it_was(
     assert (out / "broken.html").exists()
 
 
+NETS = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv3d(3, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(self.conv(x).relu().mean((2, 3, 4)))
+"""
+
+
+@pytest.mark.parametrize("name", ["nets.py:Net", "batched_package.nets:Net"])
+def test_other_processes_load_a_model_of_ones_own(
+    ray: Any, videos: Path, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from contextlib import nullcontext
+
+    monkeypatch.setattr("glocal.cli.batch.connected", lambda *_: nullcontext(Machines(2, 0, alone=True)))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    folder = videos.parent
+    (folder / "batched_package").mkdir()
+    for path in (folder / "nets.py", folder / "batched_package" / "nets.py"):
+        path.write_text(NETS)
+    (folder / "labels.txt").write_text("run\nwalk\njump\n")
+    monkeypatch.chdir(folder)
+    choice = ["--model", name, "--labels", "labels.txt", "--clip", "frames=4", "--clip", "size=16"]
+    assert main(["batch", "in/walk.mp4", *choice, "--clip", "mean=0,0,0", "--workers", "1"]) == 0
+    facts = json.loads((folder / "out" / "walk.json").read_text())
+    assert facts["model"] == name
+    assert {prediction["label"] for prediction in facts["predictions"]} == {"run", "walk", "jump"}
+    assert capsys.readouterr().err.count("is code, which is run") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["{in}", "--method", "gradcm"], "Did you mean 'gradcam'"),
-        (["{in}", "--target", "wlak"], "Did you mean 'walk'"),
+        (["{in}", "--model", "puppets/gated", "--target", "wlak"], "Did you mean 'walk'"),
         (["{in}", "--layers", "conv9"], "conv9"),
         (["{in}", "--out", "{in}"], "the overlay would overwrite .*; choose another --out"),
         (["{in}/empty.txt"], "there is no video; name some"),

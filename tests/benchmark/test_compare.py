@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import glocal
 from glocal.benchmark import (
@@ -42,13 +44,14 @@ from glocal.benchmark.measures.localization import max_box_shares
 from glocal.benchmark.samples import loaded_sample, record_samples
 from glocal.benchmark.summary import summarise
 from glocal.benchmark.tables import as_csv
+from glocal.benchmark.window_maps import explain_window
 from glocal.cli import main
 from glocal.datasets import Record
 from glocal.datasets.puppets import ACTIONS
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.faithfulness import deletion
 from glocal.report.comparison_page import pictures, ranked, write_comparison
-from glocal.video import write_video
+from glocal.video import ClipSpec, write_video
 from helpers.networks import Small2d, Small3d, seeded
 from helpers.planted import CLIP_SPEC, Colours, planted_model, red_sample
 
@@ -407,6 +410,27 @@ def test_explainers_know_their_layers_and_options() -> None:
         parse_explainers(["3dcam"], layers, options={"3dcam": {"samples": "3"}})
 
 
+def test_the_probability_of_a_network_with_softmax_is_its_output() -> None:
+    inside = seeded(Small3d()).eval()
+    clip = ClipSpec(frames=8, size=24, short_side=24)
+    logits_model = glocal.as_model(inside, clip)
+    model = glocal.as_model(nn.Sequential(inside, nn.Softmax(1)), clip)
+    assert model.activated
+    generator = torch.Generator().manual_seed(0)
+    clips, classes = torch.rand(1, 3, 8, 24, 24, generator=generator), torch.tensor([2])
+    (explainer,) = parse_explainers(["layercam:probability"], {"conv": "0.layer1"}).values()
+    (of_logits,) = parse_explainers(["layercam:probability"], {"conv": "layer1"}).values()
+    expected = of_logits.of(logits_model)(inside, clips, classes)
+    assert expected.max() > 0
+    torch.testing.assert_close(explainer.of(model)(model.network, clips, classes), expected)
+    window: Any = SimpleNamespace(clip=clips)
+    volume = explain_window(model, window, [explainer], 2).layer_maps["layercam:probability"]["conv"]
+    of_window = explain_window(logits_model, window, [of_logits], 2).layer_maps["layercam:probability"][
+        "conv"
+    ]
+    torch.testing.assert_close(volume, of_window)
+
+
 def test_controls_have_the_shape_of_the_clip() -> None:
     for shape in ((2, 3, 8, 12, 10), (2, 3, 12, 10)):
         clips = torch.rand(shape, generator=torch.Generator().manual_seed(0))
@@ -520,7 +544,7 @@ def puppets_model(monkeypatch: pytest.MonkeyPatch) -> None:
     layers = {"conv": "relu1", "layer1": "layer1", "layer2": "layer2"}
     model = glocal.Model("small", network, layers, ACTIONS, CLIP_SPEC, "custom")
     monkeypatch.setattr("glocal.models.load_model", lambda *args, **options: model)
-    monkeypatch.setattr("glocal.papers.claims.experiment.load_model", lambda *args, **options: model)
+    monkeypatch.setattr("glocal.papers.table.load_model", lambda *args, **options: model)
 
 
 QUICK = ["--steps", "2", "--over", "space-time,time", "--quiet"]

@@ -135,7 +135,7 @@ def test_the_figures_are_those_of_the_measures_on_the_explanation(
     command = ["evaluate", "--data", "puppets", "--clips", "2", "--out", str(tmp_path), "--model", "small"]
     assert main([*command, "--json", "--quiet"]) == 0
     result = json.loads(capsys.readouterr().out)
-    model = glocal.load_model("small")
+    model = glocal.models.load_model("small")
     metric = PointingGame()
     for sample in find_sample_set(model, "puppets", clips=2).samples:
         footage = sample.load()

@@ -346,6 +346,13 @@ def test_a_factory_from_the_shell(folder: Path, capsys: pytest.CaptureFixture[st
     scores = [p["score"] for p in json.loads(capsys.readouterr().out)[0]["predictions"]]
     assert sum(scores) == pytest.approx(1, abs=1e-4)
     assert main(["localize", *command, "--out", "out"]) == 0
+    capsys.readouterr()
+    assert main(["layers", "made.py:build", *CLIP_OPTIONS, "--json"]) == 0
+    assert [layer["name"] for layer in json.loads(capsys.readouterr().out)] == ["conv"]
+    assert main(["layers", "made.py:build"]) == 2
+    assert "--clip frames=… --clip size=… in the shell" in capsys.readouterr().err
+    assert main(["layers", "made.py:build", "--clip", "frames=0", "--clip", "size=16"]) == 2
+    assert "frames must be at least 1, not 0" in capsys.readouterr().err
     assert main(["explain", "clip.mp4", "--model", "made.py:bild", *CLIP_OPTIONS, "--out", "out"]) == 2
     assert "has no factory 'bild'" in capsys.readouterr().err
 

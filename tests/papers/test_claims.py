@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from glocal.papers.claims import order
 from glocal.papers.claims.discriminative import discriminate, strongest, within
 from glocal.papers.claims.early_late import both_ways, change, early_late
 from glocal.papers.claims.experiment import claim_table, measure_methods
-from glocal.papers.claims.sensitivity import miss
+from glocal.papers.claims.sensitivity import miss, miss_of_all
 from helpers.planted import Colours, planted_footage, planted_model, squares, to_clip
 
 MODEL = planted_model()
@@ -170,6 +171,18 @@ def test_what_a_clip_shows_early_or_late_cancels_out() -> None:
         assert both[f"{part} early"] == pytest.approx(
             (forwards[f"{part} early"] + forwards[f"{part} late"]) / 2
         )
+
+
+def test_drops_of_a_network_with_softmax_are_those_of_its_probabilities() -> None:
+    with_softmax = replace(
+        MODEL, network=nn.Sequential(NETWORK, nn.Softmax(1)), outputs="softmax", activated=True
+    )
+    attention = np.zeros((8, 24, 24), np.float32)
+    attention[:4, :12] = 1
+    sample, explainers = Sample("two", two), {"row": fixed(attention)}
+    expected = miss_of_all(MODEL, sample, explainers)["row"]
+    assert expected == pytest.approx(miss_of_all(with_softmax, sample, explainers)["row"])
+    assert all(math.isfinite(value) for value in expected.values())
 
 
 def test_change_is_that_of_the_neighbouring_frames() -> None:

@@ -90,7 +90,7 @@ def test_the_table_is_a_command(
 ) -> None:
     from glocal.cli import main
 
-    monkeypatch.setattr("glocal.papers.untrimmed.load_model", lambda *_, **__: model_of())
+    monkeypatch.setattr("glocal.papers.table.load_model", lambda *_, **__: model_of())
     command = ["table", "untrimmed", "--data", "puppets", "--clips", "1", "--out", str(tmp_path), "--quiet"]
     assert main(command) == 0
     again = []

@@ -281,7 +281,7 @@ class _Session:
 
     def _measure(self, item: tuple[int, Any, PreparedSample], name: str) -> _Measured:
         place, sample_key, prepared = item
-        explained = ExplainedSample(prepared, self.explainers[name])
+        explained = ExplainedSample(prepared, self._bound(name))
         key = {
             **self.key,
             "target": self.target,
@@ -307,6 +307,10 @@ class _Session:
             else None,
         )
 
+    def _bound(self, name: str) -> ExplainFunction:
+        explain = self.explainers[name]
+        return explain.of(self.model) if isinstance(explain, Explainer) else explain
+
     def _explainer_key(self, name: str) -> Any:
         explain = self.explainers[name]
         return [name, asdict(explain) if isinstance(explain, Explainer) else None]
@@ -320,7 +324,7 @@ class _Session:
             "shape": list(prepared.clip.shape),
         }
         costs: dict[str, dict[str, float]] = self.cache.get(
-            key, lambda: _costs(prepared, {name: self.explainers[name] for name in names})
+            key, lambda: _costs(prepared, {name: self._bound(name) for name in names})
         )
         return costs
 

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,9 +11,10 @@ from torch import Tensor, nn
 
 from glocal.attribution import attribute, exclusive
 from glocal.attribution.method import METHODS
-from glocal.attribution.targets import SCORES
+from glocal.attribution.targets import SCORES, Score
 from glocal.errors import unknown
 from glocal.evaluation.sanity import ExplainFunction
+from glocal.models import Model
 from glocal.utils.random_state import fixed_seed
 
 
@@ -52,8 +54,17 @@ class Explainer:
         how = self.aggregate if len(self.layers) > 1 else "one"
         return " ".join([self.method_and_score, how, "+".join(self.layers), *self.refinements])
 
-    def __call__(self, network: nn.Module, clips: Tensor, classes: Tensor) -> Tensor:
-        """Attribution maps `(B, T, H, W)`; random numbers are the same in every call."""
+    def __call__(
+        self, network: nn.Module, clips: Tensor, classes: Tensor, *, probabilities: Score = "probability"
+    ) -> Tensor:
+        """Attribution maps `(B, T, H, W)`; random numbers are the same in every call.
+
+        Args:
+            network: any copy.
+            clips: `(B, C, T, H, W)`.
+            classes: `(B,)`.
+            probabilities: of the network's outputs, which the score `probability` takes; see `of`.
+        """
         with exclusive(network), fixed_seed(0, [clips.device]):
             return attribute(
                 network,
@@ -64,8 +75,12 @@ class Explainer:
                 target=classes,
                 counterfactual=self.counterfactual,
                 options=self.options,
-                score=self.score,
+                score=probabilities if self.score == "probability" else self.score,
             ).attention
+
+    def of(self, model: Model) -> ExplainFunction:
+        """The explainer with the probabilities of a model, whose network may end in a softmax or sigmoid."""
+        return partial(self, probabilities=model.probabilities)
 
 
 OTHER_SCORES = ("3dcam:centred", "3dcam-active:centred")

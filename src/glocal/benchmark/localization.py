@@ -289,6 +289,7 @@ class _Measurer:
         return {
             "glocal": __version__,
             "model": [model.name, fingerprint(model.network), asdict(model.clip), list(model.labels)],
+            "outputs": [str(model.outputs), model.activated],
             "rows": [asdict(explainer) for explainer in self.explainers],
             "fixed": asdict(self.fixed),
             "measure": self.measure.key,

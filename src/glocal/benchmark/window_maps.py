@@ -58,7 +58,7 @@ def explain_window(
     layer_maps, best = _from_layers(model, window, by_layer, target)
     classes = torch.tensor([best if target is None else target])
     volumes = {
-        explainer: _frames(explainer(model.network, clip, classes)[0])  # type: ignore[arg-type]
+        explainer: _frames(explainer.of(model)(model.network, clip, classes)[0])  # type: ignore[arg-type]
         for explainer in explainers
         if explainer not in by_layer
     }
@@ -80,7 +80,8 @@ def _from_layers(
     with record(model.network, clip, modules) as tape:
         best = int(tape.logits[0].argmax())
         for score in dict.fromkeys(explainer.score for explainer in explainers):
-            scores = class_scores(tape.logits, score)[0]
+            kind = model.probabilities if score == "probability" else score
+            scores = class_scores(tape.logits, kind)[0]
             gradients = tape.gradients(scores[best if target is None else target], keep=True)
             for explainer in explainers:
                 if explainer.score != score or explainer.method_and_score in layer_maps:

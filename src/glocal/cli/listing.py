@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
 
-from glocal.cli.options import json_option
+from glocal.cli.options import ModelChoice, json_option, model_choice_options
+from glocal.cli.running import source_of
 from glocal.models.listing import listed_models
 from glocal.utils.registrations import defaults_of, registered_names, registrations
 from glocal.utils.text_table import aligned_table
@@ -111,15 +112,15 @@ def describe_options(options: Mapping[str, Any]) -> str:
 @click.option(
     "--all", "list_all", is_flag=True, help="List every module that can be explained, not only the defaults."
 )
+@model_choice_options("weights", "labels", "outputs", "clip")
 @json_option
 @click.option("--debug", is_flag=True, hidden=True)
-def layers(model: str, list_all: bool, as_json: bool, debug: bool) -> None:
+def layers(model: str, list_all: bool, model_choice: ModelChoice, as_json: bool, debug: bool) -> None:
     """List the layers of MODEL that can be explained, with the shape of their output for one clip."""
     from glocal.attribution import explainable_layers
-    from glocal.models import load_model
     from glocal.models.adapter import example_clip
 
-    loaded = load_model(model)
+    loaded = source_of(replace(model_choice, name=model, device="cpu")).load()
     modules = {layer.name: layer for layer in explainable_layers(loaded.network, example_clip(loaded.clip))}
     rows = [
         {**asdict(modules[path]), "name": name, "module": path, "default": True}

@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -130,19 +130,8 @@ def _plain(text: str) -> Any:
     return text
 
 
-def model_options(command: CommandT) -> CommandT:
-    """Add the options that choose a model, which the command gets as one argument, `model_choice`."""
-
-    @wraps(command)
-    def with_choice(*args: Any, **values: Any) -> Any:
-        choice = ModelChoice(**{entry.name: values.pop(entry.name) for entry in fields(ModelChoice)})
-        return command(*args, model_choice=choice, **values)
-
-    return _model_options(with_choice)  # type: ignore[return-value]
-
-
-_model_options: CommandDecorator = together(
-    click.option(
+_MODEL_OPTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "name": click.option(
         "--model",
         "name",
         help="Name of a model, see 'glocal models'; FILE with weights; package.module:factory or "
@@ -151,22 +140,22 @@ _model_options: CommandDecorator = together(
         "[default: efficientnet-lite0 if its weights are installed, or else puppets/gated; "
         "with --weights or --labels, resnext3d-101]",
     ),
-    click.option(
+    "weights": click.option(
         "--weights",
         help="Checkpoint, or a name such as kinetics400, which is downloaded once. "
         "Without it the weights are random, and the report says so.",
     ),
-    click.option(
+    "labels": click.option(
         "--labels",
         help="File with one class name a line, or kinetics400, ucf101, … (see 'glocal models').",
     ),
-    click.option(
+    "outputs": click.option(
         "--outputs",
         type=click.Choice(["logits", "softmax", "sigmoid"]),
         help="What makes probabilities of the network's outputs; sigmoid for labels that do not exclude each "
         "other.  [default: found out for a model of your own, else logits]",
     ),
-    click.option(
+    "clip": click.option(
         "--clip",
         multiple=True,
         callback=clip_fields,
@@ -174,12 +163,36 @@ _model_options: CommandDecorator = together(
         help="Change how clips are made for the model: frames, stride, fps, size, short_side, mean, std, …, "
         "as in --clip frames=16 --clip mean=0.45,0.45,0.45.  May be repeated.",
     ),
-    click.option(
+    "device": click.option(
         "--device",
         default=None,
         help="Device that computes: cpu, cuda, cuda:1, ….  [default: cuda if available]",
     ),
-)
+}
+"""Field of `ModelChoice` → its option."""
+
+
+def model_choice_options(*names: str) -> CommandDecorator:
+    """Add options that choose a model, which the command gets as one argument, `model_choice`.
+
+    Args:
+        names: fields of `ModelChoice`; by default all.
+    """
+    names = names or tuple(_MODEL_OPTIONS)
+    add_options = together(*(_MODEL_OPTIONS[name] for name in names))
+
+    def decorate(command: CommandT) -> CommandT:
+        @wraps(command)
+        def with_choice(*args: Any, **values: Any) -> Any:
+            choice = ModelChoice(**{name: values.pop(name) for name in names})
+            return command(*args, model_choice=choice, **values)
+
+        return add_options(with_choice)  # type: ignore[return-value]
+
+    return decorate
+
+
+model_options: CommandDecorator = model_choice_options()
 
 out_option: CommandDecorator = click.option(
     "--out",

@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from glocal.cli.app import say
-from glocal.cli.options import common_options
+from glocal.cli.options import ModelChoice, common_options, model_choice_options
 from glocal.errors import InputError, UsageError
+from glocal.models.source import ModelSource
 from glocal.server.job import OfferedModel
 from glocal.server.limits import Limits
 from glocal.utils.files import make_folder, printable
@@ -44,9 +45,11 @@ POSITIVE = click.FloatRange(0, min_open=True)
     "models",
     multiple=True,
     metavar="NAME[=WEIGHTS]",
-    help="Model to offer: a name of 'glocal models', or weights of 'glocal train'; may be repeated.  "
+    help="Model to offer: a name of 'glocal models', weights of 'glocal train', or a model of your own as "
+    "'glocal explain' takes it; may be repeated.  "
     "[default: the packaged trained models, and efficientnet-lite0 if its weights are installed]",
 )
+@model_choice_options("labels", "outputs", "clip")
 @click.option("--device", default="cpu", show_default=True, help="Device of the models: cpu, cuda, cuda:1 ….")
 @click.option(
     "--workers",
@@ -81,6 +84,7 @@ def serve(
     port: int,
     names: tuple[str, ...],
     models: tuple[str, ...],
+    model_choice: ModelChoice,
     device: str,
     workers: int,
     queue: int,
@@ -119,7 +123,7 @@ def serve(
     listening = listen(host, port)
     lock = None
     try:
-        offered = offered_models(models)
+        offered = offered_models(models, model_choice)
         lock = lock_folder(out)
         make_folder(out / "samples")
         catalog = open_catalog(offered, device, limits)
@@ -154,23 +158,42 @@ def _warn(host: str, catalog: Mapping[str, Any]) -> None:
     """Warn of a server that other machines reach, and of models without trained weights."""
     if not is_loopback(host):
         say(f"{host} is not a loopback address: every machine that reaches this one can submit jobs.")
+    for sentence in catalog["warnings"]:
+        say(sentence)
     if untrained := [model["name"] for model in catalog["models"] if model["weights"] == "random"]:
         say(f"{', '.join(untrained)} has random weights, so its explanations mean nothing; see --model.")
 
 
-def offered_models(models: tuple[str, ...]) -> list[OfferedModel]:
-    """Return the models of `--model NAME[=WEIGHTS]`.
+def offered_models(models: tuple[str, ...], choice: ModelChoice) -> list[OfferedModel]:
+    """Return the models of `--model NAME[=WEIGHTS]`, with absolute paths.
+
+    Args:
+        models: the values of `--model`.
+        choice: labels, outputs and clip of the only one.
 
     Raises:
-        UsageError: two of them have the same name in the page.
+        UsageError: two of them have the same name in the page, or options of one model go with others.
     """
-    parts = [model.partition("=") for model in models]
-    offered = [OfferedModel(name, weights or None) for name, _, weights in parts]
+    if len(models) != 1 and choice != ModelChoice():
+        raise UsageError(
+            "--labels, --outputs and --clip are those of one --model; name one, or start a server for each."
+        )
+    offered = [_offered_model(model, choice) for model in models]
     keys = [model.key for model in offered]
     for key in keys:
         if keys.count(key) > 1:
             raise UsageError(f"two models are called '{key}'; rename the file of one of them.")
     return offered
+
+
+def _offered_model(model: str, choice: ModelChoice) -> OfferedModel:
+    name, _, weights = (model, "", "") if os.path.exists(model) else model.partition("=")
+    source = ModelSource(
+        name, weights or None, choice.labels, outputs=choice.outputs, clip=choice.clip
+    ).absolute()
+    return OfferedModel(
+        source.name, source.weights, source.labels, source.outputs, source.clip, source.folder
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:

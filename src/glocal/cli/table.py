@@ -9,7 +9,7 @@ import click
 from glocal.benchmark import Cache
 from glocal.benchmark.tables import as_text, write_table
 from glocal.cli.listing import table as print_table
-from glocal.cli.options import common_options, out_option
+from glocal.cli.options import ModelChoice, common_options, model_choice_options, out_option
 from glocal.cli.running import device_name, tell
 from glocal.errors import UsageError
 from glocal.papers import TABLES, TableContext, tables
@@ -24,10 +24,11 @@ from glocal.utils.files import printable
 )
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of the data set; puppets need none.")
 @click.option(
-    "--model", help="Name or weights of a model, see 'glocal models'.  [default: the table's, for this data]"
+    "--model",
+    help="Name or weights of a model, see 'glocal models', or a model of your own as 'glocal explain' takes "
+    "it.  [default: the table's, for this data]",
 )
-@click.option("--weights", help="Checkpoint, or a name such as kinetics400, which is downloaded once.")
-@click.option("--labels", help="File with one class name a line, or the name of a packaged list.")
+@model_choice_options("weights", "labels", "outputs", "clip")
 @click.option("--clips", type=click.IntRange(min=1), help="Number of clips at most.  [default: all]")
 @click.option("--device", help="Device, such as cpu, cuda or cuda:1.  [default: cuda if available]")
 @out_option
@@ -38,8 +39,7 @@ def table(
     data: str | None,
     root: Path | None,
     model: str | None,
-    weights: str | None,
-    labels: str | None,
+    model_choice: ModelChoice,
     clips: int | None,
     device: str | None,
     out: Path,
@@ -61,14 +61,16 @@ def table(
         data,
         root,
         model or chosen.data[data],
-        weights,
-        labels,
+        model_choice.weights,
+        model_choice.labels,
         device_name(device),
         clips,
         chosen.fill(_parse(changes)),
         out,
         Cache(out / "cells"),
         not quiet,
+        model_choice.outputs,
+        model_choice.clip,
     )
     title = f"{chosen.name} on {data}: {chosen.title}"
     content = chosen.run(context)

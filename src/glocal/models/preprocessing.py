@@ -65,7 +65,7 @@ class Preprocessing:
         image = bool(self.image)
         mean, std = _by_channel(self.mean, self.channels), _by_channel(self.std or (1.0,), self.channels)
         return ClipSpec(
-            1 if image else self.frames or DEFAULT_FRAMES,
+            1 if image else DEFAULT_FRAMES if self.frames is None else self.frames,
             stride=1 if image else self.stride or 1,
             fps=None if image else self.fps,
             short_side=self.short_side or (min(self.resize) if self.resize else self.size),
@@ -138,8 +138,8 @@ def find_clip_spec(config: Any, clip: ClipSpec | None, stated: Preprocessing | N
     read = sampling.or_else(stated or Preprocessing()).or_else(from_config(config))
     if read.size is None or (read.frames is None and read.image is None):
         raise UnknownClipError(
-            "the clips that the network takes are unknown; give clip=ClipSpec(frames=…, size=…), or the "
-            "processor=… that prepares its clips."
+            "the clips that the network takes are unknown; give clip=ClipSpec(frames=…, size=…), which is "
+            "--clip frames=… --clip size=… in the shell, or the processor=… that prepares its clips."
         )
     model_type = getattr(config, "model_type", "")
     documented = DOCUMENTED.get(model_type, Preprocessing(mean=IMAGENET_MEAN, std=IMAGENET_STD))

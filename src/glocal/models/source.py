@@ -4,10 +4,17 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from glocal.models.listing import listed_models
 
 if TYPE_CHECKING:
     from glocal.models.model import Model
+
+
+FILE_SUFFIXES = (".safetensors", ".json", ".onnx", ".ckpt", ".pth", ".pt", ".bin")
+"""Of files that a model is loaded from."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +37,34 @@ class ModelSource:
     folder: str = field(default_factory=os.getcwd)
 
     @property
+    def title(self) -> str:
+        """The name without the folders of this machine, for reports: `nets.py:build` of a file's factory."""
+        file, _, factory = self.name.rpartition(":")
+        if file.endswith(".py"):
+            return f"{os.path.basename(file)}:{factory}"
+        path = Path(self.name)
+        if path.suffix in FILE_SUFFIXES:
+            return path.stem
+        return path.name if path.is_absolute() else self.name
+
+    @property
     def paths(self) -> list[str]:
         """The files that the model is loaded from."""
-        files = (self.name, self.name.rpartition(":")[0], self.weights, self.labels)
+        files = [self.name, self.name.rpartition(":")[0], *_parts(self.weights), self.labels]
+        if os.path.isdir(self.name):
+            files += sorted(map(str, Path(self.name).iterdir()))
         return [path for path in files if path and os.path.isfile(path)]
 
     def absolute(self) -> "ModelSource":
         """The same with absolute paths, for processes with another working folder."""
         file, colon, factory = self.name.rpartition(":")
-        name = f"{_absolute(file)}:{factory}" if colon and os.path.isfile(file) else _absolute(self.name)
-        weights, labels = (path and _absolute(path) for path in (self.weights, self.labels))
-        return replace(self, name=name, weights=weights, labels=labels)
+        name = f"{_absolute(file)}:{factory}" if colon else _absolute(self.name)
+        if os.path.isdir(name) and name not in {row["name"] for row in listed_models()}:
+            name = os.path.abspath(name)
+        weights = self.weights and ",".join(map(_absolute, _parts(self.weights)))
+        labels = self.labels and _absolute(self.labels)
+        folder = os.path.abspath(self.folder)
+        return replace(self, name=name, weights=weights, labels=labels, folder=folder)
 
     def load(self, *, repeated: bool = False) -> "Model":
         """Load the model; random weights are drawn from a fixed seed, the same in every process.
@@ -55,11 +79,12 @@ class ModelSource:
         from glocal.models.factories import add_to_path
 
         if ":" in self.name:
-            add_to_path(self.folder)
+            add_to_path(os.getcwd())
+            add_to_path(self.folder)  # before the working folder, which may be that of a job
         with warnings.catch_warnings():
             if repeated:
                 warnings.simplefilter("ignore")
-            return load_model(
+            model = load_model(
                 self.name,
                 self.weights,
                 labels=self.labels,
@@ -67,8 +92,19 @@ class ModelSource:
                 clip=dict(self.clip) or None,
                 device=self.device,
             )
+        if model.name == self.name:
+            model.name = self.title
+            model.weights = model.weights.replace(self.name, self.title)
+        return model
+
+
+def _parts(weights: str | None) -> list[str]:
+    """The paths in weights, which for several streams are joined by commas."""
+    if weights is None or os.path.exists(weights):
+        return [weights] if weights else []
+    return [part.strip() for part in weights.split(",")]
 
 
 def _absolute(path: str) -> str:
-    """An absolute path of what exists; other names, such as those of models, as they are."""
-    return os.path.abspath(path) if os.path.exists(path) else path
+    """The absolute path of a file; other names, such as `kinetics400`, even of a folder, as they are."""
+    return os.path.abspath(path) if os.path.isfile(path) else path

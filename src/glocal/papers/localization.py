@@ -10,7 +10,7 @@ from glocal.benchmark.localization import Evaluation, default_target, evaluate
 from glocal.benchmark.sample_sets import find_sample_set
 from glocal.benchmark.tables import Table
 from glocal.localization import REFINEMENTS
-from glocal.models import Model, load_model
+from glocal.models import Model
 from glocal.papers.table import TableContext
 
 OPTIONS: Mapping[str, Any] = {
@@ -101,7 +101,7 @@ def evaluate_rows(context: TableContext, measure: BoxMeasure) -> tuple[Model, Ev
     Raises:
         InputError: no clip can be read, or none has a true box.
     """
-    model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
+    model = context.load_model()
     options = context.options
     samples = find_sample_set(
         model,

@@ -49,8 +49,7 @@ def as_stabn(model: Model) -> STABN:
 
 def load_table_model(context: TableContext, name: str) -> Model:
     """Load a network by name, with the weights of the context if it is the table's own."""
-    weights = context.weights if name == context.model else None
-    return load_model(name, weights, labels=context.labels, device=context.device)
+    return context.load_model(name)
 
 
 def weights_name(context: TableContext, name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from glocal.benchmark.cache import Cache
 from glocal.benchmark.tables import Table
 from glocal.errors import UsageError, nearest
+from glocal.models import Model, load_model
 from glocal.registry import Registry
 from glocal.utils.structure import convert
 
@@ -26,6 +27,7 @@ class TableContext:
         out: folder of the results, for files beside the table.
         cache: where results are kept between runs.
         progress: show progress bars where stderr is a terminal.
+        outputs, clip: of the network, as `load_model` takes them.
     """
 
     data: str
@@ -39,6 +41,20 @@ class TableContext:
     out: Path
     cache: Cache
     progress: bool = False
+    outputs: str | None = None
+    clip: Mapping[str, Any] = field(default_factory=dict)
+
+    def load_model(self, name: str | None = None) -> Model:
+        """Load the table's network, or another by name, which has weights of its own."""
+        is_other = name is not None and name != self.model
+        return load_model(
+            name or self.model,
+            None if is_other else self.weights,
+            labels=self.labels,
+            outputs=self.outputs,  # type: ignore[arg-type]
+            clip=dict(self.clip) or None,
+            device=self.device,
+        )
 
 
 MakeTable = Callable[[TableContext], Table]

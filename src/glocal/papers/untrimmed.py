@@ -14,7 +14,7 @@ from glocal.datasets.puppets import PuppetVideo, UntrimmedPuppets
 from glocal.errors import InputError
 from glocal.evaluation import TemporalMAP
 from glocal.explanation.runner import classify, explain
-from glocal.models import Model, load_model
+from glocal.models import Model
 from glocal.papers.table import TableContext, paper_table
 from glocal.video import ClipSpec, Video, read_video
 from glocal.video.scenes import Cuts
@@ -196,7 +196,7 @@ def _trivial(
 )
 def table_of_cuts(context: TableContext) -> Table:
     """The table from `leakage`, cached video by video."""
-    model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
+    model = context.load_model()
     rows = leakage(
         model,
         context.clips or VIDEOS,

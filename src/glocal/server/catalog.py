@@ -3,6 +3,7 @@
 Models are loaded and clips are rendered in a separate process, so that the server does not import PyTorch.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Connection
@@ -51,7 +52,7 @@ def run_catalog(connection: Connection, models: Sequence[OfferedModel], device: 
 
 
 def load_catalog(models: Sequence[OfferedModel], device: str) -> Catalog:
-    """Load each model and return the catalog."""
+    """Load each model and return the catalog, with the `warnings` that loading gave."""
     from glocal.attribution import AGGREGATES, METHODS
     from glocal.models.listing import packaged_models
     from glocal.models.registry import networks_with_installed_weights
@@ -60,8 +61,12 @@ def load_catalog(models: Sequence[OfferedModel], device: str) -> Catalog:
     trained = [*packaged_models(), *networks_with_installed_weights()]
     models = models or [OfferedModel(name) for name in trained or [UNTRAINED_MODEL]]
     rows = []
+    texts: list[str] = []
     for offered in models:
-        model = load_offered_model(offered, device)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            model = load_offered_model(offered, device)
+        texts += [str(item.message) for item in caught if item.category is UserWarning]
         rows.append(
             {
                 "name": offered.key,
@@ -78,7 +83,7 @@ def load_catalog(models: Sequence[OfferedModel], device: str) -> Catalog:
         {"name": m.name, "title": m.title, "paper": m.paper, "cost": m.cost, "needs": m.needs}
         for m in METHODS.values()
     ]
-    return {"models": rows, "methods": methods, "aggregates": list(AGGREGATES)}
+    return {"models": rows, "methods": methods, "aggregates": list(AGGREGATES), "warnings": texts}
 
 
 def sample_names(folder: Path) -> list[str]:

@@ -1,10 +1,12 @@
 """A job: its task, its folder, and what has become of it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from glocal.models.source import ModelSource
 from glocal.server.child_process import ChildProcess
 
 UPLOAD = "the file"
@@ -17,25 +19,42 @@ SAMPLES = ("jumping jack", "throw", "kick", "walk")
 
 
 Catalog = dict[str, Any]
-"""What the server offers, as plain data: `models`, `methods` and `aggregates`."""
+"""What the server offers, as plain data: `models`, `methods`, `aggregates`, and `warnings` on the models."""
 
 
 @dataclass(frozen=True)
 class OfferedModel:
-    """A model that the server offers.
+    """A model that the server offers; paths are absolute, since each job has a folder of its own.
 
     Attributes:
         name: as `load_model` takes it.
         weights: as `load_model` takes them; None for packaged or random ones.
+        labels, outputs, clip, folder: as `ModelSource` takes them.
     """
 
     name: str
     weights: str | None = None
+    labels: str | None = None
+    outputs: str | None = None
+    clip: Mapping[str, Any] = field(default_factory=dict)
+    folder: str | None = None
 
     @property
     def key(self) -> str:
-        """Its name in the page: that of the model, or of its file without folder and suffix."""
-        return Path(self.name).stem if Path(self.name).suffix else self.name
+        """Its name in the page: that of the model, or of its file or folder without the folders above."""
+        return self.source("cpu").title
+
+    def source(self, device: str) -> ModelSource:
+        """How the model is loaded on a device."""
+        return ModelSource(
+            self.name,
+            self.weights,
+            self.labels,
+            outputs=self.outputs,
+            clip=self.clip,
+            device=device,
+            folder=self.folder or os.getcwd(),
+        )
 
 
 @dataclass(frozen=True)

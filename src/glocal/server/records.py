@@ -40,6 +40,10 @@ class _Offer(BaseModel):
 
     name: str
     weights: str | None = None
+    labels: str | None = None
+    outputs: str | None = None
+    clip: dict[str, Any] = {}
+    folder: str | None = None
 
 
 class _TaskRecord(BaseModel):

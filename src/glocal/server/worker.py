@@ -19,7 +19,7 @@ from glocal.errors import GlocalError, InputError
 from glocal.explanation.config import ExplainConfig
 from glocal.explanation.explanation import Explanation
 from glocal.explanation.runner import explain
-from glocal.models import Model, load_model
+from glocal.models import Model
 from glocal.report import overlay, write_report
 from glocal.server.job import STEM, UPLOAD, OfferedModel, Task
 from glocal.server.limits import Limits
@@ -91,7 +91,7 @@ def explain_clip(task: Task, limits: Limits, send: Send) -> dict[str, Any]:
     send(stage="Looking at the clip")
     video = check_clip(Path(UPLOAD), limits)
     send(stage="Loading the model")
-    model = load_offered_model(task.offer, task.device)
+    model = load_offered_model(task.offer, task.device, repeated=True)
     config = ExplainConfig(
         **{name: value for name, value in task.options.items() if value not in ("", ())},
         progress=lambda what, done, total: send(stage="Explaining", done=done, total=total),
@@ -135,10 +135,16 @@ def check_clip(path: Path, limits: Limits) -> Video:
     return video
 
 
-def load_offered_model(offered: OfferedModel, device: str) -> Model:
-    """Load a model, and remove folders from the description of its weights; random weights have seed 0."""
-    model = load_model(offered.name, offered.weights, device=device)
-    model.weights = ", ".join(part.rpartition("/")[2] for part in model.weights.split(", "))
+def load_offered_model(offered: OfferedModel, device: str, *, repeated: bool = False) -> Model:
+    """Load a model, and remove folders from the description of its weights.
+
+    Args:
+        offered: the model; random weights have seed 0.
+        device: of the network.
+        repeated: whether the warnings that loading gives have been shown before.
+    """
+    model = offered.source(device).load(repeated=repeated)
+    model.weights = ", ".join(os.path.basename(part) for part in model.weights.split(", "))
     return model
 
 

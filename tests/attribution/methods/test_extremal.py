@@ -113,3 +113,18 @@ def test_a_share_of_one_is_refused() -> None:
         glocal.attribute(
             Corner(), torch.rand(1, 3, 6, 24, 24), method="extremal-perturbation", options={"areas": (1.0,)}
         )
+
+
+def test_a_network_with_softmax_keeps_the_same_part() -> None:
+    network = nn.Sequential(nn.Conv3d(3, 2, 1), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(2, 3))
+    clip = torch.rand(1, 3, 2, 8, 8, generator=GENERATOR)
+
+    def kept(network: nn.Module) -> torch.Tensor:
+        options = {"steps": 6, "cells": 4}
+        return glocal.attribute(
+            network, clip, method="extremal-perturbation", options=options, target=1
+        ).attention
+
+    expected = kept(network)
+    assert expected.std() > 0
+    torch.testing.assert_close(kept(nn.Sequential(network, nn.Softmax(1))), expected, atol=1e-4, rtol=1e-3)

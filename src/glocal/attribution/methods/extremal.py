@@ -23,6 +23,8 @@ WEIGHT, WEIGHT_GROWTH = 300.0, 5.66
 WARM_UP = 0.05
 """Share of the steps before the smoothness counts."""
 RATE, MOMENTUM = 0.05, 0.9
+SUM_TOLERANCE = 1e-3
+"""By how much the sum of probabilities may differ from 1, in half precision."""
 
 
 @input_method(
@@ -93,9 +95,16 @@ def _log_probability(request: AttributionRequest, pyramids: list[Tensor], mask: 
         for pyramid, x in zip(pyramids, request.videos, strict=True)
     ]
     logits = request.logits_of(request.with_videos(*videos)).float()
-    logs = logits.log_softmax(1) if logits.shape[1] > 1 else F.logsigmoid(logits)
-    chosen = logs.gather(1, request.targets[:, None])[:, 0]
+    chosen = _logs(logits).gather(1, request.targets[:, None])[:, 0]
     return -chosen if request.counterfactual else chosen
+
+
+def _logs(outputs: Tensor) -> Tensor:
+    """Logarithms of the probabilities; of outputs that are not negative and sum to 1, their own."""
+    if outputs.shape[1] == 1:
+        return F.logsigmoid(outputs)
+    is_distribution = (outputs >= 0).all() and ((outputs.sum(1) - 1).abs() < SUM_TOLERANCE).all()
+    return outputs.clamp(min=1e-8).log() if is_distribution else outputs.log_softmax(1)
 
 
 def blur_pyramid(video: Tensor) -> Tensor:

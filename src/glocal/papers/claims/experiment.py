@@ -17,7 +17,7 @@ from glocal.datasets.puppets import ACTIONS
 from glocal.errors import InputError
 from glocal.evaluation.sanity import ExplainFunction
 from glocal.evaluation.statistics import bootstrap
-from glocal.models import Model, load_model
+from glocal.models import Model
 from glocal.papers.table import TableContext
 from glocal.types import AttributionMap
 
@@ -54,9 +54,14 @@ def claim_samples(context: TableContext, model: Model, distractor: str) -> Itera
 
 def claim_model(context: TableContext) -> tuple[Model, dict[str, str], dict[str, Any]]:
     """The network, its layers with the paths of their modules, and what tells both apart in a cache key."""
-    model = load_model(context.model, context.weights, labels=context.labels, device=context.device)
+    model = context.load_model()
     layers = dict(model.layer_paths)
-    key = {"network": fingerprint(model.network), "layers": layers, "clip_spec": str(model.clip)}
+    key = {
+        "network": fingerprint(model.network),
+        "layers": layers,
+        "clip_spec": str(model.clip),
+        "outputs": [str(model.outputs), model.activated],
+    }
     return model, layers, key
 
 
@@ -78,7 +83,8 @@ class MethodsExperiment:
 
     def explainers(self, *, counterfactual: bool = False) -> Mapping[str, ExplainFunction]:
         """Name → explainer."""
-        return parse_explainers(self.names, self._layers, counterfactual=counterfactual)
+        explainers = parse_explainers(self.names, self._layers, counterfactual=counterfactual)
+        return {name: explainer.of(self.model) for name, explainer in explainers.items()}
 
     def measure(
         self,

@@ -46,7 +46,7 @@ def table_of_layers(context: TableContext) -> Table:
     rows = {f"{method} {'+'.join(chosen)}": f"{method}@{'+'.join(chosen)}" for chosen, _ in named}
     methods = parse_explainers(list(rows.values()), layers)
     values: dict[str, list[dict[str, float]]] = {row: [] for row in rows}
-    explainers = {row: methods[name] for row, name in rows.items()}
+    explainers = {row: methods[name].of(model) for row, name in rows.items()}
     for sample in claim_samples(context, model, "mixed"):
         facts = {**key, "claim": "sensitivity", "method": method, "clip": sample.key}
         figures = context.cache.get(facts, partial(miss_of_all, model, sample, explainers))
@@ -64,7 +64,7 @@ def miss_of_all(
     assert isinstance(clip, Tensor), "a tensor is moved to a tensor"
     scores = model.logits(clip)[0].float()
     best = scores.argmax()[None].to(clip.device)
-    blocks = block_drops(network, clip, best, blocks=BLOCKS, sides=SIDES)
+    blocks = block_drops(network, clip, best, blocks=BLOCKS, sides=SIDES, score=model.probabilities)
     whole = float(model.probabilities(scores[None]).max())
     return {row: miss(network, clip, best, explain, blocks, whole) for row, explain in explainers.items()}
 
