@@ -278,3 +278,36 @@ def test_a_layer_that_is_repeated_on_the_same_frames_is_refused(times: int) -> N
         with pytest.raises(UsageError, match=rf"'again' is called more than once.*its {times} calls"):
             glocal.attribute(Repeated(), clips(batch, 12), ["again"])
         assert list(glocal.attribute(Repeated(), clips(batch, 12)).layers) == ["stem"]
+
+
+class NormalisedFrames(nn.Module):
+    """Frames as samples, with a normalisation that blows up what little an even frame has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem, self.norm = nn.Conv2d(3, 8, 4, 4, bias=False), nn.LayerNorm(8)
+        self.stage, self.head = nn.Conv2d(8, 8, 2, 2), nn.Linear(8, 3)
+        nn.init.normal_(self.stem.weight)
+        nn.init.ones_(self.stage.bias)
+        nn.init.uniform_(self.head.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        frames = self.stem(x.transpose(1, 2).flatten(0, 1))
+        maps = self.stage(self.norm(frames.movedim(1, 3)).movedim(3, 1))
+        return self.head(maps.tanh().mean((2, 3))).unflatten(0, (len(x), -1)).mean(1)
+
+
+@pytest.mark.parametrize("patch", [0.0, 1.0])
+@pytest.mark.parametrize("value", [0.0, 0.1, 0.7])
+def test_frames_of_one_colour_are_explained(value: float, patch: float) -> None:
+    """8 frames and 8 rows and columns, so that shapes alone do not tell which is which."""
+    network, clips = NormalisedFrames(), torch.full((3, 3, 8, 64, 64), value)
+    clips[:, :, 2:6, 16:32, 40:56] += patch
+    maps = glocal.attribute(network, clips, ["stage"], target=1, method="layercam").attention
+    activations: list[torch.Tensor] = []
+    network.stage.register_forward_hook(lambda _, args, result: activations.append(result))
+    gradient = torch.autograd.grad(network(clips)[:, 1].sum(), activations)[0]
+    cams = (activations[0].detach() * gradient.relu()).sum(1).relu().unflatten(0, (3, 1, 8))
+    expected = nn.functional.interpolate(cams, (8, 64, 64), mode="trilinear")[:, 0]
+    assert torch.allclose(maps, expected / expected.amax((1, 2, 3), keepdim=True), atol=1e-4)

@@ -180,3 +180,20 @@ def test_one_slow_frame_is_held_throughout() -> None:
 
     got = upsampler((5, 1, 1), {1: torch.tensor([0.0])})(torch.full((1, 1, 1, 1), 2.0))
     assert got.flatten().tolist() == [2.0] * 5
+
+
+class LateFrames(nn.Module):
+    """Reads the last two of four slow frames."""
+
+    def forward(self, pathways: list[torch.Tensor]) -> torch.Tensor:
+        slow, fast = pathways
+        return torch.stack([0 * fast.mean((1, 2, 3, 4)), slow[:, :, 2:].mean((1, 2, 3, 4))], 1)
+
+
+def test_occlusion_hides_as_much_time_in_the_slow_pathway() -> None:
+    fast = 1 + torch.rand(1, 3, 8, 16, 16)
+    maps = glocal.attribute(
+        LateFrames(), [fast[:, :, ::2], fast], method="occlusion", target=1, options={"pixels": 16}
+    ).attention
+    assert maps[:, :3].max() < 0.6
+    assert maps[:, 6:].min() > 0.9

@@ -3,6 +3,9 @@
 Noise is added to the clip, once with the same strength everywhere, and once for each axis with a variance
 that grows along it from 0 to 1. While the changes are small, the squared change of a cell is the sum over
 what it sees, so that the ratio of the two is the mean position along the axis of what it sees, from 0 to 1.
+
+The clip gets a texture first. On even areas, such as black frames, a normalisation blows small noise up, so
+that the changes are not small.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +29,8 @@ HALF_SLOPE = 0.15
 """Slope of positions over cells that halves a score, as a share of that of cells that see one place."""
 
 NOISE_SEED = 7_346_951_208
+TEXTURE = 0.1
+"""Standard deviation of the texture, as a share of the clip's."""
 
 Run = Callable[[Inputs], dict[str, list[Tensor]]]
 """Runs the network: the outputs of each layer, call by call."""
@@ -47,6 +52,7 @@ def probe(run: Run, clips: Inputs, axes: str, input: InputName = None) -> dict[s
         axes: of `"T"`, `"H"` and `"W"`.
         input: the one of several inputs that is explained.
     """
+    clips = _textured(clips, input)
     reference = _stacked(run(clips))
     even = _squares(run(_with_noise(clips, "", input)), reference)
     graded = {axis: _squares(run(_with_noise(clips, axis, input)), reference) for axis in axes}
@@ -85,20 +91,35 @@ def _with_noise(clips: Inputs, axis: str, input: InputName) -> Any:
     return replace_tensors(clips, values)
 
 
-def noise_like(clip: Tensor) -> Tensor:
+def _textured(clips: Inputs, input: InputName) -> Any:
+    """`clips` with noise that is large beside that of `_with_noise`, and not the same."""
+    values = tensors(clips)
+    for position in video_positions(clips, input):
+        value = values[position]
+        values[position] = value + TEXTURE * _spread(value) * noise_like(value, NOISE_SEED + 1)
+    return replace_tensors(clips, values)
+
+
+def noise_like(clip: Tensor, seed: int = NOISE_SEED) -> Tensor:
     """Gaussian noise in the shape of `clip`, always the same, from a seed that no clip is made with."""
-    generator = torch.Generator().manual_seed(NOISE_SEED)
+    generator = torch.Generator().manual_seed(seed)
     return torch.randn(clip.shape, generator=generator).to(clip)
 
 
 def _noise(clip: Tensor, axis: str) -> Tensor:
     noise = noise_like(clip)
-    spread = float(clip.float().std()) if clip.numel() > 1 else 0.0
-    strength: float = torch.finfo(clip.dtype).eps ** 0.4 * (spread or 1.0)
+    strength: float = torch.finfo(clip.dtype).eps ** 0.4 * _spread(clip)
     if axis and (dimension := clip.dim() - "WHT".index(axis) - 1) > 1 and clip.shape[dimension] > 1:
         grades = torch.linspace(0, 1, clip.shape[dimension]).sqrt().to(clip)
         noise = noise * grades.view(-1, *[1] * (clip.dim() - dimension - 1))
     return strength * noise
+
+
+def _spread(clip: Tensor) -> float:
+    """Standard deviation of a clip; of one that is even but for rounding, its largest value, at least 1."""
+    spread = float(clip.float().std()) if clip.numel() > 1 else 0.0
+    largest = float(clip.abs().amax()) if clip.numel() else 0.0
+    return spread if spread > 1e-5 * largest else max(largest, 1.0)
 
 
 def positions(changes: Changes, reading: Reading, axis: str, *, video: bool) -> Tensor:

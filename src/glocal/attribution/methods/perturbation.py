@@ -129,7 +129,8 @@ def occlusion(request: AttributionRequest, pixels: int = 32, frames: int = 4, ba
     """`ReLU(y − y_occluded)`, the mean over the blocks of zeros, the mean colour, that cover a pixel.
 
     Args:
-        pixels, frames: edge of a block in space and in time; blocks are half of that apart.
+        pixels, frames: edge of a block in space and in time; blocks are half of that apart. In a slower
+            input, a block has fewer frames and covers the same time.
         batch: occluded clips in one pass.
     """
     count = len(request.targets)
@@ -138,7 +139,8 @@ def occlusion(request: AttributionRequest, pixels: int = 32, frames: int = 4, ba
         score = request.target_score(request.logits)
         total = torch.zeros(count, *request.size, device=request.targets.device)
         for position, video in enumerate(videos):
-            blocks = _blocks(video.shape[2:], (frames, pixels, pixels)[5 - video.dim() :])
+            length = max(1, round(frames * video.shape[2] / request.size[0])) if video.dim() == 5 else 1
+            blocks = _blocks(video.shape[2:], (length, pixels, pixels)[5 - video.dim() :])
             drops = torch.zeros(count, *video.shape[2:], device=video.device)
             covered = torch.zeros(1, *video.shape[2:], device=video.device)
             for start, stop in request.batches(len(blocks), batch):

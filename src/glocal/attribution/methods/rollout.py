@@ -35,11 +35,7 @@ def rollout(request: AttributionRequest) -> Tensor:
             "leave out counterfactual, or use another method."
         )
     grid, batch = _find_grid(request), len(request.targets)
-    with torch.no_grad():
-        recorder = MatrixRecorder(differentiable=False)
-        with recorder.reading(request.network):
-            request.logits_of(request.clips)
-        matrices = recorder.matrices
+    matrices = _record(request)
     if any(kind_of(matrix, batch, grid) is None for matrix in matrices):
         matrices = _record_with_graph(request)[0]  # leaves those out that see no video, such as of a text
     with torch.no_grad():
@@ -84,15 +80,32 @@ def _find_grid(request: AttributionRequest) -> TokenGrid:
     """The grid of the tokens.
 
     Raises:
-        UsageError: the network does not tell it.
+        UsageError: the network does not tell it, or has no attention.
     """
     grid = OutputLayout.of(request.network, request.clips, request.grid, request.input).grid
     if grid is None:
+        if not _record(request):
+            raise _no_attention(request)
         raise UsageError(
             f"method '{request.method}' follows attention from token to token, and the network does not tell "
             "how its tokens lie over its input; give grid=(T, H, W)."
         )
     return grid
+
+
+def _record(request: AttributionRequest) -> list[AttentionMatrix]:
+    """All attention of the network."""
+    recorder = MatrixRecorder(differentiable=False)
+    with torch.no_grad(), recorder.reading(request.network):
+        request.logits_of(request.clips)
+    return recorder.matrices
+
+
+def _no_attention(request: AttributionRequest) -> UsageError:
+    return UsageError(
+        f"method '{request.method}' needs attention weights, and the network gives none between tokens; "
+        "use another method."
+    )
 
 
 def _record_with_graph(request: AttributionRequest) -> tuple[list[AttentionMatrix], Tensor]:
@@ -127,8 +140,5 @@ def _fitting(
                 "method."
             )
     if not usable:
-        raise UsageError(
-            f"method '{request.method}' needs attention weights, and the network gives none between tokens; "
-            "use another method."
-        )
+        raise _no_attention(request)
     return usable
