@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,9 @@ from glocal.batch.local_cluster import kept_signal_handlers, private_folder, sta
 from glocal.errors import GlocalError, InputError, UsageError
 from glocal.utils.optional_import import optional_import
 from glocal.utils.resources import raise_if_lacking
+
+CONNECT_SECONDS = 10.0
+"""Time in which a cluster must answer."""
 
 
 class BatchJob(NamedTuple):
@@ -216,8 +220,9 @@ def connected(address: str | None, workers: int | None = None) -> Iterator[Machi
                 if address is None:
                     start_ray(ray, max(os.cpu_count() or 1, workers or 1), folder)
                 else:
+                    _check_address(address)
                     ray.init(address=address, logging_level="ERROR", log_to_driver=False)
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        except (OSError, OverflowError, RuntimeError, ValueError) as error:
             raise_if_lacking(error)
             reason = " ".join(str(error).split())[:200]
             if address is None:
@@ -226,6 +231,13 @@ def connected(address: str | None, workers: int | None = None) -> Iterator[Machi
         stack.callback(ray.shutdown)
         resources = ray.cluster_resources()
         yield Machines(int(resources.get("CPU", 0)), resources.get("GPU", 0.0), address is None)
+
+
+def _check_address(address: str) -> None:
+    """Raise OSError or OverflowError if nothing listens at `HOST:PORT`, for which Ray waits minutes."""
+    host, _, port = address.rpartition(":")
+    if host and "://" not in address and port.isdecimal():
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
 
 
 def import_ray() -> Any:
