@@ -24,6 +24,8 @@ def half_open(port: int, count: int, start: bytes) -> Iterator[list[socket.socke
         for _ in range(count):
             sockets.append(socket.create_connection(("127.0.0.1", port), timeout=10))
             sockets[-1].sendall(start)
+            if start.startswith(b"GET") and start.endswith(b"\r\n\r\n"):
+                sockets[-1].recv(1)
         yield sockets
     finally:
         for connection in sockets:
