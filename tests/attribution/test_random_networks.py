@@ -312,6 +312,28 @@ def test_random_networks_are_explained_as_by_hand(plan: Plan, method: str) -> No
     assert "\n" not in check(plan, method)
 
 
+def test_tokens_of_which_few_are_active_lie_where_they_are() -> None:
+    plan = Plan(
+        kind="tokens",
+        head="gru",
+        wrapping="namespace",
+        inputs="clip in a list",
+        batch=1,
+        frames=2,
+        width=2,
+        depth=1,
+        functional=False,
+        in_place=True,
+        changes_input=False,
+        skip=False,
+        norm=False,
+        side=12,
+        classes=1,
+        seed=60,
+    )
+    assert check(plan, "hirescam") == "explained"
+
+
 @pytest.mark.heavy
 def test_of_four_hundred_random_networks_nearly_all_are_explained() -> None:
     outcomes: list[str] = []

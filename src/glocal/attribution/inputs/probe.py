@@ -4,8 +4,8 @@ Noise is added to the clip, once with the same strength everywhere, and once for
 that grows along it from 0 to 1. While the changes are small, the squared change of a cell is the sum over
 what it sees, so that the ratio of the two is the mean position along the axis of what it sees, from 0 to 1.
 
-The clip gets a texture first. On even areas, such as black frames, a normalisation blows small noise up, so
-that the changes are not small.
+Even areas of the clip, such as black frames, get a texture first: a normalisation blows small noise on them
+up, so that the changes are not small.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +31,9 @@ HALF_SLOPE = 0.15
 NOISE_SEED = 7_346_951_208
 TEXTURE = 0.1
 """Standard deviation of the texture, as a share of the clip's."""
+
+EVEN = 1e-5
+"""Largest change between neighbours that is none, as a share of the clip's largest value."""
 
 Run = Callable[[Inputs], dict[str, list[Tensor]]]
 """Runs the network: the outputs of each layer, call by call."""
@@ -92,12 +95,24 @@ def _with_noise(clips: Inputs, axis: str, input: InputName) -> Any:
 
 
 def _textured(clips: Inputs, input: InputName) -> Any:
-    """`clips` with noise that is large beside that of `_with_noise`, and not the same."""
+    """`clips` with noise on even areas that is large beside that of `_with_noise`, and not the same."""
     values = tensors(clips)
     for position in video_positions(clips, input):
         value = values[position]
-        values[position] = value + TEXTURE * _spread(value) * noise_like(value, NOISE_SEED + 1)
+        texture = TEXTURE * _spread(value) * noise_like(value, NOISE_SEED + 1)
+        values[position] = torch.where(_is_even(value), value + texture, value)
     return replace_tensors(clips, values)
+
+
+def _is_even(clip: Tensor) -> Tensor:
+    """Where rows and columns do not change, in the shape of `clip`."""
+    is_even = torch.ones_like(clip, dtype=torch.bool)
+    least = EVEN * float(clip.abs().amax()) if clip.numel() else 0.0
+    for dimension in (-1, -2):
+        if clip.shape[dimension] > 1:
+            same = clip.diff(dim=dimension).abs() <= least
+            is_even &= torch.cat([same, same.narrow(dimension, -1, 1)], dimension)
+    return is_even
 
 
 def noise_like(clip: Tensor, seed: int = NOISE_SEED) -> Tensor:
@@ -119,7 +134,7 @@ def _spread(clip: Tensor) -> float:
     """Standard deviation of a clip; of one that is even but for rounding, its largest value, at least 1."""
     spread = float(clip.float().std()) if clip.numel() > 1 else 0.0
     largest = float(clip.abs().amax()) if clip.numel() else 0.0
-    return spread if spread > 1e-5 * largest else max(largest, 1.0)
+    return spread if spread > EVEN * largest else max(largest, 1.0)
 
 
 def positions(changes: Changes, reading: Reading, axis: str, *, video: bool) -> Tensor:
