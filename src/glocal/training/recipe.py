@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from glocal.errors import InputError, UsageError
-from glocal.utils.files import atomic_path, printable
+from glocal.utils.files import atomic_path, printable, read_bounded
 from glocal.utils.optional_import import optional_import
 from glocal.utils.structure import construct, to_plain
 
@@ -226,7 +226,7 @@ def read_recipe(path: "str | os.PathLike[str]", changes: Iterable[str] = ()) -> 
     yaml = optional_import("yaml", extra="train", purpose="a recipe")
     path = Path(path)
     try:
-        content = _plain_yaml(_read_text(path))
+        content = _plain_yaml(read_bounded(path, MAX_RECIPE_BYTES).decode("utf-8"))
     except OSError as problem:
         raise InputError(f"the recipe {printable(path)} cannot be read ({problem.strerror}).") from None
     except (yaml.YAMLError, ValueError) as problem:
@@ -245,16 +245,6 @@ def read_recipe(path: "str | os.PathLike[str]", changes: Iterable[str] = ()) -> 
         except (yaml.YAMLError, ValueError):
             raise UsageError(f"'{change}' has a value that is not valid YAML.") from None
     return construct(Recipe, content, f"{printable(path)}:")
-
-
-def _read_text(path: Path) -> str:
-    if path.exists() and not path.is_file():
-        raise ValueError("not a regular file")
-    with path.open("rb") as file:
-        content = file.read(MAX_RECIPE_BYTES + 1)
-    if len(content) > MAX_RECIPE_BYTES:
-        raise ValueError(f"larger than {MAX_RECIPE_BYTES} bytes")
-    return content.decode("utf-8")
 
 
 def _plain_yaml(text: str) -> Any:

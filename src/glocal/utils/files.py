@@ -146,6 +146,22 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Read a regular file of at most `limit` bytes.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is larger, or no regular file.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"larger than {limit} bytes")
+    return content
+
+
 def make_folder(folder: Path) -> None:
     """Create a folder and those above it, if they are missing, and make sure that it can be written.
 

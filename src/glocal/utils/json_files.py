@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any, NoReturn
 
+from glocal.utils.files import read_bounded
+
 MAX_JSON_BYTES = 1 << 30
 """Largest JSON file that is read unless a caller sets another limit."""
 
@@ -40,14 +42,7 @@ def read_json(path: "str | os.PathLike[str]", *, limit: int = MAX_JSON_BYTES, fi
         OSError: the file cannot be read.
         ValueError: it is larger than `limit`, no regular file, or not JSON.
     """
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        raise ValueError("not a regular file")
-    with path.open("rb") as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise ValueError(f"larger than {limit} bytes")
-    return parse_json(content, finite=finite)
+    return parse_json(read_bounded(Path(path), limit), finite=finite)
 
 
 def _refuse_constant(name: str) -> NoReturn:
