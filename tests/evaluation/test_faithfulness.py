@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from glocal.attribution.baselines import BASELINES
 from glocal.datasets.puppets import Puppets
 from glocal.errors import UsageError
 from glocal.evaluation.faithfulness import (
@@ -18,7 +19,6 @@ from glocal.evaluation.faithfulness import (
     sensitivity_max,
 )
 from glocal.evaluation.faithfulness.infidelity import BlockDrops, random_blocks
-from glocal.evaluation.faithfulness.scoring import BASELINES
 from glocal.evaluation.pointing import energy_in_mask, lift, pointing_game, pointing_measures
 from helpers.networks import Small2d, Small3d, seeded
 

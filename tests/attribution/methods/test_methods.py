@@ -237,6 +237,35 @@ def test_what_a_network_looks_at_is_where_the_method_looks(method: str) -> None:
     assert blank.attention.abs().max() == 0, "a score that never moves has no reasons"
 
 
+@pytest.mark.parametrize("method", ["occlusion", "integrated-gradients"])
+@pytest.mark.parametrize("baseline", ["zero", "mean", "blur"])
+def test_a_baseline_that_looks_like_the_clip_takes_nothing_away(method: str, baseline: str) -> None:
+    """A clip of one colour is its own mean and its own blur; zeros take that colour away."""
+    clips = torch.full((1, 3, 8, 16, 16), 0.5)
+    given = {"baseline": baseline} | ({"pixels": 2, "frames": 2} if method == "occlusion" else {"steps": 2})
+    attribution = glocal.attribute(Watcher(PLACE).eval(), clips, method=method, target=1, options=given)
+    assert bool(attribution.raw.max() > 1e-4) == (baseline == "zero")
+
+
+def test_integrated_gradients_add_up_to_the_scores_difference_from_the_baseline() -> None:
+    """Completeness (Sundararajan et al., 2017, proposition 1), where no part is negative."""
+    clips = torch.rand(1, 3, 8, 16, 16, generator=torch.Generator().manual_seed(0))
+
+    class Squares(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return ((x - x.mean((2, 3, 4), keepdim=True)) ** 2).sum((1, 2, 3, 4))[:, None]
+
+    options = {"baseline": "mean", "steps": 4}
+    raw = glocal.attribute(Squares(), clips, method="integrated-gradients", target=0, options=options).raw
+    assert torch.allclose(raw.sum(), Squares()(clips)[0, 0], rtol=1e-4)
+
+
+def test_an_unknown_baseline_is_named() -> None:
+    clips = torch.zeros(1, 3, 8, 16, 16)
+    with pytest.raises(UsageError, match="unknown baseline 'grey'"):
+        glocal.attribute(Watcher(PLACE), clips, method="occlusion", options={"baseline": "grey"})
+
+
 def test_rise_is_the_covariance_of_score_and_mask() -> None:
     """The same masks, seen through a network that adds up what it sees, weighted one by one."""
     seen = []

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from glocal.attribution.baselines import BASELINES
 from glocal.attribution.inputs.network_inputs import copies
 from glocal.attribution.method import input_method
 from glocal.attribution.request import AttributionRequest
@@ -84,23 +85,35 @@ def input_x_gradient(request: AttributionRequest) -> Tensor:
     cost="1 + steps forward, steps backward",
     needs=NEEDS,
 )
-def integrated_gradients(request: AttributionRequest, steps: int = 50, batch: int = 4) -> Tensor:
-    """`ReLU(Σ_C x · mean ∂y/∂x)`, the mean along the line from a clip of zeros, which is the mean colour.
+def integrated_gradients(
+    request: AttributionRequest, steps: int = 50, batch: int = 4, baseline: str = "zero"
+) -> Tensor:
+    """`ReLU(Σ_C (x − x₀) · mean ∂y/∂x)`, the mean along the line from the baseline x₀ to the clip x.
 
     Args:
         steps: points on the line, by Gauss-Legendre quadrature.
         batch: clips in one pass.
+        baseline: name in `BASELINES` of x₀: zero, the mean colour of the training data in a normalised clip;
+            mean, the clip's own mean colour; blur.
+
+    Raises:
+        UsageError: there is no such baseline.
     """
+    starts = [BASELINES[baseline](x) for x in request.videos]
+    ways = [x - start for x, start in zip(request.videos, starts, strict=True)]
     points, weights = np.polynomial.legendre.leggauss(steps)
     totals = [torch.zeros_like(x, dtype=torch.float32) for x in request.videos]
-    for start, stop in request.batches(steps, max(1, batch // len(request.targets))):
-        positions = torch.from_numpy((1 + points[start:stop]) / 2)
-        along = [torch.cat([share * x for share in positions.to(x)]) for x in request.videos]
-        shares = torch.from_numpy(weights[start:stop] / 2).float()
+    for first, last in request.batches(steps, max(1, batch // len(request.targets))):
+        positions = torch.from_numpy((1 + points[first:last]) / 2)
+        along = [
+            torch.cat([start + share * way for share in positions.to(way)])
+            for start, way in zip(starts, ways, strict=True)
+        ]
+        shares = torch.from_numpy(weights[first:last] / 2).float()
         for total, gradient in zip(totals, input_gradients(request, along), strict=True):
-            by_point = gradient.float().view(stop - start, *total.shape)
+            by_point = gradient.float().view(last - first, *total.shape)
             total += torch.einsum("n,n...->...", shares.to(total.device), by_point)
-    return _positive(request, [x * total for x, total in zip(request.videos, totals, strict=True)])
+    return _positive(request, [way * total for way, total in zip(ways, totals, strict=True)])
 
 
 def input_gradients(request: AttributionRequest, videos: Sequence[Tensor]) -> list[Tensor]:

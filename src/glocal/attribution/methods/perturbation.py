@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from glocal.attribution.baselines import BASELINES
 from glocal.attribution.inputs.layer_layout import LayerLayout, find_samples
 from glocal.attribution.inputs.network_inputs import copies
 from glocal.attribution.inputs.probe import stack
@@ -125,14 +126,22 @@ def rise(
     cost="1 + blocks forward",
     needs="nothing: any network",
 )
-def occlusion(request: AttributionRequest, pixels: int = 32, frames: int = 4, batch: int = 8) -> Tensor:
-    """`ReLU(y − y_occluded)`, the mean over the blocks of zeros, the mean colour, that cover a pixel.
+def occlusion(
+    request: AttributionRequest, pixels: int = 32, frames: int = 4, batch: int = 8, baseline: str = "zero"
+) -> Tensor:
+    """`ReLU(y − y_occluded)`, the mean over the blocks of a baseline that cover a pixel.
 
     Args:
         pixels, frames: edge of a block in space and in time; blocks are half of that apart. In a slower
             input, a block has fewer frames and covers the same time.
         batch: occluded clips in one pass.
+        baseline: name in `BASELINES` of what a block shows: zero, the mean colour of the training data in a
+            normalised clip; mean, the clip's own mean colour; blur.
+
+    Raises:
+        UsageError: there is no such baseline.
     """
+    replace_by = BASELINES[baseline]
     count = len(request.targets)
     videos = request.videos
     with torch.no_grad():
@@ -143,11 +152,12 @@ def occlusion(request: AttributionRequest, pixels: int = 32, frames: int = 4, ba
             blocks = _blocks(video.shape[2:], (length, pixels, pixels)[5 - video.dim() :])
             drops = torch.zeros(count, *video.shape[2:], device=video.device)
             covered = torch.zeros(1, *video.shape[2:], device=video.device)
+            replacement = replace_by(video).movedim(1, -1)
             for start, stop in request.batches(len(blocks), batch):
                 occluded = [copies(x, stop - start) for x in videos]
                 views = occluded[position].movedim(1, -1).view(stop - start, count, *video.shape[2:], -1)
                 for view, block in zip(views, blocks[start:stop], strict=True):
-                    view[block] = 0
+                    view[block] = replacement[block]
                 scores = request.score_videos(*occluded).view(stop - start, count)
                 for row, block in zip(scores, blocks[start:stop], strict=True):
                     drops[block] += (score - row).view(-1, *[1] * len(video.shape[2:]))

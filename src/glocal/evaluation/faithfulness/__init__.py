@@ -1,5 +1,6 @@
 """Faithfulness: do attributions reflect what the network computes? For any module, clips and attributions."""
 
+from glocal.attribution.baselines import BASELINES
 from glocal.evaluation.faithfulness.infidelity import BlockDrops, block_drops, infidelity, sensitivity_max
 from glocal.evaluation.faithfulness.removal import (
     REMOVAL_UNITS,
@@ -10,7 +11,7 @@ from glocal.evaluation.faithfulness.removal import (
     insertion,
 )
 from glocal.evaluation.faithfulness.road import RoadScores, impute, road
-from glocal.evaluation.faithfulness.scoring import BASELINES, class_score
+from glocal.evaluation.faithfulness.scoring import class_score
 
 __all__ = [
     "BASELINES",

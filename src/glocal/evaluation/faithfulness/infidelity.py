@@ -6,8 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.baselines import BASELINES
 from glocal.attribution.targets import Score
-from glocal.evaluation.faithfulness.scoring import BASELINES, Output, batches, class_score, per_sample
+from glocal.evaluation.faithfulness.scoring import Output, batches, class_score, per_sample
 
 BLOCK_SIDES = (1 / 8, 1 / 2)
 """Smallest and largest side of a random block, as shares of each axis."""

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.baselines import BASELINES
 from glocal.attribution.targets import Score
 from glocal.errors import UsageError
-from glocal.evaluation.faithfulness.scoring import BASELINES, Output, check_maps, class_score, per_sample
+from glocal.evaluation.faithfulness.scoring import Output, check_maps, class_score, per_sample
 
 REMOVAL_UNITS = ("space-time", "space", "time")
 """What is removed first or last: single voxels; pixels, in all frames at once; or whole frames."""

@@ -1,4 +1,4 @@
-"""Scores of a class for changed clips, and the baselines that replace removed parts."""
+"""Scores of a class for changed clips."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -10,38 +10,6 @@ from glocal.attribution.inputs.network_inputs import call, to_network
 from glocal.attribution.tape import find_logits, frozen
 from glocal.attribution.targets import Score, class_scores
 from glocal.errors import UsageError
-from glocal.registry import Registry
-
-BLUR = 1 / 8
-"""Standard deviation of the blur, as a share of each axis: 14 pixels of 112, 2 frames of 16."""
-
-
-def mean_clip(clips: Tensor) -> Tensor:
-    """Each channel's mean over the clip, of the same shape: no detail and no motion, the same brightness."""
-    return clips.mean(tuple(range(2, clips.dim())), keepdim=True).expand_as(clips)
-
-
-def blurred_clip(clips: Tensor) -> Tensor:
-    """The clip after a Gaussian blur over space and time; the kernel is renormalised at the border.
-
-    A blurred input stays closer to what the network was trained on than a grey one (RISE, Petsiuk et al.,
-    2018, section 4.2).
-    """
-    for axis in range(2, clips.dim()):
-        place = torch.arange(clips.shape[axis], dtype=clips.dtype, device=clips.device)
-        distance = (place[:, None] - place) / max(BLUR * len(place), 1e-6)
-        weights = (-0.5 * distance**2).exp()
-        weights = weights / weights.sum(1, keepdim=True)
-        clips = (clips.transpose(axis, -1) @ weights.T).transpose(axis, -1)
-    return clips.contiguous()
-
-
-BASELINES: Registry[Callable[[Tensor], Tensor]] = Registry("baseline")
-"""What replaces removed parts: clips `(B, C, T, H, W)` or images `(B, C, H, W)` → the same shape."""
-
-BASELINES.register("blur", blurred_clip)
-BASELINES.register("mean", mean_clip)
-
 
 Output: TypeAlias = Callable[[Any], Tensor] | None
 Item = TypeVar("Item")
