@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import glocal
@@ -140,6 +141,28 @@ def test_networks_without_attention_weights_or_a_grid_are_refused() -> None:
         )
     with pytest.raises(UsageError, match=r"neither between all tokens of the grid .*nor between those"):
         glocal.attribute(seeded(VideoSwin()), torch.randn(1, 3, 4, 32, 32), method="rollout")
+
+
+class PooledKeys(Attending):
+    """Attention to tokens that are pooled, as in MViT."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = self.patch(x).flatten(2).transpose(1, 2)
+        q, k, v = self.qkv(tokens).chunk(3, 2)
+        k, v = (part.unflatten(1, (-1, 2)).mean(2) for part in (k, v))
+        return self.head(F.scaled_dot_product_attention(q, k, v).mean(1))
+
+
+@pytest.mark.parametrize("method", ["rollout", "gradient-rollout"])
+def test_attention_between_pooled_tokens_is_refused_without_asking_for_a_grid(method: str) -> None:
+    network, clips = seeded(PooledKeys()), torch.randn(1, 3, 4, 8, 12)
+    with pytest.raises(UsageError, match="pools them: 12 attend to 6; use another method"):
+        glocal.attribute(network, clips, method=method)
+    network.patch = nn.Sequential(
+        nn.AvgPool3d((2, 4, 4)), nn.Flatten(3), nn.Conv2d(3, 8, 1)
+    )  # no grid to see
+    with pytest.raises(UsageError, match="pools them: 12 attend to 6; use another method"):
+        glocal.attribute(network, clips, method=method)
 
 
 class Outer(nn.Module):

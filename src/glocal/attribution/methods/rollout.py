@@ -84,8 +84,12 @@ def _find_grid(request: AttributionRequest) -> TokenGrid:
     """
     grid = OutputLayout.of(request.network, request.clips, request.grid, request.input).grid
     if grid is None:
-        if not _record(request):
+        matrices = _record(request)
+        if not matrices:
             raise _no_attention(request)
+        for rows, columns in (matrix.weights.shape[-2:] for matrix in matrices):
+            if rows != columns and len(request.videos) == 1:
+                raise _pooled(request, rows, columns)
         raise UsageError(
             f"method '{request.method}' follows attention from token to token, and the network does not tell "
             "how its tokens lie over its input; give grid=(T, H, W)."
@@ -105,6 +109,13 @@ def _no_attention(request: AttributionRequest) -> UsageError:
     return UsageError(
         f"method '{request.method}' needs attention weights, and the network gives none between tokens; "
         "use another method."
+    )
+
+
+def _pooled(request: AttributionRequest, rows: int, columns: int) -> UsageError:
+    return UsageError(
+        f"method '{request.method}' follows tokens from block to block, and this network pools them: {rows} "
+        f"attend to {columns}; use another method, such as attnlrp or layercam."
     )
 
 
@@ -133,7 +144,9 @@ def _fitting(
         rows, columns = matrix.weights.shape[-2:]
         if (kind := kind_of(matrix, batch, grid)) is not None:
             usable.append((matrix, *kind))
-        elif rows == columns or kinds_of(rows, batch, grid):
+        elif rows != columns and kinds_of(rows, batch, grid):
+            raise _pooled(request, rows, columns)
+        elif rows == columns:
             raise UsageError(
                 f"the network's attention weights {tuple(matrix.weights.shape)} are neither between all "
                 f"tokens of the grid {grid.size}, nor between those of a place or a frame; use another "
