@@ -497,6 +497,14 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str], tmp_path:
     assert "Traceback" in err
 
 
+def test_the_bare_command_prints_its_help_with_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    bare = capsys.readouterr()
+    assert main(["--help"]) == 0
+    assert bare == capsys.readouterr()
+    assert "\n  explain " in bare.out
+
+
 def test_help_comes_without_loading_torch() -> None:
     script = "import sys; from glocal.cli import main; main(['--help']); assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

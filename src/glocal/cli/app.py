@@ -100,7 +100,7 @@ def _terminate(number: int, frame: object) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `glocal`; returns the exit code: 0 done, 1 an input failed, 2 wrong usage, 130 or 143 stopped."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in arguments
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
