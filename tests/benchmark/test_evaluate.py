@@ -1,6 +1,7 @@
 """How well explainers localize, on a network whose reasons are known."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import pytest
 
 import glocal
 from glocal.benchmark import Explainer, Footage, Sample, evaluate, parse_explainers
+from glocal.benchmark.annotated_windows import annotated_windows
 from glocal.benchmark.box_measures import MaxBoxMeasure, PointMeasures
 from glocal.benchmark.sample_sets import SampleSet
 from glocal.cli import main
 from glocal.datasets.puppets import ACTIONS
 from glocal.errors import InputError, UsageError
+from glocal.video import Geometry
 from helpers.networks import Small3d, seeded
 from helpers.planted import CLIP_SPEC, planted_model, red_sample
 
@@ -24,6 +27,7 @@ BASELINES = [
     "best fixed centred box",
     "Gaussian centre prior",
     "optical-flow magnitude",
+    "motion over half a second",
     "uniform random maps",
 ]
 
@@ -91,6 +95,53 @@ def test_clips_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
         evaluate(MODEL, samples, [], target="best")
 
 
+def test_a_class_by_name_is_explained_in_all_clips() -> None:
+    explained = []
+
+    def explain(target: str) -> dict[str, dict[str, float]]:
+        evaluation = evaluate(MODEL, red_videos(2), ["gradcam@seen"], measure=POINTS, target=target)
+        explained.append(evaluation.notes[0])
+        return evaluation.figures()
+
+    by_label, by_truth = (explain(target)["gradcam@seen"] for target in (MODEL.labels[0], "true"))
+    assert "explained is 'red'" in explained[0]
+    assert by_label == by_truth
+    with pytest.raises(UsageError, match="no class 'violet'"):
+        explain("violet")
+    with pytest.raises(UsageError, match="not 'top2'"):
+        explain("top2")
+
+
+def test_clips_of_one_source_are_drawn_together() -> None:
+    """Of three clips of one source and three of another, the intervals are those of two."""
+    samples = red_videos(6)
+    sources = [replace(sample, source="ab"[place // 3]) for place, sample in enumerate(samples.samples)]
+    apart = evaluate(MODEL, samples, ["gradcam@seen"], measure=POINTS)
+    together = evaluate(MODEL, replace(samples, samples=sources), ["gradcam@seen"], measure=POINTS)
+    assert [len(source) for source in apart.sources] == [1] * 6
+    assert [len(source) for source in together.sources] == [3, 3]
+    row = "full frame"
+    figures = [evaluation.figures()[row]["hit_max"] for evaluation in (apart, together)]
+    assert [evaluation.interval(row).mean for evaluation in (apart, together)] == pytest.approx(figures)
+    name = together.explainers[0].name
+    assert together.interval(name, "hit_max") == (1, 1, 1)
+    lead = together.lead(name, row, "hit_max")
+    assert lead.mean == pytest.approx(1 - figures[0])
+    assert together.lead(row, row) == (0, 0, 0)
+
+
+def test_a_network_of_images_explains_each_annotated_frame() -> None:
+    """Of a clip of 25 frames a second, sampled at one a second; motion is read from every third frame."""
+    footage = red_videos(1).samples[0].load()
+    box = next(iter(footage.boxes.values()))
+    spec = replace(CLIP_SPEC, image=True, frames=1, fps=1.0)
+    geometry = Geometry.fit((24, 24), spec)
+    parts = list(annotated_windows(replace(footage, boxes=dict.fromkeys((3, 4), box)), spec, geometry))
+    assert [part.sampled for part in parts] == [[3], [4]]
+    assert [part.frames for part in parts] == [[3], [4]]
+    assert [list(part.context) for part in parts] == [[0, 3, 6], [1, 4, 7]]
+
+
 @pytest.fixture
 def small_model(monkeypatch: pytest.MonkeyPatch) -> None:
     network = seeded(Small3d(len(ACTIONS))).eval()
@@ -123,6 +174,24 @@ def test_the_command_evaluates_a_model_beside_the_baselines(
         "evaluate-puppets.csv",
         "evaluate-puppets.md",
     }
+
+
+def test_the_command_refines_and_gives_intervals(
+    small_model: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", "--data", "puppets", "--clips", "2", "--out", str(tmp_path), "--model", "small"]
+    command += ["--method", "gradcam", "--refine", "motion", "--target", ACTIONS[0], "--intervals"]
+    assert main([*command, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert list(result["methods"]) == ["gradcam", "gradcam + motion"]
+    gain = result["methods"]["gradcam + motion"]["gain"]
+    averages = [result["methods"][name]["average"] for name in ("gradcam + motion", "gradcam")]
+    assert gain == pytest.approx(averages[0] - averages[1])
+    assert f"explained is '{ACTIONS[0]}'" in result["notes"][0]
+    assert main(command) == 0
+    assert "95 % intervals by a bootstrap over the 2 sources" in capsys.readouterr().out
+    assert main([*command, "--refine", "sharpen"]) == 2
+    assert "sharpen" in capsys.readouterr().err
 
 
 def test_the_figures_are_those_of_the_measures_on_the_explanation(

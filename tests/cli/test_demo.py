@@ -39,12 +39,27 @@ def test_the_demo_leaves_a_page_and_tells_votes_truth_and_baselines(shown: tuple
     for row in ("full frame (trivial)", "Gaussian centre prior (trivial)", "Sum 3DCAM (all layers)"):
         assert row in out
     assert "2 clips" in out
-    if demo.photographs() and demo.IMAGE_MODEL in demo.networks_with_installed_weights():
-        real = json.loads((folder / "grace_hopper-explained.json").read_text())
+    if demo.packaged_media() and demo.IMAGE_MODEL in demo.networks_with_installed_weights():
+        path = Path(demo.packaged_media()[0])
+        real = json.loads((folder / f"{path.stem}-explained.json").read_text())
         assert real["model"] == "efficientnet-lite0"
-        assert re.search(r"^grace_hopper.jpg: .* → .*grace_hopper-explained.html$", out, re.MULTILINE)
+        assert re.search(rf"^{path.name}: .* → .*{path.stem}-explained.html$", out, re.MULTILINE)
         assert "efficientnet-lite0 knows 1000 kinds of objects" in out
     assert str(folder / f"{stem}.html") in out
+
+
+def test_the_real_clip_is_the_first_that_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("first_media", "second_media"):
+        (tmp_path / package / "data").mkdir(parents=True)
+        (tmp_path / package / "__init__.py").write_text("raise ImportError('not to be imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(demo, "REAL", (("first_media", "data/a.mp4"), ("second_media", "data/b.jpg")))
+    assert demo.packaged_media() == []
+    for package, file in reversed(demo.REAL):
+        (tmp_path / package / file).touch()
+        assert demo.packaged_media() == [str(tmp_path / package / file)]
 
 
 @pytest.mark.parametrize("name", sorted(packaged_models()))

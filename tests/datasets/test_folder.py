@@ -1,11 +1,13 @@
 """A user's own clips, as folders and as tables."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from glocal.datasets.dataset import usable_records
 from glocal.datasets.folder import read_csv, read_folder
+from glocal.datasets.videos import list_records
 from glocal.errors import InputError, UsageError
 
 
@@ -135,3 +137,34 @@ def test_clips_of_phones_cameras_and_discs_are_listed(tmp_path: Path) -> None:
     names = ["a.3gp", "b.ogv", "c.MTS", "d.m2ts", "e.mpeg2", "f.MP4", "g.mjpeg", "h.VOB", "i.m2v", "j.f4v"]
     touch(*[folder / name for name in names])
     assert [record.path.name for record in read_folder(tmp_path)] == names
+
+
+def test_a_table_says_from_which_video_a_clip_was_cut(tmp_path: Path) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_text("path,label,start,end,source\na.mp4,x,0,1,film\nb.mp4,x,,,film\nc.mp4,x,,,\n")
+    assert [record.source for record in read_csv(table)] == ["film", "film", None]
+
+
+def test_videos_in_any_folders_have_boxes_beside_them(tmp_path: Path) -> None:
+    touch(tmp_path / "b" / "two.MP4", tmp_path / "one.avi", tmp_path / ".hidden.mp4", tmp_path / "notes.txt")
+    content = {"boxes": [[1, 2, 10, 20], None, [3.5, 0, 1, 1]], "start": 4}
+    (tmp_path / "b" / "two.boxes.json").write_text(json.dumps(content))
+    one, two = sorted(list_records(tmp_path), key=lambda record: record.path.name)
+    assert (one.label, one.boxes) == (tmp_path.name, {})
+    assert two.label == "b"
+    assert two.boxes == {4: ((1, 2, 11, 22),), 6: ((3.5, 0, 4.5, 1),)}
+    (tmp_path / "b" / "two.boxes.json").write_text(json.dumps({**content, "label": "walk"}))
+    assert [record.label for record in list_records(tmp_path / "b")] == ["walk"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, {"boxes": [[1, 2, 3]]}, {"boxes": [[1, 2, 0, 3]]}, {"boxes": [[1, 2, 3, 4]], "start": -1}, []],
+)
+def test_boxes_that_do_not_fit_are_refused(content: object, tmp_path: Path) -> None:
+    touch(tmp_path / "clip.mp4")
+    (tmp_path / "clip.boxes.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"clip\.boxes\.json"):
+        list_records(tmp_path)
+    with pytest.raises(InputError, match="holds no videos"):
+        list_records(tmp_path / "nowhere")

@@ -12,6 +12,7 @@ from glocal.errors import UsageError
 from glocal.evaluation import MaxBoxAcc, inclusive_boxes
 from glocal.evaluation.baselines import (
     FULL_FRAME,
+    BaselineFrames,
     FixedBox,
     centre_prior,
     flow_magnitude,
@@ -133,7 +134,7 @@ def test_random_maps_follow_from_the_seed() -> None:
 
 def test_every_baseline_gives_score_maps() -> None:
     for name, baseline in trivial_baselines(FixedBox(0.5, 0.5)).items():
-        maps = baseline(VIDEO, (0,))
+        maps = baseline(BaselineFrames(VIDEO, VIDEO[0].shape[:2]))
         assert maps.shape == (4, 30, 40), name
         assert maps.min() >= 0
         assert 0 < maps.max() <= 1

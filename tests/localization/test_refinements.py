@@ -10,7 +10,7 @@ import pytest
 import glocal
 from glocal.errors import InputError, UsageError
 from glocal.localization import REFINEMENTS, auto_threshold, boxes, iou, refine, refine_explanation
-from glocal.video.flow import relative_motion, remove_camera_motion
+from glocal.video.flow import motion_context, motion_maps, remove_camera_motion
 from helpers.scene_model import bleeding_model
 
 SIZE = 64
@@ -53,12 +53,13 @@ def test_edges_of_the_frame_bring_the_boxes_closer(name: str) -> None:
     assert quality(list(refine(maps, frames, [name]))) > quality(maps) + 0.03
 
 
+@pytest.mark.parametrize("name", ["flow", "motion"])
 @pytest.mark.parametrize("camera", [0, 1])
-def test_flow_tells_the_mover_from_what_stands_still(camera: int) -> None:
+def test_flow_tells_the_mover_from_what_stands_still(camera: int, name: str) -> None:
     maps, frames = scene(camera=camera)
     for attention in maps:
         attention[14:50, 52:62] = 1.2 * attention.max()
-    refined = list(refine(maps, frames, ["flow"]))
+    refined = list(refine(maps, frames, [name]))
     for t, (before, after) in enumerate(zip(maps, refined, strict=True)):
         x0, y0, x1, y1 = figure_at(t)
         if x1 > 46:
@@ -87,17 +88,67 @@ def test_the_motion_of_the_camera_is_taken_out() -> None:
     assert np.abs(rest[20:40, 10:25] - (4, 0)).max() < 0.2
     rest[20:40, 10:25] = 0
     assert np.abs(rest).max() < 0.2
-    agreed = relative_motion(moved)
-    assert agreed[25:35, 14:21].min() > 0.7
-    assert agreed[:, 45:].max() < 0.05
-    assert (relative_motion(np.zeros((SIZE, SIZE, 2), np.float32)) == 1).all()
 
 
-def test_no_flow_is_taken_across_a_cut() -> None:
+@pytest.mark.parametrize("camera", [0, 1])
+def test_motion_is_that_of_the_figure_not_of_the_camera(camera: int) -> None:
+    frames = scene(8, camera=camera)[1]
+    for t, motion in enumerate(motion_maps(frames)):
+        x0, y0, x1, y1 = figure_at(t)
+        assert motion.shape == (SIZE, SIZE)
+        assert motion.max() == pytest.approx(1)
+        assert motion[y0 + 4 : y1 - 4, x0 + 2 : x1 - 2].mean() > 0.6
+        assert motion[:, 56:].mean() < 0.1
+
+
+def test_motion_is_read_over_an_eighth_of_a_second() -> None:
+    """At four times the rate, a frame differs from the one four frames later as from the next before."""
+    frames = scene(8)[1]
+    slow = list(motion_maps(frames, fps=8))
+    fast = list(motion_maps([frame for frame in frames for _ in range(4)], fps=32))
+    assert len(fast) == 32
+    for t in range(2, 6):
+        assert np.array_equal(fast[4 * t], slow[t])
+
+
+def test_motion_is_read_from_half_a_second_alone() -> None:
+    frames = scene(30, speed=1)[1]
+    assert motion_context(24) == 6
+    whole = list(motion_maps(frames, fps=24))[15]
+    part = list(motion_maps(frames[15 - 6 : 15 + 7], fps=24))[6]
+    assert np.array_equal(whole, part)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_scenes_shorter_than_a_step_have_motion(length: int) -> None:
+    frames = scene(12)[1]
+    still, *moving = (list(motion_maps(frames[:n], fps=96)) for n in (1, length))
+    assert np.array_equal(still, np.ones((1, SIZE, SIZE)))
+    for maps in moving:
+        assert len(maps) == length
+        assert all((motion.min() < 0.1) == (length > 1) for motion in maps)
+
+
+def test_a_frame_keeps_the_height_of_its_attribution() -> None:
+    maps, frames = scene()
+    refined = list(refine([(t + 1) * m for t, m in enumerate(maps)], frames, ["motion"]))
+    assert [m.max() for m in refined] == pytest.approx([(t + 1) * m.max() for t, m in enumerate(maps)])
+
+
+def test_motion_leaves_nothing_where_nothing_moves_and_flow_half() -> None:
+    maps, frames = scene()
+    even = [np.ones_like(m) for m in maps]
+    for name, low, high in (("motion", 0.0, 0.2), ("flow", 0.5, 0.6)):
+        refined = list(refine(even, frames, [name]))
+        assert all(low <= m[:, 56:].mean() < high for m in refined)
+
+
+@pytest.mark.parametrize("name", ["flow", "motion"])
+def test_no_flow_is_taken_across_a_cut(name: str) -> None:
     maps, frames = scene(8)
     frames[4:] = [frames[7]] * 4
-    refined = list(refine(maps, frames, ["flow"], cuts=[4]))
-    alone = [*refine(maps[:4], frames[:4], ["flow"]), *refine(maps[4:], frames[4:], ["flow"])]
+    refined = list(refine(maps, frames, [name], cuts=[4]))
+    alone = [*refine(maps[:4], frames[:4], [name]), *refine(maps[4:], frames[4:], [name])]
     assert np.array_equal(refined, alone)
     assert np.array_equal(refined[4:], maps[4:]), "nothing moves after the cut"
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import glocal
-from glocal.benchmark import Sample, localization
+from glocal.benchmark import Sample, sample_measurer
 from glocal.benchmark.box_measures import JoinedMeasures, MaxBoxMeasure, PointMeasures
 from glocal.benchmark.sample_sets import find_sample_set
 from glocal.benchmark.window_maps import WindowMaps
@@ -94,8 +94,10 @@ def test_acc_is_that_of_the_boxes(tmp_path: Path) -> None:
 
 def test_one_pass_a_clip_serves_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = []
-    true_pass = localization.explain_window
-    monkeypatch.setattr(localization, "explain_window", lambda *args: passes.append(args) or true_pass(*args))
+    true_pass = sample_measurer.explain_window
+    monkeypatch.setattr(
+        sample_measurer, "explain_window", lambda *args: passes.append(args) or true_pass(*args)
+    )
     first = run(tmp_path, "paper-a/3", "refined=false")
     assert len(passes) == 2
     assert {"Grad-CAM (layer4)", "Sum 3DCAM (conv+layer1)", "Auto 3DCAM (all layers)"} < set(first)
@@ -111,7 +113,7 @@ def test_one_pass_a_clip_serves_all_rows(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_an_interrupted_table_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    true_pass, calls = localization.explain_window, []
+    true_pass, calls = sample_measurer.explain_window, []
 
     def failing(*args: Any) -> WindowMaps:
         calls.append(args)
@@ -119,7 +121,7 @@ def test_an_interrupted_table_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
             raise KeyboardInterrupt
         return true_pass(*args)
 
-    monkeypatch.setattr(localization, "explain_window", failing)
+    monkeypatch.setattr(sample_measurer, "explain_window", failing)
     assert (
         main(
             ["table", "paper-a/3", "refined=false", "--model", MODEL, "--clips", "2", "--out", str(tmp_path)]
@@ -282,7 +284,7 @@ def test_frames_that_the_network_did_not_see_are_measured_between_those_that_it_
 
 def test_maps_between_two_are_interpolated() -> None:
     maps = np.array([0.0, 1, 3], np.float32)[:, None, None].repeat(2, 2)
-    found = localization._interpolated(maps, np.array([0, 0.25, 1, 1.5, 2]))
+    found = sample_measurer._interpolated(maps, np.array([0, 0.25, 1, 1.5, 2]))
     assert found[:, 0, 0].tolist() == [0, 0.25, 1, 2, 3]
 
 

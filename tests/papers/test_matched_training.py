@@ -127,6 +127,10 @@ def test_clips_with_boxes_are_explained_by_the_network_that_has_not_seen_their_f
     assert looked == [(f"without {fold}", fold) for fold in range(5)]
     assert row.values["0.5"] == 1
     assert row.values["0.7"] == 0
+    looked.clear()
+    where = replace(where, model="resnext3d-small", options={**where.options, "trained": False})
+    tables()["surveillance-fight/boxes"].run(where)
+    assert looked == [("resnext3d-small", fold) for fold in range(5)], "the model as it is"
 
 
 @pytest.mark.parametrize(

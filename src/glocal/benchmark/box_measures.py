@@ -52,6 +52,10 @@ class BoxMeasure(ABC):
         """
 
     @abstractmethod
+    def merge(self, counts: Sequence[Any]) -> Any:
+        """One count of the same form, from those of at least one clip."""
+
+    @abstractmethod
     def compute(self, counts: Sequence[Any]) -> dict[str, float]:
         """Column → figure, from the counts of some clips."""
 
@@ -87,6 +91,10 @@ class PointMeasures(BoxMeasure):
                 else:
                     measure.update(maps[place], true_boxes, correct or "2" not in name)
         return {name: [part.tolist(), n] for name, m in measures.items() for part, n in [m.state]}
+
+    def merge(self, counts: Sequence[Any]) -> Any:
+        """The sum of the counts of each measure."""
+        return {name: _summed([count[name] for count in counts]) for name in counts[0]}
 
     def compute(self, counts: Sequence[Any]) -> dict[str, float]:
         """Column → figure, from the counts of some clips."""
@@ -144,6 +152,10 @@ class MaxBoxMeasure(BoxMeasure):
         hits, count = metric.state
         return [hits.tolist(), count]
 
+    def merge(self, counts: Sequence[Any]) -> Any:
+        """The sum of the hits, and of the numbers of maps."""
+        return _summed(counts)
+
     def compute(self, counts: Sequence[Any]) -> dict[str, float]:
         """Column → figure, from the counts of some clips."""
         metric = MaxBoxAcc(self.iou_thresholds, self.multi_contour)
@@ -172,6 +184,11 @@ class JoinedMeasures(BoxMeasure):
         """The count of each family."""
         return [family.count(maps, truth, correct) for family in self.families]
 
+    def merge(self, counts: Sequence[Any]) -> Any:
+        """The merged count of each family."""
+        by_family = zip(*counts, strict=True)
+        return [family.merge(of_one) for family, of_one in zip(self.families, by_family, strict=True)]
+
     def compute(self, counts: Sequence[Any]) -> dict[str, float]:
         """Column → figure, from the counts of some clips."""
         by_family = zip(*counts, strict=True)
@@ -179,3 +196,8 @@ class JoinedMeasures(BoxMeasure):
         for family, family_counts in zip(self.families, by_family, strict=True):
             figures |= family.compute(family_counts)
         return figures
+
+
+def _summed(states: Sequence[Any]) -> list[Any]:
+    """The sums of the first and of the second parts of pairs."""
+    return [np.sum([np.asarray(part) for part, _ in states], axis=0), sum(count for _, count in states)]

@@ -1,39 +1,28 @@
 """How well a model localizes: explainers and trivial baselines on whole videos with true boxes."""
 
-import hashlib
-import json
 import logging
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
-from glocal import __version__
 from glocal.benchmark.box_measures import BoxMeasure, JoinedMeasures, MaxBoxMeasure, PointMeasures
-from glocal.benchmark.cache import Cache, fingerprint
+from glocal.benchmark.cache import Cache
 from glocal.benchmark.explainers import Explainer, parse_explainers
+from glocal.benchmark.sample_measurer import SampleMeasurer
 from glocal.benchmark.sample_sets import SampleSet, find_sample_set
-from glocal.benchmark.samples import Footage, Sample
 from glocal.benchmark.tables import Table, TableRow
-from glocal.benchmark.window_maps import WindowMaps, explain_window
 from glocal.errors import InputError, UsageError, WriteError
-from glocal.evaluation.baselines import FixedBox, trivial_baselines
 from glocal.evaluation.statistics import Interval, bootstrap_statistic
-from glocal.localization.refinements import REFINEMENT_SIDE, refine
+from glocal.explanation.selection import resolve_target
 from glocal.models import Model
-from glocal.types import AttributionMap, BoxArray, FloatArray, Frame
-from glocal.video import Geometry, Video, Window, windows
 from glocal.video.clip_spec import Crop
 
 log: logging.Logger = logging.getLogger("glocal.benchmark")
-ExplainedClass = Literal["true", "top1"]
 ALL_MEASURES = JoinedMeasures(
     MaxBoxMeasure((0.3, 0.5, 0.7)),
     PointMeasures(("hit_any", "hit_max", "Acc 0.5", "Acc 0.6", "Acc2 0.5", "Acc2 0.6"), "hit_max"),
@@ -49,11 +38,13 @@ class SampleScores:
         area: mean share of the frame that the largest true box takes.
         scores: row → what its measure counted, window by window.
         seconds: row → time spent on refining, for each frame.
+        source: the video that the sample was cut from, or the sample itself.
     """
 
     area: float
     scores: Mapping[str, Sequence[Any]]
     seconds: Mapping[str, float]
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,13 +72,49 @@ class Evaluation:
         """Row → column → figure; the rows are the explainers and the trivial baselines."""
         return {row.name: dict(row.values) for row in self.table().rows}  # type: ignore[arg-type]
 
-    def interval(self, name: str) -> Interval:
-        """An explainer's figure in the column in which rows are compared, with a bootstrap over the clips."""
+    @property
+    def sources(self) -> list[list[SampleScores]]:
+        """The scores of the samples, those of one source together."""
+        by_source: dict[str, list[SampleScores]] = {}
+        for index, sample in enumerate(self.scores):
+            by_source.setdefault(sample.source or f"sample {index}", []).append(sample)
+        return list(by_source.values())
 
-        def judged(samples: Sequence[SampleScores]) -> float:
-            return self._values(name, samples)[self.measure.judge]
+    def interval(self, name: str, column: str | None = None) -> Interval:
+        """A row's figure with its interval, by a bootstrap over the sources of the samples.
 
-        return bootstrap_statistic(self.scores, judged)
+        Args:
+            name: of the row.
+            column: of the figure; by default that in which rows are compared.
+        """
+        column = column or self.measure.judge
+        counts = self._by_source(name)
+        return bootstrap_statistic(counts, lambda drawn: self.measure.compute(drawn)[column])
+
+    def lead(self, name: str, other: str, column: str | None = None) -> Interval:
+        """By how much a row is above another, with an interval over the same draws for both; see `interval`.
+
+        Args:
+            name: of the row.
+            other: name of the other row.
+            column: of the figures; by default that in which rows are compared.
+        """
+        column = column or self.measure.judge
+
+        def difference(drawn: Sequence[tuple[Any, Any]]) -> float:
+            ours, theirs = (self.measure.compute(counts)[column] for counts in zip(*drawn, strict=True))
+            return ours - theirs
+
+        pairs = list(zip(self._by_source(name), self._by_source(other), strict=True))
+        return bootstrap_statistic(pairs, difference)
+
+    def _by_source(self, name: str) -> list[Any]:
+        """What a row's measure counted, source by source."""
+        measure = self.measure
+        return [
+            measure.merge([count for sample in source for count in sample.scores[name]])
+            for source in self.sources
+        ]
 
     def table(
         self,
@@ -149,7 +176,7 @@ def evaluate(
     root: Path | None = None,
     clips: int | None = None,
     measure: BoxMeasure = ALL_MEASURES,
-    target: ExplainedClass | None = None,
+    target: str | int | None = None,
     crop: Crop = "full",
     every: int = 1,
     cache: Cache | str | Path | None = None,
@@ -167,8 +194,8 @@ def evaluate(
         root: folder of the data set; puppets need none.
         clips: number of samples at most.
         measure: what is counted.
-        target: the class that is explained, `"true"` or `"top1"`; by default the true one of puppets, if the
-            model has their classes.
+        target: the class that is explained: `"true"`, `"top1"`, or a label or index for all samples; by
+            default the true one of puppets, if the model has their classes.
         crop: `"full"` or `"center"`.
         every: measure every n-th frame.
         cache: where results are kept between runs: a folder, or a `Cache`.
@@ -179,22 +206,22 @@ def evaluate(
         UsageError: an argument is not among what is allowed, or the true class is to be explained of a sample
             whose label is no class of the model.
     """
-    if target not in (None, "true", "top1"):
-        raise UsageError(f"target must be true or top1, not '{target}'.")
     chosen, titles = _chosen(model, explainers)
     samples = data if isinstance(data, SampleSet) else find_sample_set(model, data, root, clips=clips)
-    target = target or default_target(samples, model, data == "puppets")
+    target = default_target(samples, model, data == "puppets") if target in (None, "") else target
     if target == "true":
         _check_labels(samples, model)
+    elif target != "top1":
+        target = _class_index(target, model)
     cache = cache if isinstance(cache, Cache) else Cache(Path(cache) if cache else None)
     fixed = samples.fixed_box(measure.iou_thresholds, cache)
-    measurer = _Measurer(model, chosen, fixed, measure, target, crop, every)
+    measurer = SampleMeasurer(model, chosen, fixed, measure, target, crop, every)
     scores, unreadable = _run(measurer, samples, cache, progress)
     if not scores:
         raise InputError(unreadable[0] if unreadable else "none of the clips has a frame with a true box.")
     notes = [
-        f"{model.name} with weights {model.weights}; {len(scores)} clips; explained is the "
-        f"{'true' if target == 'true' else 'predicted'} class; {measure.description}",
+        f"{model.name} with weights {model.weights}; {len(scores)} clips; explained is "
+        f"{_class_words(target, model)}; {measure.description}",
         f"best fixed centred box: {fixed.width:.0%} × {fixed.height:.0%} of the frame, fitted to "
         f"{samples.fitted_to}",
         *([f"{len(unreadable)} clips could not be read and are left out"] if unreadable else []),
@@ -202,10 +229,30 @@ def evaluate(
     return Evaluation(chosen, measure, scores, notes, titles)
 
 
-def default_target(samples: SampleSet, model: Model, are_puppets: bool) -> ExplainedClass:
+def default_target(samples: SampleSet, model: Model, are_puppets: bool) -> str:
     """The class that is explained unless another is asked for, see `evaluate`."""
     known = all(sample.class_index(model.labels) is not None for sample in samples.samples)
     return "true" if are_puppets and known else "top1"
+
+
+def _class_index(target: str | int | None, model: Model) -> int:
+    """The index of a class that is explained in all samples.
+
+    Raises:
+        UsageError: it is no class of the model, or several.
+    """
+    try:
+        index = resolve_target(target, model.labels)  # type: ignore[arg-type]
+    except UsageError as problem:
+        raise UsageError(f"target must be true or top1, or a class: {problem}") from None
+    if isinstance(index, str):
+        raise UsageError(f"target must be true or top1, or a class, not '{target}'.")
+    return index
+
+
+def _class_words(target: str | int | None, model: Model) -> str:
+    words = {"true": "the true class", "top1": "the predicted class"}
+    return words[target] if isinstance(target, str) else f"'{model.labels[target or 0]}'"
 
 
 def _check_labels(samples: SampleSet, model: Model) -> None:
@@ -232,7 +279,7 @@ def _chosen(model: Model, explainers: Sequence[Explainer | str]) -> tuple[list[E
 
 
 def _run(
-    measurer: "_Measurer", samples: SampleSet, cache: Cache, progress: bool
+    measurer: SampleMeasurer, samples: SampleSet, cache: Cache, progress: bool
 ) -> tuple[list[SampleScores], list[str]]:
     """The scores of the samples with boxes, and a sentence on each that cannot be read."""
     key = measurer.key
@@ -248,153 +295,5 @@ def _run(
             log.warning("%s", unreadable[-1])
             continue
         if facts["scores"]:
-            scores.append(SampleScores(**facts))
+            scores.append(SampleScores(**facts, source=sample.source or ""))
     return scores, unreadable
-
-
-@dataclass(frozen=True)
-class _Annotated:
-    """A window of a video, with the frames that are measured in it.
-
-    Attributes:
-        sampled: indices of the frames that the network sees.
-        frames: indices of those and of the annotated ones.
-        truth: annotated frame → its boxes.
-        last: index of the last frame that belongs to the window.
-    """
-
-    window: Window
-    sampled: list[int]
-    frames: list[int]
-    truth: dict[int, BoxArray]
-    last: int
-
-
-@dataclass(frozen=True)
-class _Measurer:
-    """The settings of an evaluation, and the steps in which a sample is measured."""
-
-    model: Model
-    explainers: Sequence[Explainer]
-    fixed: FixedBox
-    measure: BoxMeasure
-    target: ExplainedClass
-    crop: Crop
-    every: int
-
-    @property
-    def key(self) -> dict[str, Any]:
-        """All that the scores of a sample follow from but the sample, as plain data."""
-        model = self.model
-        return {
-            "glocal": __version__,
-            "model": [model.name, fingerprint(model.network), asdict(model.clip), list(model.labels)],
-            "outputs": [str(model.outputs), model.activated],
-            "rows": [asdict(explainer) for explainer in self.explainers],
-            "fixed": asdict(self.fixed),
-            "measure": self.measure.key,
-            "target": self.target,
-            "crop": self.crop,
-            "every": self.every,
-        }
-
-    def measure_sample(self, sample: Sample) -> dict[str, Any]:
-        """One pass for each window, all rows from it, every annotated frame measured."""
-        footage = sample.load()
-        video = footage.video
-        geometry = Geometry.fit((video.height, video.width), self.model.clip, self.crop)
-        label = sample.class_index(self.model.labels)
-        counts: dict[str, list[Any]] = {}
-        seconds: dict[str, list[float]] = {}
-        areas: list[float] = []
-        for part in self._annotated_windows(footage, geometry):
-            truth = [(part.frames.index(frame), boxes) for frame, boxes in part.truth.items()]
-            maps = explain_window(
-                self.model, part.window, self.explainers, label if self.target == "true" else None
-            )
-            seed = [*_number(sample.key), part.last]
-            for name, volume, spent in self._volumes(maps, video, part, geometry, seed):
-                correct = spent is None or maps.best == label
-                counts.setdefault(name, []).append(self.measure.count(volume, truth, correct))
-                if spent:
-                    seconds.setdefault(name, []).append(spent / len(part.frames))
-            areas += [float(_areas(boxes).max()) / (video.width * video.height) for _, boxes in truth]
-        return {
-            "area": float(np.mean(areas)) if areas else 0.0,
-            "scores": counts,
-            "seconds": {name: float(np.mean(spent)) for name, spent in seconds.items()},
-        }
-
-    def _annotated_windows(self, footage: Footage, geometry: Geometry) -> Iterator[_Annotated]:
-        """The windows with a true box, each with the frames up to the next window."""
-        video, annotated = footage.video, footage.boxes or {}
-        last = -1
-        for window, following in pairwise(
-            chain(windows(video, self.model.clip, geometry, overlap=0.0), [None])
-        ):
-            assert window is not None, "only the last one has none after it"
-            sampled = window.frames[: len(window.frames) - window.repeated].tolist()
-            first, last = last + 1, sampled[-1] if following else video.frames - 1
-            truth = {
-                frame: boxes
-                for frame in sorted(annotated)
-                if first <= frame <= last
-                and frame % self.every == 0
-                and len(boxes := _clipped(annotated[frame], video.height, video.width))
-            }
-            if truth:
-                yield _Annotated(window, sampled, sorted({*sampled, *truth}), truth, last)
-
-    def _volumes(
-        self, maps: WindowMaps, video: Video, part: _Annotated, geometry: Geometry, seed: Sequence[int]
-    ) -> Iterator[tuple[str, AttributionMap, float | None]]:
-        """Rows with maps `(T, H, W)` on the frames, and seconds spent on refining; None for trivial rows."""
-        frames = list(video.frames_at(part.frames))
-        places = np.interp(part.frames, part.sampled, range(len(part.sampled)))
-        finer = geometry.finer(REFINEMENT_SIDE)
-        pictures = [finer.forward(frame) for frame in frames]
-        between: dict[Explainer, AttributionMap] = {}
-        for explainer in self.explainers:
-            plain = replace(explainer, refinements=())
-            if plain not in between:
-                between[plain] = _interpolated(maps.volume(plain), places)
-            if not explainer.refinements:
-                yield explainer.name, geometry.backward(between[plain]), 0.0
-                continue
-            begin = time.perf_counter()
-            volume = _refined(between[plain], pictures, explainer.refinements)
-            spent = time.perf_counter() - begin
-            yield explainer.name, finer.backward(volume), spent
-        for name, baseline in trivial_baselines(self.fixed).items():
-            yield name, baseline(frames, seed), None
-
-
-def _refined(maps: AttributionMap, pictures: Sequence[Frame], refinements: Sequence[str]) -> AttributionMap:
-    """AttributionMap on the pixels of pictures, refined."""
-    size = pictures[0].shape[1::-1]
-    resized = (np.asarray(cv2.resize(frame, size), np.float32) for frame in maps)
-    return np.stack(list(refine(resized, pictures, refinements)))
-
-
-def _interpolated(maps: AttributionMap, places: FloatArray) -> AttributionMap:
-    """AttributionMap `(T, h, w)` at places between them."""
-    before = np.floor(places).astype(int)
-    share = (places - before).astype(np.float32)[:, None, None]
-    after = np.minimum(before + 1, len(maps) - 1)
-    between: AttributionMap = maps[before] * (1 - share) + maps[after] * share
-    return between
-
-
-def _clipped(boxes: Any, height: int, width: int) -> BoxArray:
-    """What of boxes lies in the frame."""
-    corners = np.asarray(boxes, float).clip(0, (width, height) * 2)
-    return corners[_areas(corners) > 0]
-
-
-def _areas(boxes: BoxArray) -> BoxArray:
-    return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
-
-
-def _number(key: Any) -> list[int]:
-    """A seed for what a key names."""
-    return list(hashlib.sha256(json.dumps(key).encode()).digest()[:8])

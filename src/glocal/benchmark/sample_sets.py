@@ -200,7 +200,7 @@ def _record_sample(record: Record, root: Path, labels: Sequence[str]) -> Sample:
         return Footage(read_video(record.path), boxes)
 
     name = str(record.path.relative_to(root)) if record.path.is_relative_to(root) else record.path.name
-    return Sample(name, load, label, [name, *_stamp(record.path)])
+    return Sample(name, load, label, [name, *_stamp(record.path)], record.source)
 
 
 def _stamp(path: Path) -> list[int]:

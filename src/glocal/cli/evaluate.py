@@ -1,12 +1,14 @@
 """`glocal evaluate`: how well a model localizes, and how well trivial baselines do."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from glocal.benchmark import Cache, Evaluation, parse_explainers
+from glocal.benchmark import Cache, Evaluation, Explainer, parse_explainers
 from glocal.benchmark import evaluate as evaluate_model
 from glocal.benchmark.annotation_baselines import BASELINES, IOU_THRESHOLDS, baseline_accuracy
 from glocal.benchmark.comparison import layer_paths
@@ -25,6 +27,8 @@ from glocal.cli.options import (
 )
 from glocal.cli.running import load, tell
 from glocal.errors import UsageError
+from glocal.localization import REFINEMENTS
+from glocal.papers.localization import interval_notes
 from glocal.utils.files import printable
 
 
@@ -53,10 +57,17 @@ from glocal.utils.files import printable
 )
 @layer_options
 @click.option(
-    "--target",
-    type=click.Choice(["true", "top1"]),
-    help="Class to explain.  [default: true for puppets whose classes the model has, else top1]",
+    "--refine",
+    "refinements",
+    callback=list_of_names,
+    help=f"Refinements by the video, of {', '.join(REFINEMENTS)}: each method gets a row with all of these.",
 )
+@click.option(
+    "--target",
+    help="Class to explain: true, top1, a label, or a class index.  [default: true for puppets whose classes "
+    "the model has, else top1]",
+)
+@click.option("--intervals", is_flag=True, help="Give 95 % intervals over the videos that clips are from.")
 @crop_option
 @click.option(
     "--every", type=click.IntRange(1), default=1, show_default=True, help="Measure every n-th frame."
@@ -75,7 +86,9 @@ def evaluate(
     methods: list[str],
     layers: list[str] | None,
     aggregate: str,
+    refinements: list[str] | None,
     target: str | None,
+    intervals: bool,
     crop: str | None,
     every: int,
     as_json: bool,
@@ -98,26 +111,44 @@ def evaluate(
         raise UsageError(f"--annotations is for a baseline alone; name one of {', '.join(BASELINES)}.")
     model = load(model_choice, quiet or as_json, data=data)
     source = model_choice.weights or model_choice.name or model.name
-    explainers = parse_explainers(methods, layer_paths(model, layers), aggregate=aggregate)
+    explainers = _with_refinements(
+        parse_explainers(methods, layer_paths(model, layers), aggregate=aggregate), refinements or ()
+    )
     samples = find_sample_set(model, data, root, clips=clips, fold=fold, source=source)
     evaluation = evaluate_model(
         model,
         samples,
         list(explainers.values()),
-        target=target or default_target(samples, model, data == "puppets"),  # type: ignore[arg-type]
+        target=target or default_target(samples, model, data == "puppets"),
         crop=crop or "full",  # type: ignore[arg-type]
         every=every,
         cache=Cache(out / "cells"),
         progress=not quiet,
     )
     titles = {explainer.name: title for title, explainer in explainers.items()}
-    table = evaluation.table(titles=titles)
+    table = evaluation.table(titles=titles, notes=interval_notes(evaluation, titles) if intervals else ())
     paths = write_table(table, out / f"evaluate-{data}", f"{model.name} on {data}")
     if as_json:
         click.echo(json.dumps({"data": data, **_facts(evaluation, titles)}, ensure_ascii=False))
         return
     tell(quiet, as_text(table, f"{model.name} on {data}"))
     tell(quiet, f"written to {printable(paths[0])} and {paths[1].name}")
+
+
+def _with_refinements(explainers: dict[str, Explainer], names: Sequence[str]) -> dict[str, Explainer]:
+    """Title → explainer, and the same refined.
+
+    Raises:
+        UsageError: a refinement is unknown.
+    """
+    REFINEMENTS.check(*names)
+    if not names:
+        return explainers
+    rows = {}
+    for title, explainer in explainers.items():
+        rows[title] = explainer
+        rows[" + ".join([title, *names])] = replace(explainer, refinements=tuple(names))
+    return rows
 
 
 def _facts(evaluation: Evaluation, titles: dict[str, str]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Record:
         frames: number of frames in the file, if the annotations have it.
         fps: frames per second of a folder of images.
         problem: what is wrong with the annotations of this record, as a sentence.
+        source: the video that the clip was cut from, where several clips may be.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class Record:
     frames: int | None = None
     fps: float | None = None
     problem: str | None = None
+    source: str | None = None
 
     @cached_property
     def boxes(self) -> Mapping[int, tuple[Box, ...]]:

@@ -43,7 +43,8 @@ def read_csv(
 
     Boxes are read from a table beside it, `clips.boxes.csv` for `clips.csv`, if it exists: columns `path` as
     in the table of clips, `frame` from 0, and `x0`, `y0`, `x1`, `y1` in pixels of the original frame,
-    half-open. With a column `actor`, the boxes of each actor are a tube.
+    half-open. With a column `actor`, the boxes of each actor are a tube. A column `source` of the table of
+    clips names the video that a clip was cut from.
 
     Args:
         path: the table, a CSV file.
@@ -92,15 +93,16 @@ def _record(row: Mapping[str, str | None], root: Path, where: str) -> Record:
     if not row["path"] or not row["label"]:
         raise InputError(f"{where}: a path and a label are needed, not {dict(row)}.")
     start, end = row.get("start") or "", row.get("end") or ""
+    source = row.get("source") or None
     if not start and not end:
-        return Record(root / row["path"], row["label"])
+        return Record(root / row["path"], row["label"], source=source)
     try:
         span = (float(start or 0), float(end or "inf"))
     except ValueError:
         span = (math.nan, math.nan)
     if not 0 <= span[0] < span[1]:
         raise InputError(f"{where}: start and end must be seconds, start first, not '{start}' and '{end}'.")
-    return Record(root / row["path"], row["label"], span)
+    return Record(root / row["path"], row["label"], span, source=source)
 
 
 def _with_boxes(records: list[Record], path: Path, root: Path) -> list[Record]:

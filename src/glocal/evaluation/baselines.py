@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
 from glocal.types import AttributionMap, Box, Frame
-from glocal.video.flow import dis_flow
+from glocal.video.flow import dis_flow, frames_per_step, motion_maps
 
 SPREAD = 0.25
 """Standard deviation of the centre prior, as a share of the frame's sides."""
@@ -92,21 +92,53 @@ def random_maps(frames: int, height: int, width: int, seed: Sequence[int] = (0,)
     return np.random.default_rng(list(seed)).random((frames, height, width), np.float32)
 
 
-def flow_magnitude(video: Sequence[Frame]) -> AttributionMap:
-    """Score maps `(T, H, W)` in [0, 1]: length of the optical flow to the next frame, over its maximum.
+def flow_magnitude(video: Sequence[Frame], fps: float | None = None) -> AttributionMap:
+    """Score maps `(T, H, W)` in [0, 1]: length of the optical flow to a later frame, over its maximum.
 
-    The last frame repeats the flow before it; a single frame gets zeros.
+    The flow leads from each frame to that an eighth of a second later, or to the next one without `fps`. Of
+    the last frames it is that of the last frame that has one; a single frame gets zeros.
 
     Args:
         video: frames `(H, W, 3)`.
+        fps: frames per second.
     """
-    lengths = [np.linalg.norm(dis_flow(first, second), axis=2) for first, second in pairwise(video)]
-    maps = np.stack([*lengths, lengths[-1]] if lengths else [np.zeros(video[0].shape[:2])])
+    step = min(frames_per_step(fps), max(1, len(video) - 1))
+    lengths = [np.linalg.norm(dis_flow(*pair), axis=2) for pair in zip(video, video[step:], strict=False)]
+    maps = np.stack([*lengths, *lengths[-1:] * step] if lengths else [np.zeros(video[0].shape[:2])])
     return np.asarray(maps / max(float(maps.max()), 1e-9), np.float32)
 
 
-TrivialBaseline = Callable[[Sequence[Frame], Sequence[int]], AttributionMap]
-"""Frames `(H, W, 3)` and a seed → score maps `(T, H, W)`."""
+@dataclass(frozen=True)
+class BaselineFrames:
+    """What a trivial baseline is made from: part of a video.
+
+    Attributes:
+        pictures: `(h, w, 3)`, all frames of the part, at any size.
+        size: `(H, W)` of the video's frames.
+        measured: places, among `pictures`, of the frames that get a score map; None for all.
+        fps: frames per second; None where each picture is an eighth of a second after the one before.
+        seed: of random maps.
+    """
+
+    pictures: Sequence[Frame]
+    size: tuple[int, int]
+    measured: Sequence[int] | None = None
+    fps: float | None = None
+    seed: Sequence[int] = (0,)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(T, H, W)` of the score maps."""
+        return (len(self.pictures) if self.measured is None else len(self.measured), *self.size)
+
+    def of_measured(self, maps: AttributionMap) -> AttributionMap:
+        """Score maps `(N, h, w)` of all pictures → those of the measured frames, `(T, H, W)`."""
+        chosen = maps if self.measured is None else maps[list(self.measured)]
+        return np.stack([np.asarray(cv2.resize(m, self.size[::-1]), np.float32) for m in chosen])
+
+
+TrivialBaseline = Callable[[BaselineFrames], AttributionMap]
+"""Part of a video → score maps `(T, H, W)`."""
 
 
 def trivial_baselines(fixed: FixedBox) -> dict[str, TrivialBaseline]:
@@ -116,13 +148,14 @@ def trivial_baselines(fixed: FixedBox) -> dict[str, TrivialBaseline]:
         fixed: box that was fitted to clips for training or validation.
     """
 
-    def shape(video: Sequence[Frame]) -> tuple[int, int, int]:
-        return len(video), video[0].shape[0], video[0].shape[1]
+    def moving(part: BaselineFrames) -> AttributionMap:
+        return part.of_measured(np.stack(list(motion_maps(part.pictures, fps=part.fps))))
 
     return {
-        "full frame": lambda video, seed: FULL_FRAME.maps(*shape(video)),
-        "best fixed centred box": lambda video, seed: fixed.maps(*shape(video)),
-        "Gaussian centre prior": lambda video, seed: centre_prior(*shape(video)),
-        "optical-flow magnitude": lambda video, seed: flow_magnitude(video),
-        "uniform random maps": lambda video, seed: random_maps(*shape(video), seed),
+        "full frame": lambda part: FULL_FRAME.maps(*part.shape),
+        "best fixed centred box": lambda part: fixed.maps(*part.shape),
+        "Gaussian centre prior": lambda part: centre_prior(*part.shape),
+        "optical-flow magnitude": lambda part: part.of_measured(flow_magnitude(part.pictures, part.fps)),
+        "motion over half a second": moving,
+        "uniform random maps": lambda part: random_maps(*part.shape, part.seed),
     }

@@ -234,6 +234,11 @@ class _CroppedFrames:
     def __init__(self, video: Video, geometry: Geometry) -> None:
         self.video, self.geometry = video, geometry
 
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        return self.video.fps
+
     def __iter__(self) -> Iterator[Frame]:
         return map(self.geometry.forward, self.video)
 

@@ -1,7 +1,7 @@
 """Refinements: adapt attribution maps to the frames, using the video alone."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, pairwise
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -12,13 +12,30 @@ from glocal.localization.tubes import tubes
 from glocal.registry import Registry
 from glocal.types import AttributionMap, Frame, Mask, Pixels, Tube
 from glocal.utils.optional_import import optional_import
-from glocal.video.flow import dis_flow, relative_motion
+from glocal.video.flow import motion_maps
 
 Refinement = Callable[[Iterable[AttributionMap], Iterable[Frame], Sequence[int]], Iterator[AttributionMap]]
 """Maps `(H, W)`, frames `(H, W, 3)` of the same size, and cuts → refined maps."""
 
 REFINEMENTS = Registry[Refinement]("refinement", entry_points="glocal.refinements")
 """Name → refinement."""
+
+
+@runtime_checkable
+class TimedFrames(Protocol):
+    """Frames of a video with their rate, such as a `Video`."""
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
+def frame_rate(frames: Iterable[Frame]) -> float | None:
+    """Frames per second of `TimedFrames`; None for others."""
+    return frames.fps if isinstance(frames, TimedFrames) else None
+
 
 GUIDED_FILTER_EPSILON = 1e-2
 """ε of the guided filter: the variance of colours in [0, 1] that counts as an edge."""
@@ -27,7 +44,7 @@ REFINEMENT_SIDE = 160
 """Shorter side in pixels at which maps are refined; the cost grows with the area."""
 
 STILL_WEIGHT = 0.5
-"""Share of the attribution that stays where nothing moves."""
+"""Share of the attribution that `flow` leaves where nothing moves."""
 
 SURE_FOREGROUND, SURE_BACKGROUND = 0.8, 0.8
 """GrabCut's seeds: this far from the threshold to the maximum, and below this share of the threshold."""
@@ -39,19 +56,25 @@ def flow(
 ) -> Iterator[AttributionMap]:
     """Weight the attribution by motion relative to the background, from optical flow without the camera's.
 
-    The last frame of a scene takes the motion that leads to it.
+    Half of the attribution stays where nothing moves. See `motion_maps`.
     """
-    maps = iter(maps)
-    motion: AttributionMap | None = None
-    scene_starts = set(cuts)
-    for index, (frame, following) in enumerate(pairwise(chain(frames, [None])), 1):
-        assert frame is not None
-        attribution = next(maps)
-        if following is not None and index not in scene_starts:
-            motion = relative_motion(dis_flow(frame, following))
-        yield attribution if motion is None else attribution * (STILL_WEIGHT + (1 - STILL_WEIGHT) * motion)
-        if index in scene_starts:
-            motion = None
+    for attribution, moving in zip(maps, motion_maps(frames, fps=frame_rate(frames), cuts=cuts), strict=True):
+        yield attribution * (STILL_WEIGHT + (1 - STILL_WEIGHT) * moving)
+
+
+@REFINEMENTS.register("motion")
+def motion(
+    maps: Iterable[AttributionMap], frames: Iterable[Frame], cuts: Sequence[int] = ()
+) -> Iterator[AttributionMap]:
+    """Multiply the attribution by motion relative to the background: only what moves is left.
+
+    The maximum of each frame stays as it is, and so does a frame without attribution on anything that moves.
+    See `motion_maps`.
+    """
+    for attribution, moving in zip(maps, motion_maps(frames, fps=frame_rate(frames), cuts=cuts), strict=True):
+        product = attribution * moving
+        highest = float(product.max(initial=0))
+        yield product * np.float32(attribution.max() / highest) if highest > 0 else attribution
 
 
 @REFINEMENTS.register("guided")

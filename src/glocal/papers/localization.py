@@ -9,6 +9,7 @@ from glocal.benchmark.explainers import Explainer
 from glocal.benchmark.localization import Evaluation, default_target, evaluate
 from glocal.benchmark.sample_sets import find_sample_set
 from glocal.benchmark.tables import Table
+from glocal.evaluation.statistics import Interval
 from glocal.localization import REFINEMENTS
 from glocal.models import Model
 from glocal.papers.table import TableContext
@@ -24,7 +25,7 @@ OPTIONS: Mapping[str, Any] = {
     "annotations": "",
 }
 """Options of a localization table: the class that is explained, true or top1 (by default the true one for
-puppets); whether to refine too, to tell small actors from large ones, and to
+puppets), or a class; whether to refine too, to tell small actors from large ones, and to
 give 95 % intervals; full or center; every n-th
 frame; the division into splits; the folder or file of the annotations, if not in --root."""
 TITLES = {
@@ -38,6 +39,8 @@ OTHER_METHODS = ("layercam", "gradcam++")
 """Methods that the paper does not compare with."""
 OTHER_READINGS = (("3dcam", "centred"), ("3dcam-active", "logit"), ("3dcam-active", "centred"))
 """Method and score: other readings of 3DCAM than the paper's."""
+MOTION = "motion"
+"""The refinement that leaves only what moves: not among all together, and tried with other methods too."""
 AGGREGATES = {"sum": "Sum ", "mean": "Avg pool ", "max": "Max ", "auto": "Auto "}
 SETS = ((0, 1), (0, 1, 2, 3), (2, 3, 4))
 """The sets of layers that paper A takes together, by their place from the stem up."""
@@ -71,28 +74,40 @@ def localize(
         titles=names,
         published=figures,
         by_size=context.options["sizes"],
-        notes=[*notes, *intervals(evaluation, names)] if context.options["intervals"] else notes,
+        notes=[*notes, *interval_notes(evaluation, names)] if context.options["intervals"] else notes,
     )
 
 
-def intervals(evaluation: Evaluation, names: Mapping[str, str]) -> list[str]:
-    """A sentence for each row without refinements: its figure with a 95 % interval over the clips.
+def interval_notes(evaluation: Evaluation, names: Mapping[str, str]) -> list[str]:
+    """A sentence for each row: figures with 95 % intervals over the sources, and the lead over trivial rows.
+
+    The figures are those of the column in which rows are compared, and of the pointing game.
 
     Args:
-        evaluation: of at least two clips, or there are no intervals.
+        evaluation: of clips from at least two sources, or there are no intervals.
         names: name of an explainer → title of its row.
     """
-    if len(evaluation.scores) < 2:
+    if len(evaluation.sources) < 2:
         return []
+    judge = evaluation.measure.judge
+    figures = evaluation.figures()
+    explained = [explainer.name for explainer in evaluation.explainers]
+    trivial = [name for name in figures if name not in explained]
+    best = max(trivial, key=lambda name: figures[name][judge])
+    columns = dict.fromkeys((judge, *({"hit_max"} & set(evaluation.measure.columns))))
     sentences = []
-    for explainer in evaluation.explainers:
-        if not explainer.refinements:
-            mean, low, high = evaluation.interval(explainer.name)
-            sentences.append(
-                f"{names[explainer.name]}: {evaluation.measure.judge} {mean:.3f}, "
-                f"95 % interval over the clips {low:.3f} to {high:.3f}"
-            )
-    return sentences
+    for name in [*explained, *trivial]:
+        parts = [f"{column} {_range(evaluation.interval(name, column))}" for column in columns]
+        if name not in trivial:
+            parts.append(f"over {best} {_range(evaluation.lead(name, best), '+.3f')}")
+        sentences.append(f"{names.get(name, name)}: {'; '.join(parts)}")
+    count = len(evaluation.sources)
+    return [f"95 % intervals by a bootstrap over the {count} sources of the clips:", *sentences]
+
+
+def _range(interval: Interval, digits: str = ".3f") -> str:
+    mean, low, high = (format(value, digits) for value in interval)
+    return f"{mean} ({low} to {high})"
 
 
 def evaluate_rows(context: TableContext, measure: BoxMeasure) -> tuple[Model, Evaluation]:
@@ -159,7 +174,9 @@ def paper_explainers(layers: Mapping[str, str], *, refined: bool) -> list[Explai
         base = row("layercam", every, "auto")
         rows += [base] if base not in rows else []
         rows += [row("layercam", every, "auto", (name,)) for name in REFINEMENTS]
-        rows.append(row("layercam", every, "auto", tuple(REFINEMENTS)))
+        rows.append(row("layercam", every, "auto", tuple(name for name in REFINEMENTS if name != MOTION)))
+    if refined and len(names) > 1:
+        rows += [row(method, every, "sum", (MOTION,)) for method in ("3dcam", *OTHER_METHODS)]
     return rows
 
 

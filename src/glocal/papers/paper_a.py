@@ -16,6 +16,7 @@ VIDEOS = {
     "jhmdb": "resnext3d-101",
     "ucf24": "resnext3d-101",
     "surveillance-fight": "resnext3d-101",
+    "videos": "resnext3d-101",
     "csv": "resnext3d-101",
 }
 IMAGES = {"puppets": "puppets/resnext3d", "ilsvrc": "resnet2d-50"}

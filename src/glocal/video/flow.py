@@ -1,10 +1,15 @@
 """Optical flow between frames, and motion relative to the camera's."""
 
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+
 import cv2
 import numpy as np
 
 from glocal.types import AttributionMap, Flow, Frame
 from glocal.utils.optional_import import optional_import
+from glocal.video.scenes import scene_of
 
 
 def tvl1_flow(frame: Frame, next_frame: Frame) -> Flow:
@@ -28,6 +33,18 @@ CAMERA_GRID = 24
 
 CAMERA_TOLERANCE = 1.0
 """Largest distance in pixels from the camera's motion at which a point counts as background."""
+
+MOTION_STEP = 1 / 8
+"""Seconds between the two frames from which motion is read: frames of videos are too close together."""
+
+MOTION_REACH = 2
+"""Steps before and after a frame over which its motion is averaged: half a second in all."""
+
+MOTION_BLUR = 1 / 80
+"""Standard deviation of the Gaussian that smooths speeds, as a share of the frame's shorter side."""
+
+STILLNESS = 0.25
+"""Largest distance in pixels, from a frame to that a step later, at which nothing moves."""
 
 
 def dis_flow(frame: Frame, next_frame: Frame) -> Flow:
@@ -59,13 +76,73 @@ def remove_camera_motion(flow: Flow) -> Flow:
     return np.asarray(flow - camera, np.float32)
 
 
-def relative_motion(flow: Flow) -> AttributionMap:
-    """`(H, W)` in [0, 1]: smoothed speed relative to the background; 1 everywhere if nothing moves."""
-    height, width = flow.shape[:2]
-    speed = cv2.GaussianBlur(
-        np.linalg.norm(remove_camera_motion(flow), axis=-1), (0, 0), min(height, width) / 20
-    )
-    high_speed = float(np.quantile(speed, 0.99))
-    if high_speed < CAMERA_TOLERANCE / 4:
-        return np.ones((height, width), np.float32)
-    return np.asarray((speed / high_speed).clip(0, 1), np.float32)
+def relative_speed(frame: Frame, next_frame: Frame) -> AttributionMap:
+    """How far each place moves relative to the background from one frame to another, `(H, W)` in pixels.
+
+    Slightly smoothed, see `MOTION_BLUR`.
+    """
+    lengths = np.linalg.norm(remove_camera_motion(dis_flow(frame, next_frame)), axis=-1)
+    return np.asarray(cv2.GaussianBlur(lengths, (0, 0), MOTION_BLUR * min(lengths.shape)), np.float32)
+
+
+def motion_maps(
+    frames: Iterable[Frame], *, fps: float | None = None, cuts: Sequence[int] = ()
+) -> Iterator[AttributionMap]:
+    """Motion relative to the background around every frame, `(H, W)` in [0, 1], in constant memory.
+
+    The mean of the `relative_speed` from each frame to that `MOTION_STEP` later, over the `MOTION_REACH`
+    steps before and after, divided by its maximum; 1 everywhere where nothing moves. Nothing is read across a
+    cut.
+
+    Args:
+        frames: `(H, W, 3)` uint8 RGB.
+        fps: frames per second; None takes each frame for a step.
+        cuts: first frame of every scene but the first.
+    """
+    step = frames_per_step(fps)
+    for _, scene in groupby(enumerate(frames), lambda indexed: scene_of(indexed[0], cuts)):
+        yield from map(_as_shares, _scene_speeds((frame for _, frame in scene), step))
+
+
+def motion_context(fps: float | None) -> int:
+    """Number of frames before and after a frame from which `motion_maps` reads its motion."""
+    return MOTION_REACH * frames_per_step(fps)
+
+
+def frames_per_step(fps: float | None) -> int:
+    """Number of frames in a `MOTION_STEP`, at least 1; 1 where the rate is unknown."""
+    return max(1, round(fps * MOTION_STEP)) if fps else 1
+
+
+def _scene_speeds(frames: Iterator[Frame], step: int) -> Iterator[AttributionMap]:
+    """The mean speed around each frame of a scene, which is known `MOTION_REACH` steps later."""
+    speeds: dict[int, AttributionMap] = {}
+    latest: deque[Frame] = deque(maxlen=step + 1)
+    reach = MOTION_REACH * step
+    count = ready = 0
+    for frame in frames:
+        latest.append(frame)
+        if count >= step:
+            speeds[count - step] = relative_speed(latest[0], frame)
+        count += 1
+        if count > reach:
+            yield _mean_speed(speeds, ready, step)
+            speeds.pop(ready - reach, None)
+            ready += 1
+    if not speeds and count:
+        speeds[0] = relative_speed(latest[0], latest[-1])
+    for index in range(ready, count):
+        yield _mean_speed(speeds, index, step)
+
+
+def _mean_speed(speeds: Mapping[int, AttributionMap], frame: int, step: int) -> AttributionMap:
+    """The mean of the speeds that start up to `MOTION_REACH` steps before a frame, and end as long after."""
+    starts = (frame + offset * step for offset in range(-MOTION_REACH, MOTION_REACH))
+    around = [speeds[start] for start in starts if start in speeds]
+    return np.asarray(np.mean(around or list(speeds.values()), axis=0), np.float32)
+
+
+def _as_shares(speed: AttributionMap) -> AttributionMap:
+    """Speeds as shares of the highest; 1 everywhere if that is hardly a motion."""
+    highest = float(speed.max())
+    return np.ones_like(speed) if highest < STILLNESS else speed / np.float32(highest)
