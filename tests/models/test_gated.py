@@ -93,6 +93,7 @@ def test_gates_have_the_papers_sizes(name: str) -> None:
         **{key: [96 * 8, 144 * 8, 240 * 8, 672 * 8, 1280 * 8] for key in EFFICIENT},
         "gated/i3d-rgb": [480 * 16, 832 * 8, 1024 * 4],
         "gated/i3d-flow": [480 * 16, 832 * 8, 1024 * 4],
+        "gated/i3d-two-stream": 2 * [480 * 16, 832 * 8, 1024 * 4],
     }
     assert list(sizes.values()) == expected[name]
 
@@ -240,3 +241,38 @@ def test_backbones_yield_their_activations_and_can_be_truncated_at_any_layer() -
     network.truncate("conv")
     assert network.last_activation(clip(size=64)).shape == (2, 16, 16, 32, 32)
     assert isinstance(load_model(f"gated/{SMALL}", num_classes=2).network, Gated)
+
+
+def test_two_gated_streams_are_averaged_and_load_from_a_file_for_each(tmp_path: Path) -> None:
+    name, clip_spec = "gated/i3d-two-stream:layer2+layer3", ClipSpec(16, modality="rgb+flow")
+    files = []
+    for stream, modality in (("rgb", "rgb"), ("flow", "flow")):
+        backbone = f"gated/i3d-{stream}:layer2+layer3"
+        trained = load_model(backbone, num_classes=3, clip=ClipSpec(16, modality=modality), seed=len(files))  # type: ignore[arg-type]
+        files.append(tmp_path / f"{stream}.pt")
+        torch.save(trained.network.state_dict(), files[-1])
+    model = load_model(name, files, num_classes=3, clip=clip_spec)
+    clips = [clip(), clip(channels=2)]
+    with torch.no_grad():
+        streams = [model.network.rgb(clips[0]), model.network.flow(clips[1])]
+        parts = model.network.gate_logits(clips)
+        assert torch.allclose(model.network(clips), sum(streams) / 2)
+        assert torch.allclose(sum(parts.values()), sum(streams) / 2, atol=1e-5)
+    assert list(parts) == ["rgb.layer2", "rgb.layer3", "flow.layer2", "flow.layer3"]
+    assert list(model.layers)[-1] == "flow.Mixed_5c"
+    explained = glocal.attribute(model.network, clips, layers=list(model.layers.values()))
+    assert explained.attention.shape == (2, 16, 32, 32)
+
+
+def test_two_gated_streams_start_from_a_trained_backbone_of_two_streams(tmp_path: Path) -> None:
+    backbone = load_model("i3d-two-stream", num_classes=3).network
+    torch.save(backbone.state_dict(), tmp_path / "both.pt")
+    model = load_model("gated/i3d-two-stream:layer1", tmp_path / "both.pt", num_classes=5)
+    weights = model.network.state_dict()
+    for key, tensor in backbone.state_dict().items():
+        stream, _, rest = key.partition(".")
+        if (copied := weights.get(f"{stream}.backbone.{rest}")) is not None:
+            assert torch.equal(copied, tensor)
+    assert weights["flow.gates.layer1.weight"].shape[0] == 5
+    assert "rgb.backbone.Mixed_4f.b0.conv3d.weight" not in weights
+    assert "new gates" in model.weights

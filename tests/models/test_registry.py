@@ -35,6 +35,7 @@ def test_every_model_of_the_public_surface_is_there() -> None:
         "gated/efficientnet-lite0-r2plus1d-flow",
         "gated/i3d-rgb",
         "gated/i3d-flow",
+        "gated/i3d-two-stream",
         "gated/resnext3d-101",
         "gated/resnet3d-50",
         "gated/resnext3d-small",

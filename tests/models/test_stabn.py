@@ -339,3 +339,23 @@ def test_both_forms_of_m_s_share_their_weights_and_train(tmp_path: Path) -> None
     assert network.attention.spatial[0].weight.grad.abs().sum() > 0
     with pytest.raises(UsageError, match="has no form 'positive', only 'non-negative'"):
         load_model("st-abn/slow-small:positive", num_classes=3)
+
+
+def test_temporal_attention_differs_between_clips_from_the_start() -> None:
+    maps = torch.rand(32, 5, 16, 6, 6, generator=torch.Generator().manual_seed(0))
+    maps[::2, :, :3] *= 3  # clips of two kinds
+
+    def spread(temporal: TemporalAttention) -> float:
+        weights = temporal.train()(maps).detach()[:, 0, :, 0, 0]
+        return float((weights[::2].mean(0) - weights[1::2].mean(0)).abs().max())
+
+    by_he, by_default = [], []
+    for seed in range(5):
+        torch.manual_seed(seed)
+        temporal = TemporalAttention(5, 16)
+        by_he.append(spread(temporal))
+        for layer in temporal.modules():
+            if isinstance(layer, nn.Linear | nn.Conv2d | nn.Conv3d):
+                layer.reset_parameters()
+        by_default.append(spread(temporal))
+    assert sum(by_he) > 5 * sum(by_default)

@@ -12,15 +12,18 @@ import glocal
 from glocal.benchmark import Cache, Evaluation
 from glocal.benchmark.box_measures import JoinedMeasures
 from glocal.benchmark.localization import SampleScores
-from glocal.datasets.puppets import Puppets
+from glocal.datasets.puppets import QUESTIONS, Puppets
 from glocal.errors import UsageError
 from glocal.models import Model
+from glocal.models.card import Card, save_network
 from glocal.papers import TableContext, gates, matched_training, surveillance, tables, training_cache
 from glocal.papers.gate_votes import ALL, Votes, count_votes
+from glocal.papers.stream_fusion import fused_hits
 from glocal.papers.training_cache import TrainedNetwork, mean_and_spread
 from glocal.training import Recipe
 from glocal.training.clips import EvaluationClips
-from glocal.training.sources import PuppetSource
+from glocal.training.module import frozen_modules
+from glocal.training.sources import PuppetSource, open_source
 from glocal.utils.structure import construct
 
 
@@ -92,6 +95,81 @@ def test_gates_of_the_small_network_stand_for_those_of_i3d(tmp_path: Path, measu
     ]  # fmt: skip
 
 
+def test_a_frozen_backbone_leaves_the_classifier_or_the_gates_to_train(
+    tmp_path: Path, measured: list[Any]
+) -> None:
+    options = {"seeds": 1, "frozen": True, "labels": "who"}
+    tables()["paper-a/9"].run(context(tmp_path, "paper-a/9", options=options))
+    plain, gated = measured
+    assert plain.model.frozen == ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
+    assert gated.model.frozen == ("backbone",)
+    assert plain.optimizer == gated.optimizer
+    for recipe in measured:
+        network = glocal.load_model(recipe.model.name, num_classes=2).network
+        frozen_modules(network, recipe.model.frozen)
+        trained = {
+            name.partition(".")[0] for name, weight in network.named_parameters() if weight.requires_grad
+        }
+        assert trained in ({"fc"}, {"gates"})
+    with pytest.raises(UsageError, match="leave one of them out"):
+        tables()["paper-a/9"].run(context(tmp_path, "paper-a/9", options=options | {"scratch": True}))
+
+
+def test_puppets_are_seen_once_and_real_videos_as_often_as_in_the_paper(
+    tmp_path: Path, measured: list[Any]
+) -> None:
+    tables()["paper-a/9"].run(context(tmp_path, "paper-a/9", options={"seeds": 1}))
+    tables()["paper-a/9"].run(context(tmp_path, "paper-a/9", options={"seeds": 1, "epochs": 3}))
+    real = context(tmp_path, "paper-a/9", data="ucf101", root=tmp_path, options={"seeds": 1})
+    tables()["paper-a/9"].run(real)
+    assert [recipe.run.epochs for recipe in measured] == [1, 1, 3, 3, 100, 100]
+
+
+def test_the_last_row_averages_the_logits_of_a_network_of_rgb_and_one_of_flow(
+    tmp_path: Path, measured: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = []
+
+    def pretend_fusion(context: TableContext, pair: Any, test: Any) -> list[bool]:
+        pairs.append((len(pair), test["source"]))
+        return [True, True, True, False]
+
+    monkeypatch.setattr(gates, "fused_hits", pretend_fusion)
+    made = tables()["paper-a/10"].run(context(tmp_path, "paper-a/10", options={"seeds": 2, "flow": True}))
+    assert measured[-1].model.name == "gated/resnext3d-small-flow:layer3+layer4"
+    assert pairs == [(2, "puppets"), (2, "puppets")]
+    last = made.rows[-1]
+    assert (last.name, last.values["video-wise"]) == ("gates 2+3, RGB and flow", 0.75)
+    assert last.published["video-wise"] == 0.978
+    other = context(tmp_path, "paper-a/10", model="slow-small", options={"seeds": 1, "flow": True})
+    with pytest.raises(UsageError, match="optical flow beside it"):
+        tables()["paper-a/10"].run(other)
+
+
+def test_streams_are_fused_by_the_mean_of_their_logits_over_each_videos_clips(tmp_path: Path) -> None:
+    test = {"source": "puppets", "split": "test", "length": 3, "size": 32, "frames": 24, "labels": "who"}
+    models, trained = [], []
+    for seed, name in enumerate(("resnext3d-small", "resnext3d-small-flow")):
+        clip = {"frames": 16, "fps": 8.0, "short_side": 32, "size": 32}
+        model = glocal.load_model(name, labels=QUESTIONS["who"], clip=clip, seed=seed)
+        path = tmp_path / name / "best.safetensors"
+        path.parent.mkdir()
+        save_network(path, model.network, Card(name, model.labels, model.clip))
+        models.append(model)
+        trained.append(TrainedNetwork(path, {}))
+    hits = fused_hits(context(tmp_path, "paper-a/10"), trained, test)
+    source = open_source(test, "test")
+    expected = []
+    for video in range(3):
+        total = torch.zeros(2)
+        for model in models:
+            clips = EvaluationClips(source, model.clip, model.labels)
+            items = [clips[index].clips for index, (number, _) in enumerate(clips.clips) if number == video]
+            total += model.logits(torch.stack(items)).mean(0)
+        expected.append(model.labels[int(total.argmax())] == source.label(video))
+    assert hits == expected
+
+
 def test_real_clips_are_trained_without_the_fold_that_they_are_tested_on(
     tmp_path: Path, measured: list[Any]
 ) -> None:
@@ -143,7 +221,6 @@ def test_real_data_needs_its_folder(name: str, data: str, tmp_path: Path, measur
 
 def test_a_trained_network_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from glocal.models import MODELS
-    from glocal.models.card import Card
 
     runs = []
 

@@ -16,7 +16,7 @@ from glocal.cli.options import (
     model_options,
     out_option,
 )
-from glocal.cli.running import load, tell
+from glocal.cli.running import load, source_of, tell
 from glocal.errors import UsageError
 from glocal.evaluation.sanity import randomised
 from glocal.explanation.config import ExplainConfig
@@ -33,6 +33,7 @@ from glocal.report.figures import (
     sanity_figure,
     temporal_figure,
 )
+from glocal.report.scheme_drawing import network_figure
 from glocal.utils.files import printable
 from glocal.video import Video, read_video
 
@@ -44,12 +45,13 @@ KINDS = {
     "classes": "the best classes, and what speaks against the first",
     "temporal": "temporal and spatial attention of an ST-ABN",
     "sanity": "the attention as the weights are made random, from the top down",
+    "network": "the layers, gates or attention branch of a MODEL, with shapes; also as SVG",
 }
 
 
 @click.command(epilog="\b\n" + "\n".join(f"{kind:10}{text}" for kind, text in KINDS.items()))
 @click.argument("kind", type=click.Choice(list(KINDS)))
-@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
+@click.argument("videos", nargs=-1, metavar="VIDEO...|MODEL")
 @model_options
 @click.option(
     "--methods",
@@ -102,6 +104,11 @@ def figure(
     debug: bool,
 ) -> None:
     """Draw a figure for a paper, as PNG and PDF."""
+    if kind == "network":
+        draw_network(videos, model_choice, out, quiet)
+        return
+    if not videos:
+        raise UsageError(f"a figure of kind '{kind}' shows a video; name its file.")
     if len(videos) > 1 and kind != "methods":
         raise UsageError(f"a figure of kind '{kind}' shows one video; give one, not {len(videos)}.")
     style = OverlayStyle(strength, colormap, None)
@@ -132,6 +139,21 @@ def figure(
         drawn = draw(kind, model, clips[0], configs, columns, style=style, num_classes=classes)
     for path in save_figure(drawn, out / f"{clips[0].name}-{kind}"):
         tell(quiet, printable(path))
+
+
+def draw_network(names: Sequence[str], model_choice: ModelChoice, out: Path, quiet: bool) -> None:
+    """Write the scheme of a model, which is named as an argument or by `--model`.
+
+    Raises:
+        UsageError: several models are named.
+    """
+    if len(names) > 1 or (names and model_choice.name):
+        raise UsageError("a figure of kind 'network' shows one model; name it once.")
+    choice = replace(model_choice, name=names[0]) if names else model_choice
+    model = source_of(choice).load()
+    path = out / f"{model.name.replace('/', '-').replace(':', '-')}-network"
+    for file in save_figure(network_figure(model), path, (".png", ".pdf", ".svg")):
+        tell(quiet, printable(file))
 
 
 def draw(

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glocal.errors import InputError
 from glocal.models.backbone import Backbone
 from glocal.models.download import CheckpointFile
 from glocal.models.entry import ModelEntry, register_model
+from glocal.models.two_stream import TwoStream
 from glocal.video.clip_spec import ClipSpec
 
 Triple = tuple[int, int, int]
@@ -141,25 +141,6 @@ class I3D(Backbone):
         return logits.flatten(2).mean(2)
 
 
-class TwoStreamI3D(nn.Module):
-    """Two I3D networks, `rgb` and `flow`: clips `[rgb, flow]` to the mean of their logits."""
-
-    def __init__(self, num_classes: int):
-        super().__init__()
-        self.rgb: I3D = I3D(num_classes)
-        self.flow: I3D = I3D(num_classes, in_channels=2)
-
-    def forward(self, clips: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
-        """Average the logits of both networks."""
-        if not isinstance(clips, list | tuple) or len(clips) != 2:
-            raise InputError(
-                "the network takes a list of two clips, [rgb (B, 3, T, H, W), flow (B, 2, T, H, W)]."
-            )
-        rgb, flow = clips
-        logits: Tensor = (self.rgb(rgb) + self.flow(flow)) / 2
-        return logits
-
-
 def i3d_rgb(num_classes: int) -> I3D:
     """I3D for RGB clips."""
     return I3D(num_classes)
@@ -170,9 +151,9 @@ def i3d_flow(num_classes: int) -> I3D:
     return I3D(num_classes, in_channels=2)
 
 
-def i3d_two_stream(num_classes: int) -> TwoStreamI3D:
+def i3d_two_stream(num_classes: int) -> TwoStream:
     """Two I3D networks, for RGB and for optical flow."""
-    return TwoStreamI3D(num_classes)
+    return TwoStream(i3d_rgb(num_classes), i3d_flow(num_classes))
 
 
 PAPER = "Carreira & Zisserman, Quo Vadis, Action Recognition?, CVPR 2017"
@@ -233,6 +214,7 @@ register_model(
         labels="kinetics400",
         weights={"kinetics400": (RGB_FILE, FLOW_FILE)},
         classifier=("rgb.logits.conv3d", "flow.logits.conv3d"),
-        streams=("rgb", "flow"),
+        streams=TwoStream.STREAMS,
+        gates=GATES,
     )
 )

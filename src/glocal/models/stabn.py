@@ -109,6 +109,10 @@ class TemporalAttention(nn.Module):
 
     The convolution over time steps and the linear layers are built for T = `steps`. Another T is averaged to
     `steps`, and the weights are interpolated linearly back to T.
+
+    The paper does not say how they are initialised. PyTorch's default shrinks what differs between clips in
+    each of the three layers, so that M_t starts almost the same for all clips, and in many trainings stays
+    so. The initialisation of He et al. (ICCV 2015) keeps its variance.
     """
 
     def __init__(self, num_classes: int, steps: int):
@@ -121,6 +125,7 @@ class TemporalAttention(nn.Module):
         self.weigh: nn.Sequential = nn.Sequential(
             nn.Linear(steps, steps), nn.ReLU(inplace=True), nn.Linear(steps, steps), nn.Sigmoid()
         )
+        self.apply(_keep_variance)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Compute M_t, `(B, 1, T, 1, 1)`."""
@@ -132,6 +137,14 @@ class TemporalAttention(nn.Module):
         if time != self.steps:
             weights = F.interpolate(weights[:, None], time, mode="linear", align_corners=False)[:, 0]
         return weights[:, None, :, None, None]
+
+
+def _keep_variance(layer: nn.Module) -> None:
+    """Initialise a layer behind which comes a ReLU (He et al., ICCV 2015)."""
+    if isinstance(layer, nn.Linear | nn.Conv2d | nn.Conv3d):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def copy_without_stride(stage: Sequence[nn.Module]) -> nn.Sequential:

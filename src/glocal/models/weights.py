@@ -24,7 +24,7 @@ from glocal.models.checkpoints import (
 )
 from glocal.models.download import fetch
 from glocal.models.entry import ModelEntry
-from glocal.models.gated import Gated
+from glocal.models.gated import Gated, TwoStreamGated
 from glocal.models.registry import find_entry, network_names
 from glocal.models.stabn import STABN
 from glocal.models.state_fitting import FittedState, fit_state
@@ -92,8 +92,13 @@ def load_network(
 
 def _is_of_backbone(entry: ModelEntry, checkpoint: _Checkpoint) -> bool:
     """Whether a checkpoint for a gated network or ST-ABN has neither gates nor an attention branch."""
-    added = {key.partition(".")[0] for key in entry.state_shapes(1)} - {"backbone"}
-    return not any(key.partition(".")[0] in added for key in _fitted(entry, checkpoint.states).state)
+    depth = 1 if entry.streams else 0
+
+    def part(key: str) -> str:
+        return key.split(".")[depth]
+
+    added = set(map(part, entry.state_shapes(1))) - {"backbone"}
+    return not any(part(key) in added for key in _fitted(entry, checkpoint.states).state)
 
 
 def _load_backbone(
@@ -109,7 +114,7 @@ def _load_backbone(
     new_head = new_head or bool(entry.gates) or num_classes != stored_classes
     donor = _load_own(backbone, checkpoint, num_classes, new_head)
     network = entry.build(num_classes)
-    assert isinstance(network, Gated | STABN)
+    assert isinstance(network, Gated | TwoStreamGated | STABN)
     network.load_backbone(donor.network.state_dict())
     if entry.gates:
         notes = (*donor.notes[:-1], f"new gates of {num_classes} classes")

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
 
 from glocal.benchmark.tables import Table, TableRow
+from glocal.models.output_shapes import output_shapes
 from glocal.models.registry import find_entry
 from glocal.papers.table import TableContext, paper_table
 
@@ -67,37 +67,13 @@ GATE_NOTE = (
 )
 
 
-def output_shapes(network: nn.Module, paths: Sequence[str], frames: int) -> dict[str, torch.Size]:
-    """Path → shape `(1, C, T, H, W)` of a module's output, for a clip of the paper's 224 × 224 pixels.
-
-    Args:
-        network: on the meta device, so that nothing is computed.
-        paths: of its modules.
-        frames: length of the clip.
-    """
-    shapes: dict[str, torch.Size] = {}
-
-    def keep(path: str) -> Any:
-        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
-            shapes[path] = output.shape
-
-        return hook
-
-    handles = [network.get_submodule(path).register_forward_hook(keep(path)) for path in paths]
-    try:
-        network(torch.empty(1, 3, frames, SIZE, SIZE, device="meta"))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return shapes
-
-
 def shapes_table(model: str, layers: Sequence[PublishedLayer], note: str) -> Table:
     """A row for each layer of the paper: channels and T × H × W, beside the paper's."""
     entry = find_entry(model)
     with torch.device("meta"):
         network = entry.build(entry.num_classes).eval()
-    shapes = output_shapes(network, [layer.path for layer in layers], entry.clip_spec.frames)
+    clip = torch.empty(1, 3, entry.clip_spec.frames, SIZE, SIZE, device="meta")
+    shapes = output_shapes(network, clip, [layer.path for layer in layers])
     explained = {path: name for name, path in entry.layers.items()}
     rows = []
     for layer in layers:

@@ -61,7 +61,7 @@ def figure_grid(
     Raises:
         InputError: matplotlib is not installed.
     """
-    matplotlib = _import_matplotlib()
+    matplotlib = import_matplotlib()
     pictures = next(row.pictures for row in rows if isinstance(row, PictureRow))
     columns = len(pictures)
     height, width = pictures[0].shape[:2]
@@ -90,8 +90,10 @@ def figure_grid(
     return figure  # type: ignore[no-any-return]
 
 
-def save_figure(figure: "Figure", path: "str | os.PathLike[str]") -> list[Path]:
-    """Write `<path>.png` and `<path>.pdf`.
+def save_figure(
+    figure: "Figure", path: "str | os.PathLike[str]", suffixes: Sequence[str] = (".png", ".pdf")
+) -> list[Path]:
+    """Write `<path>.png` and `<path>.pdf`, or files of other kinds; text in a PDF and an SVG stays text.
 
     Returns:
         Their paths.
@@ -99,11 +101,12 @@ def save_figure(figure: "Figure", path: "str | os.PathLike[str]") -> list[Path]:
     Raises:
         InputError: a file cannot be written.
     """
-    matplotlib = _import_matplotlib()
-    paths = [Path(f"{os.fspath(path)}{suffix}") for suffix in (".png", ".pdf")]
+    matplotlib = import_matplotlib()
+    settings = {"pdf.fonttype": 42, "svg.fonttype": "none"}
+    paths = [Path(f"{os.fspath(path)}{suffix}") for suffix in suffixes]
     for file in paths:
-        with writing(file), atomic_path(file) as temporary, matplotlib.rc_context({"pdf.fonttype": 42}):
-            figure.savefig(temporary, dpi=DPI)
+        with writing(file), atomic_path(file) as temporary, matplotlib.rc_context(settings):
+            figure.savefig(temporary, dpi=DPI, format=file.suffix[1:])
     return paths
 
 
@@ -119,14 +122,14 @@ def _wrap(label: str) -> str:
 
 
 def _draw_value(axes: Any, value: float, colormap: Any) -> None:
-    axes.add_patch(_import_matplotlib().patches.Rectangle((0, 0), 1, 1, color=colormap(value), lw=0))
+    axes.add_patch(import_matplotlib().patches.Rectangle((0, 0), 1, 1, color=colormap(value), lw=0))
     lightness = sum(w * part for w, part in zip((0.299, 0.587, 0.114), colormap(value), strict=False))
     text_colour = "black" if lightness > 0.5 else "white"
     axes.text(0.5, 0.46, f"{value:.2f}", size=FONT_SIZE - 1, ha="center", va="center", color=text_colour)
 
 
 def _add_colorbar(figure: Any, colormap: str, label: str, total: float) -> None:
-    matplotlib = _import_matplotlib()
+    matplotlib = import_matplotlib()
     height = min(1.2, total - TITLE_HEIGHT)
     bottom = (total - TITLE_HEIGHT - height) / 2
     left = (WIDTH - COLORBAR_WIDTH + 0.1) / WIDTH
@@ -138,7 +141,12 @@ def _add_colorbar(figure: Any, colormap: str, label: str, total: float) -> None:
     bar.set_label(label, size=FONT_SIZE - 1, labelpad=-2)
 
 
-def _import_matplotlib() -> Any:
+def import_matplotlib() -> Any:
+    """Return the module `matplotlib`, with the submodules that figures need.
+
+    Raises:
+        InputError: it is not installed.
+    """
     for module in ("cm", "colors", "figure", "patches"):
         optional_import(f"matplotlib.{module}", extra="figures", purpose="a figure")
     return optional_import("matplotlib", extra="figures", purpose="a figure")

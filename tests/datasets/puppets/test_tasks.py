@@ -12,6 +12,7 @@ from glocal.datasets.puppets import QUESTIONS, TASKS, PuppetClip, Puppets, expor
 from glocal.datasets.puppets.tasks import ASKED, COUNTS, DISTINCT, OTHER, REPEATABLE, cue_frames
 from glocal.errors import UsageError
 from glocal.training.sources import PuppetSource, open_source
+from glocal.types import Mask
 
 KIND = {"size": 40, "fps": 5.0, "distractor": "none", "occlusion": 0.0, "scale": (0.5, 1.0)}
 
@@ -75,6 +76,23 @@ def test_the_mark_above_a_figure_says_which_of_two_counts() -> None:
             assert abs(np.argwhere(mark)[:, 2].mean() - middle) < 3
         assert np.array_equal(clip.relevant_mask.any((1, 2)), clip.relevant_frames)
         assert not (clip.relevant_mask & other.mask).any()
+        sides.append(counts.extents[0, 0] < other.extents[0, 0])
+    assert 4 < sum(sides) < 16
+
+
+def test_the_shirt_of_a_figure_says_which_of_two_counts() -> None:
+    def redness(clip: PuppetClip, mask: Mask) -> float:
+        return float((clip.frames[mask][:, 0].astype(int) - clip.frames[mask][:, 2]).mean())
+
+    sides = []
+    for clip in clips_of("cue-worn", count=20):
+        counts, other = clip.actors
+        assert clip.action == clip.class_name == counts.action != other.action
+        assert clip.cue is not None
+        assert np.array_equal(clip.cue, counts.shirt | other.shirt)
+        assert redness(clip, counts.shirt) > 80
+        assert redness(clip, other.shirt) < -80
+        assert counts.mask[counts.shirt].all(), "what is worn covers no figure"
         sides.append(counts.extents[0, 0] < other.extents[0, 0])
     assert 4 < sum(sides) < 16
 

@@ -10,7 +10,9 @@ from glocal.datasets.puppets.actions import (
     ACTIONS_BY_NAME,
     BODY,
     PARTS_PER_FIGURE,
+    PELVIS,
     TOOL_PART,
+    TORSO,
     limb_parts,
 )
 from glocal.datasets.puppets.animation import ActionPlan
@@ -73,6 +75,11 @@ class Actor:
     def tool(self) -> Mask:
         """Mask `(T, H, W)` of the object that the figure holds, throws or has before its feet."""
         return self._select((TOOL_PART,))
+
+    @property
+    def shirt(self) -> Mask:
+        """Mask `(T, H, W)` of the trunk without head and neck."""
+        return self._select((PELVIS, TORSO))
 
     @cached_property
     def acting(self) -> Mask:

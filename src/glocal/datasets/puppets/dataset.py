@@ -49,7 +49,8 @@ class Puppets(SeededDataset[PuppetClip]):
     - "cue-in-time": two of `actions` in turn; a band in the first frames is red if the first one counts, blue
       if the second does;
     - "cue-in-space": two figures with two of `actions` at once; a red mark is above the one that counts, a
-      blue one above the other.
+      blue one above the other;
+    - "cue-worn": the same, but the figure that counts wears a red shirt, the other one a blue one.
 
     `labels` says what the label is about, and so the `classes`:
 
@@ -152,8 +153,8 @@ class Puppets(SeededDataset[PuppetClip]):
         shot = render_shot(random_for, config, times, plans, split_textures(self.split))
         cue = None
         if self.task.startswith("cue"):
-            boxes = tuple(actor.extents for actor in actors_of_shot(shot, plans, times)[: len(plans)])
-            cue = draw_cue(self.task, script.first, shot.frames, shot.parts, boxes)
+            actors = actors_of_shot(shot, plans, times)[: len(plans)]
+            cue = draw_cue(self.task, script.first, shot.frames, shot.parts, actors)
         return PuppetClip(
             shot.frames,
             label,
@@ -181,7 +182,7 @@ def _check_acting(task: str, labels: str, actions: tuple[str, ...]) -> None:
     if (task, labels) != ("single", "action"):
         raise UsageError(
             f"distractor 'acting' leaves open which figure counts: task {task!r} with labels {labels!r} "
-            "needs another one; task 'cue-in-space' shows two figures that act, and a cue."
+            "needs another one; tasks 'cue-in-space' and 'cue-worn' show two figures that act, and a cue."
         )
     if len(actions) < 2:
         raise UsageError("distractor 'acting' shows two actions at once: give at least two actions.")

@@ -1,7 +1,7 @@
 """What the label of a clip is about: the tasks, their questions, and the acts and cues that they need."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,11 +9,12 @@ import numpy as np
 
 from glocal.datasets.puppets.actions import ACTIONS, ACTIONS_BY_NAME
 from glocal.datasets.puppets.animation import ActionPlan, plan_action, plan_spans
+from glocal.datasets.puppets.clip import Actor
 from glocal.datasets.puppets.seeded import random_choice
 from glocal.errors import UsageError, nearest
-from glocal.types import FloatArray, IntBoxArray, Mask, Pixels
+from glocal.types import FloatArray, Mask, Pixels
 
-TASKS = ("single", "decoys", "cue-in-time", "cue-in-space")
+TASKS = ("single", "decoys", "cue-in-time", "cue-in-space", "cue-worn")
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "action": (),
     "when": ("early", "late"),
@@ -27,6 +28,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "decoys": ("action", "when"),
     "cue-in-time": ("action", "when"),
     "cue-in-space": ("action",),
+    "cue-worn": ("action",),
 }
 """Task → the questions that it can ask."""
 REPEATABLE = tuple(
@@ -42,6 +44,7 @@ FEWEST_FRAMES = 12
 COUNTS, OTHER = np.array((230, 40, 40), np.uint8), np.array((40, 60, 230), np.uint8)
 """Colours of cues: RGB of the one that counts, or of "the first", and of the other."""
 _PACE_SIDE_BY_SIDE = 0.35  # shorter steps keep two walkers apart
+_CLOTH = 0.25  # share of a shirt's own colour and shades below that of a worn cue
 _EARLY, _LATE = (0.0, 0.4), (0.6, 1.0)  # shares of the range in which an act can begin
 
 
@@ -119,7 +122,7 @@ def write_script(
     if question.task == "cue-in-time":
         first = label == 0 if question.labels == "when" else bool(rng.random() < 0.5)
         return _in_turn(rng, (action, _another(rng, question.actions, action)), times, first)
-    if question.task == "cue-in-space":
+    if question.task in ("cue-in-space", "cue-worn"):
         return side_by_side(rng, (action, _another(rng, question.actions, action)), times)
     if question.labels == "count":
         return _repeated(rng, question.actions, label + 1, times)
@@ -213,33 +216,45 @@ def cue_frames(frames: int) -> int:
     return max(2, frames // 8)
 
 
-def draw_cue(task: str, first: bool, frames: Pixels, parts: Pixels, boxes: tuple[IntBoxArray, ...]) -> Mask:
+def draw_cue(task: str, first: bool, frames: Pixels, parts: Pixels, actors: Sequence[Actor]) -> Mask:
     """Draw the cue into a clip, in place, and return its pixels `(T, H, W)`.
 
     A cue in time is a band along the top of the first frames, red if the first act counts and blue if the
     second does. A cue in space is a square at the top of all frames above each figure, red above the one that
-    counts and blue above the other. What a cue covers is no longer visible: its parts become 0.
+    counts and blue above the other; a worn cue is the shirts of the two figures in these colours. What a band
+    or a square covers is no longer visible: its parts become 0.
 
     Args:
-        task: "cue-in-time" or "cue-in-space".
+        task: "cue-in-time", "cue-in-space" or "cue-worn".
         first: whether the first act is the one that counts.
         frames: `(T, H, W, 3)`.
         parts: `(T, H, W)`.
-        boxes: `(T, 4)` of the body of each figure, the one that counts first.
+        actors: those that act, the one that counts first.
     """
     cue = np.zeros(frames.shape[:3], bool)
-    height, width = frames.shape[1:3]
     if task == "cue-in-time":
-        cue[: cue_frames(len(frames)), : max(2, height // 7)] = True
+        cue[: cue_frames(len(frames)), : max(2, frames.shape[1] // 7)] = True
         frames[cue] = COUNTS if first else OTHER
-    else:
-        side = max(2, height // 9)
-        for extents, colour in reversed(list(zip(boxes, (COUNTS, OTHER), strict=True))):
-            mark = np.zeros_like(cue)
-            middle = float((extents[:, 0] + extents[:, 2]).mean()) / 2
-            left = int(np.clip(round(middle - side / 2), 0, width - side))
-            mark[:, :side, left : left + side] = True
+    for actor, colour in reversed(list(zip(actors, (COUNTS, OTHER), strict=False))):
+        if task == "cue-in-space":
+            mark = _mark_above(actor, cue.shape)
             frames[mark] = colour
             cue |= mark
-    parts[cue] = 0
+        elif task == "cue-worn":
+            shirt = actor.shirt
+            frames[shirt] = (_CLOTH * frames[shirt] + (1 - _CLOTH) * colour).astype(np.uint8)
+            cue |= shirt
+    if task != "cue-worn":
+        parts[cue] = 0
     return cue
+
+
+def _mark_above(actor: Actor, shape: tuple[int, ...]) -> Mask:
+    """A square at the top of all frames `(T, H, W)`, above a figure."""
+    _, height, width = shape
+    side = max(2, height // 9)
+    middle = float((actor.extents[:, 0] + actor.extents[:, 2]).mean()) / 2
+    left = int(np.clip(round(middle - side / 2), 0, width - side))
+    mark = np.zeros(shape, bool)
+    mark[:, :side, left : left + side] = True
+    return mark
