@@ -11,6 +11,7 @@ from glocal.cli import main
 from glocal.errors import UsageError
 from glocal.evaluation import MaxBoxAcc, inclusive_boxes
 from glocal.evaluation.baselines import (
+    BASELINES_OF_FLOW,
     FULL_FRAME,
     BaselineFrames,
     FixedBox,
@@ -138,3 +139,13 @@ def test_every_baseline_gives_score_maps() -> None:
         assert maps.shape == (4, 30, 40), name
         assert maps.min() >= 0
         assert 0 < maps.max() <= 1
+
+
+def test_without_opencv_there_is_no_row_of_optical_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glocal.evaluation.baselines.import_if_installed", lambda name: None)
+    with pytest.warns(
+        UserWarning, match=r"optical-flow magnitude and motion .* left out.*pip install 'glocal\[opencv\]'"
+    ):
+        names = set(trivial_baselines(FixedBox(0.5, 0.5)))
+    assert len(names) == 4
+    assert not names & set(BASELINES_OF_FLOW)

@@ -85,9 +85,15 @@ def truth(rng: Any, size: Any, scores: Any) -> Any:
     return found
 
 
+@pytest.fixture(params=[True, False], ids=["with OpenCV", "without"])
+def opencv(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not request.param:
+        monkeypatch.setattr("glocal.localization.regions.import_if_installed", lambda name: None)
+
+
 @pytest.mark.parametrize("multi", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_equals_the_reference_loop(kind: Any, multi: Any) -> None:
+def test_equals_the_reference_loop(kind: Any, multi: Any, opencv: None) -> None:
     rng = np.random.default_rng(0)
     for size in SIZES:
         maps = [KINDS[kind](rng, size).astype(dtype) for dtype in (np.float64, np.float32)]
@@ -101,7 +107,7 @@ def test_equals_the_reference_loop(kind: Any, multi: Any) -> None:
 
 
 @pytest.mark.parametrize("multi", [False, True])
-def test_equals_the_reference_loop_at_the_size_of_images(multi: Any) -> None:
+def test_equals_the_reference_loop_at_the_size_of_images(multi: Any, opencv: None) -> None:
     rng = np.random.default_rng(1)
     maps = [cam(rng, (224, 224)), bumps(rng, (224, 224)), KINDS["noisy"](rng, (224, 224))]
     truths = [truth(rng, (224, 224), scores) for scores in maps]

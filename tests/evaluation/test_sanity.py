@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from glocal.errors import UsageError
@@ -19,6 +21,7 @@ from glocal.evaluation.sanity import (
     survives_randomisation,
     weight_parts,
 )
+from glocal.evaluation.sanity.gradient_histograms import gradient_histograms
 from glocal.evaluation.statistics import bootstrap, rank_correlations, spearman
 from glocal.models import load_model
 from helpers.networks import Small3d, seeded
@@ -180,6 +183,30 @@ def test_hog_sees_directions_not_brightness() -> None:
     assert hog_correlation(upright, 0.3 * upright) == pytest.approx(1, abs=1e-3)
     assert hog_correlation(upright, lying) < 0.1
     assert hog_correlation(upright, np.zeros_like(upright)) == 0
+
+
+def test_histograms_of_gradients_are_those_of_opencv() -> None:
+    descriptor = cv2.HOGDescriptor((64, 64), (16, 16), (8, 8), (8, 8), 9)
+    for seed in range(3):
+        smooth = gaussian_filter(np.random.default_rng(seed).random((64, 64)), 4)
+        image = ((smooth - smooth.min()) * 255 / np.ptp(smooth)).astype(np.uint8)
+        histograms = gradient_histograms(image)
+        assert histograms.shape == (7, 7, 2, 2, 9)
+        # OpenCV goes down the columns of blocks, and of their cells
+        ordered = histograms.transpose(1, 0, 3, 2, 4).ravel()
+        assert np.abs(ordered - np.asarray(descriptor.compute(image)).ravel()).max() < 1e-3
+
+
+def test_ssim_blurs_as_opencv_does() -> None:
+    def blur(values: np.ndarray) -> np.ndarray:
+        blurred = cv2.GaussianBlur(values, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(blurred)[5:-5, 5:-5]
+
+    a, b = RNG.random((2, 20, 24))
+    x, y = blur(a), blur(b)
+    spread = blur(a * a) - x**2 + blur(b * b) - y**2 + 0.03**2
+    expected = (2 * x * y + 1e-4) / (x**2 + y**2 + 1e-4) * (2 * (blur(a * b) - x * y) + 0.03**2) / spread
+    assert ssim(a, b) == pytest.approx(expected.mean(), abs=1e-9)
 
 
 def test_similarity_takes_clips_and_images() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from glocal.errors import InputError
-from glocal.utils.optional_import import optional_import
+from glocal.utils.optional_import import LazyModule, import_if_installed, optional_import
 
 
 def test_an_installed_module_is_returned() -> None:
@@ -35,3 +35,23 @@ def test_a_module_that_breaks_on_import_is_named_with_the_reason(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InputError, match=r"a figure needs broken_extra, .* \(wrong CUDA\); run pip"):
         optional_import("broken_extra", extra="figures", purpose="a figure")
+
+
+def test_a_lazy_module_is_imported_on_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    colours = LazyModule("colorsys", extra="opencv", purpose="a colour")
+    monkeypatch.setitem(sys.modules, "colorsys", None)
+    with pytest.raises(
+        InputError, match=r"a colour needs colorsys, .*; run pip install 'glocal\[opencv\]'\.$"
+    ):
+        colours.rgb_to_hsv(1, 1, 1)
+    monkeypatch.delitem(sys.modules, "colorsys")
+    assert colours.rgb_to_hsv(1, 1, 1) == (0, 0, 1)
+
+
+def test_a_module_that_only_makes_faster_may_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_library.py").write_text("raise ImportError('libGL.so.1: cannot open')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert import_if_installed("broken_library") is None
+    assert import_if_installed("json") is json

@@ -3,7 +3,6 @@
 import time
 from pathlib import Path
 
-import cv2
 import torch
 
 from glocal.batch.ledger import Outcome
@@ -12,6 +11,7 @@ from glocal.explanation.config import ExplainConfig
 from glocal.models import Model
 from glocal.models.source import ModelSource
 from glocal.report.explain_to_files import ReportConfig, explain_to_files
+from glocal.utils.opencv import set_opencv_threads
 from glocal.utils.resources import resource_error
 
 
@@ -35,7 +35,7 @@ class Worker:
         self, source: ModelSource, config: ExplainConfig, report: ReportConfig, out: Path, *, threads: int
     ) -> None:
         torch.set_num_threads(threads)
-        cv2.setNumThreads(threads)
+        set_opencv_threads(threads)
         self.source, self.config, self.report, self.out = source, config, report, out
 
     def start(self) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 
 from glocal import __version__
@@ -24,6 +23,7 @@ from glocal.types import AttributionMap, FloatArray, Frame
 from glocal.video import Geometry, Video
 from glocal.video.clip_spec import Crop
 from glocal.video.flow import MOTION_BLUR, MOTION_REACH, MOTION_STEP
+from glocal.video.resizing import resize
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ class TimedPictures(list[Frame]):
 
 def _refined(maps: AttributionMap, pictures: Sequence[Frame], refinements: Sequence[str]) -> AttributionMap:
     """Maps on the pixels of pictures, refined."""
-    size = pictures[0].shape[1::-1]
-    resized = (np.asarray(cv2.resize(frame, size), np.float32) for frame in maps)
+    height, width = pictures[0].shape[:2]
+    resized = (resize(attribution_map, (height, width)) for attribution_map in maps)
     return np.stack(list(refine(resized, pictures, refinements)))
 
 

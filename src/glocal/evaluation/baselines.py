@@ -1,15 +1,17 @@
 """Trivial baselines: localization that needs no network, which a method must beat."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
 from glocal.types import AttributionMap, Box, Frame
+from glocal.utils.optional_import import import_if_installed
 from glocal.video.flow import dis_flow, frames_per_step, motion_maps
+from glocal.video.resizing import resize
 
 SPREAD = 0.25
 """Standard deviation of the centre prior, as a share of the frame's sides."""
@@ -134,15 +136,18 @@ class BaselineFrames:
     def of_measured(self, maps: AttributionMap) -> AttributionMap:
         """Score maps `(N, h, w)` of all pictures → those of the measured frames, `(T, H, W)`."""
         chosen = maps if self.measured is None else maps[list(self.measured)]
-        return np.stack([np.asarray(cv2.resize(m, self.size[::-1]), np.float32) for m in chosen])
+        return np.stack([resize(score_map, self.size) for score_map in chosen])
 
+
+BASELINES_OF_FLOW: tuple[str, ...] = ("optical-flow magnitude", "motion over half a second")
+"""Names of the trivial baselines that need OpenCV."""
 
 TrivialBaseline = Callable[[BaselineFrames], AttributionMap]
 """Part of a video → score maps `(T, H, W)`."""
 
 
 def trivial_baselines(fixed: FixedBox) -> dict[str, TrivialBaseline]:
-    """The trivial baselines by name.
+    """The trivial baselines by name; without OpenCV those of optical flow are left out, with a warning.
 
     Args:
         fixed: box that was fitted to clips for training or validation.
@@ -151,7 +156,7 @@ def trivial_baselines(fixed: FixedBox) -> dict[str, TrivialBaseline]:
     def moving(part: BaselineFrames) -> AttributionMap:
         return part.of_measured(np.stack(list(motion_maps(part.pictures, fps=part.fps))))
 
-    return {
+    baselines: dict[str, TrivialBaseline] = {
         "full frame": lambda part: FULL_FRAME.maps(*part.shape),
         "best fixed centred box": lambda part: fixed.maps(*part.shape),
         "Gaussian centre prior": lambda part: centre_prior(*part.shape),
@@ -159,3 +164,12 @@ def trivial_baselines(fixed: FixedBox) -> dict[str, TrivialBaseline]:
         "motion over half a second": moving,
         "uniform random maps": lambda part: random_maps(*part.shape, part.seed),
     }
+    if import_if_installed("cv2") is None:
+        for name in BASELINES_OF_FLOW:
+            del baselines[name]
+        warnings.warn(
+            f"the baselines {' and '.join(BASELINES_OF_FLOW)} are left out, because OpenCV is not installed; "
+            "run pip install 'glocal[opencv]'.",
+            stacklevel=2,
+        )
+    return baselines

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
+from glocal.localization.regions import box_area, outer_regions
 from glocal.types import AttributionMap, FloatArray, ScoredBox
 
 NUM_LEVELS = 256
@@ -73,15 +73,14 @@ def boxes(
     maximum = float(attribution.max(initial=0))
     if maximum <= 0:
         return []
-    mask = (attribution >= threshold * maximum).astype(np.uint8)
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    regions = outer_regions(attribution >= threshold * maximum)
     if not multi_contour:
-        contours = [max(contours, key=lambda c: (cv2.contourArea(c), len(c)))]
+        regions = [max(regions, key=lambda region: (region.area, box_area(region.box)))]
     scored_boxes = []
-    for contour in contours:
-        x, y, width, height = cv2.boundingRect(contour)
-        score = float(attribution[y : y + height, x : x + width].max())
-        scored_boxes.append(ScoredBox(x, y, x + width, y + height, score))
+    for region in regions:
+        x0, y0, x1, y1 = region.box
+        score = float(attribution[y0 : y1 + 1, x0 : x1 + 1].max())
+        scored_boxes.append(ScoredBox(x0, y0, x1 + 1, y1 + 1, score))
     return sorted(scored_boxes, key=lambda box: -box.score)
 
 

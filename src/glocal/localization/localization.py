@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 from tqdm import tqdm
 
 from glocal import __version__
@@ -17,6 +15,7 @@ from glocal.localization.refinements import REFINEMENT_SIDE, REFINEMENTS, refine
 from glocal.types import Frame, ScoredBox, Segment, Threshold, Tube
 from glocal.utils.files import file_name
 from glocal.video import Geometry, Video, read_video
+from glocal.video.resizing import resize
 
 
 @dataclass(frozen=True)
@@ -216,8 +215,8 @@ def _refine_class(
     explanation: Explanation, video: Video, names: Sequence[str], progress: bool
 ) -> Explanation:
     geometry = explanation.geometry.finer(REFINEMENT_SIDE)
-    size = geometry.crop[3], geometry.crop[2]
-    maps = (np.asarray(cv2.resize(attribution, size), np.float32) for attribution in explanation.volume)
+    size = geometry.crop[2], geometry.crop[3]
+    maps = (resize(attribution, size) for attribution in explanation.volume)
     volume = Volume(levels=255)
     stream = refine(maps, _CroppedFrames(video, geometry), names, cuts=explanation.cuts)
     bar = tqdm(stream, f"refine {video.name}", video.frames, unit="frame", disable=None if progress else True)

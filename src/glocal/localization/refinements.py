@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
-import cv2
 import numpy as np
 
 from glocal.explanation.volume import Volume
 from glocal.localization.boxes import auto_threshold, boxes
+from glocal.localization.guided_filter import guided_filter
 from glocal.localization.tubes import tubes
 from glocal.registry import Registry
 from glocal.types import AttributionMap, Frame, Mask, Pixels, Tube
-from glocal.utils.optional_import import optional_import
+from glocal.utils.opencv import cv2
 from glocal.video.flow import motion_maps
 
 Refinement = Callable[[Iterable[AttributionMap], Iterable[Frame], Sequence[int]], Iterator[AttributionMap]]
@@ -85,13 +85,12 @@ def guided(
 
     The thresholded attribution is filtered with the frame as the guide, and the result masks the attribution.
     """
-    ximgproc = optional_import("cv2.ximgproc", purpose="the refinement 'guided'")
     for attribution, frame in zip(maps, frames, strict=True):
         figure = (attribution >= auto_threshold([attribution]) * attribution.max()).astype(np.float32)
         guide = frame.astype(np.float32) / 255
         radius = max(2, min(frame.shape[:2]) // 14)
-        matte = ximgproc.guidedFilter(guide, figure, radius, GUIDED_FILTER_EPSILON)
-        yield attribution * np.asarray(matte, np.float32).clip(0, 1)
+        matte = guided_filter(guide, figure, radius=radius, epsilon=GUIDED_FILTER_EPSILON)
+        yield attribution * matte.clip(0, 1)
 
 
 @REFINEMENTS.register("grabcut")
@@ -161,7 +160,7 @@ def refine(
 
     Raises:
         UsageError: a refinement is unknown.
-        InputError: OpenCV is installed without its contrib modules.
+        InputError: a refinement needs OpenCV, which is not installed.
     """
     REFINEMENTS.check(*names)
     for name in names:

@@ -6,7 +6,6 @@ from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
-import cv2
 import jinja2
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from glocal.report.page_media import data_uri
 from glocal.report.style import OverlayStyle
 from glocal.types import Frame
 from glocal.utils.files import atomic_path, writing
+from glocal.video.resizing import resize
 
 PICTURES = 6
 LEAST_WIDTH = 160
@@ -59,10 +59,7 @@ def pictures(
 
 
 def _enlarged(image: npt.NDArray[Any], scale: int) -> Frame:
-    size = (image.shape[1] * scale, image.shape[0] * scale)
-    return np.asarray(
-        cv2.resize(image, size, interpolation=cv2.INTER_CUBIC if image.ndim == 3 else cv2.INTER_LINEAR)
-    )
+    return resize(image, (image.shape[0] * scale, image.shape[1] * scale))
 
 
 def write_comparison(

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from glocal.explanation.explanation import Explanation
 from glocal.localization.boxes import boxes
 from glocal.report.annotations import caption, time_bar
-from glocal.report.style import DEFAULT_STYLE, OverlayStyle, check_colormap
-from glocal.types import AttributionMap, Frame, ScoredBox
+from glocal.report.style import COLORMAPS, DEFAULT_STYLE, OverlayStyle, check_colormap
+from glocal.types import AttributionMap, Frame, Pixels, ScoredBox
 from glocal.utils.files import atomic_path, writing
 from glocal.video import Video, write_video
 from glocal.video.threads import feeding
@@ -23,6 +23,10 @@ VideoBoxes = Sequence[Sequence[ScoredBox]]
 
 BOX_COLOUR = (64, 240, 255)
 TRUE_BOX_COLOUR = (255, 255, 255)
+JPEG_QUALITY = 95
+
+COLORMAP_FILE: Path = Path(__file__).with_name("colormaps.npy")
+"""The colours of all `COLORMAPS`, `(5, 256, 3)` uint8 RGB: matplotlib's, which are CC0."""
 
 
 @lru_cache(maxsize=16)
@@ -33,18 +37,20 @@ def colormap_table(name: str) -> Frame:
         UsageError: the colormap is unknown.
     """
     check_colormap(name)
-    code = getattr(cv2, f"COLORMAP_{name.upper()}")
-    table = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], code)[0, :, ::-1]
-    return np.ascontiguousarray(table, np.uint8)
+    tables: Pixels = np.load(COLORMAP_FILE, allow_pickle=False)
+    return np.asarray(tables[COLORMAPS.index(name)])
 
 
 @lru_cache(maxsize=16)
 def _blend_tables(colormap: str, strength: float) -> tuple[Frame, Frame]:
-    """For each of 256 attribution levels, the colour to add and the weight of the frame, both `(256, 3)`."""
+    """For each of 256 attribution levels, the colour to add `(256, 3)` and the frame's weight `(256, 1)`.
+
+    The weight is in 255ths, and with the colour it never exceeds 255.
+    """
     alpha = strength * np.linspace(0, 1, 256)[:, None]
-    added = np.rint(alpha * colormap_table(colormap)).astype(np.uint8)
-    frame_weight = np.rint(255 * (1 - alpha)).astype(np.uint8).repeat(3, axis=1)
-    return added, frame_weight
+    frame_weight = np.rint(255 * (1 - alpha))
+    added = np.minimum(np.rint(alpha * colormap_table(colormap)), 255 - frame_weight)
+    return added.astype(np.uint8), frame_weight.astype(np.uint8)
 
 
 def overlay(frame: Frame, attribution_map: AttributionMap, style: OverlayStyle = DEFAULT_STYLE) -> Frame:
@@ -53,9 +59,12 @@ def overlay(frame: Frame, attribution_map: AttributionMap, style: OverlayStyle =
     The opacity is `strength · attribution`, so a pixel without attribution keeps its colour.
     """
     added, frame_weight = _blend_tables(style.colormap, style.strength)
-    levels = cv2.cvtColor((attribution_map * np.float32(255)).astype(np.uint8), cv2.COLOR_GRAY2RGB)
-    dimmed = cv2.multiply(frame, cv2.LUT(levels, frame_weight[:, None]), scale=1 / 255)
-    return np.asarray(cv2.add(dimmed, cv2.LUT(levels, added[:, None])), np.uint8)
+    levels = (attribution_map * np.float32(255)).astype(np.uint8)
+    product = np.multiply(frame, frame_weight.take(levels, 0), dtype=np.uint16)
+    product += 128
+    product += product >> 8
+    product >>= 8  # the product over 255, rounded
+    return np.asarray(product.astype(np.uint8) + added.take(levels, 0))
 
 
 def draw_boxes(
@@ -65,9 +74,17 @@ def draw_boxes(
     width = max(1, round(min(frame.shape[:2]) / 160))
     for box in frame_boxes:
         for inset in range(width + 1):
-            corner = (box.x0 + inset, box.y0 + inset)
-            opposite = (box.x1 - 1 - inset, box.y1 - 1 - inset)
-            cv2.rectangle(frame, corner, opposite, colour if inset < width else (0, 0, 0), 1)
+            _outline(frame, box, inset, colour if inset < width else (0, 0, 0))
+
+
+def _outline(frame: Frame, box: ScoredBox, inset: int, colour: tuple[int, int, int]) -> None:
+    """Draw a rectangle, one pixel wide, that lies `inset` pixels inside a box."""
+    height, width = frame.shape[:2]
+    x0, x1 = max(0, box.x0) + inset, min(width, box.x1) - inset
+    y0, y1 = max(0, box.y0) + inset, min(height, box.y1) - inset
+    if x0 < x1 and y0 < y1:
+        frame[[y0, y1 - 1], x0:x1] = colour
+        frame[y0:y1, [x0, x1 - 1]] = colour
 
 
 def draw_frame(
@@ -217,5 +234,4 @@ def write_image(path: Path, image: Frame) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    _, data = cv2.imencode(path.suffix, image[:, :, ::-1])
-    path.write_bytes(data.tobytes())
+    Image.fromarray(image).save(path, quality=JPEG_QUALITY)

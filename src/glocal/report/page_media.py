@@ -1,6 +1,7 @@
 """Attribution maps, pictures and videos reduced in size, to be embedded in a page."""
 
 import base64
+import io
 import tempfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -8,14 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from glocal.explanation.explanation import RELEVANCE_FLOOR
 from glocal.explanation.volume import Volume
 from glocal.types import AttributionMap, Frame
 from glocal.video import Video, write_video
+from glocal.video.resizing import resize
 from glocal.video.threads import feeding
 
 KEY_FRAMES = 6
@@ -89,8 +91,8 @@ def _average_down(attribution_map: AttributionMap, cells: int) -> AttributionMap
         factor += 1
     if factor == 1:
         return attribution_map
-    size = (-(-width // factor), -(-height // factor))
-    return np.asarray(cv2.resize(attribution_map, size, interpolation=cv2.INTER_AREA), np.float32)
+    size = (-(-height // factor), -(-width // factor))
+    return resize(attribution_map, size)
 
 
 def _residuals(quantised: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -118,16 +120,15 @@ def key_frames(relevance: npt.NDArray[np.float64], count: int = KEY_FRAMES) -> l
 
 def data_uri(image: Frame, width: int = PICTURE_WIDTH, quality: int = 88) -> str:
     """Return an image `(H, W, 3)` RGB as a JPEG data address, at most `width` pixels wide."""
-    _, data = cv2.imencode(".jpg", shrink(image, width)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+    data = io.BytesIO()
+    Image.fromarray(shrink(image, width)).save(data, "JPEG", quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
 
 
 def shrink(image: Frame, max_width: int) -> Frame:
     """Resize an image `(H, W, 3)` to at most `max_width` pixels in width."""
-    size = fit_width(image.shape[1], image.shape[0], max_width)
-    if size[0] == image.shape[1]:
-        return image
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    width, height = fit_width(image.shape[1], image.shape[0], max_width)
+    return resize(image, (height, width))
 
 
 def fit_width(width: int, height: int, max_width: int) -> tuple[int, int]:

@@ -10,7 +10,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 from PIL import Image
 from tqdm import tqdm
@@ -23,6 +22,7 @@ from glocal.models import Model
 from glocal.report import overlay, write_report
 from glocal.server.job import STEM, UPLOAD, OfferedModel, Task
 from glocal.server.limits import Limits
+from glocal.utils.opencv import set_opencv_threads
 from glocal.utils.resources import lack_of, resource_error
 from glocal.video import Video, read_video
 from glocal.video.demuxing import open_container
@@ -59,7 +59,7 @@ def run_confined(connection: Connection, limits: Limits, work: Callable[[Send], 
     limits.confine()
     tqdm.set_lock(threading.RLock())  # the default is a semaphore, which a killed process would leave locked
     torch.set_num_threads(limits.threads)
-    cv2.setNumThreads(limits.threads)
+    set_opencv_threads(limits.threads)
     try:
         result = work(send)
     except GlocalError as error:

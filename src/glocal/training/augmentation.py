@@ -3,15 +3,14 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError, nearest
 from glocal.training.recipe import AugmentationConfig
 from glocal.types import Flow, Frame
+from glocal.video.resizing import resize
 
 OPPOSITE_WORDS = {
     "left": "right",
@@ -70,14 +69,10 @@ def augment_frames(
     """
     top, left, height, width = random_box(frames[0].shape[:2], config, rng)
     lighting = random_lighting(config, rng)
-    interpolation = cv2.INTER_AREA if height > size else cv2.INTER_LINEAR
     augmented = []
     for frame in frames:
-        cut: npt.NDArray[Any] = frame[top : top + height, left : left + width]
-        cut = cv2.resize(cut, (size, size), interpolation=interpolation)
-        if flip:
-            cut = cut[:, ::-1]
-        augmented.append(np.asarray(cv2.LUT(np.ascontiguousarray(cut), lighting), np.uint8))
+        cut = resize(frame[top : top + height, left : left + width], (size, size))
+        augmented.append(lighting[cut[:, ::-1] if flip else cut])
     return augmented
 
 
@@ -99,14 +94,10 @@ def augment_flow(
         rng: source of the random numbers.
     """
     top, left, height, width = random_box(flows.shape[1:3], config, rng)
-    interpolation = cv2.INTER_AREA if height > size else cv2.INTER_LINEAR
     scale = np.array([size / width, size / height], np.float32)
     augmented = []
     for field in flows[:, top : top + height, left : left + width]:
-        resized: npt.NDArray[Any] = cv2.resize(
-            np.ascontiguousarray(field), (size, size), interpolation=interpolation
-        )
-        resized = resized * scale
+        resized = resize(field, (size, size)) * scale
         augmented.append(resized[:, ::-1] * np.array([-1, 1], np.float32) if flip else resized)
     return augmented
 

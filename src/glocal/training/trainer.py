@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import safetensors.torch
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -28,6 +27,7 @@ from glocal.training.progress import ProgressBars
 from glocal.training.recipe import Recipe, RunConfig, is_main_process
 from glocal.training.sampling import ShuffledClips
 from glocal.utils.files import printable
+from glocal.utils.opencv import set_opencv_threads
 from glocal.utils.resources import failures_as
 
 log: logging.Logger = logging.getLogger("glocal.training")
@@ -104,7 +104,7 @@ class ClipLoaders(LightningDataModule):
 
 
 def _use_one_thread(worker: int) -> None:
-    cv2.setNumThreads(0)
+    set_opencv_threads(0)
 
 
 def fit(

@@ -1,6 +1,7 @@
 """Import a package that only part of the library needs, or say in one sentence how to install it."""
 
 import importlib
+from functools import cache, partial
 from typing import Any
 
 from glocal.errors import InputError
@@ -17,8 +18,8 @@ def optional_import(module: str, *, extra: str | None = None, purpose: str) -> A
 
     Args:
         module: its name, such as `"scipy.io"` or `"cv2.ximgproc"`.
-        extra: the extra of `glocal` that brings it; None for OpenCV's contrib modules, which `glocal` itself
-            requires, but which another OpenCV package hides.
+        extra: the extra of `glocal` that brings it; None for OpenCV's contrib modules, which another OpenCV
+            package hides.
         purpose: what needs it, as the subject of a sentence: `"training"`, `"the method 'occlusion'"`.
 
     Raises:
@@ -37,3 +38,29 @@ def optional_import(module: str, *, extra: str | None = None, purpose: str) -> A
         raise InputError(
             f"{purpose} needs {module}, which is installed but cannot be imported ({reason}); run {install}."
         ) from None
+
+
+@cache
+def import_if_installed(module: str) -> Any:
+    """Import a module that makes something faster; None if it is not installed or cannot be imported."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
+
+
+class LazyModule:
+    """A module that need not be installed, imported when one of its names is first used.
+
+    Args:
+        module: its name.
+        extra, purpose: see `optional_import`.
+    """
+
+    def __init__(self, module: str, *, extra: str, purpose: str) -> None:
+        self._import = partial(optional_import, module, extra=extra, purpose=purpose)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._import(), name)
+        setattr(self, name, value)
+        return value

@@ -4,10 +4,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-import cv2
 import numpy as np
 
 from glocal.types import AttributionMap, Flow, Frame
+from glocal.utils.opencv import cv2
 from glocal.utils.optional_import import optional_import
 from glocal.video.scenes import scene_of
 
@@ -19,9 +19,9 @@ def tvl1_flow(frame: Frame, next_frame: Frame) -> Flow:
         `(H, W, 2)` float32, in pixels.
 
     Raises:
-        InputError: OpenCV is installed without its contrib modules.
+        InputError: OpenCV is not installed, or without its contrib modules.
     """
-    optflow = optional_import("cv2.optflow", purpose="TV-L1 optical flow")
+    optflow = optional_import("cv2.optflow", extra="flow", purpose="TV-L1 optical flow")
     if frame is next_frame:
         return np.zeros((*frame.shape[:2], 2), np.float32)
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (frame, next_frame)]

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import InputError, UsageError
 from glocal.video.clip_spec import ClipSpec, Crop
+from glocal.video.resizing import resize
 
 Value = TypeVar("Value", np.uint8, np.float32)
 MAX_ASPECT_RATIO = {"full": 8, "center": 256}
@@ -80,10 +80,7 @@ class Geometry:
 
     def forward(self, frame: npt.NDArray[Value]) -> npt.NDArray[Value]:
         """Resize and crop a frame `(H, W, C)` uint8 or float32 to `(h, w, C)` of the same type."""
-        height, width = self.resized
-        if self.resized != self.frame:
-            method = cv2.INTER_AREA if height < self.frame[0] else cv2.INTER_LINEAR
-            frame = np.asarray(cv2.resize(frame, (width, height), interpolation=method), frame.dtype)
+        frame = resize(frame, self.resized)
         top, left, height, width = self.crop
         return np.ascontiguousarray(frame[top : top + height, left : left + width])
 

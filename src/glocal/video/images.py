@@ -1,5 +1,6 @@
 """Videos of images: one file, a folder, or pictures that are loaded one by one."""
 
+import io
 import os
 import re
 from collections import defaultdict
@@ -9,8 +10,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
+from PIL import Image, ImageOps
 
 from glocal.errors import InputError, UsageError
 from glocal.types import Frame, FrameTimes
@@ -232,17 +233,19 @@ def read_image(source: VideoSource) -> Frame:
             raise InputError(
                 f"{source_name(source)} is too large or too damaged to be decoded; make it smaller"
             )
-    data = np.frombuffer(source, np.uint8) if isinstance(source, bytes) else np.fromfile(source, np.uint8)
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        frame = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error as problem:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except Exception as problem:  # decoders of damaged files raise errors of many kinds
         raise_if_lacking(problem)
-        frame = None
-    finally:
-        cv2.utils.logging.setLogLevel(level)
-    if frame is None:
         raise InputError(
             f"{source_name(source)} is not an image that can be decoded; save it again as PNG or JPEG"
-        )
-    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
+        ) from problem
+
+
+def _to_rgb(image: Image.Image) -> Frame:
+    """The pixels of a picture: of 16 bits the upper 8, and without transparency."""
+    if image.mode.startswith("I"):
+        grey = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.asarray(image.convert("RGB"))

@@ -7,12 +7,12 @@ from functools import partial
 from itertools import pairwise
 from typing import Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
 from glocal.types import Frame
+from glocal.video.resizing import resize
 from glocal.video.video import DecodedFrame, Video
 
 Cuts = Literal["auto", "none"] | Sequence[int]
@@ -112,6 +112,4 @@ def scene_of(frame: int, cuts: Sequence[int]) -> int:
 
 
 def _thumbnail(frame: Frame) -> npt.NDArray[np.int16]:
-    return np.asarray(
-        cv2.resize(frame, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA), np.int16
-    )
+    return resize(frame, (THUMBNAIL_SIDE, THUMBNAIL_SIDE)).astype(np.int16)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 
 from glocal.datasets.puppets.drawing import DISTANCE, BackgroundCanvas, GroundPlane, Points
@@ -18,6 +17,7 @@ from glocal.datasets.puppets.materials import (
 )
 from glocal.datasets.puppets.seeded import random_choice
 from glocal.types import Pixels
+from glocal.utils.opencv import cv2
 
 CONTRAST = {"grass": 70, "gravel": 50, "sand": 28, "planks": 34, "tiles": 12, "carpet": 30}
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from glocal.datasets.puppets.materials import Textures, cut_texture
 from glocal.types import FloatArray, Pixels
+from glocal.utils.opencv import cv2
 
 _TALLEST = 65_500  # pixels; the highest picture that JPEG can hold
 

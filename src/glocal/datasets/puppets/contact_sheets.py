@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-import cv2
 import numpy as np
 
 from glocal.datasets.puppets.clip import PuppetClip
 from glocal.types import Pixels
+from glocal.utils.opencv import cv2
 
 CAPTION_HEIGHT = 16  # pixels above a row
 ACTOR_COLOUR, BYSTANDER_COLOUR, ACTING_TINT = (255, 214, 10), (90, 200, 250), np.array((255, 45, 85))

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from glocal.datasets.puppets.camera import SHIFT, Camera, Placement, to_fixed_point
 from glocal.datasets.puppets.materials import Colour, Textures, cut_texture
 from glocal.types import FloatArray, Pixels
+from glocal.utils.opencv import cv2
 
 DISTANCE = 3.3  # statures from the camera to the main figure
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from glocal.datasets.puppets.actions import (
@@ -34,6 +33,7 @@ from glocal.datasets.puppets.materials import Colour, fabric_colour, shade
 from glocal.datasets.puppets.seeded import random_choice
 from glocal.datasets.puppets.skeleton import LEFT, RIGHT, Joints, Proportions
 from glocal.types import FloatArray, Pixels
+from glocal.utils.opencv import cv2
 
 SKINS = ((246, 214, 190), (233, 190, 156), (213, 160, 122), (176, 122, 86), (134, 88, 60), (94, 60, 44))
 HAIRS = (

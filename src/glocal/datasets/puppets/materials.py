@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cv2
 import numpy as np
 
 from glocal.datasets.puppets.seeded import random_generator
 from glocal.types import Pixels
+from glocal.utils.opencv import cv2
 
 Colour = tuple[int, int, int]  # RGB
 

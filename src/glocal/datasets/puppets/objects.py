@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +10,7 @@ from glocal.datasets.puppets.drawing import GroundPlane
 from glocal.datasets.puppets.materials import Colour, fabric_colour, from_hsv, shade
 from glocal.datasets.puppets.seeded import random_choice
 from glocal.types import FloatArray, Pixels
+from glocal.utils.opencv import cv2
 
 
 @dataclass

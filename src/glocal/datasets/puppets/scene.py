@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +10,7 @@ from glocal.datasets.puppets.camera import SHIFT, Camera, Placement, random_came
 from glocal.datasets.puppets.drawing import DISTANCE, GroundPlane
 from glocal.datasets.puppets.skeleton import LEFT, RIGHT
 from glocal.types import FloatArray, Pixels
+from glocal.utils.opencv import cv2
 
 REACH = 1.27  # statures from the soles to the fingers of a raised arm
 HALF_WIDTH = 0.34  # statures to either side of a figure that its limbs may need

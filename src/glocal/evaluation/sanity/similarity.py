@@ -1,10 +1,12 @@
 """Similarity of two explanations: SSIM, rank correlation, correlation of gradient histograms."""
 
-import cv2
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
+from glocal.evaluation.sanity.gradient_histograms import gradient_histograms
 from glocal.evaluation.statistics import pearson, spearman
 from glocal.types import AttributionMap, FloatArray
+from glocal.video.resizing import resize
 
 HOG_SIDE = 64
 """Side in pixels to which a map is resized before the histograms of its gradients are computed."""
@@ -35,7 +37,7 @@ def ssim(a: AttributionMap, b: AttributionMap) -> float:
     """
 
     def blur(x: FloatArray) -> FloatArray:
-        smooth = np.asarray(cv2.GaussianBlur(x, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT), np.float64)
+        smooth = np.asarray(gaussian_filter(x, 1.5, mode="reflect", radius=5))
         return smooth[5:-5, 5:-5] if min(x.shape) > 10 else smooth
 
     x, y = (np.asarray(v, np.float64) for v in (a, b))
@@ -58,6 +60,4 @@ def hog_correlation(a: AttributionMap, b: AttributionMap) -> float:
 def _hog(attribution: AttributionMap) -> AttributionMap:
     maximum = float(attribution.max(initial=0))
     levels = np.clip(attribution * (255 / maximum if maximum > 0 else 0), 0, 255).astype(np.uint8)
-    small = cv2.resize(levels, (HOG_SIDE, HOG_SIDE), interpolation=cv2.INTER_LINEAR)
-    histograms = cv2.HOGDescriptor((HOG_SIDE, HOG_SIDE), (16, 16), (8, 8), (8, 8), 9).compute(small)
-    return np.asarray(histograms, np.float32).ravel()
+    return gradient_histograms(resize(levels, (HOG_SIDE, HOG_SIDE))).ravel().astype(np.float32)

@@ -5,16 +5,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
-from glocal.types import InclusiveBox, Mask
-
-
-def box_area(box: InclusiveBox) -> int:
-    """Number of pixels of a box."""
-    return (box[2] - box[0] + 1) * (box[3] - box[1] + 1)
+from glocal.localization.regions import EIGHT_NEIGHBOURS, box_area
+from glocal.types import InclusiveBox, Mask, Pixels
 
 
 def is_inside(inner: InclusiveBox, outer: InclusiveBox) -> bool:
@@ -91,7 +87,7 @@ class ThresholdSweep(ABC, Generic[LevelBoxes]):
     """
 
     score_map: npt.NDArray[Any]
-    quantised: npt.NDArray[np.uint8]
+    quantised: Pixels
     levels: list[int]
     truth: TrueBoxes
     iou_thresholds: Sequence[float]
@@ -99,7 +95,7 @@ class ThresholdSweep(ABC, Generic[LevelBoxes]):
     def __init__(
         self,
         score_map: npt.NDArray[Any],
-        quantised: npt.NDArray[np.uint8],
+        quantised: Pixels,
         levels: list[int],
         truth: TrueBoxes,
         iou_thresholds: Sequence[float],
@@ -107,8 +103,8 @@ class ThresholdSweep(ABC, Generic[LevelBoxes]):
         self.score_map, self.quantised, self.levels = score_map, quantised, levels
         self.truth, self.iou_thresholds = truth, iou_thresholds
         self.hits: Mask = np.zeros((len(iou_thresholds), len(levels)), bool)
-        x, y, width, height = cv2.boundingRect(quantised)
-        self.support: InclusiveBox = (x, y, x + width - 1, y + height - 1)
+        columns, rows = (np.flatnonzero(quantised.max(axis)).tolist() for axis in (0, 1))
+        self.support: InclusiveBox = (columns[0], rows[0], columns[-1], rows[-1])
 
     def run(self) -> Mask:
         """`(δ, levels)`: whether the box hits."""
@@ -146,19 +142,22 @@ class ThresholdSweep(ABC, Generic[LevelBoxes]):
             None if all are recorded; else the window in which a level between them must be binarised.
         """
 
-    def binarise(self, index: int, window: InclusiveBox) -> npt.NDArray[np.uint8]:
-        """The window of the map, 255 where it is above a level, else 0."""
+    def binarise(self, index: int, window: InclusiveBox) -> Pixels:
+        """The window of the map, 1 where it is above a level, else 0."""
         x0, y0, x1, y1 = window
-        part = self.quantised[y0 : y1 + 1, x0 : x1 + 1]
-        mask: Any = cv2.threshold(part, self.levels[index], 255, cv2.THRESH_BINARY)[1]
-        return np.asarray(mask, np.uint8)
+        return (self.quantised[y0 : y1 + 1, x0 : x1 + 1] > self.levels[index]).view(np.uint8)
 
-    def contour_box(self, contour: Any) -> InclusiveBox:
-        """A contour's box, wider than the contour by a pixel and clipped, as in the reference."""
-        x, y, width, height = cv2.boundingRect(contour)
-        x1, y1 = x + width, y + height
+    def counted_box(self, box: InclusiveBox, window: InclusiveBox) -> InclusiveBox:
+        """A region's box in the map, wider by a pixel and clipped, as in the reference.
+
+        Args:
+            box: of the region, in `window`.
+            window: part of the map.
+        """
+        x0, y0, x1, y1 = box
+        left, top = window[:2]
         rows, columns = self.quantised.shape
-        return x, y, x1 if x1 < columns else columns - 1, y1 if y1 < rows else rows - 1
+        return left + x0, top + y0, min(left + x1 + 1, columns - 1), min(top + y1 + 1, rows - 1)
 
     def record(self, start: int, stop: int, low: float, high: float) -> bool:
         """Record the hits of levels `start` to `stop`, exclusive, whose IoU is between `low` and `high`.
@@ -175,7 +174,7 @@ class ThresholdSweep(ABC, Generic[LevelBoxes]):
         return decided
 
     def record_single_region(
-        self, low: int, high: int, outer: InclusiveBox, contour: "npt.NDArray[Any] | None" = None
+        self, low: int, high: int, outer: InclusiveBox, *, has_neighbours: bool = False
     ) -> None:
         """Record the hits of all levels between two at which `outer` holds one region.
 
@@ -185,14 +184,12 @@ class ThresholdSweep(ABC, Generic[LevelBoxes]):
             low: index of a level; the first one that is recorded is the next.
             high: index of a level; the last one that is recorded is the one before.
             outer: box of the region at the level `low`.
-            contour: of the region at the level `low`, if `outer` holds others too.
+            has_neighbours: `outer` may hold parts of other regions, too.
         """
         x0, y0, x1, y1 = outer
         part: Any = self.quantised[y0 : y1 + 1, x0 : x1 + 1]
-        if contour is not None:
-            mask = np.zeros_like(part)
-            cv2.drawContours(mask, [contour], -1, 255, cv2.FILLED, offset=(-x0, -y0))
-            part = cv2.bitwise_and(part, mask)
+        if has_neighbours:
+            part = np.where(_spanning_region(self.binarise(low, outer)), part, 0)
         levels = self.levels[low + 1 : high]
         (left, right), (top, bottom) = (_extent(part.max(axis), levels) for axis in (0, 1))
         rows, columns = self.quantised.shape
@@ -222,16 +219,14 @@ class ThresholdSweep(ABC, Generic[LevelBoxes]):
     def maxima(self) -> "list[Extremum] | None":
         """Pixels that no neighbour exceeds; each region holds one. None if there are many."""
         part = self._support_values()
-        return self._extrema(cv2.dilate(part, np.ones((3, 3), np.uint8)) <= part)
+        return self._extrema(ndimage.maximum_filter(part, 3, mode="constant", cval=-np.inf) <= part)
 
     @cached_property
     def minima(self) -> "list[Extremum] | None":
         """Pixels that no neighbour is below; each hole holds one. None if there are many."""
         part = self._support_values()
-        cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-        return self._extrema(
-            cv2.erode(part, cross, borderType=cv2.BORDER_CONSTANT, borderValue=(0.0,)) >= part
-        )
+        cross = ndimage.generate_binary_structure(2, 1)
+        return self._extrema(ndimage.minimum_filter(part, footprint=cross, mode="constant") >= part)
 
     def _support_values(self) -> npt.NDArray[np.float32]:
         x0, y0, x1, y1 = self.support
@@ -247,9 +242,18 @@ class ThresholdSweep(ABC, Generic[LevelBoxes]):
         return list(zip((x0 + columns).tolist(), (y0 + rows).tolist(), values.tolist(), strict=True))
 
 
-def _extent(
-    line: npt.NDArray[np.uint8], levels: list[int]
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def _spanning_region(mask: Pixels) -> Mask:
+    """The region of a mask that reaches all its sides, or nearly; there is no second one."""
+    labels, _ = ndimage.label(mask, EIGHT_NEIGHBOURS)
+    sizes = [_pixels(part) for part in ndimage.find_objects(labels)]
+    return np.asarray(labels == 1 + int(np.argmax(sizes)))
+
+
+def _pixels(part: tuple[slice, slice]) -> int:
+    return int((part[0].stop - part[0].start) * (part[1].stop - part[1].start))
+
+
+def _extent(line: Pixels, levels: list[int]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """For each level, the first position of `line` above it, and the one behind the last."""
     first = np.maximum.accumulate(line).searchsorted(levels, "right")
     last = np.maximum.accumulate(line[::-1]).searchsorted(levels, "right")

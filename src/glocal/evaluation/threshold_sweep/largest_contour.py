@@ -1,9 +1,6 @@
 """Sweep in which the largest contour counts."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import cv2
+from typing import NamedTuple
 
 from glocal.evaluation.threshold_sweep.base import (
     MIN_LEVELS_TO_PROJECT,
@@ -11,6 +8,7 @@ from glocal.evaluation.threshold_sweep.base import (
     enclosing_box,
     is_inside,
 )
+from glocal.localization.regions import outer_regions
 from glocal.types import InclusiveBox
 
 
@@ -18,13 +16,11 @@ class OuterContours(NamedTuple):
     """The outer contours at a level; contours of holes are never larger than the one around them.
 
     Attributes:
-        contours: as OpenCV finds them.
         boxes: of each contour.
-        areas: of each contour, in pixels.
-        largest: index of the largest contour.
+        areas: that each contour encloses, in pixels.
+        largest: index of the largest contour; of several, the first in the order of the reference.
     """
 
-    contours: Sequence[Any]
     boxes: list[InclusiveBox]
     areas: list[float]
     largest: int
@@ -35,18 +31,13 @@ class LargestContourSweep(ThresholdSweep[OuterContours]):
 
     def find_boxes(self, index: int, window: InclusiveBox) -> OuterContours:
         """Find the outer contours at a level, and record whether the box of the largest one hits."""
-        mask = self.binarise(index, window)
-        contours = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=window[:2])[0]
-        boxes = [self.contour_box(contour) for contour in contours]
-        areas = [cv2.contourArea(contour) for contour in contours]
-        max_area = max(areas)
-        largest = areas.index(max_area)
-        if len(areas) > 1 and areas.count(max_area) > 1:  # the first one in the order of the reference
-            tree = cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE, offset=window[:2])[0]
-            largest = boxes.index(self.contour_box(max(tree, key=cv2.contourArea)))
+        regions = outer_regions(self.binarise(index, window))
+        boxes = [self.counted_box(region.box, window) for region in regions]
+        areas = [region.area for region in regions]
+        largest = areas.index(max(areas))
         iou = self.truth.best_iou(boxes[largest])
         self.record(index, index + 1, iou, iou)
-        return OuterContours(contours, boxes, areas, largest)
+        return OuterContours(boxes, areas, largest)
 
     def resolve_between(
         self, low: int, low_boxes: OuterContours, high: int, high_boxes: OuterContours
@@ -71,9 +62,7 @@ class LargestContourSweep(ThresholdSweep[OuterContours]):
         if self.record(low + 1, high, *bounds):
             return None
         if high - low > MIN_LEVELS_TO_PROJECT and self._is_single_region(low, high, outer, high_boxes.boxes):
-            only_contour = len(low_boxes.boxes) == 1
-            contour = None if only_contour else low_boxes.contours[low_boxes.boxes.index(outer)]
-            self.record_single_region(low, high, outer, contour)
+            self.record_single_region(low, high, outer, has_neighbours=len(low_boxes.boxes) > 1)
             return None
         return outer
 

@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +12,7 @@ from glocal.evaluation.threshold_sweep.base import (
     enclosing_box,
     is_inside,
 )
+from glocal.localization.regions import all_boxes
 from glocal.types import InclusiveBox
 
 MAX_CONTOURS_TO_FOLLOW = 300
@@ -41,7 +41,7 @@ class MultiContourSweep(ThresholdSweep[ContourBoxes]):
     def find_boxes(self, index: int, window: InclusiveBox) -> ContourBoxes:
         """Find the boxes of all contours at a level, and record whether the best one hits."""
         mask = self.binarise(index, window)
-        regions, holes = _boxes_by_labels(mask) if self.many_contours else _boxes_by_contours(mask)
+        regions, holes = all_boxes(mask, many=self.many_contours)
         if len(regions) == 0:
             return ContourBoxes([], None, [])
         self.many_contours = len(regions) + len(holes) > MAX_CONTOURS_TO_FOLLOW
@@ -101,25 +101,3 @@ class MultiContourSweep(ThresholdSweep[ContourBoxes]):
 
 def _to_tuples(boxes: npt.NDArray[Any]) -> list[InclusiveBox]:
     return [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes.tolist()]
-
-
-def _boxes_by_contours(mask: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Boxes `(n, 4)` of regions and of holes, found by following contours."""
-    contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    if not contours:
-        return np.zeros((0, 4), int), np.zeros((0, 4), int)
-    boxes = np.array([cv2.boundingRect(contour) for contour in contours])
-    boxes[:, 2:] += boxes[:, :2]
-    is_region = tree[0, :, 3] < 0
-    return boxes[is_region], boxes[~is_region]
-
-
-def _boxes_by_labels(mask: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """The same, found by labelling; the contour of a hole runs one pixel outside of it."""
-    regions: Any = cv2.connectedComponentsWithStats(mask, connectivity=8)[2][1:, :4]
-    inverse = cv2.copyMakeBorder(cv2.bitwise_not(mask), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(255,))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(inverse, connectivity=4)
-    holes = np.delete(stats, (0, labels[0, 0]), axis=0)[:, :4] + (-2, -2, 2, 2)
-    for boxes in (regions, holes):
-        boxes[:, 2:] += boxes[:, :2]
-    return regions, holes
