@@ -35,7 +35,7 @@ PUBLIC_NAMES = {
         QUESTIONS SPLITS Shot TASKS UntrimmedPuppets contact_sheet export
     """,
     "glocal.evaluation": """
-        AUROC Accuracy BoxAccuracy BoxAndClassAccuracy FrameMAP HitPoint MaxBoxAcc MaxBoxAccV2 Metric
+        AUROC Accuracy BoxAccuracy BoxAndClassAccuracy FrameLabelMAP FrameMAP HitPoint MaxBoxAcc MaxBoxAccV2 Metric
         PointingGame TemporalMAP VideoMAP inclusive_boxes
     """,
     "glocal.evaluation.faithfulness": """

@@ -8,6 +8,7 @@ from glocal.evaluation.box_accuracy import (
     MaxBoxAccV2,
     inclusive_boxes,
 )
+from glocal.evaluation.frame_labels import FrameLabelMAP
 from glocal.evaluation.mean_average_precision import FrameMAP, TemporalMAP, VideoMAP
 from glocal.evaluation.metric import Metric
 from glocal.evaluation.pointing import HitPoint, PointingGame
@@ -18,6 +19,7 @@ __all__ = [
     "Accuracy",
     "BoxAccuracy",
     "BoxAndClassAccuracy",
+    "FrameLabelMAP",
     "FrameMAP",
     "HitPoint",
     "MaxBoxAcc",

@@ -50,7 +50,7 @@ class Puppets(SeededDataset[PuppetClip]):
       if the second does;
     - "cue-in-space": two figures with two of `actions` at once; a red mark is above the one that counts, a
       blue one above the other;
-    - "cue-worn": the same, but the figure that counts wears a red shirt, the other one a blue one.
+    - "cue-worn": the same, but the figure that counts wears a red bib, the other one a blue one.
 
     `labels` says what the label is about, and so the `classes`:
 

@@ -44,7 +44,6 @@ FEWEST_FRAMES = 12
 COUNTS, OTHER = np.array((230, 40, 40), np.uint8), np.array((40, 60, 230), np.uint8)
 """Colours of cues: RGB of the one that counts, or of "the first", and of the other."""
 _PACE_SIDE_BY_SIDE = 0.35  # shorter steps keep two walkers apart
-_CLOTH = 0.25  # share of a shirt's own colour and shades below that of a worn cue
 _EARLY, _LATE = (0.0, 0.4), (0.6, 1.0)  # shares of the range in which an act can begin
 
 
@@ -221,8 +220,8 @@ def draw_cue(task: str, first: bool, frames: Pixels, parts: Pixels, actors: Sequ
 
     A cue in time is a band along the top of the first frames, red if the first act counts and blue if the
     second does. A cue in space is a square at the top of all frames above each figure, red above the one that
-    counts and blue above the other; a worn cue is the shirts of the two figures in these colours. What a band
-    or a square covers is no longer visible: its parts become 0.
+    counts and blue above the other; a worn cue is a square bib on the trunks of the two figures, in these
+    colours. What a band or a square above a figure covers is no longer visible: its parts become 0.
 
     Args:
         task: "cue-in-time", "cue-in-space" or "cue-worn".
@@ -235,15 +234,12 @@ def draw_cue(task: str, first: bool, frames: Pixels, parts: Pixels, actors: Sequ
     if task == "cue-in-time":
         cue[: cue_frames(len(frames)), : max(2, frames.shape[1] // 7)] = True
         frames[cue] = COUNTS if first else OTHER
-    for actor, colour in reversed(list(zip(actors, (COUNTS, OTHER), strict=False))):
-        if task == "cue-in-space":
-            mark = _mark_above(actor, cue.shape)
+    marks = {"cue-in-space": _mark_above, "cue-worn": _bib}
+    if task in marks:
+        for actor, colour in reversed(list(zip(actors, (COUNTS, OTHER), strict=True))):
+            mark = marks[task](actor, cue.shape)
             frames[mark] = colour
             cue |= mark
-        elif task == "cue-worn":
-            shirt = actor.shirt
-            frames[shirt] = (_CLOTH * frames[shirt] + (1 - _CLOTH) * colour).astype(np.uint8)
-            cue |= shirt
     if task != "cue-worn":
         parts[cue] = 0
     return cue
@@ -258,3 +254,16 @@ def _mark_above(actor: Actor, shape: tuple[int, ...]) -> Mask:
     mark = np.zeros(shape, bool)
     mark[:, :side, left : left + side] = True
     return mark
+
+
+def _bib(actor: Actor, shape: tuple[int, ...]) -> Mask:
+    """A square on the trunk of a figure, in the frames `(T, H, W)` in which it is visible."""
+    _, height, width = shape
+    side = max(2, height // 8)
+    bib = np.zeros(shape, bool)
+    for t, trunk in enumerate(actor.shirt):
+        if trunk.any():
+            top, left = (round(float(axis.mean()) - side / 2 + 0.5) for axis in np.nonzero(trunk))
+            top, left = (int(np.clip(low, 0, size - side)) for low, size in ((top, height), (left, width)))
+            bib[t, top : top + side, left : left + side] = True
+    return bib
