@@ -400,6 +400,13 @@ def test_explainers_know_their_layers_and_options() -> None:
     expected = glocal.attribute(network, clips, ["layer1"], target=2, score="centred").attention
     assert torch.equal(centred(network, clips, classes), expected)
     assert centred.name == "3dcam:centred one layer1"
+    rows = parse_explainers(
+        ["3dcam/max", "3dcam:centred@conv+layer1/auto", "3dcam"], layers, aggregate="mean"
+    )
+    assert [row.aggregate for row in rows.values()] == ["max", "auto", "mean"]
+    assert rows["3dcam:centred@conv+layer1/auto"].name == "3dcam:centred auto conv+layer1"
+    with pytest.raises(UsageError, match="Did you mean 'auto'"):
+        parse_explainers(["3dcam/autos"], layers)
     with pytest.raises(UsageError, match="Did you mean 'centred'"):
         parse_explainers(["3dcam:centered"], layers)
     with pytest.raises(UsageError, match="Did you mean 'layer1'"):

@@ -15,12 +15,14 @@ import glocal
 from glocal.benchmark import Cache, Footage, Sample, parse_explainers
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.faithfulness import BlockDrops, block_drops
-from glocal.papers import TableContext
+from glocal.papers import TableContext, tables
 from glocal.papers.claims import order
 from glocal.papers.claims.discriminative import discriminate, strongest, within
 from glocal.papers.claims.early_late import both_ways, change, early_late
 from glocal.papers.claims.experiment import claim_table, measure_methods
 from glocal.papers.claims.sensitivity import miss, miss_of_all
+from glocal.papers.claims.side_by_side import Half, right_half
+from glocal.video import write_video
 from helpers.planted import Colours, planted_footage, planted_model, squares, to_clip
 
 MODEL = planted_model()
@@ -258,3 +260,42 @@ def test_clips_of_a_pair_are_the_test_splits_own() -> None:
     clips = list(order._clips(model, ("pick up", "put down"), 4))
     assert [answer for _, answer in clips] == [0, 1, 0, 1]
     assert all(clip.shape == (1, 3, 6, 32, 32) for clip, _ in clips)
+
+
+def colour_videos(folder: Path) -> None:
+    """Three videos: a red, a blue and a grey square on grey."""
+    for name, channel in (("red", 0), ("blue", 2)):
+        frames, _ = squares((channel, 9, 9))
+        write_video(folder / f"{name}.mp4", np.repeat(frames, 2, 0), 25)
+    write_video(folder / "grey.mp4", np.full((16, 24, 24, 3), 60, np.uint8), 25)
+
+
+def test_of_two_clips_side_by_side_the_right_one_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colour_videos(tmp_path)
+    monkeypatch.setattr(TableContext, "load_model", lambda context: MODEL)
+    options = {"methods": "gradcam,layercam", "sure": 0.6}
+    context = TableContext(
+        "videos", tmp_path, "colours", None, None, "cpu", 4, options, tmp_path, Cache(tmp_path / "cells")
+    )
+    table = tables()["claims/side-by-side"].run(context)
+    rows = {row.name: row.values for row in table.rows}
+    for method in ("gradcam", "layercam"):
+        assert rows[method]["right"] == 1
+        assert rows[method]["share"] > 0.95
+    assert rows["chance"]["right"] == 0.5
+    assert any("2 pairs of 2 classes: blue, red" in note for note in table.notes), table.notes
+    with pytest.raises(InputError, match="sure="):
+        tables()["claims/side-by-side"].run(replace(context, options={**options, "sure": 1.1}))
+    with pytest.raises(UsageError, match="--root"):
+        tables()["claims/side-by-side"].run(replace(context, root=None))
+
+
+def test_one_map_for_both_classes_is_right_half_of_the_time_side_by_side() -> None:
+    frames, _ = squares((0, 2, 2), (2, 14, 15))
+    mask = np.zeros(frames.shape[:3], bool)
+    mask[..., :12] = True
+    footage = replace(two(), figures=(Half(mask, "red"), Half(~mask, "blue")))
+    figures = right_half(MODEL, footage, fixed(np.where(mask, 1.0, 0.5).astype(np.float32)))
+    assert figures == {"right": 0.5, "share": pytest.approx(0.5), "alike": pytest.approx(1)}

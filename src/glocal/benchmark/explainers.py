@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from glocal.attribution import attribute, exclusive
+from glocal.attribution import AGGREGATES, attribute, exclusive
 from glocal.attribution.method import METHODS
 from glocal.attribution.targets import SCORES, Score
 from glocal.errors import unknown
@@ -98,22 +98,24 @@ def parse_explainers(
     """Name → explainer.
 
     Args:
-        names: of methods, each optionally with its score, as in `3dcam:centred`, and with its layers, as in
-            `gradcam@layer4` or `3dcam:centred@conv+layer1`; empty for all methods on all layers, and for
-            3DCAM of the centred score.
+        names: of methods, each optionally with its score, as in `3dcam:centred`, with its layers, as in
+            `gradcam@layer4` or `3dcam:centred@conv+layer1`, and with its aggregate, as in `layercam/auto`;
+            empty for all methods on all layers, and for 3DCAM of the centred score.
         layers: name → path of the module, so that copies of the network can be explained too.
-        aggregate: how the maps of several layers are combined.
+        aggregate: how the maps of several layers are combined, where a name does not say it.
         options: method → its options.
         counterfactual: explain what speaks against the class.
 
     Raises:
-        UsageError: no such method, score, layer or option.
+        UsageError: no such method, score, layer, aggregate or option.
     """
     for method in options or {}:
         METHODS.check(method)
     explainers = {}
     for name in names or (*METHODS, *OTHER_SCORES):
-        method_and_score, _, chosen = name.partition("@")
+        method_and_layers, _, own_aggregate = name.partition("/")
+        AGGREGATES.check(own_aggregate or aggregate)
+        method_and_score, _, chosen = method_and_layers.partition("@")
         method, _, score = method_and_score.partition(":")
         if score and score not in SCORES:
             raise unknown("score", score, SCORES)
@@ -121,7 +123,7 @@ def parse_explainers(
         method_options = (options or {}).get(method, {})
         METHODS[method].resolve_options(method_options)
         explainers[name] = Explainer(
-            method, paths, aggregate, (), method_options, counterfactual, score or "logit"
+            method, paths, own_aggregate or aggregate, (), method_options, counterfactual, score or "logit"
         )
     return explainers
 

@@ -45,8 +45,8 @@ DATA_SANITY_CLIPS = 10
     "--methods",
     "names",
     callback=list_of_names,
-    help="3dcam,gradcam@layer4,3dcam:centred,…: methods, each with its layers after @ if not all, and its "
-    "score after : if not the logit.  [default: all]",
+    help="3dcam,gradcam@layer4,3dcam:centred,layercam/auto,…: methods, each with its layers after @ if not "
+    "all, its score after : if not the logit, its aggregate after / if not --aggregate.  [default: all]",
 )
 @click.option(
     "--option",

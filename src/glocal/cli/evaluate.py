@@ -52,8 +52,8 @@ from glocal.utils.files import printable
     callback=list_of_names,
     default="3dcam",
     show_default=True,
-    help="One method or several, such as 3dcam:centred,gradcam@layer4, each with its score after : if not "
-    "the logit, and its layers after @ if not all.",
+    help="One method or several, such as 3dcam:centred,gradcam@layer4,layercam/auto, each with its score "
+    "after : if not the logit, its layers after @ if not all, and its aggregate after / if not --aggregate.",
 )
 @layer_options
 @click.option(

@@ -79,9 +79,10 @@ def localize(
 
 
 def interval_notes(evaluation: Evaluation, names: Mapping[str, str]) -> list[str]:
-    """A sentence for each row: figures with 95 % intervals over the sources, and the lead over trivial rows.
+    """A sentence for each row: figures with 95 % intervals over the sources, and leads over other rows.
 
-    The figures are those of the column in which rows are compared, and of the pointing game.
+    The figures are those of the column in which rows are compared, and of the pointing game; the leads, in
+    the former, are those over the best trivial row and over the first row.
 
     Args:
         evaluation: of clips from at least two sources, or there are no intervals.
@@ -98,8 +99,8 @@ def interval_notes(evaluation: Evaluation, names: Mapping[str, str]) -> list[str
     sentences = []
     for name in [*explained, *trivial]:
         parts = [f"{column} {_range(evaluation.interval(name, column))}" for column in columns]
-        if name not in trivial:
-            parts.append(f"over {best} {_range(evaluation.lead(name, best), '+.3f')}")
+        rivals = [] if name in trivial else [best, *(explained[:1] if name != explained[0] else [])]
+        parts += [f"over {names.get(r, r)} {_range(evaluation.lead(name, r), '+.3f')}" for r in rivals]
         sentences.append(f"{names.get(name, name)}: {'; '.join(parts)}")
     count = len(evaluation.sources)
     return [f"95 % intervals by a bootstrap over the {count} sources of the clips:", *sentences]

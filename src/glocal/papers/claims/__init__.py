@@ -1,5 +1,5 @@
-"""Claims of the 3DCAM paper, as experiments on puppets."""
+"""Claims of the 3DCAM paper, as experiments on puppets, and on real clips side by side."""
 
-from glocal.papers.claims import discriminative, early_late, invariance, order, sensitivity
+from glocal.papers.claims import discriminative, early_late, invariance, order, sensitivity, side_by_side
 
-__all__ = ["discriminative", "early_late", "invariance", "order", "sensitivity"]
+__all__ = ["discriminative", "early_late", "invariance", "order", "sensitivity", "side_by_side"]

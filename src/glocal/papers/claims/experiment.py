@@ -71,13 +71,15 @@ class MethodsExperiment:
     Attributes:
         model: the network.
         names: of the methods; `all` stands for every method, and for 3DCAM of other scores than the logit.
+        key: what tells the network and its layers apart, for caches.
     """
 
     model: Model
     names: list[str]
+    key: dict[str, Any]
 
     def __init__(self, context: TableContext) -> None:
-        self.model, self._layers, self._key = claim_model(context)
+        self.model, self._layers, self.key = claim_model(context)
         self.names = option_names(context, "methods") or [*METHODS, *OTHER_SCORES]
         self._context = context
 
@@ -95,7 +97,7 @@ class MethodsExperiment:
         controls: Sequence[str] = (),
     ) -> Results[Figures]:
         """Method → its figures for every sample of a claim, see `claim_samples` and `measure_methods`."""
-        key = {**self._key, "claim": claim}
+        key = {**self.key, "claim": claim}
         samples = claim_samples(self._context, self.model, distractor)
         return measure_methods(self._context, key, samples, self.names, figures, controls=controls)
 
