@@ -16,7 +16,8 @@ PARTS = (
     "glocal/report/compare.html",
     "glocal/report/web/page.html",
     "glocal/server/web/index.html",
-    "glocal/batch/page.html",
+    "glocal/batch/web/overview.html",
+    "glocal/batch/web/overview.js",
 )
 
 

@@ -19,10 +19,12 @@ import pytest
 from glocal.batch.inputs import find_videos
 from glocal.batch.ledger import Ledger, Outcome, file_state, key_of, lock_batch, model_files
 from glocal.batch.pool import BatchJob, Machines, Pool, connected
+from glocal.batch.tables import has_parquet
 from glocal.cli import main
 from glocal.errors import InputError, UsageError
 from glocal.video import write_video
 
+SUFFIXES = ["html", "json", "npz", "mp4", "thumb.jpg", *(["regions.parquet"] if has_parquet() else [])]
 FRAMES = [np.full((32, 40, 3), 90 + 5 * i, np.uint8) for i in range(8)]
 
 
@@ -125,6 +127,10 @@ class Scripted:
             os.kill(os.getpid(), signal.SIGKILL)
         if video == "hang":
             time.sleep(600)
+        if video == "slow":
+            time.sleep(1)
+        while video.startswith("meet") and len(list(Path(self.folder).iterdir())) < int(video[5:]):
+            time.sleep(0.05)
         return Outcome(video, name, key, error="it is damaged." if video == "broken" else None)
 
 
@@ -135,6 +141,20 @@ def ray() -> Iterator[Any]:
     with connected(None, workers=3) as machines:
         assert machines.alone
         yield module
+
+
+def test_a_video_beside_one_that_kills_its_process_is_explained(ray: Any, tmp_path: Path) -> None:
+    videos = ["slow", "crash", "slow", "crash once", "hang", "fine"]
+    found = outcomes(str(tmp_path), videos, workers=1, in_flight=3, attempts=1, timeout=5)
+    assert len(found) == len(videos)
+    errors = {name: outcome.error for name, outcome in found.items() if outcome.error}
+    assert set(errors) == {"1 crash", "4 hang"}
+    assert len((tmp_path / "1 crash.tries").read_text()) == 2, "once beside others, and once alone"
+
+
+def test_a_process_works_on_several_videos_at_once(ray: Any, tmp_path: Path) -> None:
+    found = outcomes(str(tmp_path), ["meet 2", "meet 2"], workers=1, in_flight=2, timeout=20)
+    assert [outcome.error for outcome in found.values()] == [None, None]
 
 
 def outcomes(folder: str, videos: list[str], **options: object) -> dict[str, Outcome]:
@@ -172,7 +192,7 @@ def test_processes_and_threads_follow_from_the_machines() -> None:
     assert Machines(64, 0, alone=False).divided(None, 0) == (32, 1)
     assert Machines(16, 4, alone=True).divided(None, 0.5) == (8, 2)
     with pytest.raises(
-        UsageError, match="--workers 1 with --gpus 1 needs more than there is: 2 cores and 0 GPUs"
+        UsageError, match="--workers 1 with --gpus-per-worker 1 needs more than there is: 2 cores and 0 GPUs"
     ):
         Machines(2, 0, alone=True).divided(None, 1)
 
@@ -206,10 +226,11 @@ def test_a_batch_goes_on_where_it_was(
         "batch.csv",
         "batch.html",
         "batch.jsonl",
-        *(f"{name}.{suffix}" for name in ("walk", "sub/run") for suffix in ("html", "json", "npz", "mp4")),
+        *(f"{name}.{suffix}" for name in ("walk", "sub/run") for suffix in SUFFIXES),
+        *(["batch.parquet"] if has_parquet() else []),
     }
     page = (out / "batch.html").read_text("utf-8")
-    assert 'href="sub/run.html"' in page
+    assert '"sub/run.html","sub/run.thumb.jpg"' in page
     assert "broken.mp4 is not a video" in page
     assert str(videos) not in page, "the page names no folders of the machine"
     rows = {row["name"]: row for row in csv.DictReader((out / "batch.csv").open())}

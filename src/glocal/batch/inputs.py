@@ -1,12 +1,15 @@
 """Find the videos of a batch, and name their results."""
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from glocal.batch.remote import is_address, list_folder, read_list, safe_name
 from glocal.errors import InputError
 from glocal.utils.files import printable
+from glocal.utils.resources import raise_if_lacking
 from glocal.video.images import VIDEO_SUFFIXES
 
 
@@ -17,19 +20,21 @@ def find_videos(paths: Sequence[str]) -> dict[str, str]:
 
     Args:
         paths: videos, folders (the videos in and below them; without any, a folder of images is one itself),
-            and .txt files with one of these a line.
+            and .txt files with one of these a line; each may be a path, or an address of fsspec.
 
     Raises:
-        InputError: a list cannot be read.
+        InputError: a list or an address cannot be read.
     """
     long_names: dict[str, str] = {}
     for video, name in (pair for path in paths for pair in _expand(path)):
-        long_names.setdefault(os.path.abspath(video), name)
+        long_names.setdefault(video if is_address(video) else os.path.abspath(video), name)
     stems = {video: str(Path(name).with_suffix("")) for video, name in long_names.items()}
     shared = _repeated(stems.values())
     names = {video: long_names[video] if stem in shared else stem for video, stem in stems.items()}
     repeated = _repeated(names.values())
-    return {video: _whole_path(video) if name in repeated else name for video, name in names.items()}
+    names = {video: _whole_path(video) if name in repeated else name for video, name in names.items()}
+    repeated = _repeated(names.values())
+    return {video: f"{name}-{_digest(video)}" if name in repeated else name for video, name in names.items()}
 
 
 def _repeated(names: Iterable[str]) -> set[str]:
@@ -39,8 +44,11 @@ def _repeated(names: Iterable[str]) -> set[str]:
 def _expand(path: str) -> Iterator[tuple[str, str]]:
     """Yield each video that a path stands for, and its name."""
     if path.lower().endswith(".txt"):
-        for line in _lines(Path(path)):
-            yield from _expand(str(Path(path).parent / line))
+        for line in _lines(path):
+            yield from _expand(_beside(path, line))
+        return
+    if is_address(path):
+        yield from list_folder(path)
         return
     videos = sorted(file for file in Path(path).rglob("*") if _is_video(file))
     for file in videos:
@@ -53,14 +61,31 @@ def _is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES and path.name[0] != "." and not path.is_dir()
 
 
-def _lines(path: Path) -> list[str]:
+def _beside(path: str, line: str) -> str:
+    """Return what a line of a list stands for: an address, or a path from the folder that the list is in."""
+    if "://" in line:
+        return line
+    return f"{path.rpartition('/')[0]}/{line}" if is_address(path) else str(Path(path).parent / line)
+
+
+def _lines(path: str) -> list[str]:
     try:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_list(path) if is_address(path) else Path(path).read_text("utf-8")
+    except InputError:
+        raise
+    except Exception as error:  # of any kind: file systems of addresses have their own
+        raise_if_lacking(error)
         raise InputError(f"{printable(path)} cannot be read as a list of videos: {error}.") from None
+    lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def _whole_path(path: str) -> str:
     """Return a name made of the whole path, for videos of the same name in two of the folders."""
-    return path.strip(os.sep).replace(os.sep, "-")
+    whole = safe_name(path.partition("?")[0].replace("://", "/")) if is_address(path) else path
+    return whole.strip(os.sep).replace(os.sep, "-")
+
+
+def _digest(path: str) -> str:
+    """Return what tells addresses apart that differ behind a question mark only."""
+    return hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()[:8]

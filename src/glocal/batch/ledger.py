@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glocal import __version__
+from glocal.batch.remote import is_address, remote_state
 from glocal.errors import InputError
 from glocal.models.card import checkpoint_paths
 from glocal.utils.files import lock_file, make_folder, printable, writing
@@ -31,7 +32,8 @@ class Outcome:
         label: the class explained.
         score: its probability.
         peak: second at which it is most relevant.
-        files: the results.
+        duration: of the video in seconds.
+        files: the results, the page or else the overlay first.
         sizes: of the files, in bytes.
     """
 
@@ -43,6 +45,7 @@ class Outcome:
     label: str | None = None
     score: float | None = None
     peak: float | None = None
+    duration: float | None = None
     files: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
 
@@ -88,7 +91,8 @@ class Ledger:
 
 def key_of(video: str, options: Mapping[str, Any]) -> str:
     """Return a key that changes with the video's file, with the options, and with the version of glocal."""
-    text = json.dumps([__version__, file_state(video), options], sort_keys=True, default=str)
+    state = remote_state(video) if is_address(video) else file_state(video)
+    text = json.dumps([__version__, state, options], sort_keys=True, default=str)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 

@@ -4,7 +4,7 @@ import contextlib
 import os
 import socket
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -57,6 +57,8 @@ class Pool:
         gpus: GPUs of each process, may be a fraction.
         attempts: how often a video is tried whose process dies.
         timeout: seconds that a video may take; None for any.
+        in_flight: videos that a process works on at once, so that one is decoded while the network runs on
+            another.
     """
 
     make: Callable[[], Any]
@@ -64,6 +66,7 @@ class Pool:
     gpus: float = 0.0
     attempts: int = 2
     timeout: float | None = None
+    in_flight: int = 1
 
     def run(self, jobs: Sequence[BatchJob]) -> Iterator[Outcome]:
         """Yield outcomes as they come, inside a `connected` block.
@@ -75,12 +78,23 @@ class Pool:
 
 
 class _PoolRun:
-    """One run of a pool: the jobs that wait, and what each process does."""
+    """One run of a pool: the jobs that wait, and what each process does.
+
+    Jobs of a process that has died or was stopped wait until all others are done, and then run alone, so that
+    the one that kills its process is told from those beside it.
+    """
 
     def __init__(self, pool: Pool, jobs: Sequence[BatchJob]) -> None:
         self.pool, self.ray = pool, import_ray()
-        self.actor_class = self.ray.remote(num_cpus=1, num_gpus=pool.gpus, max_restarts=0)(_Host)
-        self.waiting, self.tries = deque(jobs), dict.fromkeys(jobs, 0)
+        self.actor_class = self.ray.remote(
+            num_cpus=1,
+            num_gpus=pool.gpus,
+            max_restarts=0,
+            max_concurrency=pool.in_flight,
+            scheduling_strategy="SPREAD",
+        )(_Host)
+        self.waiting, self.repeated = deque(jobs), deque[BatchJob]()
+        self.deaths = Counter[BatchJob]()
         self.activities: dict[Any, Activity] = {}
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -91,9 +105,10 @@ class _PoolRun:
             patience = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
             ready, _ = self.ray.wait(list(self.activities), timeout=patience)
             for reference in ready:
-                yield from self._finish(reference)
+                if reference in self.activities:
+                    yield from self._finish(reference)
             for reference, activity in [*self.activities.items()]:
-                if activity.is_late:
+                if activity.is_late and reference in self.activities:
                     yield self._stop(reference)
 
     def _start_process(self) -> None:
@@ -101,15 +116,26 @@ class _PoolRun:
         self.activities[actor.start.remote()] = Activity(actor, None, None)
 
     def _replace_process(self) -> None:
-        if self.waiting:
+        if self.waiting or self.repeated:
             self._start_process()
 
-    def _start_job(self, actor: Any) -> None:
-        if self.waiting:
-            job = self.waiting.popleft()
-            timeout = self.pool.timeout
-            deadline = None if timeout is None else time.monotonic() + timeout
-            self.activities[actor.explain.remote(*job)] = Activity(actor, job, deadline)
+    def _start_jobs(self, actor: Any) -> None:
+        """Give a process as many jobs as it may have, or one that is to run alone."""
+        running = len(self._of_process(actor))
+        while self.waiting and running < self.pool.in_flight:
+            self._start_job(actor, self.waiting.popleft())
+            running += 1
+        if self.repeated and running == 0:
+            self._start_job(actor, self.repeated.popleft())
+
+    def _start_job(self, actor: Any, job: BatchJob) -> None:
+        timeout = self.pool.timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self.activities[actor.explain.remote(*job)] = Activity(actor, job, deadline)
+
+    def _of_process(self, actor: Any) -> list[Any]:
+        """Return the references of what a process does."""
+        return [reference for reference, entry in self.activities.items() if entry.actor is actor]
 
     def _finish(self, reference: Any) -> Iterator[Outcome]:
         """Yield the outcome of an activity that has ended, if it has one, and give its process more work."""
@@ -117,7 +143,7 @@ class _PoolRun:
         try:
             result = self.ray.get(reference)
         except self.ray.exceptions.RayActorError:
-            yield from self._retry(activity.job)
+            yield from self._repeat(activity)
             self._replace_process()
         except self.ray.exceptions.RayTaskError as error:
             cause = error.cause
@@ -129,26 +155,35 @@ class _PoolRun:
         else:
             if activity.job is not None:
                 yield result
-            self._start_job(activity.actor)
+            self._start_jobs(activity.actor)
 
-    def _retry(self, job: BatchJob | None) -> Iterator[Outcome]:
-        """Put the job of a dead process into the queue again, or yield its failure after the last attempt."""
-        if job is None:
+    def _repeat(self, activity: Activity) -> Iterator[Outcome]:
+        """Let the jobs of a dead process wait again, or yield the failure of one after its last attempt."""
+        if activity.job is None:
             raise InputError(
                 "a process of the batch died while it loaded the model; use fewer --workers, "
                 "or a smaller model."
             ) from None
-        self.tries[job] += 1
-        if self.tries[job] < self.pool.attempts:
-            self.waiting.append(job)
+        if others := self._take_jobs(activity.actor):
+            self.repeated.extend([activity.job, *others])
+            return
+        self.deaths[activity.job] += 1
+        if self.deaths[activity.job] < self.pool.attempts:
+            self.repeated.append(activity.job)
         else:
-            yield Outcome(*job, error=_death_message(self.pool.attempts))
+            yield Outcome(*activity.job, error=_death_message(self.pool.attempts))
+
+    def _take_jobs(self, actor: Any) -> list[BatchJob]:
+        """Return the jobs of a process that runs no more, and forget that it ran them."""
+        activities = [self.activities.pop(reference) for reference in self._of_process(actor)]
+        return [activity.job for activity in activities if activity.job is not None]
 
     def _stop(self, reference: Any) -> Outcome:
-        """Kill the process of an activity that takes too long."""
+        """Kill the process of an activity that takes too long; what else it did is repeated."""
         activity = self.activities.pop(reference)
         assert activity.job is not None
         self.ray.kill(activity.actor)
+        self.repeated.extend(self._take_jobs(activity.actor))
         self._replace_process()
         return Outcome(
             *activity.job,
@@ -192,7 +227,7 @@ class Machines(NamedTuple):
         room = min(self.cores, int(self.gpus / gpus)) if gpus else self.cores
         if room < (workers or 1):
             raise UsageError(
-                f"--workers {workers or 1} with --gpus {gpus:g} needs more than there is: "
+                f"--workers {workers or 1} with --gpus-per-worker {gpus:g} needs more than there is: "
                 f"{self.cores} cores and {self.gpus:g} GPUs."
             )
         count = workers or (room if gpus else max(1, self.cores // 2))

@@ -1,7 +1,8 @@
 """`glocal batch`: explain many videos in several processes, on Ray."""
 
 import os
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from glocal.batch.inputs import find_videos
 from glocal.batch.ledger import Ledger, Outcome, file_state, key_of, lock_batch, model_files
 from glocal.batch.overview import write_overview
 from glocal.batch.pool import BatchJob, Pool, connected, import_ray
+from glocal.batch.remote import address_name, is_address
+from glocal.batch.tables import has_parquet
 from glocal.batch.worker import Worker
 from glocal.cli.app import say
 from glocal.cli.explain import report_config_from, report_options
@@ -32,9 +35,12 @@ from glocal.utils.files import printable
 
 LEDGER, TABLE = "batch.jsonl", "batch.csv"
 
+ASKED_AT_ONCE = 16
+"""Threads that ask for the state of videos."""
+
 
 @click.command()
-@click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER|LIST.txt...")
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER|ADDRESS|LIST.txt...")
 @model_options
 @config_options()
 @report_options
@@ -44,9 +50,17 @@ LEDGER, TABLE = "batch.jsonl", "batch.csv"
     help="Number of processes, each with the model.  [default: one for every two cores, or for each GPU]",
 )
 @click.option(
+    "--gpus-per-worker",
     "--gpus",
+    "gpus",
     type=click.FloatRange(0),
     help="GPUs of each process, may be a fraction.  [default: 1 with --device cuda, else 0]",
+)
+@click.option(
+    "--in-flight",
+    type=click.IntRange(1),
+    help="Videos that each process works on at once, so that one is decoded while the network runs on "
+    "another.  [default: 2 with GPUs, else 1]",
 )
 @click.option(
     "--address",
@@ -68,6 +82,7 @@ def batch(
     model_choice: ModelChoice,
     workers: int | None,
     gpus: float | None,
+    in_flight: int | None,
     address: str | None,
     timeout: float | None,
     attempts: int,
@@ -78,37 +93,38 @@ def batch(
 ) -> int:
     """Explain many videos in several processes.
 
-    Each VIDEO, all videos in a FOLDER and below, and all of a LIST with one of these a line get the files of
-    'glocal explain', in folders like theirs. batch.html lists the outcome of each, with links to the reports,
-    and batch.csv is the same as a table. A video that is broken, hangs, or kills its process is reported and
-    skipped. The same command resumes an interrupted batch, and tries again what failed.
+    Each VIDEO, all videos in a FOLDER and below or at an ADDRESS such as s3://bucket/clips, and all of a LIST
+    with one of these a line get the files of 'glocal explain', in folders like theirs. batch.html lists the
+    outcome of each, with links to the reports; batch.csv and batch.parquet are the same as tables. A video
+    that is broken, hangs, or kills its process is reported and skipped. The same command resumes an
+    interrupted batch, and tries again what failed.
     """
     import_ray()
     options["edit"] = edit = _absolute(options["edit"])
-    config, report = config_from(options, ExplainConfig), report_config_from(options)
+    config = config_from(options, ExplainConfig)
+    report = replace(report_config_from(options), thumbnail=True)
     click.get_current_context().with_resource(lock_batch(out))
     ledger = Ledger(out / LEDGER)
     names = _inputs(videos, ledger)
     source = source_of(model_choice).absolute()
     check_config(config, load(model_choice, quiet))
+    if not has_parquet():
+        say("no Parquet files are written: pyarrow is not installed; run pip install 'glocal[batch]'.")
     files = [file_state(path) for path in model_files(source.name, source.weights, source.labels, edit)]
     identity = {"files": files, "loading": asdict(source), **config_as_dict(config), **asdict(report)}
-    jobs = [BatchJob(video, result, key_of(video, identity)) for video, result in names.items()]
+    jobs = _jobs(names, identity)
     todo = [job for job in jobs if not ledger.done(*job)]
     if len(todo) < len(jobs):
         tell(quiet, f"{len(jobs) - len(todo)} of {len(jobs)} videos are done already")
+    share = float(source.device.startswith("cuda")) if gpus is None else gpus
+    in_flight = in_flight or (2 if share else 1)
     try:
         if todo:
             with connected(address, workers) as machines:
-                share = float(source.device.startswith("cuda")) if gpus is None else gpus
                 count, threads = machines.divided(workers, share)
                 make = partial(Worker, source, config, report, out.resolve(), threads=threads)
-                with tqdm(total=len(todo), unit="video", leave=False, disable=True if quiet else None) as bar:
-                    for outcome in Pool(make, count, share, attempts, timeout).run(todo):
-                        ledger.add(outcome)
-                        with tqdm.external_write_mode():
-                            _report(outcome, out, quiet)
-                        bar.update()
+                pool = Pool(make, count, share, attempts, timeout, in_flight)
+                _run(pool, todo, ledger, quiet)
     finally:
         outcomes = [ledger.outcomes[job.video] for job in jobs if job.video in ledger.outcomes]
         page = write_overview(
@@ -119,6 +135,23 @@ def batch(
     if failed:
         say(f"{failed} of {len(jobs)} videos failed, {out / TABLE} says why; run it again to retry them.")
     return 1 if failed else 0
+
+
+def _jobs(names: dict[str, str], identity: dict[str, Any]) -> list[BatchJob]:
+    """Return the jobs of videos; servers of addresses are asked side by side for what the keys depend on."""
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        keys = pool.map(lambda video: key_of(video, identity), names)
+        return [BatchJob(video, name, key) for (video, name), key in zip(names.items(), keys, strict=True)]
+
+
+def _run(pool: Pool, jobs: list[BatchJob], ledger: Ledger, quiet: bool) -> None:
+    """Explain videos, and note and print each outcome as it comes."""
+    with tqdm(total=len(jobs), unit="video", leave=False, disable=True if quiet else None) as bar:
+        for outcome in pool.run(jobs):
+            ledger.add(outcome)
+            with tqdm.external_write_mode():
+                _report(outcome, ledger.path.parent, quiet)
+            bar.update()
 
 
 def _inputs(paths: tuple[str, ...], ledger: Ledger) -> dict[str, str]:
@@ -144,7 +177,7 @@ def _report(outcome: Outcome, out: Path, quiet: bool) -> None:
             quiet, f"{printable(outcome.name)}: {outcome.label}{score} → {printable(out / outcome.files[0])}"
         )
     else:
-        name = Path(outcome.video).name
+        name = address_name(outcome.video) if is_address(outcome.video) else Path(outcome.video).name
         say(outcome.error if name in outcome.error else f"{printable(outcome.video)}: {outcome.error}")
 
 

@@ -10,13 +10,20 @@ from glocal.explanation.config import ExplainConfig
 from glocal.explanation.explanation import Explanation
 from glocal.explanation.runner import explain_variants
 from glocal.models import Model
+from glocal.report.drawing import overlay, write_image
+from glocal.report.page_media import shrink
 from glocal.report.report import OUTPUTS, Output, write_reports
 from glocal.report.style import OverlayStyle
-from glocal.video import read_video
+from glocal.utils.files import atomic_path, writing
+from glocal.video import Video, read_video
 from glocal.video.kept import KeptVideo
 
 COUNTERFACTUAL = "counterfactual"
 """Name in `ReportConfig.also` for the opposite question by the same method."""
+
+THUMBNAIL_SUFFIX = ".thumb.jpg"
+THUMBNAIL_WIDTH = 240
+"""Pixels."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,7 @@ class ReportConfig:
         style: how attribution is drawn.
         full_paths: name video, model and weights with their folders, if they are files.
         outputs: the files that are written beside the JSON.
+        thumbnail: write `<stem>.thumb.jpg` too: the most relevant frame with its attribution, made small.
 
     Raises:
         UsageError: a method is unknown.
@@ -37,6 +45,7 @@ class ReportConfig:
     style: OverlayStyle = field(default_factory=OverlayStyle)
     full_paths: bool = False
     outputs: tuple[Output, ...] = OUTPUTS
+    thumbnail: bool = False
 
     def __post_init__(self) -> None:
         METHODS.check(*(name for name in self.also if name != COUNTERFACTUAL))
@@ -50,7 +59,14 @@ class ReportFiles(NamedTuple):
 
 
 def explain_to_files(
-    model: Model, path: str, folder: Path, stem: str, *, config: ExplainConfig, report: ReportConfig
+    model: Model,
+    path: str,
+    folder: Path,
+    stem: str,
+    *,
+    config: ExplainConfig,
+    report: ReportConfig,
+    shown_path: str | None = None,
 ) -> list[ReportFiles]:
     """Explain a video and write its files into a folder.
 
@@ -61,6 +77,7 @@ def explain_to_files(
         stem: of the files' names; those of the K-th class have `-topK` added.
         config: what is explained, and how.
         report: what the report shows beside it.
+        shown_path: what the files call the video, if it is not `path`: where it was copied from.
 
     Returns:
         One explanation for each class of the target, best class first.
@@ -70,6 +87,9 @@ def explain_to_files(
     """
     video = KeptVideo(read_video(path))
     explanation, *others = explain_variants(model, video, [config, *_variants(config, report.also)])
+    if shown_path is not None:
+        explanation = explanation.with_path(shown_path)
+        others = [other.with_path(shown_path) for other in others]
     classes = explanation.per_class
     files = write_reports(
         classes,
@@ -81,8 +101,28 @@ def explain_to_files(
         full_paths=report.full_paths,
         outputs=report.outputs,
     )
+    if report.thumbnail:
+        files[0].append(
+            write_thumbnail(explanation, video, folder / f"{stem}{THUMBNAIL_SUFFIX}", report.style)
+        )
     video.release()
     return [ReportFiles(part, tuple(paths)) for part, paths in zip(classes, files, strict=True)]
+
+
+def write_thumbnail(explanation: Explanation, video: Video, path: Path, style: OverlayStyle) -> Path:
+    """Write the most relevant frame with its attribution, `THUMBNAIL_WIDTH` pixels wide, as JPEG.
+
+    Returns:
+        `path`.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    peak = int(explanation.relevance.argmax())
+    drawn = shrink(overlay(video[peak], explanation.frame(peak), style), THUMBNAIL_WIDTH)
+    with writing(path), atomic_path(path) as temporary:
+        write_image(temporary, drawn)
+    return path
 
 
 def _variants(config: ExplainConfig, also: Sequence[str]) -> list[ExplainConfig]:

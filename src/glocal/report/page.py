@@ -1,9 +1,6 @@
 """The report of a video: one HTML file that opens offline."""
 
-import base64
-import hashlib
 import html
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -32,6 +29,7 @@ from glocal.report.page_media import PageMedia, collect_media, data_uri, key_fra
 from glocal.report.style import DEFAULT_STYLE, OverlayStyle
 from glocal.types import Frame
 from glocal.utils.files import atomic_path, printable, writing
+from glocal.utils.inline_html import json_for_script, policy_hash
 from glocal.video import Video, read_video
 
 NOTEBOOK_HEIGHT = 860
@@ -160,11 +158,11 @@ def page_html(
         duration=end_time(explanation),
         methods=list(dict.fromkeys(e.method for e in explanations)),
         **pictures,
-        data=_json(data),
+        data=json_for_script(data),
         css=css,
-        css_hash=_policy_hash(css),
+        css_hash=policy_hash(css),
         script=f'"use strict";\n{script}',
-        script_hash=_policy_hash(f'"use strict";\n{script}'),
+        script_hash=policy_hash(f'"use strict";\n{script}'),
     )
 
 
@@ -224,16 +222,6 @@ def _pictures(
             for name, volume in explanation.layer_volumes.items()
         ],
     }
-
-
-def _json(data: dict[str, Any]) -> str:
-    """JSON that is safe inside a script element, also if its labels contain tags."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _policy_hash(text: str) -> str:
-    """The source expression by which a Content Security Policy allows `text`."""
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
 def _package_text(name: str) -> str:
