@@ -18,7 +18,9 @@ from glocal.localization import ScoredBox
 from glocal.report import OverlayStyle, TimeSpan, overlay, overlay_frames, page_html, write_report
 from glocal.report.annotations import caption
 from glocal.report.drawing import colormap_table, draw_boxes
+from glocal.report.page import picture_frames
 from glocal.report.page_media import key_frames, small_video_writer
+from glocal.report.report import write_reports
 from helpers.browser import embedded
 from helpers.networks import Small3d, seeded
 
@@ -238,3 +240,23 @@ def test_the_command_puts_other_methods_and_the_counterfactual_into_the_page(
     ]
     assert len(embedded((tmp_path / "out" / "in-top2.html").read_text("utf-8"))["explanations"]) == 1
     assert main(["explain", str(tmp_path / "in.mp4"), "--also", "gradcm"]) == 2
+
+
+def test_a_map_is_brought_to_the_size_of_its_frame_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from glocal.video import Geometry
+
+    frames = np.random.default_rng(3).integers(0, 256, (12, 32, 40, 3), dtype=np.uint8)
+    clip_spec = glocal.ClipSpec(6, size=24, short_side=24)
+    explanation = glocal.explain(glocal.as_model(seeded(Small3d()), clip_spec), frames)
+    calls = []
+    backward = Geometry.backward
+    monkeypatch.setattr(
+        Geometry, "backward", lambda self, maps: calls.append(len(maps)) or backward(self, maps)
+    )
+    write_reports([explanation], glocal.read_video(frames), tmp_path, ["clip"])
+    pictures, headline = len(picture_frames(explanation)) + len(explanation.layer_volumes), 2
+    assert sum(calls) <= 12 + pictures + headline
+    saved = json.loads((tmp_path / "clip.json").read_text("utf-8"))
+    assert [len(frame["boxes"]) for frame in saved["frames"]] == [len(b) for b in explanation.boxes(0.5)]

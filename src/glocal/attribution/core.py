@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -33,6 +33,7 @@ class Attribution:
             divided by its maximum per sample, zero where there is no positive evidence.
         raw: the aggregate over the layers before that division.
         layers: layer name → that layer's map, same shape; empty for a method that looks at no layer.
+        grids: layer name → `(h, w)` of the layer's own grid, from which its map is interpolated.
         logits: `(B, num_classes)`.
         target: `(B,)`, the class explained for each sample.
         lower_ranked: with `target="topK"`, the attributions of the second to the K-th class.
@@ -44,6 +45,7 @@ class Attribution:
     logits: Tensor
     target: Tensor
     lower_ranked: tuple["Attribution", ...] = ()
+    grids: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def per_class(self) -> tuple["Attribution", ...]:
@@ -131,6 +133,7 @@ class _Explained(NamedTuple):
     maps: Tensor | dict[str, Tensor]
     logits: Tensor
     targets: Tensor
+    grids: dict[str, tuple[int, int]]
 
 
 def _explain(
@@ -166,7 +169,7 @@ def _run_layer_method(
                     name: method.formula(activation, sign * _float(gradients[name]), upsample).float()
                     for name, activation in activations.items()
                 }
-            per_class.append(_Explained(maps, logits, targets))
+            per_class.append(_Explained(maps, logits, targets, _grids(activations)))
     return per_class
 
 
@@ -192,8 +195,14 @@ def _run_input_method(
                     if isinstance(result, Tensor)
                     else {name: _full_size(positive(x), upsample) for name, x in result.items()}
                 )
-            per_class.append(_Explained(maps, logits, targets))
+            grids = {} if isinstance(result, Tensor) else _grids(result)
+            per_class.append(_Explained(maps, logits, targets, grids))
     return per_class
+
+
+def _grids(maps: Mapping[str, Tensor]) -> dict[str, tuple[int, int]]:
+    """Rows and columns of each layer's tensor."""
+    return {name: (tensor.shape[-2], tensor.shape[-1]) for name, tensor in maps.items()}
 
 
 def _check_rows(logits: Tensor, request: AttributionRequest) -> None:
@@ -213,7 +222,9 @@ def _attribution(explained: _Explained, aggregate: str) -> Attribution:
     raw = explained.maps if isinstance(explained.maps, Tensor) else combine([*layer_maps.values()], aggregate)
     if not raw.isfinite().all():
         raise InputError("the attribution is not finite (NaN or infinity); run the network in float32.")
-    return Attribution(positive(raw), raw, layer_maps, explained.logits, explained.targets)
+    return Attribution(
+        positive(raw), raw, layer_maps, explained.logits, explained.targets, grids=explained.grids
+    )
 
 
 def _full_size(maps: Tensor, upsample: Upsample) -> Tensor:

@@ -97,7 +97,7 @@ def read_list(address: str) -> str:
 def remote_state(address: str) -> Any:
     """Return what changes with the content at an address, as far as its server tells; None if it is absent.
 
-    File systems that list folders answer from the listing.
+    A file system that keeps its listings answers from them.
     """
     try:
         system, path = _open_system(address)

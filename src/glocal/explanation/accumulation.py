@@ -16,11 +16,13 @@ from glocal.explanation.explanation import (
     WindowPredictions,
 )
 from glocal.explanation.intrinsic_attention import TemporalCurve
+from glocal.explanation.layer_grid import reduce
 from glocal.explanation.predictions import GateVotes, MeanProbabilities, best_predictions
 from glocal.explanation.smoothing import smooth_volume
 from glocal.explanation.volume import Volume
 from glocal.explanation.window_stream import WindowStream
 from glocal.models import Model
+from glocal.types import AttributionMap
 from glocal.utils.files import printable
 from glocal.video import Window
 
@@ -34,27 +36,44 @@ class ClassVolumes:
     def __init__(self, index: int, layers: Sequence[str], cuts: Sequence[int] = ()) -> None:
         self.index = index
         self._total = WindowBlender(Volume(), cuts)
-        self._layers = {name: WindowBlender(Volume(levels=255), cuts) for name in layers}
+        self._layers = {name: _LayerMaps(cuts) for name in layers}
         self._highest_weight = 0.0
 
     def add(self, window: Window, attribution: Attribution, weight: float) -> None:
         """Add the attribution of one window."""
         self._highest_weight = max(self._highest_weight, weight)
-        blenders = [self._total, *(self._layers[name] for name in attribution.layers)]
-        for blender, maps in zip(
-            blenders, [attribution.attention, *attribution.layers.values()], strict=True
-        ):
-            maps_of_frames = maps.cpu().numpy().reshape(-1, *maps.shape[-2:])
-            blender.add(window.points, window.frames, maps_of_frames, weight)
+        self._total.add(window.points, window.frames, _maps_of_frames(attribution.attention), weight)
+        for name, maps in attribution.layers.items():
+            self._layers[name].add(window, _maps_of_frames(maps), attribution.grids.get(name), weight)
 
     def finish(self, frames: int) -> tuple[Volume, dict[str, Volume]]:
         """Return the volume divided by its maximum, and the layers' divided by the highest weight."""
         total = self._total.finish(frames)
         total.normalise()
-        layers = {name: blender.finish(frames) for name, blender in self._layers.items()}
+        layers = {name: maps.blender.finish(frames) for name, maps in self._layers.items()}
         for volume in layers.values():
             volume.factor = 1 / self._highest_weight if self._highest_weight > 0 else 1.0
         return total, layers
+
+
+class _LayerMaps:
+    """The maps of one layer, on its own grid as long as those of the clips are interpolated from it."""
+
+    def __init__(self, cuts: Sequence[int]) -> None:
+        self.blender = WindowBlender(Volume(levels=255), cuts)
+        self._is_reduced = True
+
+    def add(self, window: Window, maps: AttributionMap, grid: tuple[int, int] | None, weight: float) -> None:
+        """Add the maps `(n, H, W)` of one window; `grid` is that of the layer."""
+        self.blender.volume.size = (maps.shape[1], maps.shape[2])
+        reduced = reduce(maps, grid) if self._is_reduced and grid is not None else None
+        self._is_reduced = reduced is not None
+        self.blender.add(window.points, window.frames, maps if reduced is None else reduced, weight)
+
+
+def _maps_of_frames(maps: Tensor) -> AttributionMap:
+    """Return maps `(1, T, h, w)` or `(1, h, w)` as `(T, h, w)`."""
+    return maps.cpu().numpy().reshape(-1, *maps.shape[-2:])
 
 
 class WindowResults:

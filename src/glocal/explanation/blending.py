@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from glocal.explanation.layer_grid import enlarge
 from glocal.explanation.volume import Volume
 from glocal.types import AttributionMap
 
@@ -43,10 +44,11 @@ class WindowBlender:
         Args:
             points: `(n,)` ordinals on the sampling grid that all windows share.
             frames: `(n,)` indices of the video's frames at these points.
-            maps: `(n, h, w)`.
+            maps: `(n, h, w)`; on a finer grid than those before, all that are not written yet are enlarged.
             weight: of the window.
         """
         self._complete(before=int(points[0]))
+        self._match_grid(maps.shape[1:])
         n = len(points)
         for j, (point, frame, attribution) in enumerate(
             zip(points.tolist(), frames.tolist(), maps, strict=True)
@@ -67,6 +69,14 @@ class WindowBlender:
         while self._last_map is not None and len(self.volume) < frames:
             self.volume.append(self._last_map)
         return self.volume
+
+    def _match_grid(self, size: tuple[int, ...]) -> None:
+        """Bring the maps that are not written yet to the grid of those that follow."""
+        height, width = size
+        self._weighted_sums = {p: enlarge(m, (height, width)) for p, m in self._weighted_sums.items()}
+        self._maps_of_frame = [enlarge(m, (height, width)) for m in self._maps_of_frame]
+        if self._last_map is not None:
+            self._last_map = enlarge(self._last_map, (height, width))
 
     def _complete(self, before: int | None) -> None:
         """Average the points before `before`, to which no later window adds; None for all points."""

@@ -218,11 +218,15 @@ class Explanation:
         from glocal.localization import boxes
 
         level = self.box_threshold(threshold)
-        key = ("boxes", self.geometry, level, multi_contour)
+        key = self.boxes_key(level, multi_contour=multi_contour)
         results = self.volume.results
         if key not in results:
             results[key] = [boxes(maps, level, multi_contour=multi_contour) for maps in self.frames()]
         return [list(frame_boxes) for frame_boxes in results[key]]
+
+    def boxes_key(self, threshold: float, *, multi_contour: bool = False) -> tuple[Any, ...]:
+        """Return the key in `volume.results` of the boxes of every frame, as `boxes` keeps them."""
+        return ("boxes", self.geometry, threshold, multi_contour)
 
     def box_threshold(self, threshold: Threshold = "auto") -> float:
         """Return the share of a frame's maximum that `threshold`, `"auto"` or a number, stands for."""

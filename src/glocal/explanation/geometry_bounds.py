@@ -18,7 +18,7 @@ def check_geometry(geometry: Geometry) -> None:
     sizes = (height, width, resized_height, resized_width, crop_height, crop_width)
     holds = (
         all(0 < side <= MAX_PIXELS for side in sizes)
-        and height * width <= MAX_PIXELS
+        and max(height * width, crop_height * crop_width) <= MAX_PIXELS
         and min(top, left) >= 0
         and top + crop_height <= resized_height
         and left + crop_width <= resized_width
@@ -33,9 +33,9 @@ def check_grid(geometry: Geometry | None, height: int, width: int) -> None:
     Raises:
         ValueError: it is empty, or the maps would not fit into memory in the size of the frame.
     """
-    frame = (1, 1) if geometry is None else geometry.frame
-    sides = zip((height, width), frame, strict=True)
+    frame, clip = ((1, 1), (1, 1)) if geometry is None else (geometry.frame, geometry.crop[2:])
+    sides = zip((height, width), frame, clip, strict=True)
     if height * width > MAX_PIXELS or not all(
-        cells > 0 and cells * pixels <= MAX_WEIGHTS for cells, pixels in sides
+        cells > 0 and cells * max(pixels) <= MAX_WEIGHTS for cells, *pixels in sides
     ):
         raise ValueError(f"maps of {height}×{width} for frames of {frame[0]}×{frame[1]}")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import WriteError
+from glocal.explanation.layer_grid import enlarge
 from glocal.types import AttributionMap
 
 IN_MEMORY = 8 * 2**20
@@ -24,13 +25,16 @@ class Volume:
 
     Args:
         levels: quantisation steps of a map; 65535 (error below 1e-5 of the map's maximum) or 255.
+        size: `(h, w)` to which maps that are stored on a coarser grid are interpolated when they are read; by
+            default they are read as they are stored.
 
     Attributes:
         results: what has been computed from all maps, under a key, until the maps change.
     """
 
-    def __init__(self, levels: int = 65535) -> None:
+    def __init__(self, levels: int = 65535, size: tuple[int, int] | None = None) -> None:
         self.levels = levels
+        self.size = size
         self.factor: float = 1.0
         self.peaks: list[float] = []
         self.means: list[float] = []
@@ -44,7 +48,7 @@ class Volume:
         return len(self.peaks)
 
     def __repr__(self) -> str:
-        height, width = self._shapes[0] if self._shapes else (0, 0)
+        height, width = self.size or (self._shapes[0] if self._shapes else (0, 0))
         return f"<Volume of {len(self)} maps {height}×{width}>"
 
     @property
@@ -53,7 +57,7 @@ class Volume:
         return max(self.peaks, default=0.0) * self.factor
 
     def append(self, attribution: AttributionMap) -> None:
-        """Add the next frame's map `(h, w)`.
+        """Add the next frame's map `(h, w)`, which may be on a coarser grid than `size`.
 
         Raises:
             WriteError: the folder for temporary files is full.
@@ -81,6 +85,22 @@ class Volume:
 
     def __getitem__(self, index: int) -> AttributionMap:
         """Return the map `(h, w)` of one frame, float32."""
+        attribution = self.stored(index)
+        return attribution if self.size is None else enlarge(attribution, self.size)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """`(h, w)` of `on_grid`: that on which all maps are stored, or else that on which they are read."""
+        height, width = self._shapes[0] if len(set(self._shapes)) == 1 else self[0].shape
+        return height, width
+
+    def on_grid(self) -> Iterator[AttributionMap]:
+        """Iterate over the maps of all frames on one grid, as small as they are stored."""
+        grid = self.grid
+        return (enlarge(self.stored(index), grid) for index in range(len(self)))
+
+    def stored(self, index: int) -> AttributionMap:
+        """Return the map of one frame on the grid on which it is stored, float32."""
         index = range(len(self))[index]
         self._file.seek(self._offsets[index])
         data = self._file.read(self._offsets[index + 1] - self._offsets[index])

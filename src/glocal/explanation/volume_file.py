@@ -44,7 +44,8 @@ class SavedVolumes(NamedTuple):
 def write_volumes(path: Path, attention: Volume, layers: Mapping[str, Volume], geometry: Geometry) -> None:
     """Write `attention`, uint8 `(T, h, w)` on the network's grid, and `scale`: attribution is their product.
 
-    The same of each layer are `layers/<name>` and `layer_scales/<name>`. `geometry/frame`,
+    The same of each layer are `layers/<name>`, on the grid of the layer where its maps are interpolated from
+    it, and `layer_scales/<name>`. `geometry/frame`,
     `geometry/resized` and `geometry/crop` are the fields of `Geometry`, by which `Geometry.backward` brings
     maps to the frames.
 
@@ -138,9 +139,9 @@ def _write_maps(archive: zipfile.ZipFile, name: str, scale_name: str, volume: Vo
     """Write the maps as one uint8 array `name`, and `peak / 255` as `scale_name`."""
     scale = np.float32((volume.peak or 1.0) / 255)
     with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (len(volume), *volume[0].shape)}
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(volume), *volume.grid)}
         np.lib.format.write_array_header_1_0(file, header)
-        for attribution in volume:
+        for attribution in volume.on_grid():
             file.write(np.rint(attribution / scale).clip(0, 255).astype(np.uint8).tobytes())
     _write_array(archive, scale_name, scale)
 
@@ -161,7 +162,7 @@ def _read_maps(archive: zipfile.ZipFile, name: str, scale_name: str, bounds: Vol
     scale = np.float32(read_array(archive, scale_name, limit=8, kinds="f", shape=()))
     if not np.isfinite(scale) or scale <= 0:
         raise ValueError(f"the array '{scale_name}' is {scale}")
-    volume = Volume()
+    volume = Volume(size=None if bounds.geometry is None else bounds.geometry.crop[2:])
     shape = (bounds.frames, None, None)
     with open_array(archive, name, limit=MAX_VOLUME_BYTES, kinds="u", shape=shape) as maps:
         count, height, width = maps.shape

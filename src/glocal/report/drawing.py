@@ -111,6 +111,32 @@ def overlay_title(explanation: Explanation) -> str:
     return f"{'against: ' if target.counterfactual else ''}{target.label}{score}"
 
 
+class FrameBoxes:
+    """The boxes of frames whose maps are at hand, so that none is brought to the size of the frame twice.
+
+    Once those of all frames have been asked for, `Explanation.boxes` has them too.
+
+    Args:
+        explanation: of the video.
+        threshold: as for `Explanation.boxes`.
+    """
+
+    def __init__(self, explanation: Explanation, threshold: float) -> None:
+        self._results, self._key = explanation.volume.results, explanation.boxes_key(threshold)
+        self._threshold, self._count = threshold, len(explanation.volume)
+        self._boxes: dict[int, list[ScoredBox]] = {}
+
+    def of_frame(self, index: int, attribution_map: AttributionMap) -> list[ScoredBox]:
+        """Return the boxes of a frame, whose map is `(H, W)`."""
+        if self._key in self._results:
+            frame_boxes: list[ScoredBox] = self._results[self._key][index]
+            return frame_boxes
+        self._boxes[index] = boxes(attribution_map, self._threshold)
+        if len(self._boxes) == self._count:
+            self._results[self._key] = [self._boxes[frame] for frame in range(self._count)]
+        return self._boxes[index]
+
+
 class OverlayDrawer:
     """Draws an explanation over the frames of its video.
 
@@ -134,7 +160,7 @@ class OverlayDrawer:
     ) -> None:
         size = (video.height, video.width)
         self._explanation, self._style, self._true_boxes = explanation, style, true_boxes
-        self._boxes = explanation.boxes(style.threshold) if style.threshold is not None else None
+        self._boxes = None if style.threshold is None else FrameBoxes(explanation, style.threshold)
         self._is_relevant: list[bool] = explanation.is_relevant.tolist()
         self._label = caption(overlay_title(explanation), size)
         self._bar = None
@@ -143,11 +169,13 @@ class OverlayDrawer:
 
     def draw(self, index: int, frame: Frame) -> Frame:
         """Return a frame `(H, W, 3)` with attribution, boxes, class and score, `(H, 2 W, 3)` side by side."""
-        drawn = overlay(frame, self._explanation.frame(index), self._style)
+        attribution_map = self._explanation.frame(index)
+        drawn = overlay(frame, attribution_map, self._style)
+        frame_boxes = self._boxes.of_frame(index, attribution_map) if self._boxes else ()
         if self._true_boxes:
             draw_boxes(drawn, self._true_boxes[index], TRUE_BOX_COLOUR)
-        if self._boxes is not None and self._is_relevant[index]:
-            draw_boxes(drawn, self._boxes[index])
+        if self._is_relevant[index]:
+            draw_boxes(drawn, frame_boxes)
         self._label.paste(drawn)
         if self._bar is not None:
             self._bar.paste(drawn, index)

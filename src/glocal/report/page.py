@@ -218,7 +218,7 @@ def _pictures(
         "keys": [(index, times[index], relevance[index], picture(index)) for index in keys],
         "peak": (peak, times[peak]),
         "layers": [
-            (name, volume.peaks[peak] * volume.factor, layer_picture(name))
+            (name, float(volume[peak].max()), layer_picture(name))
             for name, volume in explanation.layer_volumes.items()
         ],
     }

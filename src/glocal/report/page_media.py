@@ -66,7 +66,7 @@ def _pack(volume: Volume, cells: int, levels: int) -> PackedMaps:
     stream = zlib.compressobj(1, strategy=zlib.Z_RLE)  # residuals are noise and zeros: nothing else repeats
     parts, peaks = [], []
     shape = (0, 0)
-    for attribution_map in volume:
+    for attribution_map in volume.on_grid():
         reduced = _average_down(attribution_map, cells)
         shape = reduced.shape
         quantised, peak = quantise(reduced, levels)

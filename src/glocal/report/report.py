@@ -101,10 +101,7 @@ def write_reports(
         InputError: the folder cannot be written.
     """
     threshold, suffix = style.threshold or 0.5, ".png" if video.is_image else ".mp4"
-    json_paths = [
-        explanation.save(folder, stem, threshold, npz="npz" in outputs, full_paths=full_paths)
-        for explanation, stem in zip(explanations, stems, strict=True)
-    ]
+    json_paths = [Path(folder) / f"{stem}.json" for stem in stems]
     overlay_paths = [path.with_suffix(suffix) for path in json_paths] if "video" in outputs else []
     with ExitStack() as stack:
         draw = [
@@ -112,6 +109,8 @@ def write_reports(
             for explanation, path in zip(explanations, overlay_paths, strict=False)
         ]
         media = _collect_media(explanations, video, draw, is_needed="page" in outputs)
+    for explanation, stem in zip(explanations, stems, strict=True):  # last: the overlays have found the boxes
+        explanation.save(folder, stem, threshold, npz="npz" in outputs, full_paths=full_paths)
     results = []
     for rank, (explanation, json_path) in enumerate(zip(explanations, json_paths, strict=True)):
         overlay_path = overlay_paths[rank] if overlay_paths else None

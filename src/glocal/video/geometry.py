@@ -91,15 +91,17 @@ class Geometry:
         result is zero outside it.
         """
         top, left, height, width = self.crop
-        rows = _interpolation(self.frame[0], self.resized[0], top, height, maps.shape[1])
-        columns = _interpolation(self.frame[1], self.resized[1], left, width, maps.shape[2])
+        rows = interpolation_weights(self.frame[0], self.resized[0], top, height, maps.shape[1])
+        columns = interpolation_weights(self.frame[1], self.resized[1], left, width, maps.shape[2])
         result: npt.NDArray[np.float32] = rows @ (maps.astype(np.float32, copy=False) @ columns.T)
         return result
 
 
 @lru_cache(maxsize=64)
-def _interpolation(frame: int, resized: int, start: int, length: int, cells: int) -> npt.NDArray[np.float32]:
-    """Interpolation weights along one axis, `(frame, cells)`: of a crop's cells for each pixel of the frame.
+def interpolation_weights(
+    frame: int, resized: int, start: int, length: int, cells: int
+) -> npt.NDArray[np.float32]:
+    """Return the weights of a crop's cells in each pixel of the frame along one axis, `(frame, cells)`.
 
     Args:
         frame: pixels of the frame.

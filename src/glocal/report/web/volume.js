@@ -41,12 +41,20 @@ function single(maps) {
   return { rows, columns, frames, at: frame => mapAt(maps, frame), peak: frame => maps.peaks[frame] };
 }
 
+// Layers combined on the finest of their grids.
 function combined(parts, aggregate) {
-  const { rows, columns, frames } = parts[0];
+  const { frames } = parts[0];
+  const rows = Math.max(...parts.map(part => part.rows)), columns = Math.max(...parts.map(part => part.columns));
+  const whole = { resized: [rows, columns], crop: [0, 0, rows, columns] };
+  const enlarge = parts.map(part => {
+    if (part.rows === rows && part.columns === columns) return map => map;
+    const upsampler = new Upsampler(whole, part.rows, part.columns, rows, columns);
+    return map => upsampler.run(map);
+  });
   const at = frame => {
-    const total = mapAt(parts[0], frame);
-    for (const part of parts.slice(1)) {
-      const map = mapAt(part, frame);
+    const total = Float32Array.from(enlarge[0](mapAt(parts[0], frame)));
+    for (let k = 1; k < parts.length; k++) {
+      const map = enlarge[k](mapAt(parts[k], frame));
       if (aggregate === "max") for (let i = 0; i < map.length; i++) total[i] = Math.max(total[i], map[i]);
       else for (let i = 0; i < map.length; i++) total[i] += map[i];
     }
