@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from glocal.batch.ledger import Outcome
@@ -49,7 +49,7 @@ def page_path(outcomes: list[Outcome], tmp_path_factory: pytest.TempPathFactory)
         if entry.error is None:
             path = folder / f"{entry.name}.thumb.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), picture)
+            PIL.Image.fromarray(picture).save(path)
     return write_overview(outcomes, COUNT, folder / "batch.csv", "puppets/gated", "3dcam")
 
 
