@@ -72,6 +72,6 @@ def test_a_data_set_that_a_table_cannot_use_is_refused() -> None:
 def test_tables_are_in_the_order_of_the_papers() -> None:
     names = list(tables())
     assert set(names) == set(TABLES)
-    claims = ["order", "early-late", "sensitivity", "side-by-side", "discriminative"]
+    claims = ["order", "early-late", "invariance", "sensitivity", "side-by-side", "discriminative"]
     assert [name for name in names if name.startswith("claims/")] == [f"claims/{name}" for name in claims]
     assert names.index("paper-a/9") + 1 == names.index("paper-a/10") < names.index("paper-b/1")
