@@ -17,7 +17,7 @@ from glocal.models.registry import find_entry
 from glocal.models.stabn import TransformedSTABN, invert_attention
 from glocal.papers import TableContext
 from glocal.papers.attention_swaps import CASES
-from glocal.papers.attention_truth import measure_pointing
+from glocal.papers.attention_truth import PuppetPointing, measure_pointing
 from glocal.papers.something_something import V1, V2, other_methods, published_accuracy, published_inversions
 from glocal.papers.training_cache import TrainedNetwork
 from glocal.papers.videos import accuracy, source_of
@@ -247,3 +247,18 @@ def test_an_st_abn_on_the_slow_pathway_takes_the_papers_clips() -> None:
         clip_spec = find_entry(name).clip_spec
         assert (clip_spec.frames, clip_spec.stride, clip_spec.size) == (32, 1, 224)
     assert find_entry("slow-50").clip_spec.frames == find_entry("gated/slow-50").clip_spec.frames == 8
+
+
+def test_of_two_figures_the_right_one_gets_more_attention_or_not() -> None:
+    (clip,) = Puppets(
+        "test", 1, task="cue-worn", frames=8, size=48, fps=5.0, distractor="none", occlusion=0.0
+    )
+    right, wrong, single = PuppetPointing(), PuppetPointing(), PuppetPointing()
+    over_time = np.ones(8)
+    right.update(clip, over_time, clip.actors[0].mask.astype(np.float32) + 1)
+    wrong.update(clip, over_time, clip.actors[1].mask.astype(np.float32) + 1)
+    assert right.compute()["right figure"] == 1
+    assert wrong.compute()["right figure"] == 0
+    (alone,) = Puppets("test", 1, frames=8, size=48, distractor="none")
+    single.update(alone, over_time, np.ones((8, 48, 48), np.float32))
+    assert "right figure" not in single.compute()

@@ -12,7 +12,7 @@ from helpers.dataset_files import film, put, write_ilsvrc, write_jhmdb, write_uc
 
 
 def test_all_data_sets_are_sources() -> None:
-    assert set(SOURCES) == set(DATASETS)
+    assert set(SOURCES) == {*DATASETS, "puppet-transitions"}
 
 
 def test_a_fold_and_a_split_are_chosen_in_the_recipe(tmp_path: Path) -> None:

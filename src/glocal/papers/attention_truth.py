@@ -29,16 +29,20 @@ class PuppetPointing:
     AUROC separates the frames that count, those of the act that the label is about, from all others: over
     the frames of all clips, and on average over the frames of one. `hit_max` is the share of the frames that
     count in which the maximum lies in the box of the figure that counts, and MaxBoxAcc is over these frames.
+    Where two figures act, "right figure" is the share of these frames in which the one that counts gets more
+    attention than the other, a pixel; chance is 0.5.
     """
 
     all_clips: AUROC
     single_clips: list[float]
     hits: PointingGame
     boxes: MaxBoxAcc
+    right_figure: list[bool]
 
     def __init__(self) -> None:
         self.all_clips, self.single_clips = AUROC(), list[float]()
         self.hits, self.boxes = PointingGame(), MaxBoxAcc(IOUS)
+        self.right_figure = []
 
     def update(self, clip: PuppetClip, over_time: FloatArray, attention: AttributionMap) -> None:
         """Add a clip: a score `(T,)` of each frame, and attention `(T, H, W)`."""
@@ -46,7 +50,11 @@ class PuppetPointing:
         for measure in (self.all_clips, alone):
             measure.update(over_time, clip.relevant_frames)
         self.single_clips.append(alone.compute())
+        acting = [actor.mask for actor in clip.actors if actor.actions]
         for frame in np.flatnonzero(clip.relevant_frames):
+            if len(acting) > 1 and all(mask[frame].any() for mask in acting):
+                means = [float(attention[frame][mask[frame]].mean()) for mask in acting]
+                self.right_figure.append(means[0] > max(means[1:]))
             box = clip.actors[0].boxes[frame : frame + 1]
             if box[0, 2] > box[0, 0]:
                 score_map = attention[frame] / (attention[frame].max() or 1)
@@ -60,6 +68,7 @@ class PuppetPointing:
             "AUROC in a clip": float(np.nanmean(self.single_clips)),
             "hit_max": self.hits.compute(),
             **{f"MaxBoxAcc {iou}": value for iou, value in self.boxes.compute().items()},
+            **({"right figure": float(np.mean(self.right_figure))} if self.right_figure else {}),
         }
 
 
@@ -99,6 +108,7 @@ def table_3(context: TableContext) -> Table:
         puppets = puppets_like(name, model, context.clips)
         key = {
             "pointing": fingerprint(model.network),
+            "measures": "with the right figure",
             "clip": to_plain(asdict(model.clip)),
             "videos": to_plain(vars(puppets)),
         }

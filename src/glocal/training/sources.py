@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from glocal.datasets import DATASETS
 from glocal.datasets.dataset import Record, record_problem
-from glocal.datasets.puppets import Puppets
-from glocal.datasets.puppets.render_cache import RenderCache
+from glocal.datasets.puppets import Puppets, TransitionPuppets
+from glocal.datasets.puppets.render_cache import RenderCache, RenderedClips
 from glocal.errors import InputError, UsageError, nearest
 from glocal.models.download import cache_folder
 from glocal.training.recipe import is_main_process
@@ -62,7 +62,7 @@ class PuppetSource:
 
     keeps_frames = False  # the render cache stores them
 
-    def __init__(self, puppets: Puppets, *, keeps_frames: bool = False):
+    def __init__(self, puppets: RenderedClips, *, keeps_frames: bool = False):
         self.puppets = puppets
         self.labels: tuple[str, ...] = puppets.classes
         self._cache = RenderCache(puppets, cache_folder() / "puppets") if keeps_frames else None
@@ -217,9 +217,14 @@ class ShuffledLabels:
         return self.source.read(index, frames)
 
 
+RENDERED: dict[str, Callable[..., RenderedClips]] = {
+    "puppets": Puppets,
+    "puppet-transitions": TransitionPuppets,
+}
+"""Name of a source in a recipe → the data set whose clips are rendered."""
 SOURCES: dict[str, Callable[..., Any]] = {
     **{name: dataset.list_records for name, dataset in DATASETS.items()},
-    "puppets": Puppets,
+    **RENDERED,
 }
 """Name of a source in a recipe → the function that takes its options. Exported puppets are a `folder`."""
 
@@ -246,8 +251,9 @@ def open_source(
     options = {key: value for key, value in options.items() if key != "source"}
     keeps_frames = convert(options.pop("kept", False), bool, f"{where}.kept")
     shuffle = convert(options.pop("random_labels", False), bool, f"{where}.random_labels")
-    if name == "puppets":
-        source: VideoSource = PuppetSource(construct(Puppets, options, where), keeps_frames=keeps_frames)
+    if name in RENDERED:
+        rendered = construct(RENDERED[name], options, where)
+        source: VideoSource = PuppetSource(rendered, keeps_frames=keeps_frames)
     else:
         defaults = {"boxes": False} if DATASETS[name].has_option("boxes") else {}
         records = construct(SOURCES[name], options, where, **defaults)

@@ -7,6 +7,7 @@ from glocal.datasets.puppets.dataset import DISTRACTORS, Puppets
 from glocal.datasets.puppets.export_files import export
 from glocal.datasets.puppets.seeded import SPLITS
 from glocal.datasets.puppets.tasks import QUESTIONS, TASKS
+from glocal.datasets.puppets.transitions import TransitionClip, TransitionPuppets
 from glocal.datasets.puppets.untrimmed import ActionSegment, PuppetVideo, Shot, UntrimmedPuppets
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "PuppetVideo",
     "Puppets",
     "Shot",
+    "TransitionClip",
+    "TransitionPuppets",
     "UntrimmedPuppets",
     "contact_sheet",
     "export",

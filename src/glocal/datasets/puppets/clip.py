@@ -15,7 +15,7 @@ from glocal.datasets.puppets.actions import (
     TORSO,
     limb_parts,
 )
-from glocal.datasets.puppets.animation import ActionPlan
+from glocal.datasets.puppets.animation import ActionPlan, TimedAction
 from glocal.datasets.puppets.renderer import RenderedShot
 from glocal.types import FloatArray, IntBoxArray, Mask, Pixels
 
@@ -190,19 +190,19 @@ def content_hash(frames: Pixels, parts: Pixels, actors: tuple[Actor, ...]) -> st
     return sha.hexdigest()
 
 
+def frames_of_action(timed: TimedAction, times: FloatArray) -> tuple[int, int]:
+    """The frames [start, end) at `times` `(T,)` in which an action moves its figure."""
+    start, end = np.searchsorted(times, timed.start, side="right"), np.searchsorted(times, timed.end)
+    return int(start), int(end)
+
+
 def actors_of_shot(shot: RenderedShot, plans: list[ActionPlan], times: FloatArray) -> tuple[Actor, ...]:
     """The figures of a shot; frame numbers count from its start."""
     actors = []
     for index, extents in enumerate(shot.extents):
         planned = plans[index].actions if index < len(plans) else ()
         actions = tuple(
-            ActorAction(
-                timed.action,
-                int(np.searchsorted(times, timed.start, side="right")),
-                int(np.searchsorted(times, timed.end, side="left")),
-                timed.style.side,
-            )
-            for timed in planned
+            ActorAction(timed.action, *frames_of_action(timed, times), timed.style.side) for timed in planned
         )
         box = np.concatenate([np.floor(extents[:, :2] + 0.5), np.ceil(extents[:, 2:] + 0.5)], 1)
         actors.append(Actor(index, actions, box.astype(np.int32), shot.parts))

@@ -9,8 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.datasets.puppets.dataset import Puppets
+from glocal.datasets.puppets.transitions import TransitionPuppets
 from glocal.errors import UsageError
 from glocal.utils.files import atomic_path, writing
+
+RenderedClips = Puppets | TransitionPuppets
+"""Data sets of clips of one length and size, each of one class."""
 
 
 class RenderCache:
@@ -27,7 +31,7 @@ class RenderCache:
         InputError: the folder cannot be written.
     """
 
-    def __init__(self, puppets: Puppets, folder: "str | os.PathLike[str]"):
+    def __init__(self, puppets: RenderedClips, folder: "str | os.PathLike[str]"):
         self.puppets = puppets
         self._shape = (puppets.frames, *puppets.size, 3)
         self.name: str = _content_name(puppets)
@@ -46,7 +50,7 @@ class RenderCache:
         return np.asarray(row[1:]).reshape(self._shape)
 
 
-def cache_bytes(puppets: Puppets) -> int:
+def cache_bytes(puppets: RenderedClips) -> int:
     """Size of the cache of all clips in bytes."""
     return len(puppets) * (1 + puppets.frames * puppets.size[0] * puppets.size[1] * 3)
 
@@ -64,7 +68,7 @@ def _create_file(path: Path, clips: int, size: int) -> None:
             np.lib.format.open_memmap(temporary, "w+", np.uint8, (clips, size // clips)).flush()
 
 
-def _content_name(puppets: Puppets) -> str:
+def _content_name(puppets: RenderedClips) -> str:
     """A hash of the options, and of a clip as it is rendered now."""
     digest = hashlib.sha256(puppets[0].frames.tobytes())
     options = dict(sorted(vars(puppets).items()))

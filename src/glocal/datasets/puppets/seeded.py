@@ -58,6 +58,10 @@ class SeededDataset(ABC, Generic[Item]):
     def render(self, index: int) -> Item:
         """Render the item of an index from 0 to `length` − 1."""
 
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in sorted(vars(self).items()))
+        return f"{type(self).__name__}({options})"
+
     def __len__(self) -> int:
         return self.length
 

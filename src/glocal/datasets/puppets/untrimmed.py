@@ -9,14 +9,14 @@ from typing import ClassVar
 import numpy as np
 
 from glocal.datasets.puppets.actions import ACTIONS
-from glocal.datasets.puppets.animation import plan_actions
-from glocal.datasets.puppets.clip import Actor, actors_of_shot, content_hash
+from glocal.datasets.puppets.animation import ActionPlan, plan_actions
+from glocal.datasets.puppets.clip import Actor, actors_of_shot, content_hash, frames_of_action
 from glocal.datasets.puppets.dataset import check_distractor, check_options, random_shot_config
 from glocal.datasets.puppets.materials import split_textures
 from glocal.datasets.puppets.renderer import render_shot
 from glocal.datasets.puppets.seeded import SeededDataset, random_generator
 from glocal.errors import UsageError
-from glocal.types import IntBoxArray, Mask, Pixels
+from glocal.types import FloatArray, IntBoxArray, Mask, Pixels
 
 
 @dataclass(frozen=True)
@@ -168,34 +168,56 @@ class UntrimmedPuppets(SeededDataset[PuppetVideo]):
 
     def render(self, index: int) -> PuppetVideo:
         """Render the video of an index."""
-        rng = random_generator(self.split, self.seed, "untrimmed", index, "plan")
-        count = int(rng.integers(self.actions_per_video[0], self.actions_per_video[1] + 1))
-        shot_count = min(int(rng.integers(2, 4)), count) if rng.random() < self.cuts else 1
         frames: list[Pixels] = []
         shots: list[Shot] = []
-        segments: list[ActionSegment] = []
         start = 0
-        for number in range(shot_count):
-            action_count = count // shot_count + (number < count % shot_count)
-            pixels, actors, parts = self._render_shot(index, number, action_count)
-            for action in actors[0].actions:
-                label = self.actions.index(action.action)
-                segments.append(ActionSegment(action.action, label, start + action.start, start + action.end))
+        for number, (plan, times) in enumerate(self._plans(index)):
+            pixels, actors, parts = self._render_shot(index, number, plan, times)
             shots.append(Shot(start, start + len(pixels), actors, parts))
             frames.append(pixels)
             start += len(pixels)
+        segments = tuple(self.segments(index))
         return PuppetVideo(
-            np.concatenate(frames), tuple(segments), tuple(shots), self.fps, self.split, index, self.seed
+            np.concatenate(frames), segments, tuple(shots), self.fps, self.split, index, self.seed
         )
 
-    def _render_shot(self, index: int, number: int, count: int) -> tuple[Pixels, tuple[Actor, ...], Pixels]:
-        """Frames, figures and parts of one shot with up to `count` actions."""
+    def segments(self, index: int) -> list[ActionSegment]:
+        """Return the actions of a video, which is not rendered for it."""
+        segments: list[ActionSegment] = []
+        start = 0
+        for plan, times in self._plans(index):
+            for timed in plan.actions:
+                first, end = frames_of_action(timed, times)
+                label = self.actions.index(timed.action)
+                segments.append(ActionSegment(timed.action, label, start + first, start + end))
+            start += len(times)
+        return segments
+
+    def frame_count(self, index: int) -> int:
+        """Return the number of frames of a video, which is not rendered for it."""
+        return sum(len(times) for _, times in self._plans(index))
+
+    def _plans(self, index: int) -> list[tuple[ActionPlan, FloatArray]]:
+        """The plan of each shot of a video, and the times of its frames, from 0."""
+        rng = random_generator(self.split, self.seed, "untrimmed", index, "plan")
+        count = int(rng.integers(self.actions_per_video[0], self.actions_per_video[1] + 1))
+        shot_count = min(int(rng.integers(2, 4)), count) if rng.random() < self.cuts else 1
+        plans = []
+        for number in range(shot_count):
+            action_count = count // shot_count + (number < count % shot_count)
+            script = random_generator(self.split, self.seed, "untrimmed", index, number, "script")
+            plan, seconds = plan_actions(script, self.actions, action_count, self.pause)
+            plans.append((plan, np.arange(max(round(seconds * self.fps), 2)) / self.fps))
+        return plans
+
+    def _render_shot(
+        self, index: int, number: int, plan: ActionPlan, times: FloatArray
+    ) -> tuple[Pixels, tuple[Actor, ...], Pixels]:
+        """Frames, figures and parts of one shot."""
 
         def random_for(purpose: str) -> np.random.Generator:
             return random_generator(self.split, self.seed, "untrimmed", index, number, purpose)
 
-        plan, seconds = plan_actions(random_for("script"), self.actions, count, self.pause)
-        times = np.arange(max(round(seconds * self.fps), 2)) / self.fps
         config = random_shot_config(
             random_for("setting"), self.distractor, self.size, self.scale, self.occlusion
         )
