@@ -17,7 +17,7 @@ def write(path: Path, content: Any, protocol: int = 3) -> Path:
     return path
 
 
-@pytest.mark.parametrize("protocol", [3, 4])
+@pytest.mark.parametrize("protocol", [2, 3, 4])
 @pytest.mark.parametrize("kind", ["u1", "<u2", ">u2", "i8", "f4", "f8", "?"])
 def test_arrays_of_any_number_are_read_as_numpy_reads_them(tmp_path: Path, kind: str, protocol: int) -> None:
     arrays = {

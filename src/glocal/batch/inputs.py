@@ -8,9 +8,11 @@ from pathlib import Path
 
 from glocal.batch.remote import is_address, list_folder, read_list, safe_name
 from glocal.errors import InputError
-from glocal.utils.files import printable
+from glocal.utils.files import printable, read_bounded
 from glocal.utils.resources import raise_if_lacking
 from glocal.video.images import VIDEO_SUFFIXES
+
+MAX_LIST_BYTES = 1 << 28
 
 
 def find_videos(paths: Sequence[str]) -> dict[str, str]:
@@ -70,7 +72,8 @@ def _beside(path: str, line: str) -> str:
 
 def _lines(path: str) -> list[str]:
     try:
-        text = read_list(path) if is_address(path) else Path(path).read_text("utf-8")
+        is_remote = is_address(path)
+        text = read_list(path) if is_remote else read_bounded(Path(path), MAX_LIST_BYTES).decode("utf-8")
     except InputError:
         raise
     except Exception as error:  # of any kind: file systems of addresses have their own

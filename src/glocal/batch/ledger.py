@@ -14,9 +14,11 @@ from glocal import __version__
 from glocal.batch.remote import is_address, remote_state
 from glocal.errors import InputError
 from glocal.models.card import checkpoint_paths
-from glocal.utils.files import lock_file, make_folder, printable, writing
+from glocal.utils.files import lock_file, make_folder, printable, read_bounded, writing
 from glocal.utils.json_files import parse_json
 from glocal.utils.structure import construct
+
+MAX_LEDGER_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,9 @@ def lock_batch(folder: Path) -> Iterator[None]:
         InputError: it cannot be written, or another batch writes into it.
     """
     make_folder(folder)
+    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folder
+        yield
+        return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if lock_file(descriptor) is False:
@@ -154,11 +159,12 @@ def lock_batch(folder: Path) -> Iterator[None]:
 
 def _lines(path: Path) -> list[bytes]:
     try:
-        return path.read_bytes().splitlines()
+        return read_bounded(path, MAX_LEDGER_BYTES).splitlines()
     except FileNotFoundError:
         return []
-    except OSError as problem:
-        raise InputError(f"{printable(path)} cannot be read ({problem.strerror}); move it away.") from None
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise InputError(f"{printable(path)} cannot be read ({reason}); move it away.") from None
 
 
 def _size(path: Path) -> int:

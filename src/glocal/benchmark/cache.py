@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from glocal.utils.files import atomic_path, writing
+from glocal.utils.json_files import read_json
 
 
 class Cache:
@@ -36,7 +37,7 @@ class Cache:
         name = hashlib.sha256(text.encode()).hexdigest()
         path = self.folder / name[:2] / f"{name[2:34]}.json"
         try:
-            stored = json.loads(path.read_text("utf-8"))
+            stored = read_json(path)
             if stored["key"] == json.loads(text):
                 return stored["value"]
         except (OSError, ValueError, KeyError, TypeError):

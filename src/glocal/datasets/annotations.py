@@ -9,9 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from glocal.errors import InputError, UsageError, nearest
-from glocal.utils.files import printable
+from glocal.utils.files import printable, read_bounded
 
 RowT = TypeVar("RowT")
+
+MAX_FILE_BYTES = 1 << 28
 
 
 class MissingAnnotationsError(InputError):
@@ -26,6 +28,20 @@ def unreadable_error(path: Path, problem: OSError) -> InputError:
     return error(f"the annotations {printable(path)} cannot be read ({reason}); check the data set's folder.")
 
 
+def read_bytes(path: Path) -> bytes:
+    """Read an annotation file of at most `MAX_FILE_BYTES`.
+
+    Raises:
+        InputError: the file cannot be read, is larger, or no regular file.
+    """
+    try:
+        return read_bounded(path, MAX_FILE_BYTES)
+    except OSError as problem:
+        raise unreadable_error(path, problem) from None
+    except ValueError as problem:
+        raise InputError(f"the annotations {printable(path)} cannot be read ({problem}).") from None
+
+
 def read_text(path: Path) -> str:
     """Read an annotation file in UTF-8.
 
@@ -33,9 +49,7 @@ def read_text(path: Path) -> str:
         InputError: the file cannot be read, or is not text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as problem:
-        raise unreadable_error(path, problem) from None
+        return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise InputError(f"{printable(path)} is not text in UTF-8 ({problem.reason}).") from None
 

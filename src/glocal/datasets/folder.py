@@ -1,16 +1,17 @@
 """A user's own clips, as one folder per class or as a table of paths and labels."""
 
 import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from glocal.datasets.annotations import parse_rows, parsing, read_text
+from glocal.datasets.annotations import MAX_FILE_BYTES, parse_rows, parsing, read_text
 from glocal.datasets.dataset import Dataset, Record, register
 from glocal.errors import InputError, UsageError, nearest
 from glocal.types import Box
-from glocal.utils.files import printable
+from glocal.utils.files import printable, read_bounded
 from glocal.video.images import VIDEO_SUFFIXES
 
 
@@ -60,15 +61,17 @@ def read_csv(
     allowed = {column: {str(value) for value in values} for column, values in (only or {}).items()}
     records = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file)
-            _check_columns(path, list(table.fieldnames or ()), list(allowed))
-            for row in table:
-                if all(row[column] in values for column, values in allowed.items()):
-                    records.append(_record(row, root, f"{printable(path)}, line {table.line_num}"))
+        text = read_bounded(path, MAX_FILE_BYTES).decode("utf-8-sig")
+        table = csv.DictReader(io.StringIO(text, newline=""))
+        _check_columns(path, list(table.fieldnames or ()), list(allowed))
+        for row in table:
+            if all(row[column] in values for column, values in allowed.items()):
+                records.append(_record(row, root, f"{printable(path)}, line {table.line_num}"))
     except OSError as problem:
         raise InputError(f"the table {printable(path)} cannot be read ({problem.strerror}).") from None
-    except (UnicodeDecodeError, csv.Error) as problem:
+    except UsageError:
+        raise
+    except (ValueError, csv.Error) as problem:
         raise InputError(f"{printable(path)} is not a table in UTF-8 ({problem}).") from None
     records = _with_boxes(records, path.with_suffix(".boxes.csv"), root)
     if not records and allowed:

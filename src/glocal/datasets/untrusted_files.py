@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from glocal.datasets.annotations import unreadable_error
+from glocal.datasets.annotations import read_bytes
 from glocal.datasets.matlab import read_matlab_array
 from glocal.errors import InputError
 from glocal.utils.files import printable
@@ -22,8 +22,6 @@ DTYPE_CODE = re.compile("[<>|=]?([iu][1248]|f[248]|b1|[SU][0-9]{1,6})")
 
 UNUSED_CODES = frozenset(b"".join((pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)))
 """Operations that allocate what they announce, and that no pickle of annotations has."""
-
-MAX_FILE_BYTES = 1 << 28
 
 
 class _ImmutableStub:
@@ -89,7 +87,21 @@ class _NdarrayStub(_ImmutableStub):
     """Stands in for `numpy.ndarray`, which is named but never called."""
 
 
+def _encoded(text: Any, encoding: Any) -> bytes:
+    """Stand in for `_codecs.encode`, by which Python 3 writes bytes for Python 2."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise ValueError(f"a text encoded as {encoding!r}")
+    return text.encode("latin-1")
+
+
+def _no_bytes() -> bytes:
+    """Stand in for `bytes`, called without arguments."""
+    return b""
+
+
 ALLOWED: dict[tuple[str, str], Any] = {
+    ("__builtin__", "bytes"): _no_bytes,
+    ("_codecs", "encode"): _encoded,
     ("numpy", "dtype"): _DtypeStub,
     ("numpy", "ndarray"): _NdarrayStub,
     **{(f"numpy.{core}.multiarray", "scalar"): _ScalarStub for core in ("core", "_core")},
@@ -131,29 +143,9 @@ def read_pickle(path: Path) -> Any:
             "download it again."
         )
 
-    content = _read_bytes(path)
+    content = read_bytes(path)
     with failures_as(Exception, described):
         return _resolve(_Unpickler(io.BytesIO(content), encoding="latin-1").load(), {})
-
-
-def _read_bytes(path: Path) -> bytes:
-    """Read a regular file of limited size.
-
-    Raises:
-        InputError: it cannot be read, or is too large.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{printable(path)} is not a regular file; name the annotations in it.")
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as problem:
-        raise unreadable_error(path, problem) from None
-    if len(content) > MAX_FILE_BYTES:
-        raise InputError(
-            f"{printable(path)} has more than the {MAX_FILE_BYTES >> 20} MiB of annotations that are read."
-        )
-    return content
 
 
 def _resolve(value: Any, done: dict[int, Any]) -> Any:
@@ -186,6 +178,6 @@ def read_matlab(path: Path, name: str) -> npt.NDArray[Any]:
         reason = " ".join(str(problem).split())[:200] or type(problem).__name__
         return InputError(f"{printable(path)} is not a MATLAB file that holds '{name}' ({reason}).")
 
-    content = _read_bytes(path)
+    content = read_bytes(path)
     with failures_as(Exception, described):
         return read_matlab_array(content, name)

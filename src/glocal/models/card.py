@@ -14,6 +14,7 @@ from torch import nn
 from glocal.errors import InputError, UsageError
 from glocal.models.listing import PACKAGED_FOLDER, packaged_models
 from glocal.utils.files import atomic_path, printable, writing
+from glocal.utils.json_files import MAX_SETTINGS_BYTES, read_json
 from glocal.utils.structure import construct, to_plain
 from glocal.video.clip_spec import ClipSpec
 
@@ -59,11 +60,13 @@ def read_card(path: Path) -> Card:
         InputError: the file cannot be read, or is not a card.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, limit=MAX_SETTINGS_BYTES)
     except OSError as problem:
         raise InputError(f"the card {printable(path)} cannot be read ({problem.strerror}).") from None
-    except (ValueError, RecursionError):
-        raise InputError(f"the card {printable(path)} is not valid JSON; copy it again.") from None
+    except ValueError as problem:
+        raise InputError(
+            f"the card {printable(path)} is not valid JSON ({problem}); copy it again."
+        ) from None
     try:
         return construct(Card, content, f"the card {printable(path)}")
     except UsageError as problem:

@@ -12,7 +12,7 @@ from typing import Any
 
 from glocal.errors import InputError, UsageError, unknown
 from glocal.types import LabelSource
-from glocal.utils.files import printable
+from glocal.utils.files import printable, read_bounded
 
 LABEL_LISTS = (
     "kinetics400",
@@ -50,6 +50,8 @@ def label_list(name: str) -> tuple[str, ...]:
     file = resources.files("glocal.models") / "labels" / f"{name}.txt"
     return tuple(file.read_text(encoding="utf-8").splitlines())
 
+
+MAX_LABEL_BYTES = 1 << 24
 
 JSON_KEYS = ("id2label", "label2id", "labels", "class_names", "classes", "names", "categories")
 """Keys of a JSON file below which the names are."""
@@ -108,14 +110,16 @@ class _LabelError(Exception):
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_bounded(path, MAX_LABEL_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         raise UsageError(
             f"there is no label file {printable(path)}, and no packaged list of that name: "
             f"{', '.join(LABEL_LISTS)}."
         ) from None
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = getattr(problem, "strerror", None) or "it is not UTF-8 text"
+    except UnicodeDecodeError:
+        raise InputError(f"the label file {printable(path)} cannot be read: it is not UTF-8 text.") from None
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
         raise InputError(f"the label file {printable(path)} cannot be read: {reason}.") from None
 
 

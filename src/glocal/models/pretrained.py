@@ -1,7 +1,6 @@
 """Load networks that `save_pretrained` has written, from a folder or from the Hugging Face hub."""
 
 import contextlib
-import json
 import re
 import warnings
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from torch import nn
 
 from glocal.errors import InputError
 from glocal.utils.files import printable
+from glocal.utils.json_files import MAX_SETTINGS_BYTES, read_json
 from glocal.utils.optional_import import optional_import
 
 CONFIG = "config.json"
@@ -124,12 +124,12 @@ def _without_progress_bars() -> Iterator[None]:
 
 def _read_config(folder: Path, name: str) -> dict[str, Any]:
     try:
-        config = json.loads((folder / CONFIG).read_text("utf-8"))
+        config = read_json(folder / CONFIG, limit=MAX_SETTINGS_BYTES)
     except FileNotFoundError:
         raise InputError(
             f"the folder {name} has no {CONFIG}; give one that save_pretrained has written, or a file in it."
         ) from None
-    except (OSError, ValueError, RecursionError) as problem:
+    except (OSError, ValueError) as problem:
         raise InputError(f"{printable(folder / CONFIG)} cannot be read ({problem}).") from None
     if not isinstance(config, dict):
         raise InputError(f"{printable(folder / CONFIG)} is no JSON object.")

@@ -1,6 +1,5 @@
 """Read the preprocessing that `transformers` and timm state: processors, configuration files, mappings."""
 
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from glocal.errors import InputError, UsageError
 from glocal.models.preprocessing import Preprocessing
 from glocal.models.transforms import from_transforms, is_transform
 from glocal.utils.files import printable
+from glocal.utils.json_files import MAX_SETTINGS_BYTES, read_json
 
 PROCESSOR_FILES = ("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json")
 """Files in which `transformers` saves a processor beside its network, the best first."""
@@ -90,11 +90,13 @@ def _of_path(path: Path) -> Preprocessing:
             raise UsageError(f"{printable(path)} holds none of {', '.join(PROCESSOR_FILES)}.")
         path = files[0]
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path, limit=MAX_SETTINGS_BYTES)
     except OSError as problem:
         raise InputError(f"the processor {printable(path)} cannot be read ({problem.strerror}).") from None
-    except (ValueError, RecursionError):
-        raise InputError(f"the processor {printable(path)} is not valid JSON; copy it again.") from None
+    except ValueError as problem:
+        raise InputError(
+            f"the processor {printable(path)} is not valid JSON ({problem}); copy it again."
+        ) from None
     if not isinstance(content, dict):
         raise InputError(f"the processor {printable(path)} is no JSON object; copy it again.")
     return read_processor(content)

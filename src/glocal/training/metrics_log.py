@@ -57,5 +57,5 @@ def read_metrics(path: Path) -> list[list[str]]:
     """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     return [row for row in csv.reader(line for line in lines[1:] if line.endswith("\n")) if len(row) == 4]

@@ -10,6 +10,9 @@ from glocal.utils.files import read_bounded
 MAX_JSON_BYTES = 1 << 30
 """Largest JSON file that is read unless a caller sets another limit."""
 
+MAX_SETTINGS_BYTES = 1 << 24
+"""Largest JSON file of settings and labels, such as a card."""
+
 
 def parse_json(text: str | bytes, *, finite: bool = False) -> Any:
     """Parse JSON.
