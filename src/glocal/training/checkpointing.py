@@ -14,7 +14,7 @@ from glocal import __version__
 from glocal.models import Model
 from glocal.models.card import Card, read_card, save_network
 from glocal.training.module import TrainingModule
-from glocal.utils.files import atomic_path
+from glocal.utils.files import atomic_path, writing
 from glocal.utils.structure import to_plain
 
 STATE_FILE = "last.ckpt"
@@ -67,7 +67,13 @@ class CheckpointWriter(Checkpoint):
         module = trainer.lightning_module
         assert isinstance(module, TrainingModule)
         module.position = position
-        trainer.save_checkpoint(self.folder / STATE_FILE)
+        path = self.folder / STATE_FILE
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(path)  # takes part, and writes nothing
+            return
+        # Lightning writes elsewhere and moves the file here, which between two disks is a copy.
+        with writing(path), atomic_path(path) as temporary:
+            trainer.save_checkpoint(temporary)
 
     def card(self, module: TrainingModule, measures: dict[str, float]) -> Card:
         """Return the card of the network in its present state."""

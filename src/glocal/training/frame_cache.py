@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal import __version__
+from glocal.errors import InputError
 from glocal.models.download import cache_folder
 from glocal.training.sampling import sampling_points
 from glocal.training.sources import VideoSource
@@ -148,7 +149,7 @@ def cached_array(key: str, count: int, compute: Callable[[], Iterable[npt.NDArra
         compute: yields `count` arrays of one shape, the rows of the array.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or there are more or fewer rows.
     """
     path = _cache_path(key)
     with contextlib.suppress(OSError, ValueError, EOFError):
@@ -157,13 +158,24 @@ def cached_array(key: str, count: int, compute: Callable[[], Iterable[npt.NDArra
             return array
     rows = iter(compute())
     first = next(rows)
-    with writing(path), atomic_path(path) as temporary:
-        file = np.lib.format.open_memmap(temporary, "w+", first.dtype, (count, *first.shape))
-        for number, row in enumerate(chain([first], rows)):
-            file[number] = row
-        file.flush()
-    written: npt.NDArray[Any] = np.load(path, mmap_mode="r")
-    return written
+    # Written as a file: a memory map on a full disk would end the process by a signal (SIGBUS).
+    with writing(path), atomic_path(path) as temporary, temporary.open("wb") as file:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(first.dtype),
+            "fortran_order": False,
+            "shape": (count, *first.shape),
+        }
+        np.lib.format.write_array_header_1_0(file, header)
+        written = 0
+        for row in chain([first], rows):
+            file.write(np.ascontiguousarray(row, first.dtype).reshape(first.shape).tobytes())
+            written += 1
+        if written != count:
+            raise InputError(
+                f"a video has {written} frames where {count} were counted; convert it to MP4 again."
+            )
+    stored: npt.NDArray[Any] = np.load(path, mmap_mode="r")
+    return stored
 
 
 def _cache_path(key: str) -> Path:

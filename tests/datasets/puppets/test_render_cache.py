@@ -1,5 +1,6 @@
 """Rendered clips that are kept in a file."""
 
+import errno
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -51,3 +52,28 @@ def test_a_full_disk_is_told_before_anything_is_written(
     with pytest.raises(UsageError, match="left"):
         RenderCache(puppets, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_clip_that_cannot_be_stored_is_rendered_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    puppets = Puppets("train", **SMALL)
+    expected, cache = puppets[4].frames.copy(), RenderCache(puppets, tmp_path)
+
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RenderCache, "_write", fail)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"rendered clips cannot be kept.*No space left on device"):
+            assert np.array_equal(cache.frames(4), expected)
+
+
+def test_a_clip_that_was_stored_in_part_is_rendered_again(tmp_path: Path) -> None:
+    puppets = Puppets("train", **SMALL)
+    expected, cache = puppets[4].frames.copy(), RenderCache(puppets, tmp_path)
+    with next(tmp_path.iterdir()).open("r+b") as file:
+        file.seek(-cache_bytes(puppets) // len(puppets) * 2 + 1, 2)
+        file.write(b"half")
+    assert np.array_equal(cache.frames(4), expected)
+    assert np.array_equal(RenderCache(puppets, tmp_path).frames(4), expected)

@@ -1,8 +1,10 @@
 """Rendered clips kept on disk, so that training that sees a clip many times renders it once."""
 
 import hashlib
+import math
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy.typing as npt
 from glocal.datasets.puppets.dataset import Puppets
 from glocal.datasets.puppets.transitions import TransitionPuppets
 from glocal.errors import UsageError
-from glocal.utils.files import atomic_path, writing
+from glocal.utils.files import atomic_path, printable, writing
 
 RenderedClips = Puppets | TransitionPuppets
 """Data sets of clips of one length and size, each of one class."""
@@ -21,7 +23,8 @@ class RenderCache:
     """Frames of `puppets` in a file; each clip is rendered when it is first read.
 
     Any number of processes may use the same file at once. Its name follows from the clips' options, and it
-    grows with the clips that were read, up to `cache_bytes(puppets)`.
+    grows with the clips that were read, up to `cache_bytes(puppets)`. When the disk is full, a clip that is
+    not stored is rendered each time, with a warning.
 
     Attributes:
         name: 16 letters that identify what is rendered.
@@ -35,19 +38,48 @@ class RenderCache:
         self.puppets = puppets
         self._shape = (puppets.frames, *puppets.size, 3)
         self.name: str = _content_name(puppets)
-        path = Path(folder) / f"{self.name}.npy"
-        if not path.exists():
-            _create_file(path, len(puppets), cache_bytes(puppets))
-        # Each row: a byte that is 1 once the clip is rendered, then the clip.
-        self._rows = np.load(path, mmap_mode="r+")
+        self._path = Path(folder) / f"{self.name}.npy"
+        if not self._path.exists():
+            _create_file(self._path, len(puppets), cache_bytes(puppets))
+        # After the header, for each clip: a byte that is 1 once it is rendered, then the clip.
+        self._header_bytes = self._path.stat().st_size - cache_bytes(puppets)
 
     def frames(self, index: int) -> npt.NDArray[np.uint8]:
         """Frames `(T, H, W, 3)` of a clip."""
-        row = self._rows[index]
-        if not row[0]:
-            row[1:] = self.puppets[index].frames.reshape(-1)
-            row[0] = 1
-        return np.asarray(row[1:]).reshape(self._shape)
+        stored = self._read(index)
+        if stored is not None:
+            return stored
+        frames: npt.NDArray[np.uint8] = self.puppets[index].frames
+        try:
+            self._write(index, frames)
+        except OSError as error:
+            warnings.warn(
+                f"rendered clips cannot be kept in {printable(self._path.parent)} ({error.strerror}); "
+                "they are rendered whenever they are needed.",
+                stacklevel=2,
+            )
+        return frames
+
+    def _place(self, index: int) -> int:
+        return self._header_bytes + index * (1 + math.prod(self._shape))
+
+    # Read and written as a file: a memory map on a full disk would end the process by a signal (SIGBUS).
+    def _read(self, index: int) -> npt.NDArray[np.uint8] | None:
+        with self._path.open("rb", buffering=0) as file:
+            file.seek(self._place(index))
+            content = file.read(1 + math.prod(self._shape))
+        if len(content) != 1 + math.prod(self._shape) or content[0] != 1:
+            return None
+        return np.frombuffer(bytearray(content), np.uint8, offset=1).reshape(self._shape)
+
+    def _write(self, index: int, frames: npt.NDArray[np.uint8]) -> None:
+        """Write a clip, then its mark: a clip that is written in part has none."""
+        with self._path.open("r+b") as file:
+            file.seek(self._place(index) + 1)
+            file.write(frames.tobytes())
+            file.flush()
+            file.seek(self._place(index))
+            file.write(b"\1")
 
 
 def cache_bytes(puppets: RenderedClips) -> int:
