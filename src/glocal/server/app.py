@@ -1,6 +1,6 @@
 """The server as an ASGI application: pages, JSON API, error responses, start and shutdown."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -117,10 +117,14 @@ def _methods_at(app: FastAPI, request: Request) -> set[str]:
 def _add_pages(app: FastAPI) -> None:
     """Serve the front page and its files."""
 
-    def page(name: str, media_type: str) -> Callable[[], Response]:
+    def page(name: str, media_type: str) -> Callable[[], Awaitable[Response]]:
         content = package_files(__package__).joinpath("web").joinpath(name).read_bytes()
         headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
-        return lambda: Response(content, media_type=media_type, headers=headers)
+
+        async def respond() -> Response:
+            return Response(content, media_type=media_type, headers=headers)
+
+        return respond
 
     for path, (name, media_type) in PAGES.items():
         app.add_api_route(

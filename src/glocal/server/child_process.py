@@ -16,13 +16,16 @@ EXIT_SECONDS = 2.0
 
 # Each process is forked from one that has only imported the necessary modules: it starts quickly and has
 # no data of other jobs or of the server.
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["glocal.server.worker"])
+# Where there is no such process (Windows), each imports them itself.
+_HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
+_CONTEXT: Any = multiprocessing.get_context("forkserver" if _HAS_FORKSERVER else "spawn")
+if _HAS_FORKSERVER:
+    _CONTEXT.set_forkserver_preload(["glocal.server.worker"])
 
-_DEATHS: dict[int, str] = {
-    signal.SIGXCPU: "it took more computing time than a job may take; give a shorter clip",
-    signal.SIGKILL: "it was stopped, probably because the machine ran out of memory; give a smaller clip",
-    signal.SIGXFSZ: "its results are larger than a job may write; give a shorter clip",
+_DEATHS: dict[str, str] = {
+    "SIGXCPU": "it took more computing time than a job may take; give a shorter clip",
+    "SIGKILL": "it was stopped, probably because the machine ran out of memory; give a smaller clip",
+    "SIGXFSZ": "its results are larger than a job may write; give a shorter clip",
 }
 _CRASH = "the program crashed; the file is probably damaged, so convert it to MP4 (H.264)"
 
@@ -63,7 +66,7 @@ class ChildProcess:
         except EOFError:
             self._process.join()
             print(f"glocal: a job ended with exit code {self._process.exitcode}.", file=sys.stderr)
-            reason = _DEATHS.get(-(self._process.exitcode or 0), _CRASH)
+            reason = _DEATHS.get(_signal_name(self._process.exitcode or 0), _CRASH)
         except (ValueError, OSError):
             reason = _CRASH
         yield {"state": "failed", "error": f"The clip could not be explained: {reason}."}
@@ -78,6 +81,14 @@ class ChildProcess:
         self._process.join()
         self._process.close()
         self._ours.close()
+
+
+def _signal_name(exit_code: int) -> str:
+    """Return the name of the signal that ended a process, or an empty text."""
+    try:
+        return signal.Signals(-exit_code).name
+    except ValueError:
+        return ""
 
 
 def _call(function: str, *arguments: Any) -> None:

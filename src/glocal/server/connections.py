@@ -1,11 +1,12 @@
 """HTTP connections with time limits, which make room for new ones when all places are taken."""
 
 import asyncio
-import resource
 from collections import Counter
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from glocal.utils.process_limits import raise_open_files
 
 REQUEST_SECONDS = 15.0
 """Time in which a connection must send the header of its first or next request, however slowly."""
@@ -22,12 +23,7 @@ MAX_CONNECTIONS = 1024
 
 def max_connections() -> int:
     """Raise the limit of open files as far as allowed, and return how many connections fit into it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * MAX_CONNECTIONS
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, soft // 2)
+    return min(MAX_CONNECTIONS, raise_open_files(2 * MAX_CONNECTIONS) // 2)
 
 
 class GuardedProtocol(H11Protocol):

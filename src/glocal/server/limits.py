@@ -1,12 +1,16 @@
 """Limits of uploads, jobs and clients."""
 
 import ipaddress
-import resource
 import signal
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from glocal.utils.process_limits import confine, lower_priority
+
+JOB_NICENESS = 5
+"""By how much the priority of a job is lower than that of the server."""
 
 
 @dataclass(frozen=True)
@@ -40,24 +44,13 @@ class Limits:
     threads: int = 1
 
     def confine(self) -> None:
-        """Apply the limits of memory, time and file size to the calling process, permanently."""
+        """Apply the limits of memory, time and file size to the calling process, permanently.
+
+        It gets a lower priority than the server, whose responses do not wait for it.
+        """
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-        # allocated memory, without the address space that CUDA reserves
-        _lower(resource.RLIMIT_DATA, self.memory)
-        _lower(
-            resource.RLIMIT_CPU, self.cpu, self.cpu + 5
-        )  # first a signal that states the reason, then SIGKILL
-        _lower(resource.RLIMIT_FSIZE, max(2**30, 4 * self.bytes))
-        _lower(resource.RLIMIT_CORE, 0)
-
-
-def _lower(resource_kind: int, soft: int, hard: int | None = None) -> None:
-    _, highest = resource.getrlimit(resource_kind)
-    bounds = [soft, soft if hard is None else hard]
-    if highest != resource.RLIM_INFINITY:
-        bounds = [min(bound, highest) for bound in bounds]
-    resource.setrlimit(resource_kind, (bounds[0], bounds[1]))
+        confine(memory=self.memory, seconds=self.cpu, file_bytes=max(2**30, 4 * self.bytes))
+        lower_priority(JOB_NICENESS)
 
 
 class RateLimit:

@@ -1,4 +1,7 @@
-"""The JSON API: jobs and their files, and what the server offers."""
+"""The JSON API: jobs and their files, and what the server offers.
+
+Functions that look at memory alone are asynchronous: they answer at once, and need no thread.
+"""
 
 import shutil
 from dataclasses import asdict, dataclass
@@ -153,7 +156,7 @@ def _job_view(queue: JobQueue, job: Job) -> JobView:
 
 
 @router.get("/api/jobs/{identity}", responses={404: {"model": ErrorView}})
-def get_job(request: Request, identity: str) -> JobView:
+async def get_job(request: Request, identity: str) -> JobView:
     """Return the state, progress and result of a job."""
     server = _server(request)
     return _job_view(server.queue, _find_job(server, identity))
@@ -169,7 +172,7 @@ def remove_job(request: Request, identity: str) -> Response:
 
 
 @router.get("/api/jobs/{identity}/report.{kind}", responses={404: {"model": ErrorView}})
-def get_job_file(request: Request, identity: str, kind: Kind) -> FileResponse:
+async def get_job_file(request: Request, identity: str, kind: Kind) -> FileResponse:
     """Return a file of the result: `html` report, `json` facts, `npz` attribution, `mp4` or `png` overlay."""
     job = _find_job(_server(request), identity)
     name = report_name(kind)
@@ -181,21 +184,21 @@ def get_job_file(request: Request, identity: str, kind: Kind) -> FileResponse:
 
 
 @router.get("/api/models")
-def list_models(request: Request) -> list[dict[str, Any]]:
+async def list_models(request: Request) -> list[dict[str, Any]]:
     """Return the models, the default first, with their layers and classes."""
     models = _server(request).catalog["models"]
     return [{key: model[key] for key in model if key != "offer"} for model in models]
 
 
 @router.get("/api/methods")
-def list_methods(request: Request) -> list[dict[str, str]]:
+async def list_methods(request: Request) -> list[dict[str, str]]:
     """Return the attribution methods, with their papers and costs."""
     methods: list[dict[str, str]] = _server(request).catalog["methods"]
     return methods
 
 
 @router.get("/api/limits")
-def list_limits(request: Request) -> dict[str, float]:
+async def list_limits(request: Request) -> dict[str, float]:
     """Return the limits: bytes, seconds and frames of a clip, pixels of a frame, jobs per minute."""
     names = ("bytes", "seconds", "frames", "pixels", "rate")
     return {name: value for name, value in asdict(_server(request).limits).items() if name in names}
