@@ -1,190 +1,214 @@
-"""`python -m hostile.chaos`: kill commands at random moments, and run them on disks that are full or read-only.
+"""`python -m hostile.chaos`: kill commands at random moments, and run them on machines that lack something.
 
 After each, what is in the folder of the results is whole, and the command, run again, gives what an undisturbed
-one gives.
+one gives. Results that are the same in two undisturbed runs are compared, times in JSON files aside.
 """
 
 import argparse
-import contextlib
-import hashlib
-import json
 import os
 import random
-import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers.video_files import encode, numbered
+from hostile import chaos_machine as machine
+from hostile.chaos_checks import (
+    READ_ONLY_MESSAGE,
+    damaged,
+    differences,
+    digests,
+    leftovers,
+    not_a_sentence,
+    same_in_both,
+)
+from hostile.chaos_run import Command, import_all, write_inputs
+from hostile.chaos_server import kill_servers, undisturbed
 
-RECIPE = """model: {name: resnext3d-small, clip: {frames: 4, short_side: 32, size: 32}}
-data:
-  train: {source: puppets, split: train, clips: 8, frames: 8, size: [48, 64]}
-run: {epochs: 1, batch: 4, workers: 0, save_every: 1}
-"""
-GLOCAL = [sys.executable, "-m", "glocal"]
-TIMES = ("seconds", "time", "glocal")
-
-
-def commands(folder: Path) -> dict[str, list[str]]:
-    """Name → a command on small inputs; the folder of its results is added to it."""
-    video = encode(folder / "clip.mp4", [numbered(i, 48, 64) for i in range(16)])
-    recipe = folder / "recipe.yaml"
-    recipe.write_text(RECIPE)
-    model = ["--model", "resnext3d-small", "--quiet"]
-    return {
-        "explain": ["explain", str(video), *model],
-        "batch": ["batch", str(video), *model, "--workers", "1"],
-        "compare": ["compare", str(video), *model, "--methods", "gradcam", "--steps", "2", "--noise", "0"],
-        "train": ["train", str(recipe), "--resume", "--quiet"],
-        "serve": ["serve", "--port", "0", *model],
-    }
+PARTS = ("kills", "full", "read-only", "descriptors")
 
 
-def problems(out: Path) -> list[str]:
-    """The files of a folder that are not whole."""
-    found = []
-    for path in out.rglob("*"):
-        if path.name.startswith(".") or not path.is_file() or path.suffix == ".jsonl":
-            continue
-        try:
-            if path.suffix == ".json":
-                json.loads(path.read_text())
-            elif path.suffix in (".npz", ".ckpt"):
-                assert zipfile.ZipFile(path).testzip() is None
-            elif path.suffix == ".html":
-                assert path.read_text().rstrip().endswith("</html>")
-            elif path.suffix == ".mp4":
-                import av
+class Undisturbed:
+    """Two runs of a command that nothing disturbs.
 
-                with av.open(str(path)) as container:
-                    assert sum(1 for _ in container.decode(video=0))
-        except Exception as error:
-            found.append(f"{path}: {error!r}")
-    return found
+    Attributes:
+        seconds: of the second one.
+        results: that are the same in both.
+        sizes: bytes of all, and of caches alone.
+    """
 
+    def __init__(self, name: str, arguments: list[str], folder: Path) -> None:
+        self.name, self.arguments = name, arguments
+        self.clip = (folder / "a.mp4").read_bytes()
+        made = []
+        for number in range(2):
+            place, start = folder / f"{name}-undisturbed-{number}", time.monotonic()
+            if name == "serve":
+                self.states = undisturbed(arguments, place, self.clip)[0]
+            else:
+                ended = Command(arguments, place).end()
+                assert ended.code == 0, ended
+                made.append(digests(place / "out"))
+            self.seconds = time.monotonic() - start
+        self.results = same_in_both(*made) if made else {}
+        self.sizes = {below: machine.used(place / below) for below in ("", "cache")}
+        print(
+            f"{name}: {self.seconds:.1f} s, {self.sizes['']} bytes, {len(self.results)} results", flush=True
+        )
 
-def digest(out: Path) -> dict[str, str]:
-    """Digest of each JSON and NPZ file, which are the same in every run."""
-    return {
-        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(out.glob("*"))
-        if path.suffix in (".json", ".npz") and path.name != "compare.json"
-    }
+    def run(self, place: Path, before: Callable[[], None] | None = None) -> tuple[list[str], bool]:
+        """Run the command at a place; returns what is wrong with its end, and whether it did its work."""
+        if self.name == "serve":
+            states, _, ended = undisturbed(self.arguments, place, self.clip, before)
+            return not_a_sentence(ended, (0, 1, 143)), states == self.states
+        ended = Command(self.arguments, place, before).end()
+        return not_a_sentence(ended, (0, 1, 2)), ended.code == 0
 
-
-def run(command: list[str], out: Path, before: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [*GLOCAL, *command, "--out", str(out)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        preexec_fn=before,
-        start_new_session=True,
-    )
-
-
-def stop(process: subprocess.Popen[bytes], kind: signal.Signals = signal.SIGKILL) -> None:
-    """Kill a command with all its processes, and wait for it."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, kind)
-    process.communicate()
+    def problems(self, place: Path, *, done: bool) -> list[str]:
+        """What is wrong with the results at a place; `done`: the command has done its work."""
+        wrong = damaged(place)
+        if done and self.name != "serve":
+            wrong += differences(self.results, place / "out")
+            wrong += [f"{path} is left" for path in leftovers(place)]
+        return wrong
 
 
-def ends(command: list[str], out: Path, before: Callable[[], None] | None = None) -> tuple[int, str]:
-    """Exit code and messages of a command; a server is stopped once it has had time to start."""
-    process = run(command, out, before)
-    try:
-        _, err = process.communicate(timeout=8 if command[0] == "serve" else 240)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=60)
-    stop(process)
-    return process.returncode, err.decode(errors="replace")
-
-
-def kill_at_random(name: str, command: list[str], folder: Path, kills: int, rng: random.Random) -> list[str]:
+def kill_at_random(plain: Undisturbed, folder: Path, kills: int, rng: random.Random) -> list[str]:
     """Kill a command so often, look at what it left, and let it end."""
-    plain, out = folder / f"{name}-plain", folder / f"{name}-killed"
-    start = time.monotonic()
-    code, err = ends(command, plain)
-    length, found = time.monotonic() - start, []
-    for _ in range(kills):
-        process = run(command, out)
-        time.sleep(rng.uniform(0.2, 1.05) * length)
-        stop(process, rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)))
-        found += problems(out) if out.exists() else []
-    again, err = ends(command, out)
-    if again != code:
-        found.append(f"{name}: exit code {again} after {kills} kills, {code} without: {err[-500:]}")
-    if digest(plain) != digest(out):
-        found.append(f"{name}: other results after {kills} kills")
-    leftovers = list(out.rglob(".glocal-*")) if out.exists() else []
-    if leftovers and name not in ("serve", "train"):
-        found.append(f"{name}: {leftovers} are left")
-    print(f"{name}: {kills} kills, {len(found)} findings", flush=True)
-    return found
+    place, problems, killed, left = folder / f"{plain.name}-killed", list[str](), 0, list[str]()
+    while killed < kills:
+        command = Command(plain.arguments, place)
+        if command.wait(rng.uniform(0.02, 1.0) * plain.seconds):  # then begin from nothing
+            problems += not_a_sentence(command.end(), (0,)) + plain.problems(place, done=True)
+            shutil.rmtree(place)
+            continue
+        killed += 1
+        kind = rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))
+        ended = command.kill(kind)
+        if kind == signal.SIGTERM:
+            problems += not_a_sentence(ended, (0, 143, -signal.SIGTERM))
+        problems += damaged(place)
+        left += command.left() if plain.name == "batch" else []
+    wrong, done = plain.run(place)
+    problems += wrong + plain.problems(place, done=done) + ([] if done else ["the last run failed"])
+    problems += [f"processes are left: {left}"] if left else []
+    print(f"{plain.name}: {killed} kills, {len(problems)} findings", flush=True)
+    shutil.rmtree(place, ignore_errors=True)
+    return [f"{plain.name}, killed: {problem}" for problem in problems]
 
 
-def limits(level: int) -> dict[str, Callable[[], None]]:
-    """Kinds of a machine that lacks something: files that cannot grow beyond a size, few open files."""
+def fill_disk(plain: Undisturbed, folder: Path, levels: int, below: str = "") -> list[str]:
+    """Run a command on disks that are too small, then again once there is room.
 
-    def full() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        size = (0, 100, 1000, 4000, 10_000, 20_000, 50_000, 100_000, 400_000, 4_000_000)[level]
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    Args:
+        below: what is on the small disk: all, or only `cache`.
+    """
+    problems, failed, whole = list[str](), 0, plain.sizes[below]
+    for level in range(levels):
+        size = max(1, round(whole * (level + 0.5) / levels / machine.PAGE)) * machine.PAGE
+        place = folder / f"{plain.name}-full-{below}-{level}"
+        with machine.disk(place / below, size) as small:
+            wrong, done = plain.run(place)
+            failed += not done
+            wrong += plain.problems(place, done=done)
+            machine.grow(small)
+            wrong_again, done = plain.run(place)
+            wrong += wrong_again + plain.problems(place, done=done)
+            wrong += [] if done else ["it fails with room, too"]
+            problems += [f"{plain.name}, {below} disk of {size} bytes: {problem}" for problem in wrong]
+        shutil.rmtree(place, ignore_errors=True)
+    what = f"small disks for the {below}" if below else "small disks"
+    print(f"{plain.name}: {levels} {what}, {failed} runs failed; {len(problems)} findings", flush=True)
+    return problems
 
-    def few() -> None:
-        count = 8 + 8 * level
-        resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
 
-    return {"full disk": full, "few open files": few}
+def protect_folder(plain: Undisturbed, folder: Path) -> list[str]:
+    """Run a command on a disk that is read-only, and on one that becomes so meanwhile."""
+    problems = list[str]()
+    with machine.disk(folder / f"{plain.name}-read-only", machine.LARGE) as place:
+        machine.protect(place)
+        ended = Command(plain.arguments, place).end()
+        problems += not_a_sentence(ended, (1,))
+        if READ_ONLY_MESSAGE not in ended.messages:
+            problems.append(f"no sentence about it: {ended.messages[-500:]}")
+        machine.unprotect(place)
+        command = Command(plain.arguments, place)
+        command.wait(0.5 * plain.seconds)
+        became = machine.protect(place)
+        ended = command.kill(signal.SIGTERM) if plain.name == "serve" else command.end()
+        problems += not_a_sentence(ended, (0, 1, 143)) + plain.problems(place, done=False)
+        if became:
+            machine.unprotect(place)
+        wrong, done = plain.run(place)
+        problems += wrong + plain.problems(place, done=done) + ([] if done else ["the last run failed"])
+    print(f"{plain.name}: read-only before and meanwhile, {len(problems)} findings", flush=True)
+    return [f"{plain.name}, read-only: {problem}" for problem in problems]
 
 
-def short_of(name: str, command: list[str], folder: Path, level: int) -> list[str]:
-    """Run a command on a machine that lacks something: whole results, or one sentence and exit code 1."""
-    found = []
-    for what, before in limits(level).items():
-        out = folder / f"{name}-{what}-{level}"
-        code, err = ends(command, out, before)
-        found += problems(out) if out.exists() else []
-        if code not in (0, 1, 143) or (code == 1 and what == "full disk" and "Traceback" in err):
-            found.append(f"{name}, {what} {level}: exit code {code}: {err[-700:]}")
-    return found
+def limit_descriptors(plain: Undisturbed, folder: Path, levels: int) -> list[str]:
+    """Run a command with room for few more open files."""
+    problems, failed = list[str](), 0
+    for level in range(levels):
+        place = folder / f"{plain.name}-descriptors-{level}"
+        wrong, done = plain.run(place, machine.few_descriptors(1 + 3 * level))
+        failed += not done
+        wrong += plain.problems(place, done=done)
+        problems += [f"{plain.name}, {1 + 3 * level} more descriptors: {problem}" for problem in wrong]
+        shutil.rmtree(place, ignore_errors=True)
+    print(
+        f"{plain.name}: {levels} low limits of open files, of which {failed} too low; "
+        f"{len(problems)} findings",
+        flush=True,
+    )
+    return problems
+
+
+def try_all(plain: Undisturbed, folder: Path, arguments: argparse.Namespace, private: bool) -> list[str]:
+    """All parts that are asked for, of one command."""
+    rng, parts, problems = random.Random(arguments.seed), arguments.parts.split(","), list[str]()
+    if "kills" in parts and plain.name == "serve":
+        problems += kill_servers(plain.arguments, folder, arguments.kills, lambda: rng.uniform(0.1, 1.1))
+    elif "kills" in parts:
+        problems += kill_at_random(plain, folder, arguments.kills, rng)
+    if "full" in parts and private:
+        problems += fill_disk(plain, folder, arguments.levels)
+        problems += fill_disk(plain, folder, arguments.levels, "cache") if plain.sizes["cache"] else []
+    if "read-only" in parts and private:
+        problems += protect_folder(plain, folder)
+    if "descriptors" in parts:
+        problems += limit_descriptors(plain, folder, arguments.levels)
+    for problem in problems:
+        print(f"FINDING {problem}", file=sys.stderr, flush=True)
+    return problems
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=50, help="of all commands together")
-    parser.add_argument("--levels", type=int, default=10, help="of a full disk and of few open files")
+    parser.add_argument("--kills", type=int, default=50, help="of each command")
+    parser.add_argument("--levels", type=int, default=10, help="of a full disk, and of few open files")
     parser.add_argument("--only", help="names of commands, joined by commas")
+    parser.add_argument("--parts", default=",".join(PARTS), help="joined by commas")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    rng, found = random.Random(arguments.seed), list[str]()
-    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    try:
-        chosen = commands(folder)
-        names = arguments.only.split(",") if arguments.only else list(chosen)
-        for name in names:
-            found += kill_at_random(name, chosen[name], folder, max(1, arguments.kills // len(names)), rng)
-        for level in range(arguments.levels):
-            found += short_of("explain", chosen["explain"], folder, level)
-        print(f"full disk and few open files: {arguments.levels} levels each", flush=True)
-        (folder / "file").write_text("")
-        code, err = ends(chosen["explain"], folder / "file" / "out")
-        if code != 1 or "cannot be written" not in err:
-            found.append(f"a folder that cannot be written: exit code {code}: {err[-300:]}")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    for finding in found:
-        print(f"FINDING {finding}", file=sys.stderr)
-    print(f"{len(found)} findings", flush=True)
-    return int(bool(found))
+    private = machine.enter_private_mounts()
+    if not private:
+        print("disks cannot be mounted here: full and read-only ones are left out", flush=True)
+    import_all()
+    with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        os.environ["TMPDIR"] = name
+        commands = write_inputs(folder)
+        names = arguments.only.split(",") if arguments.only else list(commands)
+        problems = [
+            problem
+            for name in names
+            for problem in try_all(Undisturbed(name, commands[name], folder), folder, arguments, private)
+        ]
+    print(f"{len(problems)} findings", flush=True)
+    return int(bool(problems))
 
 
 if __name__ == "__main__":

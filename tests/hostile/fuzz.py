@@ -1,100 +1,69 @@
-"""`python -m hostile.fuzz`: the whole corpus of hostile files, then coverage-guided fuzzing of our readers.
+"""`python -m hostile.fuzz`: the whole corpus of hostile files, then fuzzing of each reader that we wrote.
 
-Atheris fuzzes where it is installed (it has wheels for few versions of Python), else Hypothesis draws bytes and
-mutations of good files. A finding is kept in the folder that is named, and ends the run with exit code 1.
+A finding is kept in the folder that is named, and ends the run with exit code 1.
 """
 
 import argparse
-import contextlib
-import importlib.util
-import os
-import random
-import resource
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from hostile.generators import KINDS
-from hostile.mutations import mutated
-from hostile.reading import MEMORY_BYTES, READERS, corpus, report
+from hostile.generators import KINDS, annotated_matlab
+from hostile.reading import corpus, report
 
 OURS = {
-    "explanation": "explanations/seeds/good.json",
-    "edit": "explanations/edits/2.npz",
-    "card": "recipes/seeds/card.json",
-    "ledger": "ledger.jsonl",
-    "ucf24": "annotations/seeds/a.pkl",
-    "matlab": "annot.mat",
-    "jhmdb": "annotations/seeds/boxes.json",
-    "csv": "annotations/seeds/clips.csv",
-    "labels": "annotations/seeds/labels.json",
-    "xml": "recipes/seeds/image.xml",
+    "explanation": ["explanations/seeds/good.json"],
+    "arrays": ["explanations/seeds/good.npz"],
+    "edit": ["explanations/edits/2.npz", "explanations/edits/0.npz"],
+    "card": ["recipes/seeds/card.json"],
+    "ledger": ["ledger.jsonl"],
+    "ucf24": ["annotations/seeds/a.pkl"],
+    "matlab": ["plain.mat", "packed.mat"],
+    "jhmdb": ["annotations/seeds/boxes.json"],
+    "csv": ["annotations/seeds/clips.csv"],
+    "labels": ["annotations/seeds/labels.json"],
+    "label table": ["labels.csv"],
+    "xml": ["recipes/seeds/image.xml"],
 }
-"""Reader that we wrote → a good file below the folder of the corpus, from which the fuzzer starts."""
+"""Reader that we wrote → good files below the folder of the corpus, from which the fuzzer starts."""
 
 LEDGER = '{"video": "a.mp4", "name": "a", "key": "0", "files": ["a.json"], "sizes": [2], "seconds": 1.0}\n'
 
 
-def read_ledger(path: Path) -> str:
-    from glocal.batch.ledger import Ledger
-
-    return repr(Ledger(path).outcomes)
-
-
-def read_matlab(path: Path) -> str:
-    from glocal.datasets.untrusted_files import read_matlab
-
-    return str(read_matlab(path, "annot").shape)
+def read_corpus(folder: Path, share: float) -> int:
+    """Read the files of each kind, and return the number of findings."""
+    findings = 0
+    for kind, (_, whole) in KINDS.items():
+        count = max(30, round(whole * share))
+        findings += len(report(kind, corpus(kind, folder, count))["findings"])
+    return findings
 
 
-READERS |= {"ledger": read_ledger, "matlab": read_matlab}
-
-
-def fuzz_target(reader: str, seed: Path, work: Path, data: bytes) -> None:
-    """Read `data` as a file; anything but a result or one of our errors is raised."""
-    from glocal.errors import GlocalError
-
-    path = work / seed.name
-    path.write_bytes(data)
-    with contextlib.suppress(GlocalError):
-        READERS[reader](path)
-
-
-def fuzz_with_atheris(reader: str, seed: Path, work: Path, seconds: float) -> None:
-    """Runs until a finding, which ends the process, or for so long."""
-    import atheris
-
-    inputs = work / "inputs"
-    inputs.mkdir(exist_ok=True)
-    (inputs / "seed").write_bytes(seed.read_bytes())
-    with atheris.instrument_imports(include=["glocal"], enable_loader_override=False):
-        READERS[reader](seed)
-    options = [
-        f"-max_total_time={seconds:.0f}",
-        f"-artifact_prefix={work}/finding-",
-        "-timeout=20",
-        "-verbosity=0",
-    ]
-    atheris.Setup([sys.argv[0], str(inputs), *options], lambda data: fuzz_target(reader, seed, work, data))
-    atheris.Fuzz()
-
-
-def fuzz_with_mutations(reader: str, seed: Path, work: Path, seconds: float) -> None:
-    """Mutations of mutations of the good file for so long."""
-    pool, rng = [seed.read_bytes()], random.Random(0)
-    end, number = time.monotonic() + seconds, 0
-    while time.monotonic() < end:
-        number += 1
-        _, data = mutated(rng.choice(pool) or b"\0", number)
-        try:
-            fuzz_target(reader, seed, work, data)
-        except BaseException:
-            (work / f"finding-{number}").write_bytes(data)
-            raise
-        pool = [*pool[-200:], data] if rng.random() < 0.1 else pool
-    print(f"{reader}: {number} files", flush=True)
+def fuzz(reader: str, folder: Path, work: Path, seconds: float) -> bool:
+    """Fuzz a reader in a process of its own, and return whether there is a finding."""
+    seeds = [folder / name for name in OURS[reader]]
+    work.mkdir(parents=True, exist_ok=True)
+    for beside in seeds[0].parent.glob(f"{seeds[0].stem}.*"):
+        (work / beside.name).write_bytes(beside.read_bytes())
+    before = set(work.glob("finding-*"))
+    command = [sys.executable, "-m", "hostile.fuzz_reader", "--reader", reader, "--work", str(work)]
+    command += ["--seconds", str(seconds), "--seeds", *map(str, seeds)]
+    start = time.monotonic()
+    run = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+    found = run.returncode != 0 or set(work.glob("finding-*")) != before
+    files = re.findall(r"number_of_executed_units:\s*(\d+)", run.stderr)
+    covered = re.findall(r"cov: (\d+)", run.stderr)
+    print(
+        f"{reader}: {files[-1] if files else '?'} files in {time.monotonic() - start:.0f} s, "
+        f"coverage {covered[-1] if covered else 'not measured'}, {f'FINDING in {work}' if found else 'no finding'}",
+        flush=True,
+    )
+    if found:
+        print(run.stderr[-3000:], file=sys.stderr, flush=True)
+    return found
 
 
 def main() -> int:
@@ -102,33 +71,21 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10, help="of fuzzing, all readers together")
     parser.add_argument("--share", type=float, default=1, help="of the corpus")
     parser.add_argument("--keep", type=Path, default=Path("out/fuzz"), help="folder of the findings")
-    parser.add_argument("--reader", help="fuzz this reader alone, in this process")
-    parser.add_argument("--seed", type=Path)
+    parser.add_argument("--readers", default=",".join(OURS), help="to be fuzzed, joined by commas")
     arguments = parser.parse_args()
-    if arguments.reader:
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-        fuzz = fuzz_with_atheris if importlib.util.find_spec("atheris") else fuzz_with_mutations
-        fuzz(arguments.reader, arguments.seed, arguments.keep, 60 * arguments.minutes)
-        return 0
-    failed = False
+    readers = arguments.readers.split(",")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for kind, (_, whole) in KINDS.items():
-            count = max(30, round(whole * arguments.share))
-            failed |= bool(report(kind, corpus(kind, folder, count))["findings"])
+        findings = read_corpus(folder, arguments.share)
         (folder / "ledger.jsonl").write_text(LEDGER)
-        (folder / "annot.mat").write_bytes(bytes(124) + b"\x00\x01IM" + bytes(64))
-        for reader, seed in OURS.items():
-            work = arguments.keep.absolute() / reader
-            work.mkdir(parents=True, exist_ok=True)
-            for beside in (folder / seed).parent.glob(f"{Path(seed).stem}.*"):
-                (work / beside.name).write_bytes(beside.read_bytes())
-            minutes = str(arguments.minutes / len(OURS))
-            command = [sys.executable, "-m", "hostile.fuzz", "--reader", reader, "--seed", str(folder / seed)]
-            run = subprocess.run([*command, "--keep", str(work), "--minutes", minutes], env=os.environ)
-            failed |= run.returncode != 0
-            print(f"{reader}: {'FINDING in ' + str(work) if run.returncode else 'no finding'}", flush=True)
-    return int(failed)
+        (folder / "labels.csv").write_text('index,name\n0,walk\n1,run\n2,"jump, high"\n')
+        (folder / "plain.mat").write_bytes(annotated_matlab(compressed=False))
+        (folder / "packed.mat").write_bytes(annotated_matlab(compressed=True))
+        for reader in readers:
+            seconds = 60 * arguments.minutes / len(readers)
+            findings += fuzz(reader, folder, arguments.keep.absolute() / reader, seconds)
+    print(f"{findings} findings", flush=True)
+    return int(findings > 0)
 
 
 if __name__ == "__main__":

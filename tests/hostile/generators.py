@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors.torch
+import scipy.io
 import torch
 from PIL import Image
 
@@ -245,6 +246,18 @@ def safetensors_of(header: dict[str, Any]) -> bytes:
     return struct.pack("<Q", len(text)) + text + bytes(16)
 
 
+def annotated_matlab(*, compressed: bool) -> bytes:
+    """Annotations of one clip as UCF24 has them: structures, texts, numbers and boxes in a MATLAB file."""
+    tubes = np.empty(1, [(name, object) for name in ("ef", "sf", "boxes")])
+    tubes[0] = (2.0, 1.0, np.array([[20, 10, 10, 12], [21, 10, 10, 12]], np.uint16))
+    clips = np.empty((1, 1), [(name, object) for name in ("name", "num_imgs", "tubes", "cells")])
+    cells = np.array([np.eye(2), "text"], object)
+    clips[0, 0] = ("Basketball/v_Basketball_g01_c01", 2.0, tubes, cells)
+    file = io.BytesIO()
+    scipy.io.savemat(file, {"annot": clips}, do_compression=compressed)
+    return file.getvalue()
+
+
 def annotations(folder: Path, count: int) -> Iterator[HostileFile]:
     seeds = folder / "seeds"
     seeds.mkdir(parents=True)
@@ -254,8 +267,9 @@ def annotations(folder: Path, count: int) -> Iterator[HostileFile]:
     (seeds / "boxes.json").write_text(json.dumps({"a": {"label": 1, "boxes": {"1": [[0, 0, 5, 5]]}}}))
     (seeds / "clips.csv").write_text("path,label,start,end\na.mp4,walk,0,2\nb.mp4,run,1,3\n")
     (seeds / "labels.json").write_text(json.dumps({"walk": 0, "run": 1, "jump": 2}))
-    made = [seeds / name for name in ("a.pkl", "boxes.json", "clips.csv", "labels.json")]
-    readers = {".pkl": "ucf24", ".csv": "csv"}
+    (seeds / "annot.mat").write_bytes(annotated_matlab(compressed=False))
+    made = [seeds / name for name in ("a.pkl", "boxes.json", "clips.csv", "labels.json", "annot.mat")]
+    readers = {".pkl": "ucf24", ".csv": "csv", ".mat": "ucf24"}
     contents: list[tuple[str, str, bytes]] = [
         ("ucf24", "memo.pkl", b"\x80\x02}r" + struct.pack("<I", (1 << 32) - 1) + b"."),
         ("ucf24", "array.pkl", b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b"."),
