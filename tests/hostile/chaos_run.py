@@ -72,8 +72,9 @@ class Command:
     def _run(self, arguments: list[str], place: Path, before: Callable[[], None] | None) -> None:
         os.setsid()
         os.environ[MARK], os.environ["GLOCAL_CACHE"] = self.mark, str(place / "cache")
-        program = sys.modules["__main__"]  # processes of a server need not import it
-        program.__spec__, program.__file__ = None, None
+        if arguments[0] == "serve":  # its processes need not import this program
+            program = sys.modules["__main__"]
+            program.__spec__, program.__file__ = None, None
         descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)

@@ -11,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from hostile.generators import KINDS, annotated_matlab
+from hostile.generators import annotated_matlab
+from hostile.kinds import KINDS
 from hostile.reading import corpus, report
 
 OURS = {

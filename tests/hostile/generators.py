@@ -6,7 +6,7 @@ import pickle
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -335,14 +335,3 @@ def recipes(folder: Path, count: int) -> Iterator[HostileFile]:
         (("recipe", "recipe.yaml"), ("card", "card.json"), ("xml", "image.xml"))
     ):
         yield from damaged(folder / reader, reader, [seeds / name], rest // 3 + (number < rest % 3))
-
-
-KINDS: dict[str, tuple[Callable[[Path, int], Iterator[HostileFile]], int]] = {
-    "videos": (videos, 300),
-    "pictures": (pictures, 100),
-    "explanations": (explanations, 150),
-    "checkpoints": (checkpoints, 100),
-    "annotations": (annotations, 80),
-    "recipes": (recipes, 60),
-}
-"""Kind → its generator, and the size of the whole corpus."""

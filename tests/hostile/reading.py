@@ -109,6 +109,12 @@ def read_xml(path: Path) -> str:
     return str(_from_xml(path.parent, path).problem)
 
 
+def read_network(path: Path) -> str:
+    import glocal
+
+    return repr(glocal.load_model(path))
+
+
 READERS: dict[str, Callable[[Path], str]] = {
     "video": read_video,
     "explanation": read_explanation,
@@ -121,6 +127,7 @@ READERS: dict[str, Callable[[Path], str]] = {
     "recipe": read_recipe,
     "card": read_card,
     "xml": read_xml,
+    "onnx": read_network,
 }
 
 
@@ -196,7 +203,7 @@ def read_all(files: Sequence[HostileFile]) -> Iterator[Outcome]:
 
 def corpus(kind: str, folder: Path, count: int | None = None) -> list[HostileFile]:
     """The files of a kind, written into a folder."""
-    from hostile.generators import KINDS
+    from hostile.kinds import KINDS
 
     generate, whole = KINDS[kind]
     return list(generate(folder / kind, count or whole))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hostile.generators import KINDS, HostileFile
+from hostile.generators import HostileFile
+from hostile.kinds import KINDS
 from hostile.reading import READERS, corpus, read_all, report
 
 CODE_RAN = Path("/tmp/hostile-code-ran")
@@ -16,6 +17,7 @@ SAMPLE = {
     "checkpoints": 16,
     "annotations": 19,
     "recipes": 14,
+    "networks": 17,
 }
 
 
@@ -27,7 +29,14 @@ def test_a_sample_of_hostile_files_is_read_or_refused(tmp_path: Path) -> None:
 
 
 def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
-    suffixes = {"explanation": ".json", "edit": ".npz", "checkpoint": ".pt", "ucf24": ".pkl", "video": ".mp4"}
+    suffixes = {
+        "explanation": ".json",
+        "edit": ".npz",
+        "checkpoint": ".pt",
+        "ucf24": ".pkl",
+        "video": ".mp4",
+        "onnx": ".onnx",
+    }
     files = []
     for reader in READERS:
         path = tmp_path / reader / f"pipe{suffixes.get(reader, '.json')}"

@@ -11,6 +11,7 @@ from typing import Any
 from glocal.errors import GlocalError, InputError, UsageError
 from glocal.models.adapter import as_model
 from glocal.models.model import Model, Outputs
+from glocal.models.onnx_files import convert_version, read_onnx
 from glocal.types import LabelSource
 from glocal.utils.files import printable
 from glocal.utils.optional_import import optional_import
@@ -44,15 +45,13 @@ def load_onnx(
         InputError: the file cannot be read, or contains operators that cannot be converted.
     """
     path = Path(path)
-    onnx, convert = _packages()
-    from onnx import version_converter
-
+    convert = _converter()
     try:
-        content = onnx.load(os.fspath(path))
+        content = read_onnx(path)
         shape = _input_shape(content, path)
-        version = next(item.version for item in content.opset_import if item.domain in ("", "ai.onnx"))
+        version = max((v.version for v in content.opset_import if v.domain in ("", "ai.onnx")), default=1)
         if version > NEWEST_OPSET:
-            content = version_converter.convert_version(content, NEWEST_OPSET)
+            content = convert_version(content, NEWEST_OPSET)
         network = convert(content)
     except FileNotFoundError as problem:
         raise UsageError(f"there is no file {printable(Path(problem.filename or path))}.") from None
@@ -62,7 +61,7 @@ def load_onnx(
         raise
     except Exception as problem:
         raise_if_lacking(problem)
-        reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+        reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:300]
         raise InputError(f"{printable(path)} cannot be read as an ONNX network ({reason}).") from None
     layout = "BTCHW" if len(shape) == 5 and shape[1] != 3 and shape[2] == 3 else "BCTHW"
     if not isinstance(clip, ClipSpec):
@@ -96,10 +95,10 @@ def _clip_spec(shape: tuple[int, ...], layout: str, path: Path) -> ClipSpec:
     return ClipSpec(frames, short_side=shape[-1], size=shape[-1], crop="center", image=image)
 
 
-def _packages() -> tuple[Any, Any]:
-    onnx = optional_import("onnx", extra="onnx", purpose="an ONNX file")
+def _converter() -> Any:
+    optional_import("onnx", extra="onnx", purpose="an ONNX file")
     with _without_torchvision():
-        return onnx, optional_import("onnx2torch", extra="onnx", purpose="an ONNX file").convert
+        return optional_import("onnx2torch", extra="onnx", purpose="an ONNX file").convert
 
 
 @contextmanager
