@@ -1,5 +1,7 @@
 """The server as an ASGI application: pages, JSON API, error responses, start and shutdown."""
 
+import contextlib
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from importlib.resources import files as package_files
@@ -60,12 +62,16 @@ def create_app(
         samples.mkdir(parents=True, exist_ok=True)
         queue = JobQueue(out, limits, workers, lock=lock)
         app.state.server = ServerState(out, catalog, limits, device, queue, RateLimit(limits.rate))
-        renderer = ChildProcess("glocal.server.catalog:run_samples", str(samples), limits)
-        try:
-            yield
-        finally:
-            renderer.close()
-            await run_in_threadpool(queue.close)
+        with contextlib.ExitStack() as stack:
+            try:
+                renderer = ChildProcess("glocal.server.catalog:run_samples", str(samples), limits)
+                stack.callback(renderer.close)
+            except OSError as error:  # the server works without them
+                print(f"glocal: the sample clips cannot be rendered ({error.strerror}).", file=sys.stderr)
+            try:
+                yield
+            finally:
+                await run_in_threadpool(queue.close)
 
     app = FastAPI(
         title="glocal",
