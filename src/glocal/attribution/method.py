@@ -17,7 +17,7 @@ Upsample: TypeAlias = Callable[[Tensor], Tensor]
 LayerFormula: TypeAlias = Callable[[Tensor, Tensor, Upsample], Tensor]
 """Activation and gradient `(B, C, T_k, H_k, W_k)` of a layer, upsampling → map `(B, T, H, W)`."""
 
-InputFunction: TypeAlias = Callable[Concatenate[AttributionRequest, ...], Tensor | dict[str, Tensor]]
+InputFunction: TypeAlias = "Callable[Concatenate[AttributionRequest, ...], Tensor | dict[str, Tensor]]"
 """Request and options → map `(B, T, H, W)`, or layer → map, on any grid."""
 
 
