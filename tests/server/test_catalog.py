@@ -10,5 +10,6 @@ def test_packaged_models_and_networks_with_installed_weights_are_offered() -> No
     assert list(rows) == [*packaged_models(), *networks_with_installed_weights()]
     if "efficientnet-lite0" in rows:
         row = rows["efficientnet-lite0"]
+        assert "ImageNet" in row["knows"]
         assert (row["weights"], row["image"], len(row["labels"])) == ("imagenet", True, 1000)
     assert all(row["weights"] != "random" for row in rows.values())

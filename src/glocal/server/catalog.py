@@ -77,6 +77,7 @@ def load_catalog(models: Sequence[OfferedModel], device: str) -> Catalog:
                 "image": model.clip.image,
                 "layers": list(model.layers),
                 "labels": list(model.labels),
+                "knows": model.classes,
             }
         )
     methods = [

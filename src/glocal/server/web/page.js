@@ -23,7 +23,8 @@ function chooseModel() {
   const model = models.find(m => m.name === $("model").value);
   const trained = model.weights === "random" ? "untrained: its explanations mean nothing" : "trained";
   const takes = model.image ? "single frames" : `${model.frames} frames`;
-  $("model-about").textContent = `${model.labels.length} classes · ${takes} of ${model.size}×${model.size} · ${trained}`;
+  const examples = model.labels.length > 3 ? `, such as ${model.labels.slice(0, 3).join(", ")}` : "";
+  $("model-about").textContent = `Knows ${model.knows}${examples}. Takes ${takes} of ${model.size}×${model.size}; ${trained}.`;
   const before = $("target").value;
   const top = [["top1", "top class"], ["top3", "top 3 classes"], ["top5", "top 5 classes"]];
   $("target").replaceChildren(
