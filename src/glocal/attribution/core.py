@@ -18,6 +18,7 @@ from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.layers import LayerNames
 from glocal.attribution.locking import exclusive
 from glocal.attribution.method import METHODS, InputMethod, LayerMethod, Method, Upsample
+from glocal.attribution.reduced_precision import gradient_scale, recorded_precisely
 from glocal.attribution.request import AttributionRequest
 from glocal.attribution.tape import frozen
 from glocal.attribution.targets import Score, Target, class_scores, find_targets
@@ -155,18 +156,19 @@ def _run_layer_method(
     """One forward pass, one backward pass a class, and the formula on every layer."""
     per_class: list[_Explained] = []
     sign = -1 if request.counterfactual else 1
-    with request.record() as tape:
+    scale = gradient_scale(request.network, request.clips)
+    with recorded_precisely(request.network, request.clips), request.record() as tape:
         logits = tape.logits.detach()
         _check_rows(logits, request)
         scores = class_scores(tape.logits.float(), request.score_type)
         activations = {name: _float(a.detach()) for name, a in tape.activations.items()}
         columns = find_targets(tape.logits, target).unbind(1)
         for targets in columns:
-            total = scores.gather(1, targets[:, None]).sum()
+            total = scores.gather(1, targets[:, None]).sum() * scale
             gradients = tape.gradients(total, keep=targets is not columns[-1])
             with torch.no_grad(), _without_autocast(logits):
                 maps = {
-                    name: method.formula(activation, sign * _float(gradients[name]), upsample).float()
+                    name: method.formula(activation, sign / scale * _float(gradients[name]), upsample).float()
                     for name, activation in activations.items()
                 }
             per_class.append(_Explained(maps, logits, targets, _grids(activations)))
