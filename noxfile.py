@@ -8,7 +8,7 @@ import nox
 nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["tests", "lowest"]
 
-EXTRAS = ".[figures,opencv,serve,train]"
+EXTRAS = ".[figures,flow,serve,train]"
 TEST_TOOLS = ("httpx>=0.27", "hypothesis>=6.100", "psutil>=5.9", "pytest>=8", "pytest-timeout>=2.3")
 QUICK = (
     "tests/test_portability.py",
