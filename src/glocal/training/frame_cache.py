@@ -1,4 +1,4 @@
-"""Files of resized frames and of optical flow, computed once for all epochs and runs.
+"""Files of resized frames, of optical flow and of features, computed once for all epochs and runs.
 
 Any number of processes may use them at the same time. A file appears complete or not at all, and a damaged
 one is computed again.
@@ -152,10 +152,9 @@ def cached_array(key: str, count: int, compute: Callable[[], Iterable[npt.NDArra
         InputError: the file cannot be written, or there are more or fewer rows.
     """
     path = _cache_path(key)
-    with contextlib.suppress(OSError, ValueError, EOFError):
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r")
-        if len(array) == count:
-            return array
+    array = _load(path, count)
+    if array is not None:
+        return array
     rows = iter(compute())
     first = next(rows)
     # Written as a file: a memory map on a full disk would end the process by a signal (SIGBUS).
@@ -176,6 +175,20 @@ def cached_array(key: str, count: int, compute: Callable[[], Iterable[npt.NDArra
             )
     stored: npt.NDArray[Any] = np.load(path, mmap_mode="r")
     return stored
+
+
+def is_cached(key: str, count: int) -> bool:
+    """Whether `cached_array` would read an array from its file."""
+    return _load(_cache_path(key), count) is not None
+
+
+def _load(path: Path, count: int) -> npt.NDArray[Any] | None:
+    """Return the array in a file; None if the file is missing or damaged."""
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r")
+        if len(array) == count:
+            return array
+    return None
 
 
 def _cache_path(key: str) -> Path:

@@ -72,7 +72,8 @@ class TrainingModule(LightningModule):
     def __init__(self, network: nn.Module, recipe: Recipe, num_classes: int, batches: int):
         super().__init__()
         self.network, self.recipe, self.batches = network, recipe, batches
-        self._frozen = frozen_modules(network, recipe.model.frozen)
+        self.frozen: list[nn.Module] = frozen_modules(network, recipe.model.frozen)
+        self._trained = [network]  # in a list, so that its weights count once
         self.plateau: PlateauRule = PlateauRule(recipe.schedule)
         self.accuracy: Accuracy = Accuracy(num_classes)
         self.measures: dict[str, float] = {}
@@ -81,6 +82,10 @@ class TrainingModule(LightningModule):
         self.losses: list[float] = []
         self.best = (-math.inf, -math.inf)
         self.position: tuple[int, int] = (0, 0)
+
+    def take_features(self, trained: nn.Module) -> None:
+        """Compute logits of features, by what follows the frozen stages of the network."""
+        self._trained = [trained]
 
     def configure_optimizers(self) -> Optimizer:
         """Create the recipe's optimiser."""
@@ -101,7 +106,7 @@ class TrainingModule(LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout, keep frozen modules in evaluation mode, and set the learning rate."""
-        for frozen in self._frozen:
+        for frozen in self.frozen:
             frozen.eval()
         # Dropout depends only on the run's seed and the batch, so that a resumed run draws the same.
         entropy = (self.recipe.run.seed, self.completed_batches(batch_idx), self.global_rank)
@@ -119,7 +124,7 @@ class TrainingModule(LightningModule):
             InputError: the loss is not finite.
         """
         smoothing = self.recipe.optimizer.label_smoothing
-        loss = total_loss(self.network, batch.clips, batch.labels, smoothing=smoothing)
+        loss = total_loss(self._trained[0], batch.clips, batch.labels, smoothing=smoothing)
         self.losses.append(float(torch.as_tensor(self.all_gather(loss.detach())).mean()))
         if not math.isfinite(self.losses[-1]):
             batches = self.completed_batches(batch_idx)
@@ -152,7 +157,8 @@ class TrainingModule(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add the predictions of a batch to the measures."""
-        self.accuracy.update(self.network(batch.clips), batch.labels, batch.clip_indices, batch.video_indices)
+        logits = self._trained[0](batch.clips)
+        self.accuracy.update(logits, batch.labels, batch.clip_indices, batch.video_indices)
 
     def on_validation_epoch_end(self) -> None:
         """Compute the measures of the validation clips."""

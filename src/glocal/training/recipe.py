@@ -74,6 +74,10 @@ class AugmentationConfig:
         contrast: largest relative change of contrast.
         backwards: label → label of the clip shown backwards, as in `{open: close, wave: wave}`. Pairs hold in
             both directions, and half of the clips of these labels are shown backwards.
+        views: number of augmented versions of each video that are drawn once, the same for all runs: an
+            epoch has one of them, or the clip that is not augmented. If the network's first modules are
+            frozen, what they compute of these clips is stored, and computed once. None draws another version
+            in each epoch.
     """
 
     area: tuple[float, float] = (0.5, 1.0)
@@ -82,8 +86,10 @@ class AugmentationConfig:
     brightness: float = 0.2
     contrast: float = 0.2
     backwards: dict[str, str] = field(default_factory=dict)
+    views: int | None = None
 
     def __post_init__(self) -> None:
+        _check(self.views is None or self.views >= 1, "views", self.views, "at least 1")
         _check(0 < self.area[0] <= self.area[1] <= 1, "area", self.area, "two shares of the frame, 0 to 1")
         _check(
             0 < self.ratio[0] <= self.ratio[1], "ratio", self.ratio, "two positive numbers, smallest first"

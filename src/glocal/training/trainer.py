@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from glocal.attribution.inputs.network_inputs import channels_last
 from glocal.errors import InputError, UsageError
 from glocal.models import Model
 from glocal.models.adapter import example_clip
+from glocal.models.frozen_stages import split_network
 from glocal.training.checkpointing import STATE_FILE, CheckpointWriter, add_measures, write_confusion
 from glocal.training.clips import Batch, EvaluationClips, TrainingClips
+from glocal.training.feature_cache import FixedClips, use_features
 from glocal.training.metrics_log import MetricsLog
 from glocal.training.module import TrainingModule, to_channels_last
 from glocal.training.precision import find_bfloat16_errors, in_float32
@@ -135,6 +137,8 @@ def fit(
         stack.enter_context(_quiet_lightning())
         trainer = _create_trainer(recipe, [ProgressBars(progress), CheckpointWriter(out, model, module)])
         stack.enter_context(in_float32(model.network, _float32_convolutions(trainer, model, run)))
+        if recipe.augmentation.views is not None:
+            _use_features(trainer, model, module, [clips, *evaluation.values()], progress=progress)
         loaders = ClipLoaders(run, clips, evaluation, position)
         if is_main_process():
             module.metrics_log = MetricsLog(out, position[0] * batches + position[1])
@@ -171,6 +175,19 @@ def _create_trainer(recipe: Recipe, callbacks: list[Callback]) -> Trainer:
     except MisconfigurationException as problem:
         reason = str(problem).splitlines()[0]
         raise UsageError(f"the recipe's run does not suit this machine ({reason}).") from None
+
+
+def _use_features(
+    trainer: Trainer, model: Model, module: TrainingModule, clips: Sequence[FixedClips], *, progress: bool
+) -> None:
+    """Store what the first modules of the network compute, if they are frozen, and train those after them."""
+    example = example_clip(model.clip)
+    assert isinstance(example, Tensor), "networks of two streams are not trained as one"
+    split = split_network(model.network, module.frozen, example)
+    if split is not None and use_features(
+        split.frozen, clips, module.recipe.run, trainer.strategy.root_device, progress=progress
+    ):
+        module.take_features(split.trained)
 
 
 def _float32_convolutions(trainer: Trainer, model: Model, run: RunConfig) -> list[str]:
