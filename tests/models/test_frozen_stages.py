@@ -41,7 +41,9 @@ def step(network: nn.Module, trained: nn.Module, inputs: Tensor) -> tuple[Tensor
     [
         ("efficientnet-lite0-r2plus1d", (*STEM, "blocks.3", "blocks.4"), ["layer3", "layer4"]),
         ("efficientnet-lite0-i3d", STEM, ["layer2", "layer3", "layer4"]),
-        ("efficientnet-lite0-r2plus1d", (*STEM, "blocks", "conv_head", "bn2"), ["layer4"]),
+        ("efficientnet-lite0-r2plus1d", (*STEM, "blocks", "conv_head", "bn2"), []),
+        ("efficientnet-lite0-difference", ("conv_stem", "bn1", "blocks", "conv_head", "bn2"), []),
+        ("gated/efficientnet-lite0-difference:layer2+layer4", ["backbone"], []),
         (
             "gated/efficientnet-lite0-r2plus1d",
             [f"backbone.{path}" for path in STEM],
@@ -67,7 +69,7 @@ def test_a_step_on_features_is_a_step_on_clips(
     clips = torch.randn(2, 3, 4, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         features = split.frozen(clips)
-    assert features.shape == (2, sum(size.numel() for size in split.frozen.sizes))
+    assert features.shape == (2, split.frozen.length)
     loss, grads = step(network, network, clips)
     loss_of_features, grads_of_features = step(network, split.trained, features)
     torch.testing.assert_close(loss_of_features, loss, rtol=1e-5, atol=1e-5)
@@ -87,6 +89,19 @@ def test_a_gate_on_a_frozen_layer_reads_averages() -> None:
     clips = torch.randn(2, 3, 4, 32, 32)
     logits = split.trained.gate_logits(split.frozen(clips))  # type: ignore[operator]
     assert list(logits) == list(network.gate_logits(clips))  # type: ignore[operator, arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "frozen"),
+    [
+        ("resnext3d-small", ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]),
+        ("gated/resnext3d-small", ["backbone"]),
+    ],
+)
+def test_a_network_whose_classifier_alone_is_trained_stores_averages(name: str, frozen: list[str]) -> None:
+    _, split = load(name, frozen)
+    assert split is not None
+    assert all(size[1:3] == (1, 1) for size in split.frozen.sizes)
 
 
 def test_only_frozen_modules_that_come_first_are_split_off() -> None:

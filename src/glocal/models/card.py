@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class Card:
         recipe: configuration of the training.
         glocal: version of this library.
         classes: what the classes are, such as `20 actions of drawn figures`.
+        base: name of published weights that hold what the file lacks, such as `imagenet`; "" if nothing.
+        notes: what a user should know: licences, and where the network fails.
     """
 
     model: str
@@ -42,6 +44,8 @@ class Card:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     glocal: str = ""
     classes: str = ""
+    base: str = ""
+    notes: str = ""
 
     def __repr__(self) -> str:
         return f"Card({self.model!r}, {len(self.labels)} classes, {self.parameters:,} parameters)"
@@ -94,13 +98,23 @@ def packaged_cards() -> dict[str, Card]:
     return {name: read_card(file.with_suffix(".json")) for name, file in packaged_models().items()}
 
 
-def pack(trained: "str | os.PathLike[str]", name: str, folder: Path = PACKAGED_FOLDER) -> Path:
+def pack(
+    trained: "str | os.PathLike[str]",
+    name: str,
+    folder: Path = PACKAGED_FOLDER,
+    *,
+    without_frozen: bool = False,
+    **changes: Any,
+) -> Path:
     """Add a trained network to the packaged models, with its weights in 16 bits.
 
     Args:
         trained: path of a `.safetensors` file with a card.
         name: of the packaged model.
         folder: where packaged models are stored.
+        without_frozen: leave out the modules that the recipe froze, which are loaded from the published
+            weights that it started from.
+        changes: fields of the card that are replaced, such as `notes`.
 
     Returns:
         Path of the packaged weights.
@@ -111,11 +125,15 @@ def pack(trained: "str | os.PathLike[str]", name: str, folder: Path = PACKAGED_F
     paths = checkpoint_paths(trained)
     if paths is None or not paths[0].exists():
         raise InputError(f"{trained} is no trained network; give the path of its .safetensors file.")
-    card = read_card(paths[1])
+    card = replace(read_card(paths[1]), **changes)
     state = {
         key: tensor.half() if tensor.is_floating_point() else tensor
         for key, tensor in safetensors.torch.load_file(paths[0]).items()
     }
+    if without_frozen:
+        frozen = tuple(f"{path}." for path in card.recipe["model"]["frozen"])
+        state = {key: tensor for key, tensor in state.items() if not key.startswith(frozen)}
+        card = replace(card, base=card.recipe["model"]["weights"])
     for key, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()):
             raise InputError(f"{trained} has weights in {key} that do not fit into 16 bits.")

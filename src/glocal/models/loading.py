@@ -92,7 +92,8 @@ def load_model(
     class_names = None if labels is None else read_labels(labels)
     num_classes = _check_num_classes(class_names, num_classes)
     with fixed_seed(seed):
-        loaded = load_network(entry, source.weights, num_classes, new_head)
+        base = source.card.base if source.card else ""
+        loaded = load_network(entry, source.weights, num_classes, new_head, base)
     return Model(
         name=name if packaged else entry.name,
         network=_to_device(loaded.network.eval(), device),

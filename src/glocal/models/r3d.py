@@ -67,6 +67,7 @@ def _stage(inputs: int, outputs: int, convolution: Convolution, stride: int) -> 
 class VideoResNet(Backbone):
     """Clips `(B, 3, T, H, W)` of any size to logits `(B, num_classes)`."""
 
+    averages: bool = True
     stages: dict[str, tuple[str]] = {"conv": ("stem",)} | {
         name: (name,) for name in ("layer1", "layer2", "layer3", "layer4")
     }

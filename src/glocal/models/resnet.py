@@ -89,6 +89,7 @@ class ResNet(Backbone):
 
     dims: int
     in_channels: int
+    averages: bool = True
 
     stages: Mapping[str, Sequence[str]] = {
         "conv": ("conv1", "bn1", "relu"),

@@ -60,7 +60,11 @@ class _Checkpoint(NamedTuple):
 
 
 def load_network(
-    entry: ModelEntry, weights: WeightSource | None, num_classes: int | None, new_head: bool
+    entry: ModelEntry,
+    weights: WeightSource | None,
+    num_classes: int | None,
+    new_head: bool,
+    base: str = "",
 ) -> LoadedNetwork:
     """Build the network of an entry and load its weights.
 
@@ -70,10 +74,11 @@ def load_network(
             that number of classes, and for random weights otherwise.
         num_classes: None for as many as the checkpoint has, or the published weights.
         new_head: replace the classifier of the checkpoint by a random one.
+        base: name of published weights that hold what the checkpoint lacks; "" if it is complete.
 
     Raises:
         UsageError: `weights` is unknown, or has another number of classes.
-        InputError: the checkpoint cannot be read, or does not fit the network.
+        InputError: the checkpoint or its base cannot be read, or does not fit the network.
     """
     if weights is None and (new_head or num_classes in (None, entry.num_classes)):
         weights = entry.default_weights or None
@@ -85,9 +90,20 @@ def load_network(
     paths, source = _find_files(entry, weights)
     limit = _size_limit(entry)
     checkpoint = _Checkpoint([read_checkpoint(path, limit) for path in paths], source)
+    if base:
+        checkpoint = _complete(entry, checkpoint, base, num_classes)
     if entry.backbone is None or not _is_of_backbone(entry, checkpoint):
         return _load_own(entry, checkpoint, num_classes, new_head)
     return _load_backbone(entry, entry.backbone, checkpoint, num_classes, new_head)
+
+
+def _complete(entry: ModelEntry, checkpoint: _Checkpoint, base: str, num_classes: int | None) -> _Checkpoint:
+    """Add the published weights that a checkpoint lacks, those of its backbone if it is of that."""
+    if entry.backbone is not None and _is_of_backbone(entry, checkpoint):
+        entry = entry.backbone
+    published = load_network(entry, base, num_classes or entry.num_classes, new_head=True)
+    (state,) = checkpoint.states
+    return _Checkpoint([{**published.network.state_dict(), **state}], f"{checkpoint.source} on {base}")
 
 
 def _is_of_backbone(entry: ModelEntry, checkpoint: _Checkpoint) -> bool:

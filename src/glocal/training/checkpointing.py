@@ -1,4 +1,4 @@
-"""Files of a training run: its state, weights with their cards, and confusion matrices."""
+"""Files of a training run: its state, weights with their cards, predictions and confusion matrices."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,12 @@ from glocal import __version__
 from glocal.models import Model
 from glocal.models.card import Card, read_card, save_network
 from glocal.training.module import TrainingModule
+from glocal.training.sources import VideoSource
 from glocal.utils.files import atomic_path, writing
 from glocal.utils.structure import to_plain
 
 STATE_FILE = "last.ckpt"
+PREDICTIONS_FILE = "predictions-test.csv"
 
 
 class CheckpointWriter(Checkpoint):
@@ -111,3 +113,25 @@ def write_confusion(path: Path, confusion: Tensor, labels: Sequence[str]) -> Non
         rows = csv.writer(file)
         rows.writerow(["truth", *labels])
         rows.writerows([label, *row] for label, row in zip(labels, confusion.tolist(), strict=True))
+
+
+def write_predictions(
+    path: Path, scores: tuple[Tensor, Tensor, Tensor], source: VideoSource, labels: Sequence[str]
+) -> None:
+    """Write the probabilities of each video as CSV: its name, its true class, a column for each class.
+
+    Args:
+        path: of the file.
+        scores: see `Accuracy.video_scores`.
+        source: the videos.
+        labels: all classes.
+    """
+    with (
+        writing(path),
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        rows = csv.writer(file)
+        rows.writerow(["video", "truth", *labels])
+        for number, probabilities, truth in zip(*(tensor.tolist() for tensor in scores), strict=True):
+            rows.writerow([source.name(number), labels[truth], *(f"{p:.6f}" for p in probabilities)])

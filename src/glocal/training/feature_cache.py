@@ -74,6 +74,9 @@ class CachedFeatures:
         settings: of the features.
     """
 
+    clips: FixedClips
+    settings: FeatureSettings
+
     def __init__(self, clips: FixedClips, settings: FeatureSettings):
         self.clips, self.settings = clips, settings
 
@@ -168,7 +171,7 @@ def use_features(
     settings = FeatureSettings(identify_stages(stages), run.precision)
     caches = [CachedFeatures(clips, settings) for clips in data_sets]
     videos = [cache.missing() for cache in caches]
-    row = sum(size.numel() for size in stages.sizes) * np.dtype(settings.stored_as).itemsize
+    row = stages.length * np.dtype(settings.stored_as).itemsize
     needed = row * sum(
         cache.clips.count(video_index)
         for cache, missing in zip(caches, videos, strict=True)

@@ -57,6 +57,10 @@ class CachedFrames:
         """Return the class of a video."""
         return self.source.label(index)
 
+    def name(self, index: int) -> str:
+        """Return the name of a video."""
+        return self.source.name(index)
+
     def times(self, index: int) -> FrameTimes:
         """Return the times of a video's frames."""
         return self.source.times(index)

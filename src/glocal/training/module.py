@@ -58,6 +58,7 @@ class TrainingModule(LightningModule):
     Attributes:
         measures: of the current epoch: `train/loss`, `val/video_top1`, ….
         confusion: of the latest evaluation, `(num_classes, num_classes)`.
+        video_scores: of the latest evaluation, see `Accuracy.video_scores`.
         metrics_log: None in all processes but the first.
         losses: of the batches of the current epoch.
         best: score of the best epoch, see `checkpointing.epoch_score`.
@@ -78,10 +79,16 @@ class TrainingModule(LightningModule):
         self.accuracy: Accuracy = Accuracy(num_classes)
         self.measures: dict[str, float] = {}
         self.confusion: Tensor | None = None
+        self.video_scores: tuple[Tensor, Tensor, Tensor] | None = None
         self.metrics_log: MetricsLog | None = None
         self.losses: list[float] = []
         self.best = (-math.inf, -math.inf)
         self.position: tuple[int, int] = (0, 0)
+
+    @property
+    def trained(self) -> nn.Module:
+        """What computes logits of a batch: the network, or what follows its frozen stages."""
+        return self._trained[0]
 
     def take_features(self, trained: nn.Module) -> None:
         """Compute logits of features, by what follows the frozen stages of the network."""
@@ -124,7 +131,7 @@ class TrainingModule(LightningModule):
             InputError: the loss is not finite.
         """
         smoothing = self.recipe.optimizer.label_smoothing
-        loss = total_loss(self._trained[0], batch.clips, batch.labels, smoothing=smoothing)
+        loss = total_loss(self.trained, batch.clips, batch.labels, smoothing=smoothing)
         self.losses.append(float(torch.as_tensor(self.all_gather(loss.detach())).mean()))
         if not math.isfinite(self.losses[-1]):
             batches = self.completed_batches(batch_idx)
@@ -157,7 +164,7 @@ class TrainingModule(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add the predictions of a batch to the measures."""
-        logits = self._trained[0](batch.clips)
+        logits = self.trained(batch.clips)
         self.accuracy.update(logits, batch.labels, batch.clip_indices, batch.video_indices)
 
     def on_validation_epoch_end(self) -> None:
@@ -183,6 +190,7 @@ class TrainingModule(LightningModule):
             raise _divergence(f"the loss on the {split} clips is not finite")
         self.measures |= {f"{split}/{name}": value for name, value in measures.items()}
         self.confusion = self.accuracy.confusion()
+        self.video_scores = self.accuracy.video_scores()
         self.accuracy.reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

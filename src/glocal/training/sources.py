@@ -42,6 +42,9 @@ class VideoSource(Protocol):
     def label(self, index: int) -> str:
         """Return the class of a video."""
 
+    def name(self, index: int) -> str:
+        """Return a text that tells a video from all others of the source, for people."""
+
     def times(self, index: int) -> FrameTimes:
         """Return the times at which a video's frames are shown: seconds `(frames,)`, from 0."""
 
@@ -74,6 +77,10 @@ class PuppetSource:
     def label(self, index: int) -> str:
         """Return the class of a clip."""
         return self.puppets.class_of(index)
+
+    def name(self, index: int) -> str:
+        """Return the number of a clip."""
+        return str(index)
 
     def times(self, index: int) -> FrameTimes:
         """Return the times of a clip's frames, the same for all."""
@@ -148,6 +155,10 @@ class FileSource:
         """Return the class of a video."""
         return self.videos[index].record.label
 
+    def name(self, index: int) -> str:
+        """Return the path of a video."""
+        return str(self.videos[index].record.path)
+
     def times(self, index: int) -> FrameTimes:
         """Return the times of a video's frames."""
         return self.videos[index].times
@@ -203,6 +214,10 @@ class ShuffledLabels:
     def label(self, index: int) -> str:
         """Return the shuffled label of a video."""
         return self.source.label(int(self._order[index]))
+
+    def name(self, index: int) -> str:
+        """Return the name of a video."""
+        return self.source.name(index)
 
     def times(self, index: int) -> FrameTimes:
         """Return the times of a video's frames."""

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from glocal.attribution.inputs.network_inputs import channels_last
@@ -19,7 +19,14 @@ from glocal.errors import InputError, UsageError
 from glocal.models import Model
 from glocal.models.adapter import example_clip
 from glocal.models.frozen_stages import split_network
-from glocal.training.checkpointing import STATE_FILE, CheckpointWriter, add_measures, write_confusion
+from glocal.training.checkpointing import (
+    PREDICTIONS_FILE,
+    STATE_FILE,
+    CheckpointWriter,
+    add_measures,
+    write_confusion,
+    write_predictions,
+)
 from glocal.training.clips import Batch, EvaluationClips, TrainingClips
 from glocal.training.feature_cache import FixedClips, use_features
 from glocal.training.metrics_log import MetricsLog
@@ -136,9 +143,13 @@ def fit(
     with ExitStack() as stack:
         stack.enter_context(_quiet_lightning())
         trainer = _create_trainer(recipe, [ProgressBars(progress), CheckpointWriter(out, model, module)])
-        stack.enter_context(in_float32(model.network, _float32_convolutions(trainer, model, run)))
+        example = example_clip(model.clip)
+        assert isinstance(example, Tensor), "networks of two streams are not trained as one"
         if recipe.augmentation.views is not None:
-            _use_features(trainer, model, module, [clips, *evaluation.values()], progress=progress)
+            data_sets: list[FixedClips] = [clips, *evaluation.values()]
+            example = _use_features(trainer, module, data_sets, example, progress=progress)
+        names = _float32_convolutions(trainer, module.trained, example, run)
+        stack.enter_context(in_float32(module.trained, names))
         loaders = ClipLoaders(run, clips, evaluation, position)
         if is_main_process():
             module.metrics_log = MetricsLog(out, position[0] * batches + position[1])
@@ -150,6 +161,9 @@ def fit(
             if trainer.is_global_zero and module.confusion is not None:
                 add_measures(best.with_suffix(".json"), module.measures, "test/")
                 write_confusion(out / "confusion-test.csv", module.confusion, model.labels)
+            if trainer.is_global_zero and module.video_scores is not None:
+                source = evaluation["test"].source
+                write_predictions(out / PREDICTIONS_FILE, module.video_scores, source, model.labels)
     model.network.eval()
     return best
 
@@ -178,26 +192,27 @@ def _create_trainer(recipe: Recipe, callbacks: list[Callback]) -> Trainer:
 
 
 def _use_features(
-    trainer: Trainer, model: Model, module: TrainingModule, clips: Sequence[FixedClips], *, progress: bool
-) -> None:
-    """Store what the first modules of the network compute, if they are frozen, and train those after them."""
-    example = example_clip(model.clip)
-    assert isinstance(example, Tensor), "networks of two streams are not trained as one"
-    split = split_network(model.network, module.frozen, example)
-    if split is not None and use_features(
-        split.frozen, clips, module.recipe.run, trainer.strategy.root_device, progress=progress
-    ):
-        module.take_features(split.trained)
+    trainer: Trainer, module: TrainingModule, clips: Sequence[FixedClips], example: Tensor, *, progress: bool
+) -> Tensor:
+    """Store what the first modules of the network compute, if they are frozen, and train those after them.
+
+    Returns:
+        An example of what the trained modules take: features `(1, N)`, or a clip.
+    """
+    split = split_network(module.network, module.frozen, example)
+    device = trainer.strategy.root_device
+    if split is None or not use_features(split.frozen, clips, module.recipe.run, device, progress=progress):
+        return example
+    module.take_features(split.trained)
+    return torch.zeros(1, split.frozen.length)
 
 
-def _float32_convolutions(trainer: Trainer, model: Model, run: RunConfig) -> list[str]:
+def _float32_convolutions(trainer: Trainer, network: nn.Module, example: Tensor, run: RunConfig) -> list[str]:
     """Names of the convolutions that must run in float32 although the run's precision is mixed."""
     if trainer.precision != "bf16-mixed" or trainer.strategy.root_device.type != "cpu":
         return []
-    example = example_clip(model.clip)
-    assert isinstance(example, Tensor), "networks of two streams are not trained as one"
     batch = example.expand(run.batch // run.devices, *example.shape[1:])
-    names = find_bfloat16_errors(model.network, channels_last(batch))
+    names = find_bfloat16_errors(network, channels_last(batch))
     if names:
         log.warning(
             "this processor computes some convolutions wrongly in bfloat16; they run in float32: %s",
