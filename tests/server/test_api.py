@@ -334,6 +334,11 @@ def test_the_description_of_the_api_is_complete(client: Client) -> None:
         "/api/models",
         "/api/samples",
     }
+    responses = described["paths"]["/api/jobs"]["post"]["responses"]
+    assert [code for code in responses if "Retry-After" in responses[code].get("headers", {})] == [
+        "429",
+        "503",
+    ]
     form = described["paths"]["/api/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["properties"]["video"]["format"] == "binary"
     assert set(form["properties"]) - {"video"} == {

@@ -34,6 +34,11 @@ from glocal.server.upload import HEADER_BYTES, RequestBody, is_media, receive_fo
 FREE_DISK_FACTOR = 2
 """The disk must have this many times the size limit of an upload free."""
 
+RETRY_AFTER: dict[str, Any] = {
+    "Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "integer"}}
+}
+"""Header of responses to clips that may be accepted later, as the API describes it."""
+
 router: APIRouter = APIRouter()
 
 
@@ -71,7 +76,10 @@ def _server(request: Request) -> ServerState:
 @router.post(
     "/api/jobs",
     status_code=202,
-    responses={code: {"model": ErrorView} for code in (408, 413, 415, 422, 429, 503)},
+    responses={
+        **{code: {"model": ErrorView} for code in (408, 413, 415, 422)},
+        **{code: {"model": ErrorView, "headers": RETRY_AFTER} for code in (429, 503)},
+    },
 )
 async def submit_job(request: Request) -> JobView:
     """Queue a clip to be explained; only the returned `id` gives access to the job."""
