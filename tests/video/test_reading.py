@@ -84,7 +84,7 @@ def test_a_song_with_a_cover_is_no_video(tmp_path: Path) -> None:
     path = tmp_path / "song.mp4"
     with av.open(str(path), "w") as container:
         sound = container.add_stream("aac", rate=16_000)
-        picture = container.add_stream("mjpeg", rate=1, disposition=av.stream.Disposition.attached_pic)
+        picture = container.add_stream("mjpeg", rate=1, disposition=av.stream.Disposition.attached_pic.value)
         picture.width, picture.height, picture.pix_fmt = 64, 48, "yuvj420p"
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         frame.sample_rate = 16_000
