@@ -6,7 +6,18 @@ from pathlib import Path
 
 import torch
 
-from bench import ablation, attribution, explain, maxboxacc, overlay, puppets, report, stabn, video
+from bench import (
+    ablation,
+    attribution,
+    explain,
+    image,
+    maxboxacc,
+    overlay,
+    puppets,
+    report,
+    stabn,
+    video,
+)
 from bench.measure import write
 
 SECTIONS = {
@@ -18,9 +29,10 @@ SECTIONS = {
     "st-abn": stabn.run,
     "report": report.run,
     "explain": explain.run,
+    "image": image.run,
     "long-video": video.run,
 }
-DEFAULT = ("attribution", "ablation", "overlay", "maxboxacc", "puppets", "st-abn", "explain")
+DEFAULT = ("attribution", "ablation", "overlay", "maxboxacc", "puppets", "st-abn", "explain", "image")
 RESULTS = Path(__file__).with_name("results.json")
 
 

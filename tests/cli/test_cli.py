@@ -512,6 +512,14 @@ def test_help_comes_without_loading_torch() -> None:
     assert "explain" in done.stdout
 
 
+@pytest.mark.parametrize("command", ["explain", "localize", "classify", "serve", "train", "layers", "models"])
+def test_the_help_of_a_command_comes_without_loading_torch(command: str) -> None:
+    script = f"import sys; from glocal.cli import main; main(['{command}', '--help']); assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
 def test_the_module_runs_like_the_command(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "glocal", "--version"], capture_output=True, text=True)
     assert done.stdout.strip() == f"glocal, version {glocal.__version__}"

@@ -8,9 +8,6 @@ import click
 
 from glocal.cli.options import common_options
 from glocal.cli.running import tell
-from glocal.training import read_recipe
-from glocal.training import train as train_network
-from glocal.training.recipe import is_main_process
 from glocal.utils.files import printable
 
 
@@ -32,7 +29,11 @@ def train(
     KEY=VALUE changes a value of the recipe, such as optimizer.lr=0.1. With --resume, a run that was stopped
     continues with the same losses as an uninterrupted one.
     """
-    _configure_log(quiet)
+    from glocal.training import read_recipe
+    from glocal.training import train as train_network
+    from glocal.training.recipe import is_main_process
+
+    _configure_log(quiet, is_main_process())
     best = train_network(
         read_recipe(recipe, changes), out or Path("runs") / recipe.stem, resume=resume, progress=not quiet
     )
@@ -40,10 +41,10 @@ def train(
         tell(quiet, f"the best weights are in {printable(best)}; use them as --model {printable(best)}")
 
 
-def _configure_log(quiet: bool) -> None:
+def _configure_log(quiet: bool, is_main: bool) -> None:
     """Print messages on stdout and warnings on stderr, from the main process only."""
     log = logging.getLogger("glocal.training")
-    log.setLevel(logging.ERROR if not is_main_process() else logging.WARNING if quiet else logging.INFO)
+    log.setLevel(logging.ERROR if not is_main else logging.WARNING if quiet else logging.INFO)
     log.propagate = False
     log.handlers.clear()
     for stream, accepts in (
