@@ -32,7 +32,8 @@ PUBLIC_NAMES = {
     """,
     "glocal.datasets.puppets": """
         ACTIONS ActionSegment Actor ActorAction DISTRACTORS PAIRS PuppetClip PuppetVideo Puppets
-        QUESTIONS SPLITS Shot TASKS UntrimmedPuppets contact_sheet export
+        QUESTIONS SPLITS Shot TASKS TransitionClip TransitionPuppets UntrimmedPuppets contact_sheet
+        export
     """,
     "glocal.evaluation": """
         AUROC Accuracy BoxAccuracy BoxAndClassAccuracy FrameLabelMAP FrameMAP HitPoint MaxBoxAcc MaxBoxAccV2 Metric
