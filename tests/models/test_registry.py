@@ -61,6 +61,7 @@ def test_every_model_of_the_public_surface_is_there() -> None:
         "st-abn/slow-50",
         "st-abn/slow-101",
         "st-abn/slow-small",
+        "fights/changes",
         "puppets/gated",
         "puppets/resnext3d",
         "puppets/resnext3d-80k",
