@@ -15,7 +15,7 @@ import pytest
 
 import glocal
 from glocal.cli import main, running
-from glocal.cli.app import _other_commands
+from glocal.cli.app import Terminated, _other_commands, app
 from glocal.models import Model, label_list, load_model
 from glocal.models.registry import networks_with_installed_weights
 from glocal.video import write_video
@@ -530,3 +530,14 @@ def test_a_module_with_a_command_is_found_without_a_line_elsewhere(tmp_path: Pat
     (tmp_path / "sleepy.py").write_text('"""`glocal sleepy`: sleep a little."""\n', encoding="utf-8")
     (tmp_path / "options.py").write_text('"""Options of several commands."""\n', encoding="utf-8")
     assert dict(_other_commands(tmp_path)) == {"sleepy": ("sleepy", "Sleep a little.")}
+
+
+def test_a_signal_inside_compiled_code_is_a_stop(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise SystemError("returned a result with an exception set") from Terminated()
+
+    monkeypatch.setattr(app, "main", interrupted)
+    assert main(["models"]) == 143
+    assert capsys.readouterr().err == "glocal: interrupted; finished results are kept.\n"

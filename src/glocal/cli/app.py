@@ -98,6 +98,21 @@ def _terminate(number: int, frame: object) -> None:
     raise Terminated
 
 
+STOPPED = "interrupted; finished results are kept."
+
+
+def stopped_by(error: BaseException | None) -> int:
+    """Return the exit code for a signal that raised this error, or its cause; 0 for other errors.
+
+    Compiled code that a signal interrupts may raise SystemError because of it.
+    """
+    while error is not None:
+        if isinstance(error, (KeyboardInterrupt, click.Abort, Terminated)):
+            return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+        error = error.__cause__ if isinstance(error, SystemError) else None
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `glocal`; returns the exit code: 0 done, 1 an input failed, 2 wrong usage, 130 or 143 stopped."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
@@ -118,17 +133,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error))
         return 2 if isinstance(error, UsageError) else 1
     except (KeyboardInterrupt, click.Abort, Terminated) as stop:
-        say("interrupted; finished results are kept.")
-        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+        say(STOPPED)
+        return stopped_by(stop)
     except BrokenPipeError:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        if debug:
+        code = stopped_by(error)
+        if debug and not code:
             raise
-        say(unexpected(error))
-        return 1
+        say(STOPPED if code else unexpected(error))
+        return code or 1
 
 
 @contextlib.contextmanager

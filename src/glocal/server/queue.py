@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import sys
 import threading
 import time
 import traceback
@@ -161,8 +162,11 @@ class JobQueue:
                 job.attempts += 1
                 self._save(job)
                 self._finish(job, self._run(job))
-            except Exception:
-                traceback.print_exc()
+            except Exception as error:
+                if isinstance(error, OSError):  # no process, no open files
+                    print(f"glocal: a job cannot be run ({error.strerror}).", file=sys.stderr)
+                else:
+                    traceback.print_exc()
                 self._finish(
                     job, {"state": "failed", "error": "The server cannot run the job now; try again later."}
                 )
