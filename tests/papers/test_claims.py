@@ -227,6 +227,12 @@ def test_rows_are_means_with_their_intervals_below() -> None:
     assert rows.notes == ["a: first.", "b: second.", "m, 2 clips, 95 % intervals: a 0.000 to 1.000."]
 
 
+def test_rows_of_the_same_clips_are_compared_clip_by_clip() -> None:
+    values = {"one": [{"a": 0.2}, {"a": 0.6}, {"a": math.nan}], "two": [{"a": 0.3}, {"a": 0.7}, {"a": 9.0}]}
+    table = claim_table(values, {"a": "first"}, "a", paired=True)
+    assert table.notes[-1] == "two over one: a +0.100, 95 % interval +0.100 to +0.100."
+
+
 class Brighter(nn.Module):
     """Scores of two classes: how much brighter the end is than the beginning, and the opposite, or neither."""
 

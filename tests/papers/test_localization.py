@@ -132,6 +132,16 @@ def test_an_interrupted_table_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(calls) == 3
 
 
+def test_rows_can_be_named(tmp_path: Path) -> None:
+    rows = run(tmp_path, "paper-a/6", "methods=gradcam@layer4,layercam/auto", "refine=motion", clips=1)
+    assert [name for name in rows if "trivial" not in name] == [
+        "Grad-CAM (layer4)",
+        "Grad-CAM (layer4) + motion",
+        "Auto LayerCAM (all layers)",
+        "Auto LayerCAM (all layers) + motion",
+    ]
+
+
 def test_refinements_are_rows_with_gain_and_cost(tmp_path: Path) -> None:
     rows = run(tmp_path, "paper-a/6", clips=1)
     base, row = rows["Auto LayerCAM (all layers)"], rows["Auto LayerCAM (all layers) + flow"]

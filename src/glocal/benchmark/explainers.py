@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from glocal.attribution.method import METHODS
 from glocal.attribution.targets import SCORES, Score
 from glocal.errors import unknown
 from glocal.evaluation.sanity import ExplainFunction
+from glocal.localization import REFINEMENTS
 from glocal.models import Model
 from glocal.utils.random_state import fixed_seed
 
@@ -126,6 +127,22 @@ def parse_explainers(
             method, paths, own_aggregate or aggregate, (), method_options, counterfactual, score or "logit"
         )
     return explainers
+
+
+def with_refinements(explainers: Mapping[str, Explainer], names: Sequence[str]) -> dict[str, Explainer]:
+    """Title → explainer, and the same refined.
+
+    Raises:
+        UsageError: a refinement is unknown.
+    """
+    REFINEMENTS.check(*names)
+    if not names:
+        return dict(explainers)
+    rows = {}
+    for title, explainer in explainers.items():
+        rows[title] = explainer
+        rows[" + ".join([title, *names])] = replace(explainer, refinements=tuple(names))
+    return rows
 
 
 def _path(layer: str, layers: Mapping[str, str]) -> str:

@@ -1,17 +1,16 @@
 """`glocal evaluate`: how well a model localizes, and how well trivial baselines do."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from glocal.benchmark import Cache, Evaluation, Explainer, parse_explainers
+from glocal.benchmark import Cache, Evaluation, parse_explainers
 from glocal.benchmark import evaluate as evaluate_model
 from glocal.benchmark.annotation_baselines import BASELINES, IOU_THRESHOLDS, baseline_accuracy
 from glocal.benchmark.comparison import layer_paths
+from glocal.benchmark.explainers import with_refinements
 from glocal.benchmark.localization import default_target
 from glocal.benchmark.sample_sets import find_sample_set
 from glocal.benchmark.tables import as_text, write_table
@@ -111,7 +110,7 @@ def evaluate(
         raise UsageError(f"--annotations is for a baseline alone; name one of {', '.join(BASELINES)}.")
     model = load(model_choice, quiet or as_json, data=data)
     source = model_choice.weights or model_choice.name or model.name
-    explainers = _with_refinements(
+    explainers = with_refinements(
         parse_explainers(methods, layer_paths(model, layers), aggregate=aggregate), refinements or ()
     )
     samples = find_sample_set(model, data, root, clips=clips, fold=fold, source=source)
@@ -133,22 +132,6 @@ def evaluate(
         return
     tell(quiet, as_text(table, f"{model.name} on {data}"))
     tell(quiet, f"written to {printable(paths[0])} and {paths[1].name}")
-
-
-def _with_refinements(explainers: dict[str, Explainer], names: Sequence[str]) -> dict[str, Explainer]:
-    """Title → explainer, and the same refined.
-
-    Raises:
-        UsageError: a refinement is unknown.
-    """
-    REFINEMENTS.check(*names)
-    if not names:
-        return explainers
-    rows = {}
-    for title, explainer in explainers.items():
-        rows[title] = explainer
-        rows[" + ".join([title, *names])] = replace(explainer, refinements=tuple(names))
-    return rows
 
 
 def _facts(evaluation: Evaluation, titles: dict[str, str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from glocal.benchmark.box_measures import BoxMeasure
-from glocal.benchmark.explainers import Explainer
+from glocal.benchmark.explainers import Explainer, parse_explainers, with_refinements
 from glocal.benchmark.localization import Evaluation, default_target, evaluate
 from glocal.benchmark.sample_sets import find_sample_set
 from glocal.benchmark.tables import Table
@@ -23,11 +23,14 @@ OPTIONS: Mapping[str, Any] = {
     "every": 1,
     "fold": 1,
     "annotations": "",
+    "methods": "",
+    "refine": "",
 }
 """Options of a localization table: the class that is explained, true or top1 (by default the true one for
 puppets), or a class; whether to refine too, to tell small actors from large ones, and to
 give 95 % intervals; full or center; every n-th
-frame; the division into splits; the folder or file of the annotations, if not in --root."""
+frame; the division into splits; the folder or file of the annotations, if not in --root; the rows, such as
+3dcam,layercam/auto (see `parse_explainers`), in place of the paper's, and the refinements of each, a,b."""
 TITLES = {
     "3dcam": "3DCAM",
     "3dcam-active": "3DCAM, active channels",
@@ -131,7 +134,7 @@ def evaluate_rows(context: TableContext, measure: BoxMeasure) -> tuple[Model, Ev
     evaluation = evaluate(
         model,
         samples,
-        paper_explainers(model.layer_paths, refined=options["refined"]),
+        _rows(model, options),
         measure=measure,
         target=options["target"] or default_target(samples, model, context.data == "puppets"),
         crop=options["crop"],
@@ -140,6 +143,21 @@ def evaluate_rows(context: TableContext, measure: BoxMeasure) -> tuple[Model, Ev
         progress=context.progress,
     )
     return model, evaluation
+
+
+def _rows(model: Model, options: Mapping[str, Any]) -> list[Explainer]:
+    """The rows that the options name, or all rows of the paper and more.
+
+    Raises:
+        UsageError: no such method, score, layer, aggregate or refinement.
+    """
+    methods, refinements = (
+        [name.strip() for name in str(options[key]).split(",") if name.strip()]
+        for key in ("methods", "refine")
+    )
+    if not methods:
+        return paper_explainers(model.layer_paths, refined=options["refined"])
+    return list(with_refinements(parse_explainers(methods, model.layer_paths), refinements).values())
 
 
 def paper_explainers(layers: Mapping[str, str], *, refined: bool) -> list[Explainer]:

@@ -107,6 +107,8 @@ def table_of_accuracy(context: TableContext) -> Table:
         "target": "true",
         "refined": True,
         "intervals": False,
+        "methods": "",
+        "refine": "",
     },
 )
 def table_of_boxes(context: TableContext) -> Table:
@@ -114,7 +116,7 @@ def table_of_boxes(context: TableContext) -> Table:
     measure = JoinedMeasures(MaxBoxMeasure((0.3, 0.5, 0.7)), PointMeasures(("hit_any", "hit_max"), "hit_max"))
     options = context.options
     setting = {name: options[name] for name in ("gated", "puppets")}
-    shared = {name: options[name] for name in ("crop", "target", "refined", "intervals")}
+    shared = {name: options[name] for name in ("crop", "target", "refined", "intervals", "methods", "refine")}
     evaluations, notes = [], []
     for fold in range(FOLDS):
         fold_context = replace(context, options={**LOCALIZATION, **shared, "fold": fold})

@@ -49,7 +49,9 @@ def table_of_figures(context: TableContext) -> Table:
         "acting",
         lambda sample, name: discriminate(experiment.model, sample.load(), methods[name], against[name]),
     )
-    return claim_table(results.values, COLUMNS, "right", trivial={"chance": CHANCE}, notes=results.notes)
+    return claim_table(
+        results.values, COLUMNS, "right", trivial={"chance": CHANCE}, notes=results.notes, paired=True
+    )
 
 
 def discriminate(

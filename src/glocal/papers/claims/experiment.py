@@ -158,6 +158,7 @@ def claim_table(
     groups: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     controls: Sequence[str] = (),
+    paired: bool = False,
 ) -> Table:
     """Means over the clips; their 95 % intervals are among the notes.
 
@@ -169,6 +170,7 @@ def claim_table(
         groups: row → its group.
         notes: further notes.
         controls: names of rows that ignore the network.
+        paired: all rows are of the same clips; the notes say by how much each is above the first in `judge`.
     """
     rows, below = [], [f"{name}: {text}." for name, text in columns.items()]
     for row, clips in values.items():
@@ -178,5 +180,20 @@ def claim_table(
         rows.append(TableRow(row, means, trivial=row in controls, group=(groups or {}).get(row, "")))
         ranges = [f"{name} {i.low:.3f} to {i.high:.3f}" for name, i in defined.items()]
         below.append(f"{row}, {len(clips)} clips, 95 % intervals: {', '.join(ranges)}.")
+    if paired and judge is not None:
+        below += _leads(values, judge, controls)
     rows += [TableRow(name, figures, trivial=True) for name, figures in (trivial or {}).items()]
     return Table(list(columns), rows, judge, [*below, *notes])
+
+
+def _leads(values: Mapping[str, Sequence[Figures]], judge: str, controls: Sequence[str]) -> list[str]:
+    """By how much each row is above the first one, clip by clip."""
+    first, *others = (row for row in values if row not in controls)
+    sentences = []
+    for row in others:
+        pairs = zip(values[row], values[first], strict=True)
+        mean, low, high = bootstrap([clip[judge] - reference[judge] for clip, reference in pairs])
+        if mean == mean:
+            interval = f"95 % interval {low:+.3f} to {high:+.3f}"
+            sentences.append(f"{row} over {first}: {judge} {mean:+.3f}, {interval}.")
+    return sentences

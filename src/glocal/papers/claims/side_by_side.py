@@ -91,7 +91,12 @@ def table_of_sides(context: TableContext) -> Table:
     classes = sorted({figure.action for pair in pairs for figure in pair.load().figures if figure.action})
     notes = [f"{model.name}; {len(pairs)} pairs of {len(classes)} classes: {', '.join(classes)}"]
     return claim_table(
-        results.values, COLUMNS, "right", trivial={"chance": CHANCE}, notes=[*notes, *results.notes]
+        results.values,
+        COLUMNS,
+        "right",
+        trivial={"chance": CHANCE},
+        notes=[*notes, *results.notes],
+        paired=True,
     )
 
 
