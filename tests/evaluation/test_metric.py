@@ -40,6 +40,7 @@ ITEMS: dict[str, Items] = {
     ),
     "BoxAccuracy": lambda rng, i: (box(rng), [box(rng)]),
     "BoxAndClassAccuracy": lambda rng, i: (box(rng), [box(rng)], bool(rng.random() < 0.7)),
+    "FrameLabelMAP": lambda rng, i: (rng.random((4, 3)), rng.random((4, 3)) < 0.4),
     "FrameMAP": lambda rng, i: ([(box(rng), rng.random(), i % 2)], [(box(rng), i % 2)], i),
     "HitPoint": lambda rng, i: (score_map(rng), [box(rng)]),
     "MaxBoxAcc": lambda rng, i: (score_map(rng), [box(rng)]),

@@ -18,7 +18,9 @@ from glocal.models.resnet import ResNet, resnext3d_small
 from glocal.video import ClipSpec
 
 SMALL = "resnext3d-small"
-EFFICIENT = [f"gated/efficientnet-lite0-{suffix}" for suffix in ("i3d", "r2plus1d", "r2plus1d-flow")]
+EFFICIENT = [
+    f"gated/efficientnet-lite0-{suffix}" for suffix in ("i3d", "r2plus1d", "r2plus1d-flow", "difference")
+]
 LAYERS = {name: name for name in ("conv", "layer1", "layer2", "layer3", "layer4")}
 SUBSETS = [subset for count in range(1, 6) for subset in combinations(LAYERS, count)]
 

@@ -567,6 +567,23 @@ def test_side_by_side_shows_the_plain_frame_on_the_left(page: Any) -> None:
     assert two[4, 4].tolist() == pytest.approx([grey(0)] * 3, abs=3)
 
 
+@pytest.mark.parametrize("pixel", [Fraction(1), Fraction(4, 3), Fraction(1, 2)])
+def test_frames_of_pixels_that_are_not_square_have_the_videos_shape(
+    browser: Any, tmp_path: Path, report: tuple[Path, list[Explanation], np.ndarray], pixel: Fraction
+) -> None:
+    _, explanations, frames = report
+    write_video(tmp_path / "in.mp4", frames, Fraction(10), times=TIMES, sample_aspect_ratio=pixel)
+    page, *_ = write_report(explanations[0], glocal.read_video(tmp_path / "in.mp4"), tmp_path, "clip")
+    opened = open_report(browser, page)
+    for columns in (1, 2):
+        opened.set_checked("#side", columns == 2)
+        settle(opened)
+        shown = opened.locator("#screen").bounding_box()
+        assert shown["width"] / shown["height"] == pytest.approx(columns * pixel * WIDTH / HEIGHT, rel=0.01)
+        assert opened.evaluate("innerHeight") > shown["height"]
+    opened.close()
+
+
 def test_a_notebook_shows_the_same_page(
     browser: Any, report: tuple[Path, list[Explanation], np.ndarray], tmp_path: Path
 ) -> None:
@@ -678,7 +695,7 @@ def blank(browser: Any, *scripts: Any) -> Any:
     return page
 
 
-def test_the_largest_box_is_opencvs_on_any_mask(browser: Any) -> None:
+def test_the_largest_box_is_that_of_localization_on_any_mask(browser: Any) -> None:
     page, rng, cases, expected = blank(browser, "boxes.js"), np.random.default_rng(0), [], []
     for kind in range(160):
         height, width = rng.integers(1, 16, 2)

@@ -106,7 +106,7 @@ def convert_version(model: Any, version: int) -> Any:
 def main() -> None:
     """Convert the network on standard input to standard output."""
     version, memory = map(int, sys.argv[1:])
-    confine(memory=memory, seconds=CONVERSION_SECONDS, file_bytes=0)
+    confine(memory=memory, seconds=CONVERSION_SECONDS, file_bytes=1 << 24)
     import onnx.version_converter
 
     model = onnx.load_model_from_string(sys.stdin.buffer.read())

@@ -155,6 +155,7 @@ def page_html(
         overlay_address=quote(os.fsencode(overlay_name)),
         too_large=video is not None and not source and not overlay_name,
         is_image=explanation.video.frames == 1,
+        shape=_shape(explanation, video),
         duration=end_time(explanation),
         methods=list(dict.fromkeys(e.method for e in explanations)),
         **pictures,
@@ -164,6 +165,12 @@ def page_html(
         script=f'"use strict";\n{script}',
         script_hash=policy_hash(f'"use strict";\n{script}'),
     )
+
+
+def _shape(explanation: Explanation, video: Video | None) -> float:
+    """Width over height at which a frame is shown, whose pixels need not be square."""
+    pixel = float(video.sample_aspect_ratio) if video else 1
+    return pixel * explanation.video.width / explanation.video.height
 
 
 def notebook_html(explanation: Explanation) -> str:

@@ -1,4 +1,4 @@
-// The box around the largest region of a map, as glocal.localization.boxes finds it with OpenCV.
+// The box around the largest region of a map, as glocal.localization.boxes finds it.
 
 const AROUND = [[1, 0], [1, -1], [0, -1], [-1, -1], [-1, 0], [-1, 1], [0, 1], [1, 1]];
 
@@ -10,10 +10,9 @@ function largestBox(map, width, height, threshold) {
   const level = Math.fround(threshold * peak);
   let best = null;
   for (const region of regions(map, width, height, level)) {
-    const contour = trace(map, width, height, level, region.x, region.y);
-    if (!best || contour.area > best.area || (contour.area === best.area && contour.corners >= best.corners)) {
-      best = { ...contour, box: region.box };
-    }
+    const area = enclosedArea(map, width, height, level, region.x, region.y), { box } = region;
+    const boxArea = (box[2] - box[0]) * (box[3] - box[1]);
+    if (!best || area > best.area || (area === best.area && boxArea >= best.boxArea)) best = { area, boxArea, box };
   }
   const [x0, y0, x1, y1] = best.box;
   let score = 0;
@@ -61,27 +60,24 @@ function regions(map, width, height, level) {
   return merged.values();
 }
 
-// The outer border from its first pixel on (Suzuki and Abe, 1985): area of the polygon through the pixels'
-// centres, and how many of them are corners.
-function trace(map, width, height, level, startX, startY) {
+// Area of the polygon through the centres of the outer border's pixels (Suzuki and Abe, 1985), from the first one on.
+function enclosedArea(map, width, height, level, startX, startY) {
   const inside = (x, y) => x >= 0 && y >= 0 && x < width && y < height && map[y * width + x] >= level;
   let direction = 4, first = -1;
   do {
     direction = (direction + 7) % 8;
     if (inside(startX + AROUND[direction][0], startY + AROUND[direction][1])) { first = direction; break; }
   } while (direction !== 4);
-  if (first < 0) return { area: 0, corners: 1 };
+  if (first < 0) return 0;
   const endX = startX + AROUND[first][0], endY = startY + AROUND[first][1];
-  let x = startX, y = startY, previous = first ^ 4, twice = 0, corners = 0, from = first;
+  let x = startX, y = startY, twice = 0, from = first;
   for (;;) {
     let step = from;
     do step = (step + 1) % 8; while (!inside(x + AROUND[step][0], y + AROUND[step][1]));
-    if (step !== previous) corners++;
-    previous = step;
     const nextX = x + AROUND[step][0], nextY = y + AROUND[step][1];
     twice += x * nextY - nextX * y;
     if (nextX === startX && nextY === startY && x === endX && y === endY) break;
     x = nextX; y = nextY; from = (step + 4) % 8;
   }
-  return { area: Math.abs(twice) / 2, corners };
+  return Math.abs(twice) / 2;
 }

@@ -48,6 +48,7 @@ class Painter {
     if (canvas.width !== columns * width || canvas.height !== height) {
       canvas.width = columns * width;
       canvas.height = height;
+      canvas.style.setProperty("--shape", columns * canvas.dataset.shape);
     }
     const context = canvas.getContext("2d", { alpha: false });
     if (!picture) context.clearRect(0, 0, canvas.width, height);
