@@ -18,6 +18,7 @@ import pytest
 
 from glocal.batch.inputs import find_videos
 from glocal.batch.ledger import Ledger, Outcome, file_state, key_of, lock_batch, model_files
+from glocal.batch.local_cluster import kept_signal_handlers
 from glocal.batch.pool import BatchJob, Machines, Pool, connected
 from glocal.batch.tables import has_parquet
 from glocal.cli import main
@@ -402,3 +403,26 @@ def test_a_batch_that_is_stopped_says_so_and_listens_to_this_machine_alone(
     assert run.returncode == 143
     assert err.splitlines()[-1] == "glocal: interrupted; finished results are kept."
     assert not [path for path in Path("/tmp").glob("glocal-ray-*") if path.stat().st_mtime > begin]
+
+
+def test_a_signal_while_ray_starts_is_handled_as_it_was_before() -> None:
+    """Ray's own handler, which it sets when it starts, ends the process with other codes."""
+
+    class Stopped(BaseException):
+        pass
+
+    def stop(number: int, frame: object) -> None:
+        raise Stopped
+
+    def start() -> None:
+        with kept_signal_handlers():
+            signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+            signal.raise_signal(signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(Stopped):
+            start()
+        assert signal.getsignal(signal.SIGTERM) is stop
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -77,12 +77,19 @@ def _delete_unlocked(folder: Path) -> None:
 
 @contextlib.contextmanager
 def kept_signal_handlers() -> Iterator[None]:
-    """Restore what SIGTERM did before at the end; Ray sets a handler of its own, which hides the reason."""
+    """Restore what SIGTERM did before at the end; Ray sets a handler of its own, which hides the reason.
+
+    Where Ray's handler has ended what is inside, SIGTERM is raised once more, for the handler from before.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except SystemExit:
+        signal.signal(signal.SIGTERM, handler)
+        signal.raise_signal(signal.SIGTERM)
+        raise
     finally:
         signal.signal(signal.SIGTERM, handler)
