@@ -4,32 +4,29 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = """
+from helpers.networks import SMALL_NETWORK
+
+SCRIPT = (
+    """
 import os, sys
 sys.modules["fcntl"] = sys.modules["resource"] = None
 del os.fork, os.O_NOFOLLOW, os.O_NONBLOCK, os.O_CLOEXEC
 
 from pathlib import Path
 import numpy as np
-from torch import nn
 import glocal
 import glocal.batch.worker, glocal.benchmark, glocal.cli.app, glocal.datasets.puppets, glocal.models.download
 from glocal.report import write_report
-
-class Small(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv, self.head = nn.Conv3d(3, 4, 3, padding=1), nn.Linear(4, 2)
-
-    def forward(self, clips):
-        return self.head(self.conv(clips).relu().mean((2, 3, 4)))
-
+"""
+    + SMALL_NETWORK
+    + """
 clip = glocal.ClipSpec(frames=4, short_side=16, size=16)
 model = glocal.as_model(Small(), clip, labels=("a", "b"), layers=["conv"])
 video = glocal.read_video(np.random.default_rng(0).integers(0, 255, (6, 16, 16, 3), np.uint8))
 files = write_report(glocal.explain(model, video), video, Path(sys.argv[1]), "clip")
 print(sorted(path.name for path in files))
 """
+)
 
 
 SERVER = """

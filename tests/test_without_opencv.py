@@ -10,20 +10,8 @@ import numpy as np
 import pytest
 
 from glocal.video import write_video
+from helpers.networks import SMALL_NETWORK
 
-NETWORK = """
-from torch import nn
-
-class Small(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv, self.head = nn.Conv3d(3, 4, 3, padding=1), nn.Linear(4, 2)
-
-    def forward(self, clips):
-        return self.head(self.conv(clips).relu().mean((2, 3, 4)))
-
-build = Small
-"""
 MODEL = ["--model", "nets.py:build", "--clip", "frames=4", "--clip", "size=16", "--quiet"]
 SCRIPT = """
 import json, sys
@@ -42,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "missing" / "cv2.py").write_text(
         "raise ModuleNotFoundError(\"No module named 'cv2'\", name='cv2')"
     )
-    (tmp_path / "nets.py").write_text(NETWORK)
+    (tmp_path / "nets.py").write_text(f"{SMALL_NETWORK}\nbuild = Small\n")
     (tmp_path / "clips").mkdir()
     write_video(tmp_path / "clips" / "a.mp4", rng.integers(0, 255, (8, 32, 48, 3), np.uint8), 8)
     (tmp_path / "clips" / "clips.csv").write_text("path,label\na.mp4,dance\n")

@@ -53,3 +53,17 @@ class Small2d(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc(self.features(x).mean((2, 3)))
+
+
+SMALL_NETWORK = """
+from torch import nn
+
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv3d(3, 4, 3, padding=1), nn.Linear(4, 2)
+
+    def forward(self, clips):
+        return self.head(self.conv(clips).relu().mean((2, 3, 4)))
+"""
+"""Code of a network of one convolution, for scripts and for models named by a file."""

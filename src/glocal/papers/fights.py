@@ -12,8 +12,9 @@ import numpy.typing as npt
 from glocal.benchmark.tables import Table, TableRow
 from glocal.datasets.folder import read_csv
 from glocal.datasets.surveillance_fight import FOLDS
-from glocal.errors import InputError, UsageError
+from glocal.errors import InputError
 from glocal.evaluation.statistics import AUROC, bootstrap_statistic
+from glocal.papers.surveillance import fold_recipe
 from glocal.papers.table import TableContext, paper_table
 from glocal.papers.training_cache import train_once
 from glocal.training.checkpointing import PREDICTIONS_FILE
@@ -63,28 +64,15 @@ def recipe(context: TableContext, model: Mapping[str, Any], fold: int, seed: int
         fold: is left for testing; clips of one source share a fold.
         seed: of the run.
     """
-    if context.root is None:
-        raise UsageError("surveillance-fight is trained on its videos; give their folder as --root.")
-    shared = {"source": context.data, "root": str(context.root), "fold": fold, "kept": True}
-    return {
-        "model": {"weights": context.weights or "imagenet", **model},
-        "data": {"train": {**shared, "split": "train"}, "test": {**shared, "split": "test"}},
-        "augmentation": {"views": 3, "area": [0.5, 1]},
-        "optimizer": {
-            "name": "adamw",
-            "lr": context.options["lr"],
-            "weight_decay": 0.1,
-            "label_smoothing": 0.1,
-        },
-        "schedule": {"name": "cosine", "warmup": 1},
-        "run": {
-            "epochs": context.options["epochs"],
-            "batch": 16,
-            "seed": seed,
-            "workers": 0,
-            "precision": "bf16-mixed",
-        },
-    }
+    return fold_recipe(
+        context,
+        {"weights": context.weights or "imagenet", **model},
+        fold,
+        seed=seed,
+        augmentation={"views": 3, "area": [0.5, 1]},
+        weight_decay=0.1,
+        workers=0,
+    )
 
 
 def networks(context: TableContext) -> dict[str, dict[str, Any]]:

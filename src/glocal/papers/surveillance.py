@@ -1,6 +1,6 @@
 """Fights in surveillance video: what gates, training on puppets, and optical flow are worth on real clips."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,30 +28,63 @@ def recipe(
         puppets: start from the weights that were trained on puppets.
         flow: on optical flow.
     """
-    if context.root is None:
-        raise UsageError("surveillance-fight is trained on its videos; give their folder as --root.")
     backbone = f"{context.model}-flow" if flow else context.model
-    shared = {"source": context.data, "root": str(context.root), "fold": fold, "kept": True}
-    return {
-        "model": {
+    return fold_recipe(
+        context,
+        {
             "name": f"gated/{backbone}:{context.options['gates']}" if gated else backbone,
             "weights": (context.weights or BACKBONE) if puppets else None,
             "clip": {"fps": 8, "short_side": 64, "size": 64},
         },
+        fold,
+        seed=fold,
+        augmentation={"area": [0.4, 1]},
+        weight_decay=0.05,
+        workers=1,
+    )
+
+
+def fold_recipe(
+    context: TableContext,
+    model: Mapping[str, Any],
+    fold: int,
+    *,
+    seed: int,
+    augmentation: Mapping[str, Any],
+    weight_decay: float,
+    workers: int,
+) -> dict[str, Any]:
+    """The recipe of a network that has not seen a fold; its options `epochs` and `lr` are those of the table.
+
+    Args:
+        context: with the folder of the data.
+        model, augmentation: those of the recipe.
+        fold: is left for testing; clips of one source share a fold.
+        seed, workers: of the run.
+        weight_decay: of the optimizer.
+
+    Raises:
+        UsageError: the folder is not given.
+    """
+    if context.root is None:
+        raise UsageError("surveillance-fight is trained on its videos; give their folder as --root.")
+    shared = {"source": context.data, "root": str(context.root), "fold": fold, "kept": True}
+    return {
+        "model": dict(model),
         "data": {"train": {**shared, "split": "train"}, "test": {**shared, "split": "test"}},
-        "augmentation": {"area": [0.4, 1]},
+        "augmentation": dict(augmentation),
         "optimizer": {
             "name": "adamw",
             "lr": context.options["lr"],
-            "weight_decay": 0.05,
+            "weight_decay": weight_decay,
             "label_smoothing": 0.1,
         },
         "schedule": {"name": "cosine", "warmup": 1},
         "run": {
             "epochs": context.options["epochs"],
             "batch": 16,
-            "seed": fold,
-            "workers": 1,
+            "seed": seed,
+            "workers": workers,
             "precision": "bf16-mixed",
         },
     }
