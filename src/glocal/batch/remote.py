@@ -63,7 +63,7 @@ def list_folder(address: str) -> list[tuple[str, str]]:
         system, folder = _open_system(address)
         paths = [path for path in system.find(folder) if _suffix(path) in VIDEO_SUFFIXES]
     if not paths:
-        raise InputError(f"there is no video at {printable(address)}; check the address.")
+        raise InputError(f"there is no video at {shown_address(address)}; check the address.")
     start = urlsplit(folder).path if "://" in folder else folder
     names = [_path(path).removeprefix(start.rstrip("/")).lstrip("/") for path in paths]
     return [
