@@ -3,6 +3,7 @@
 `<!-- not run: REASON -->` above a block, or `<!-- not run (2, 3): REASON -->` for some of its lines, says so.
 """
 
+import gc
 import re
 import shlex
 from collections.abc import Iterator
@@ -17,10 +18,9 @@ from torch import nn
 
 import glocal
 from glocal.attribution import METHODS
-from glocal.benchmark.measures import MEASURES
 from glocal.cli import main
-from glocal.localization.exports import EXPORTS
-from glocal.models import Model, load_model
+from glocal.models import MODELS, Model, load_model
+from glocal.registry import Registry
 from glocal.video import write_video
 
 ROOT = Path(__file__).parents[1]
@@ -101,10 +101,14 @@ def tiny_model(name: str = "", **settings: Any) -> Model:
 
 @pytest.fixture
 def registries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What pages register is forgotten."""
-    for registry in (METHODS, MEASURES, EXPORTS):
-        assert len(registry)
+    """What pages register is forgotten, so that no later test of the same process finds it."""
+    assert len(METHODS)
+    assert len(MODELS)
+    for registry in [thing for thing in gc.get_objects() if isinstance(thing, Registry)]:
+        if str(registry._package).startswith("glocal."):
+            assert len(registry)
         monkeypatch.setattr(registry, "_values", dict(registry._values))
+        monkeypatch.setattr(registry, "_origins", dict(registry._origins))
 
 
 @pytest.fixture
