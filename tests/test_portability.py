@@ -8,8 +8,9 @@ from helpers.networks import SMALL_NETWORK
 
 SCRIPT = (
     """
-import os, sys
+import os, shutil, sys
 sys.modules["fcntl"] = sys.modules["resource"] = None
+shutil._use_fd_functions = False
 del os.fork, os.O_NOFOLLOW, os.O_NONBLOCK, os.O_CLOEXEC
 
 from pathlib import Path

@@ -25,7 +25,7 @@ from glocal.utils.resources import raise_if_lacking
 FORMATS = (
     "mov,avi,matroska,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,gif,apng,nut,rm,dv,mxf,wtv,gxf,"
     "amv,swf,mjpeg,yuv4mpegpipe,vc1,nsv,dirac,h263,h261,"
-    "png_pipe,jpeg_pipe,bmp_pipe,webp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,pbm_pipe,j2k_pipe,"
+    "png_pipe,jpeg_pipe,bmp_pipe,webp_pipe,webp_anim,tiff_pipe,ppm_pipe,pgm_pipe,pbm_pipe,j2k_pipe,"
     "mp3,wav,flac,aac,aiff,w64,amr,ac3"
 )
 """FFmpeg's names of the formats that are read. Playlists are not, because they open other files."""
@@ -35,6 +35,11 @@ MAX_PIXELS = 2**27
 
 CODEC_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 """Options of every decoder."""
+
+METADATA_OPTIONS: dict[str, Any] = (
+    {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
+"""How titles that are no UTF-8 are read: PyAV reads them without an option from version 19 on."""
 
 
 PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -90,7 +95,7 @@ def open_container(source: VideoSource) -> Iterator[tuple[InputContainer, VideoS
                     "r",
                     options=CODEC_OPTIONS,
                     container_options={"format_whitelist": FORMATS, "protocol_whitelist": "none"},
-                    metadata_errors="ignore",
+                    **METADATA_OPTIONS,
                 )
             )
         except av.FFmpegError as error:

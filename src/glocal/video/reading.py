@@ -33,6 +33,9 @@ VideoInput = (
 )
 """What `read_video` opens."""
 
+WEBP_FORMATS = ("webp_pipe", "webp_anim")
+"""FFmpeg's names for WebP. Version 9 decodes animated files, the others do not: Pillow decodes them all."""
+
 PICTURE_HEAD = 2**17
 """Bytes of a JPEG in which the index of its further pictures stands, if it is a photo that holds several."""
 
@@ -111,9 +114,9 @@ def _advice(missing: str) -> str:
 def _from_file(source: VideoSource, name: str) -> Video:
     with open_container(source) as (container, _):
         form = container.format.name
-    if form == "webp_pipe" and is_animation(source):
+    if form in WEBP_FORMATS and is_animation(source):
         return AnimatedPicture(source, name)
-    if form.endswith("_pipe") or form == "mjpeg":
+    if form.endswith("_pipe") or form in (*WEBP_FORMATS, "mjpeg"):
         return ContainerVideo(source, name) if _is_stream(source) else from_image(source, name)
     return ContainerVideo(source, name)
 
