@@ -1,6 +1,9 @@
 """`nox` runs the quick tests on each Python, and with the lowest versions that are allowed.
 
 Interpreters that are not installed are skipped. `nox` itself is installed by `pip install nox uv`.
+
+uv installs the packages, and reads `UV_CONSTRAINT`, a file of versions, and `UV_FIND_LINKS`, a folder with a
+CPU build of PyTorch. `nox -db virtualenv` takes pip, with `PIP_CONSTRAINT` and `PIP_FIND_LINKS`.
 """
 
 import nox
@@ -34,8 +37,8 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-m", "not heavy", *(session.posargs or QUICK))
 
 
-@nox.session(python="3.10")
+@nox.session(python="3.10", venv_backend="uv")
 def lowest(session: nox.Session) -> None:
-    """The lowest versions of what glocal asks for."""
+    """The lowest versions of what glocal asks for, which only uv chooses."""
     session.install("--resolution", "lowest-direct", "--editable", EXTRAS, *TEST_TOOLS)
     session.run("pytest", "-m", "not heavy", *(session.posargs or QUICK))
