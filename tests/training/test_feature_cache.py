@@ -1,6 +1,8 @@
 """Features of frozen stages: the same run as without them, computed once, and again where needed."""
 
 import logging
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -150,6 +152,15 @@ def test_views_are_the_same_clips_for_every_seed_and_index(root: Path) -> None:
         source = clips.source.label(2)
         mirrored = {"move left": "move right", "move right": "move left"}.get(source, source)
         assert CLASSES[clips._label(2, number)] in (source, mirrored)
+
+
+def test_a_copy_of_the_files_has_the_same_views(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root, tmp_path / "copy")
+    for path in (tmp_path / "copy").rglob("*.mp4"):
+        os.utime(path, (1, 1))
+    clips, copies = views(root), views(tmp_path / "copy")
+    assert clips.key(5) != copies.key(5)
+    assert torch.equal(clips.pixels(5, 1), copies.pixels(5, 1))
 
 
 def test_views_are_for_clips_that_are_stored() -> None:

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from glocal.errors import InputError
-from glocal.training import frame_cache
 from glocal.training.augmentation import augment_flow
 from glocal.training.clips import EvaluationClips, TrainingClips
 from glocal.training.frame_cache import cached_array, decode_flow, encode_flow
@@ -19,7 +18,7 @@ from glocal.training.recipe import AugmentationConfig
 from glocal.training.sampling import ClipKey
 from glocal.training.sources import open_source
 from glocal.video import ClipSpec, read_video
-from glocal.video.flow import tvl1_flow
+from glocal.video.flow import FLOW_METHODS, tvl1_flow
 from glocal.video.geometry import Geometry
 from helpers.moving_squares import CLASSES, write_squares
 
@@ -78,7 +77,7 @@ def test_flow_is_computed_once_for_all_epochs_and_runs(
         calls.append(1)
         return tvl1_flow(before, after)
 
-    monkeypatch.setattr(frame_cache, "tvl1_flow", counted)
+    monkeypatch.setitem(FLOW_METHODS, "tvl1", counted)
     first = TrainingClips(files(root), FLOW, NONE, CLASSES, 0)
     clips = [first[ClipKey(0, place, place)].clips for place in range(4)]
     assert len(calls) == 4 * 9
@@ -146,6 +145,20 @@ def test_kept_frames_are_decoded_once(root: Path, cache: Path, monkeypatch: pyte
     monkeypatch.setattr(source, "read", None)
     assert torch.equal(clips[ClipKey(0, 0, 2)].clips, first)
     assert not torch.equal(clips[ClipKey(1, 0, 2)].clips, first)
+
+
+def test_training_and_evaluation_share_the_flow_of_frames_that_are_not_cropped(
+    root: Path, cache: Path
+) -> None:
+    square = ClipSpec(frames=4, size=24, resize=(24, 24), modality="flow")
+    TrainingClips(files(root), square, NONE, CLASSES, 0)[ClipKey(0, 0, 1)]
+    (file,) = cache.iterdir()
+    written = file.stat().st_mtime_ns
+    evaluation = EvaluationClips(files(root), square, CLASSES)
+    for index in range(len(evaluation)):
+        _ = evaluation[index]
+    assert len(list(cache.iterdir())) == 4, "one for each video"
+    assert file.stat().st_mtime_ns == written
 
 
 def test_kept_puppets_have_kept_flow_and_others_have_not(cache: Path) -> None:

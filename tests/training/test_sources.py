@@ -1,5 +1,6 @@
 """Every data set is a source of clips for training."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,10 @@ import pytest
 
 from glocal.datasets import DATASETS
 from glocal.errors import InputError, UsageError
+from glocal.training import sources
 from glocal.training.sources import SOURCES, open_source
+from glocal.video import read_video
+from glocal.video.video import Video
 from helpers.dataset_files import film, put, write_ilsvrc, write_jhmdb, write_ucf24, write_ucf101
 
 
@@ -66,6 +70,26 @@ def test_missing_clips_are_named_up_to_a_point_and_counted(
     assert len(open_source({"source": "csv", "path": str(table)}, "data.train")) == 1
     assert caplog.text.count("is missing") == 10
     assert "30 of 31 clips cannot be read and are left out" in caplog.text
+
+
+def test_a_video_is_decoded_once_for_all_runs_of_a_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film(tmp_path / "a.mp4")
+    table = put(tmp_path / "clips.csv", "path,label\na.mp4,a\n")
+    paths: list[Path] = []
+
+    def counted(path: Path, fps: float | None) -> Video:
+        paths.append(path)
+        return read_video(path, fps)
+
+    monkeypatch.setattr(sources, "read_video", counted)
+    for _ in range(2):
+        assert len(open_source({"source": "csv", "path": str(table)}, "data.train").times(0)) == 10
+    assert paths == [tmp_path / "a.mp4"]
+    os.utime(tmp_path / "a.mp4", (1, 1))
+    open_source({"source": "csv", "path": str(table)}, "data.train")
+    assert len(paths) == 2
 
 
 def test_the_folds_of_the_fights_are_rows_of_their_table(shared: Path) -> None:

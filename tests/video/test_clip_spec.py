@@ -24,6 +24,7 @@ def test_a_form_has_the_defaults_of_hara_et_al() -> None:
         {"fps": 0.0},
         {"fps": float("nan")},
         {"modality": "depth"},
+        {"flow": "farneback"},
         {"crop": "left"},
         {"image": True},
         {"mean": (0.5,)},

@@ -1,10 +1,10 @@
 """Windows cover every video once and evenly, whatever its length, rate and size."""
 
-import importlib
 import itertools
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from glocal.errors import InputError, UsageError
 from glocal.video import ClipSpec, Geometry, read_video, windows
-from glocal.video.flow import tvl1_flow
+from glocal.video.clip_spec import FlowMethod
+from glocal.video.flow import FLOW_METHODS
 from helpers.video_files import encode, number, numbered
 
 CLIP_SPEC = ClipSpec(frames=4, short_side=16, size=16)
@@ -139,9 +140,10 @@ def moving(count: int, speed: float) -> np.ndarray:
     return np.stack([np.roll(texture, round(i * speed), 1)[:, :96] for i in range(count)])
 
 
-def test_flow_is_the_motion_in_pixels() -> None:
+@pytest.mark.parametrize("method", get_args(FlowMethod))
+def test_flow_is_the_motion_in_pixels(method: FlowMethod) -> None:
     frames = moving(2, 2)
-    found = tvl1_flow(frames[0], frames[1])
+    found = FLOW_METHODS[method](frames[0], frames[1])
     assert found.shape == (64, 96, 2)
     assert found.dtype == np.float32
     assert abs(np.median(found[8:-8, 16:-16, 0]) - 2) < 0.2
@@ -158,11 +160,20 @@ def test_flow_networks_get_flow_divided_by_twenty() -> None:
     assert torch.equal(found[1].clip[:, :, -1], found[1].clip[:, :, -2])
 
 
+def test_a_flow_network_gets_the_flow_that_its_clip_spec_names() -> None:
+    frames = moving(3, 2)
+    spec = ClipSpec(3, short_side=64, size=64, modality="flow")
+    (tvl1,), (dis,) = (windows(read_video(frames), replace(spec, flow=method)) for method in ("tvl1", "dis"))
+    first, second = (FLOW_METHODS["dis"](frames[i], frames[i + 1]) for i in (0, 1))
+    expected = np.stack([first, second, second]) / np.float32(20)
+    assert torch.allclose(dis.clip[0], torch.from_numpy(expected).permute(3, 0, 1, 2))
+    assert not torch.equal(dis.clip, tvl1.clip)
+
+
 def test_two_streams_get_both_and_each_flow_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = itertools.count()
-    module = importlib.import_module("glocal.video.windows")
     fast = np.full((16, 24, 2), 99, np.float32)
-    monkeypatch.setattr(module, "tvl1_flow", lambda *_: (next(calls), fast)[1])
+    monkeypatch.setitem(FLOW_METHODS, "tvl1", lambda *_: (next(calls), fast)[1])
     found = list(windows(read_video(film(9)), replace(CLIP_SPEC, modality="rgb+flow"), overlap=0.75))
     assert len(found) == 6
     assert next(calls) <= 9

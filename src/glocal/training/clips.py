@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from glocal.training.sampling import ClipKey, clip_frames, evaluation_starts, ra
 from glocal.training.sources import VideoSource
 from glocal.types import Flow, Frame, FrameIndices
 from glocal.video.clip_spec import ClipSpec, flow_clip, rgb_clip
-from glocal.video.flow import tvl1_flow
+from glocal.video.flow import FLOW_METHODS
 from glocal.video.geometry import Geometry
 
 
@@ -125,8 +126,10 @@ class TrainingClips(Dataset[Batch]):
         return self._draw(video_index, self._rng(video_index, number)).label
 
     def _rng(self, video_index: int, number: int) -> np.random.Generator:
-        """Return the random numbers of a view, which depend on the video alone, whatever its index."""
-        digest = hashlib.sha256(f"{self.source.identity(video_index)}".encode(errors="surrogateescape"))
+        """Return the random numbers of a view, the same for every copy of the file, whatever its index."""
+        name = Path(self.source.name(video_index)).name
+        text = f"{name} {len(self.source.times(video_index))}"
+        digest = hashlib.sha256(text.encode(errors="surrogateescape"))
         return np.random.default_rng((number, *digest.digest()))
 
     def _draw(self, video_index: int, rng: np.random.Generator) -> "_Variant":
@@ -249,7 +252,8 @@ def clip_from_frames(frames: Sequence[Frame], clip_spec: ClipSpec) -> Tensor:
     If there are too few frames, the last one is repeated. For networks of flow, the flow is computed.
     """
     if clip_spec.modality == "flow":
-        flows = [tvl1_flow(before, after) for before, after in pairwise(frames)]
+        compute_flow = FLOW_METHODS[clip_spec.flow]
+        flows = [compute_flow(before, after) for before, after in pairwise(frames)]
         return clip_from_flow(flows or [np.zeros((*frames[0].shape[:2], 2), np.float32)], clip_spec)
     clip = rgb_clip([*frames, *[frames[-1]] * (clip_spec.frames - len(frames))], clip_spec)[0]
     return clip[:, 0] if clip_spec.image else clip

@@ -23,7 +23,7 @@ from glocal.training.sources import VideoSource
 from glocal.types import Frame, FrameIndices, FrameTimes
 from glocal.utils.files import atomic_path, writing
 from glocal.video.clip_spec import FLOW_LIMIT, ClipSpec, Crop
-from glocal.video.flow import tvl1_flow
+from glocal.video.flow import FLOW_METHODS
 from glocal.video.geometry import Geometry
 
 DECODED_FRAMES = 32
@@ -113,25 +113,31 @@ class CachedFlow:
         points = sampling_points(self.source.times(index), clip_spec)
         resized = clip_spec.resize or clip_spec.short_side
         settings = f"{self.crop} {resized} {clip_spec.size} {clip_spec.stride} {clip_spec.fps}"
-        key = f"{self.source.identity(index)} flow {settings}"
+        key = f"{self.source.identity(index)} {clip_spec.flow} {settings}"
         array = cached_array(key, max(1, len(points) - 1), lambda: self._compute(index, points))
         first = min(start, len(array) - 1)
         return decode_flow(array[first : first + clip_spec.frames])
 
     def _compute(self, index: int, points: FrameIndices) -> Iterator[npt.NDArray[np.uint8]]:
         before: Frame | None = None
+        compute_flow = FLOW_METHODS[self.clip_spec.flow]
         for frame in _resized_frames(self.source, index, points, self.clip_spec, self.crop):
             if before is not None:
-                yield encode_flow(tvl1_flow(before, frame))
+                yield encode_flow(compute_flow(before, frame))
             before = frame
         if len(points) == 1 and before is not None:
             yield encode_flow(np.zeros((*before.shape[:2], 2), np.float32))
 
 
 def cached_flow(source: VideoSource, clip_spec: ClipSpec, crop: Crop) -> CachedFlow | None:
-    """Return the cached flow of a source; None if the network takes no flow, or the videos are not stored."""
-    use_cache = clip_spec.modality == "flow" and source.identity(0) is not None
-    return CachedFlow(source, clip_spec, crop) if use_cache else None
+    """Return the cached flow of a source; None if the network takes no flow, or the videos are not stored.
+
+    Where frames are resized to the network's square, nothing is cropped: both crops share their files.
+    """
+    if clip_spec.modality != "flow" or source.identity(0) is None:
+        return None
+    is_square = clip_spec.resize == (clip_spec.size, clip_spec.size)
+    return CachedFlow(source, clip_spec, "full" if is_square else crop)
 
 
 def encode_flow(flows: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

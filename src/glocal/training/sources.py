@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -182,15 +184,32 @@ def _open(record: Record) -> OpenedVideo | str:
     if problem := record_problem(record):
         return problem
     try:
-        video = read_video(record.path, record.fps)
-        times = video.times
+        state = record.path.stat()
+        video = _decoded_video(record.path, record.fps, (state.st_size, state.st_mtime_ns))
     except InputError as error:
         return str(error)
+    except OSError as error:
+        return f"{printable(record.path)} cannot be read ({error.strerror})."
+    times = video.times
     start, end = record.span or (0.0, np.inf)
     first, beyond = (int(i) for i in np.searchsorted(times, (start, end)))
     if first == beyond:
         return f"{printable(record.path)} has no frames from {start:g} to {end:g} seconds."
     return OpenedVideo(record, video, first, times[first:beyond] - times[first])
+
+
+@lru_cache(maxsize=4096)
+def _decoded_video(path: Path, fps: float | None, state: tuple[int, int]) -> Video:
+    """Open a video and find its frames, once for all runs of this process.
+
+    Args:
+        path: of the video.
+        fps: see `read_video`.
+        state: size and time of change of the file, which tell it from a later one of the same name.
+    """
+    video = read_video(path, fps)
+    _ = video.times
+    return video
 
 
 class ShuffledLabels:

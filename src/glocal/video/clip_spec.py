@@ -12,6 +12,8 @@ from glocal.types import Flow, Frame
 
 Crop = Literal["full", "center"]
 Modality = Literal["rgb", "flow", "rgb+flow"]
+FlowMethod = Literal["tvl1", "dis"]
+"""How optical flow is computed: TV-L1, slow, for which most flow networks are trained; or DIS, fast."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class ClipSpec:
         short_side: pixels; frames are resized so that their short side has this length.
         resize: height and width in pixels to which frames are resized whatever their proportions, in place of
             `short_side`; None keeps the proportions.
+        flow: how optical flow is computed, for networks that take it: "tvl1", or "dis", which needs no
+            contrib modules of OpenCV.
         size: pixels; side of the centre crop that the network was trained on.
         mean, std: one value for each channel, applied after scaling to `range`: three for RGB clips, one for
             grey clips, which are the luma of the frames; flow is divided by 20 instead.
@@ -49,6 +53,7 @@ class ClipSpec:
     crop: Crop = "full"
     image: bool = False
     resize: tuple[int, int] | None = None
+    flow: FlowMethod = "tvl1"
 
     @property
     def channels(self) -> int:
@@ -64,7 +69,8 @@ class ClipSpec:
             raise UsageError(f"resize must be a height and a width of at least 1, not {self.resize}")
         if self.fps is not None and not self.fps > 0:
             raise UsageError(f"fps must be positive, not {self.fps}")
-        for name, allowed in (("modality", get_args(Modality)), ("crop", get_args(Crop))):
+        for name, values in (("modality", Modality), ("crop", Crop), ("flow", FlowMethod)):
+            allowed = get_args(values)
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
         if self.image and self.frames != 1:

@@ -1,7 +1,7 @@
 """Optical flow between frames, and motion relative to the camera's."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from glocal.types import AttributionMap, Flow, Frame
 from glocal.utils.opencv import cv2
 from glocal.utils.optional_import import optional_import
+from glocal.video.clip_spec import FlowMethod
 from glocal.video.scenes import scene_of
 
 
@@ -52,6 +53,10 @@ def dis_flow(frame: Frame, next_frame: Frame) -> Flow:
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     first, second = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (frame, next_frame))
     return np.asarray(method.calc(first, second, np.zeros((*frame.shape[:2], 2), np.float32)), np.float32)
+
+
+FLOW_METHODS: dict[FlowMethod, Callable[[Frame, Frame], Flow]] = {"tvl1": tvl1_flow, "dis": dis_flow}
+"""Name → function of a frame and the next one."""
 
 
 def remove_camera_motion(flow: Flow) -> Flow:

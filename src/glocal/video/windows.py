@@ -1,7 +1,7 @@
 """Split a video into overlapping clips, in one decoding pass and constant memory."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import NamedTuple
@@ -12,7 +12,7 @@ import torch
 from glocal.errors import UsageError
 from glocal.types import Flow, Frame, FrameIndices
 from glocal.video.clip_spec import ClipSpec, Crop, flow_clip, rgb_clip
-from glocal.video.flow import tvl1_flow
+from glocal.video.flow import FLOW_METHODS
 from glocal.video.geometry import Geometry
 from glocal.video.scenes import scene_of
 from glocal.video.video import DecodedFrame, Video
@@ -122,7 +122,7 @@ def windows_of(
 
 def _scene_windows(sampled: Iterator[_SampledFrame], clip_spec: ClipSpec, step: int) -> Iterator[Window]:
     if "flow" in clip_spec.modality:
-        sampled = _add_flow(sampled)
+        sampled = _add_flow(sampled, FLOW_METHODS[clip_spec.flow])
     latest: deque[_SampledFrame] = deque(maxlen=clip_spec.frames)
     count = index = 0
     for frame in sampled:
@@ -179,17 +179,20 @@ def _resize(frames: Iterator[IndexedFrame], geometry: Geometry, first_point: int
         yield latest
 
 
-def _add_flow(frames: Iterator[_SampledFrame]) -> Iterator[_SampledFrame]:
+def _add_flow(
+    frames: Iterator[_SampledFrame], compute_flow: Callable[[Frame, Frame], Flow]
+) -> Iterator[_SampledFrame]:
     """Add the flow to the next frame, which delays the frames by one."""
     current: _SampledFrame | None = None
     flow: Flow | None = None
     for following in frames:
         if current is not None:
-            flow = tvl1_flow(current.rgb, following.rgb)
+            flow = compute_flow(current.rgb, following.rgb)
             yield current._replace(flow=flow)
         current = following
     if current is not None:
-        yield current._replace(flow=tvl1_flow(current.rgb, current.rgb) if flow is None else flow)
+        still = np.zeros((*current.rgb.shape[:2], 2), np.float32)
+        yield current._replace(flow=still if flow is None else flow)
 
 
 def _window(frames: Sequence[_SampledFrame], clip_spec: ClipSpec, repeated: int = 0) -> Window:
