@@ -55,6 +55,16 @@ def step(network: nn.Module, trained: nn.Module, inputs: Tensor) -> tuple[Tensor
             None,
         ),
         ("st-abn/efficientnet-lite0-r2plus1d", ["backbone"], ["layer3", "layer4"]),
+        (
+            "st-abn/efficientnet-lite0-difference:conv_head",
+            ["backbone.conv_stem", "backbone.bn1", "backbone.blocks"],
+            ["layer4"],
+        ),
+        (
+            "st-abn/efficientnet-lite0-difference:conv_head",
+            [f"backbone.{path}" for path in STEM if path != "conv_time"],
+            ["layer2", "layer3", "layer4"],
+        ),
         ("resnext3d-small", ["conv1", "bn1", "layer1", "layer2"], ["layer2", "layer3", "layer4"]),
     ],
 )

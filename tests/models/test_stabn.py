@@ -16,6 +16,7 @@ from glocal.models.registry import MODELS, find_entry, network_names
 from glocal.models.resnet import ResNet, resnext3d_small
 from glocal.models.stabn import (
     STABN,
+    NonNegativeConv3d,
     TemporalAttention,
     TransformedSTABN,
     build_stabn,
@@ -297,6 +298,40 @@ def test_a_backbone_is_its_two_halves() -> None:
         assert torch.equal(
             backbone.classify_penultimate(backbone.penultimate_activation(clip())), backbone(clip())
         )
+
+
+def test_it_splits_before_a_module_of_the_last_stage() -> None:
+    name = "st-abn/efficientnet-lite0-difference"
+    whole, late = (find_entry(f"{name}{form}") for form in ("", ":conv_head"))
+    assert late.name == f"{name}:conv_head"
+    with torch.device("meta"):
+        nets = [entry.build(7).eval() for entry in (whole, late)]
+        clips = torch.empty(1, 3, 16, 64, 64)
+        assert [tuple(net.backbone.penultimate_activation(clips).shape[1:]) for net in nets] == [
+            (672, 16, 4, 4),
+            (320, 16, 2, 2),
+        ]
+        assert nets[1].attend(clips).spatial.shape == (1, 1, 16, 2, 2)
+    assert len(nets[1].attention.stage) == 3
+    with torch.no_grad():
+        backbone = seeded(MODELS["efficientnet-lite0-difference"].build(3)).eval()
+        backbone.branch_at = "conv_head"
+        expected = backbone(clip())
+        assert torch.equal(backbone.classify_penultimate(backbone.penultimate_activation(clip())), expected)
+
+
+def test_forms_are_joined_and_unknown_ones_are_named() -> None:
+    name = "st-abn/efficientnet-lite0-difference"
+    entry = find_entry(f"{name}:conv_head+non-negative")
+    assert entry.name == f"{name}:non-negative+conv_head"
+    with torch.device("meta"):
+        assert type(entry.build(2).attention.spatial[0]) is NonNegativeConv3d
+    with pytest.raises(
+        UsageError, match=r"has no form 'conv_heat', only 'non-negative' and one module.*conv_head"
+    ):
+        find_entry(f"{name}:conv_heat")
+    with pytest.raises(UsageError, match="no form 'bn2'"):
+        find_entry(f"{name}:conv_head+bn2")
 
 
 def test_slow_small_keeps_every_frame_and_sees_five_of_them_before_its_last_stage() -> None:

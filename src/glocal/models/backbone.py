@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain, islice
+from itertools import chain
 
 import torch
 import torch.nn.functional as F
@@ -49,6 +49,8 @@ class Backbone(nn.Module):
         frames: frames of the shortest clip that the network takes.
         pixels: smallest height and width that the network takes.
         averages: whether `classify` reads only the averages over space of the last stage's activation.
+        branch_at: path of the module of the last stage before which an attention branch splits off; by
+            default its first.
     """
 
     stages: Mapping[str, Sequence[str]]
@@ -57,6 +59,7 @@ class Backbone(nn.Module):
     frames: int = 1
     pixels: int = 1
     averages: bool = False
+    branch_at: str = ""
 
     def classify(self, x: Tensor) -> Tensor:
         """Compute logits `(B, num_classes)` from the last stage's activation; applies dropout."""
@@ -72,11 +75,20 @@ class Backbone(nn.Module):
         Raises:
             InputError: the network does not take a tensor of this shape.
         """
-        check_input(x, self.in_channels, self.dims, self.frames, self.pixels)
+        x = self.first_input(x)
         for layer, paths in self.stages.items():
             for path in paths:
                 x = self.get_submodule(path)(x)
             yield layer, x
+
+    def first_input(self, x: Tensor) -> Tensor:
+        """Return what the first module takes: the clips or images themselves, which are checked.
+
+        Raises:
+            InputError: the network does not take a tensor of this shape.
+        """
+        check_input(x, self.in_channels, self.dims, self.frames, self.pixels)
+        return x
 
     def last_activation(self, x: Tensor) -> Tensor:
         """Compute the activation of the last stage."""
@@ -85,9 +97,10 @@ class Backbone(nn.Module):
         return x
 
     def penultimate_activation(self, x: Tensor) -> Tensor:
-        """Compute the activation of the last stage but one."""
-        for _, activation in islice(self.activations(x), len(self.stages) - 1):
-            x = activation
+        """Compute the activation before `last_stage`, which an attention branch reads."""
+        x = self.first_input(x)
+        for path in self._split_paths()[0]:
+            x = self.get_submodule(path)(x)
         return x
 
     def classify_penultimate(self, x: Tensor) -> Tensor:
@@ -97,9 +110,14 @@ class Backbone(nn.Module):
         return self.classify(x)
 
     def last_stage(self) -> list[nn.Module]:
-        """The modules of the last stage, in order."""
-        *_, paths = self.stages.values()
-        return [self.get_submodule(path) for path in paths]
+        """The modules of the last stage, in order: those from `branch_at` on."""
+        return [self.get_submodule(path) for path in self._split_paths()[1]]
+
+    def _split_paths(self) -> tuple[list[str], list[str]]:
+        """The paths of the modules before the last stage, and of those from `branch_at` on."""
+        *earlier, last = self.stages.values()
+        start = last.index(self.branch_at) if self.branch_at else 0
+        return [*chain.from_iterable(earlier), *last[:start]], [*last[start:]]
 
     def truncate(self, last_layer: str) -> None:
         """Remove the classifier and every stage after `last_layer`, with their weights."""

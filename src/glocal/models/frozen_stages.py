@@ -111,16 +111,16 @@ class RemainingStages(Backbone):
         self.stages: dict[str, list[str]] = {
             layer: [f"backbone.{path}" for path in paths] for layer, paths in stages.items()
         }
+        self.branch_at = backbone.branch_at and f"backbone.{backbone.branch_at}"
+
+    def first_input(self, x: Tensor) -> Tensor:
+        """Return the activation `(B, C, T, H, W)` of the last frozen module."""
+        return self.frozen.unpack(x)[-1]
 
     def activations(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Yield the averages over space of frozen layers that are read, and the layers after them."""
-        parts = self.frozen.unpack(x)
-        yield from zip(self.frozen.pooled, parts, strict=False)
-        activation = parts[-1]
-        for layer, paths in self.stages.items():
-            for path in paths:
-                activation = self.get_submodule(path)(activation)
-            yield layer, activation
+        yield from zip(self.frozen.pooled, self.frozen.unpack(x), strict=False)
+        yield from super().activations(x)
 
     def classify(self, x: Tensor) -> Tensor:
         """Compute logits `(B, num_classes)` from the last stage's activation."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from glocal.errors import UsageError, nearest, unknown
+from glocal.errors import UsageError, unknown
 from glocal.models.backbone import is_backbone
 from glocal.models.card import packaged_cards
 from glocal.models.download import installed_path
@@ -13,7 +13,7 @@ from glocal.models.entry import MODELS, ModelEntry
 from glocal.models.gated import gated_entry
 from glocal.models.labels import describe_classes, label_list
 from glocal.models.listing import VARIANTS, packaged_models
-from glocal.models.stabn import NON_NEGATIVE, stabn_entry
+from glocal.models.stabn import PAPER_FORM, parse_form, stabn_entry
 from glocal.video.clip_spec import ClipSpec
 
 
@@ -55,12 +55,13 @@ def find_entry(name: str, clip_spec: ClipSpec | None = None) -> ModelEntry:
 
     Args:
         name: a name in `MODELS`; `gated/<backbone>` with all gates of the backbone, or
-            `gated/<backbone>:<gate>+<gate>` with some of them; `st-abn/<backbone>`, or
-            `st-abn/<backbone>:non-negative` for an M_s that rises with the evidence of every class.
+            `gated/<backbone>:<gate>+<gate>` with some of them; `st-abn/<backbone>`,
+            `st-abn/<backbone>:non-negative` for an M_s that rises with the evidence of every class, or
+            `st-abn/<backbone>:<module>` to split the backbone before a module of its last stage.
         clip_spec: by default that of the published weights.
 
     Raises:
-        UsageError: the name is unknown, or the network has no such gate.
+        UsageError: the name is unknown, or the network has no such gate, form or module.
     """
     base, colon, details = name.partition(":")
     variant, _, backbone = base.partition("/")
@@ -78,12 +79,7 @@ def find_entry(name: str, clip_spec: ClipSpec | None = None) -> ModelEntry:
     if variant == "gated":
         return gated_entry(entry, clip_spec, _chosen_gates(entry, details) if colon else tuple(entry.gates))
     if variant == "st-abn":
-        if colon and details != NON_NEGATIVE:
-            raise UsageError(
-                f"{base} has no form '{details}', only '{NON_NEGATIVE}': {base}:{NON_NEGATIVE}."
-                f"{nearest(details, [NON_NEGATIVE])}"
-            )
-        return stabn_entry(entry, clip_spec, non_negative=bool(colon))
+        return stabn_entry(entry, clip_spec, form=parse_form(entry, details) if colon else PAPER_FORM)
     return entry if clip_spec == entry.clip_spec else replace(entry, clip_spec=clip_spec)
 
 

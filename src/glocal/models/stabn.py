@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from glocal.errors import UsageError, nearest
 from glocal.models.backbone import Backbone, SamePadding, set_dropout
 from glocal.models.entry import ModelEntry
 from glocal.video.clip_spec import ClipSpec
@@ -16,6 +17,25 @@ from glocal.video.clip_spec import ClipSpec
 DROPOUT = 0.5
 NON_NEGATIVE = "non-negative"
 """What follows the colon in the name of an ST-ABN whose M_s has a sign: `st-abn/<backbone>:non-negative`."""
+
+
+class STABNForm(NamedTuple):
+    """What follows the colon in the name of an ST-ABN, joined by `+`.
+
+    Attributes:
+        non_negative: whether M_s is identified by non-negative weights; False is the paper's form.
+        branch_at: module of the backbone's last stage before which the attention branch splits off; by
+            default its first.
+    """
+
+    non_negative: bool = False
+    branch_at: str = ""
+
+    def __str__(self) -> str:
+        return "+".join(filter(None, (NON_NEGATIVE if self.non_negative else "", self.branch_at)))
+
+
+PAPER_FORM: STABNForm = STABNForm()
 
 
 class AttentionBranchOutput(NamedTuple):
@@ -190,7 +210,7 @@ class STABN(nn.Module):
     """A backbone with a spatio-temporal attention branch: clips `(B, C, T, H, W)` to `(B, num_classes)`.
 
     Args:
-        backbone: is split before its last stage; its dropout probability becomes 0.5.
+        backbone: is split before its `last_stage`; its dropout probability becomes 0.5.
         attention: branch on the backbone's penultimate activation.
         channels: C of that activation.
     """
@@ -264,7 +284,7 @@ def invert_attention(spatial: bool = True, temporal: bool = True) -> AttentionTr
 
 
 def build_stabn(
-    build: Callable[[int], Backbone], frames: int, num_classes: int, *, non_negative: bool = False
+    build: Callable[[int], Backbone], frames: int, num_classes: int, *, form: STABNForm = PAPER_FORM
 ) -> STABN:
     """Build an ST-ABN.
 
@@ -272,34 +292,56 @@ def build_stabn(
         build: builds the backbone for a number of classes.
         frames: length of the clips, which determines the layer sizes of the temporal attention.
         num_classes: number of logits.
-        non_negative: whether M_s is identified by non-negative weights; False is the paper's form.
+        form: of the attention branch, and where it splits off.
     """
     with torch.device("meta"):
         probe = build(1).eval()
+        probe.branch_at = form.branch_at
         clip = torch.empty(1, probe.in_channels, frames, 64, 64)
-        shapes = [activation.shape for _, activation in probe.activations(clip)]
-    channels, steps = shapes[-2][1:3]
+        channels, steps = probe.penultimate_activation(clip).shape[1:3]
+        last_channels = probe.last_activation(clip).shape[1]
     backbone = build(num_classes)
+    backbone.branch_at = form.branch_at
     branch = AttentionBranch(
-        backbone.last_stage(), shapes[-1][1], num_classes, steps, non_negative=non_negative
+        backbone.last_stage(), last_channels, num_classes, steps, non_negative=form.non_negative
     )
     return STABN(backbone, branch, channels)
 
 
+def parse_form(backbone: ModelEntry, text: str) -> STABNForm:
+    """Read the form of an ST-ABN, as it follows the colon in the name.
+
+    Raises:
+        UsageError: a part is neither `non-negative` nor a module of the backbone's last stage.
+    """
+    with torch.device("meta"):
+        *_, last = cast(Backbone, backbone.build(1)).stages.values()
+    form = PAPER_FORM
+    for part in text.split("+"):
+        if part == NON_NEGATIVE:
+            form = form._replace(non_negative=True)
+        elif part in last and not form.branch_at:
+            form = form._replace(branch_at=part)
+        else:
+            forms = [NON_NEGATIVE, *last]
+            raise UsageError(
+                f"st-abn/{backbone.name} has no form '{part}', only '{NON_NEGATIVE}' and one module of its "
+                f"last stage: {', '.join(last)}.{nearest(part, forms)}"
+            )
+    return form
+
+
 @cache
-def stabn_entry(backbone: ModelEntry, clip_spec: ClipSpec, *, non_negative: bool = False) -> ModelEntry:
+def stabn_entry(backbone: ModelEntry, clip_spec: ClipSpec, *, form: STABNForm = PAPER_FORM) -> ModelEntry:
     """Make the entry of the ST-ABN on a backbone, which is built for clips of `clip_spec.frames`."""
     branch_classifier = ("maps.0", "maps.1", "score", "spatial.0", "temporal.collapse.0")
     return ModelEntry(
-        name=f"st-abn/{backbone.name}{f':{NON_NEGATIVE}' if non_negative else ''}",
+        name=f"st-abn/{backbone.name}{f':{form}' if form != PAPER_FORM else ''}",
         title=f"ST-ABN on {backbone.title}",
         paper="Mitsuhara et al., ST-ABN: Visual Explanation Taking into Account Spatio-temporal Information "
         "for Video Recognition",
         build=partial(
-            build_stabn,
-            cast(Callable[[int], Backbone], backbone.build),
-            clip_spec.frames,
-            non_negative=non_negative,
+            build_stabn, cast(Callable[[int], Backbone], backbone.build), clip_spec.frames, form=form
         ),
         layers={layer: f"backbone.{path}" for layer, path in backbone.layers.items()},
         clip_spec=clip_spec,
