@@ -10,7 +10,7 @@ import pytest
 from glocal.benchmark.cache import Cache
 from glocal.errors import InputError, UsageError
 from glocal.papers import fights
-from glocal.papers.fights import Fights, figures, networks, recipe, together
+from glocal.papers.fights import Fights, FightsRow, figures, lead, networks, recipe, together
 from glocal.papers.table import TableContext, tables
 from glocal.papers.training_cache import TrainedNetwork
 from glocal.training import Recipe, read_recipe
@@ -77,8 +77,9 @@ def test_each_network_is_trained_without_each_fold_by_each_seed_once(
 ) -> None:
     where = context(tmp_path / "out", root, seeds=2, st_abn=True, flow=True)
     made = tables()[NAME].run(where)
-    assert [row.name for row in made.rows] == [*networks(where), "frames and changes", "changes and flow"]
-    assert len(trained) == 5 * 2 * 5
+    sums = ["frames and changes", "frames and flow", "changes and flow"]
+    assert [row.name for row in made.rows] == [*networks(where), *sums]
+    assert len(trained) == 6 * 2 * 5
     assert {(run.run.seed, run.data.test["fold"]) for run in trained} == {
         (s, f) for s in (0, 1) for f in range(5)
     }  # type: ignore[index]
@@ -87,7 +88,40 @@ def test_each_network_is_trained_without_each_fold_by_each_seed_once(
     assert first.values["accuracy"] == pytest.approx(0.9)
     assert first.values["± seeds"] == pytest.approx(0)
     tables()[NAME].run(where)
-    assert len(trained) == 50
+    assert len(trained) == 60
+    assert sum("against" in note for note in made.notes) == 5
+
+
+def test_a_share_of_the_sources_is_drawn_outside_the_fold(
+    root: Path, tmp_path: Path, trained: list[Recipe]
+) -> None:
+    where = context(tmp_path / "out", root, seeds=2, shares="0.25+0.5")
+    made = tables()[NAME].run(where)
+    name = "changes, 50% of the sources"
+    assert name in [row.name for row in made.rows]
+    assert any(note.startswith(f"changes against {name}: +0.000") for note in made.notes)
+    drawn = [run.data.train["only"]["source"] for run in trained if "only" in run.data.train]
+    quarters, halves = drawn[:10], drawn[10:]
+    assert all(set(quarter) < set(half) for quarter, half in zip(quarters, halves, strict=True))
+    assert {len(quarter) for quarter in quarters} == {2}
+    assert {len(half) for half in halves} == {4}
+    assert len({tuple(half) for half in halves}) > 5, "others for each fold and seed"
+    folds = [run.data.test["fold"] for run in trained if "only" in run.data.train][10:]  # type: ignore[index]
+    for fold, half in zip(folds, halves, strict=True):
+        assert not {str(2 * fold), str(2 * fold + 1)} & set(half)
+
+
+@pytest.mark.parametrize("shares", ["1", "0", "half", "0.5+2"])
+def test_shares_that_are_none_are_refused(shares: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="numbers between 0 and 1 joined by"):
+        networks(context(tmp_path, shares=shares))
+
+
+def test_a_lead_is_taken_clip_by_clip() -> None:
+    truth, folds, sources = np.ones(4, bool), np.arange(4) % 2, ["a", "a", "b", "b"]
+    best = Fights(np.array([[0.9, 0.9, 0.9, 0.1]]), truth, folds, sources)
+    worse = best._replace(probabilities=np.array([[0.9, 0.1, 0.9, 0.1]]))
+    assert lead(best, worse) == (pytest.approx(0.25), 0, pytest.approx(0.5))
 
 
 def test_figures_by_hand() -> None:
@@ -132,7 +166,7 @@ def test_it_needs_the_folder_of_the_data_and_its_predictions(
     root: Path, tmp_path: Path, trained: list[Recipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UsageError, match="--root"):
-        recipe(context(tmp_path), {"name": "efficientnet-lite0-difference"}, 0, 0)
+        recipe(context(tmp_path), FightsRow({"name": "efficientnet-lite0-difference"}), 0, 0)
     missing = TrainedNetwork(tmp_path / "nowhere" / "best.safetensors", {})
     monkeypatch.setattr(fights, "train_once", lambda context, run: missing)
     with pytest.raises(InputError, match="choose another --out"):

@@ -4,17 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 import glocal
-from glocal.benchmark import Cache, Evaluation
-from glocal.benchmark.box_measures import JoinedMeasures
-from glocal.benchmark.localization import SampleScores
+from glocal.benchmark import Cache
 from glocal.datasets.puppets import QUESTIONS, Puppets
 from glocal.errors import UsageError
-from glocal.models import Model
 from glocal.models.card import Card, save_network
 from glocal.papers import TableContext, gates, matched_training, surveillance, tables, training_cache
 from glocal.papers.gate_votes import ALL, Votes, count_votes
@@ -179,36 +175,6 @@ def test_real_clips_are_trained_without_the_fold_that_they_are_tested_on(
     for recipe in measured:
         assert recipe.data.train["fold"] == recipe.data.test["fold"]
         assert (recipe.data.train["split"], recipe.data.test["split"]) == ("train", "test")
-
-
-def test_clips_with_boxes_are_explained_by_the_network_that_has_not_seen_their_fold(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looked = []
-
-    def pretend_training(context: TableContext, recipe: dict[str, dict[str, Any]]) -> TrainedNetwork:
-        made = construct(Recipe, recipe, "recipe")
-        held_out = made.data.test["fold"]
-        assert made.data.train["split"] == "train"
-        return TrainedNetwork(tmp_path / f"without {held_out}", {})
-
-    def pretend_rows(context: TableContext, measure: JoinedMeasures) -> tuple[Model, Evaluation]:
-        looked.append((Path(context.model).name, context.options["fold"]))
-        counts = [measure.count(np.ones((1, 4, 4), np.float32), [(0, np.array([[0.0, 0, 4, 2]]))], True)]
-        scores = [SampleScores(0.5, {"full frame": counts}, {})]
-        return glocal.load_model("resnext3d-small"), Evaluation([], measure, scores, ["a network"])
-
-    monkeypatch.setattr(surveillance, "train_once", pretend_training)
-    monkeypatch.setattr(surveillance, "evaluate_rows", pretend_rows)
-    where = context(tmp_path, "surveillance-fight/boxes", root=tmp_path)
-    (row,) = tables()["surveillance-fight/boxes"].run(where).rows
-    assert looked == [(f"without {fold}", fold) for fold in range(5)]
-    assert row.values["0.5"] == 1
-    assert row.values["0.7"] == 0
-    looked.clear()
-    where = replace(where, model="resnext3d-small", options={**where.options, "trained": False})
-    tables()["surveillance-fight/boxes"].run(where)
-    assert looked == [("resnext3d-small", fold) for fold in range(5)], "the model as it is"
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ class RemainingStages(Backbone):
         self.stages: dict[str, list[str]] = {
             layer: [f"backbone.{path}" for path in paths] for layer, paths in stages.items()
         }
-        self.branch_at = backbone.branch_at and f"backbone.{backbone.branch_at}"
+        self.branch_at: str = backbone.branch_at and f"backbone.{backbone.branch_at}"
 
     def first_input(self, x: Tensor) -> Tensor:
         """Return the activation `(B, C, T, H, W)` of the last frozen module."""

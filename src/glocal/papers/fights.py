@@ -1,6 +1,7 @@
 """Fights in surveillance video from ImageNet: frames, their changes, flow, gates and ST-ABN, over folds."""
 
 import csv
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,8 @@ import numpy.typing as npt
 from glocal.benchmark.tables import Table, TableRow
 from glocal.datasets.folder import read_csv
 from glocal.datasets.surveillance_fight import FOLDS
-from glocal.errors import InputError
-from glocal.evaluation.statistics import AUROC, bootstrap_statistic
+from glocal.errors import InputError, UsageError
+from glocal.evaluation.statistics import AUROC, Interval, bootstrap_statistic
 from glocal.papers.surveillance import fold_recipe
 from glocal.papers.table import TableContext, paper_table
 from glocal.papers.training_cache import train_once
@@ -28,13 +29,17 @@ OPTIONS: dict[str, Any] = {
     "gates": "layer2+layer3+layer4",
     "flow": False,
     "st_abn": False,
+    "shares": "",
 }
 COLUMNS = ("accuracy", "± folds", "± seeds", "95 % from", "to", "AUROC")
 FIGHT = "fight"
 STAGES = ("conv_stem", "bn1", "blocks", "conv_head", "bn2")
 SQUARE: dict[str, Any] = {"resize": [192, 192], "size": 192}
-FLOW_SQUARE: dict[str, Any] = {"resize": [96, 96], "size": 96}
-
+FLOW_SQUARE: dict[str, Any] = {**SQUARE, "flow": "dis"}
+BRANCH_AT = "conv_head"
+"""Where ST-ABN splits the network: only the last convolution, on which both branches stand, is trained."""
+WITHOUT_ATTENTION = f"changes, {BRANCH_AT} trained"
+"""The row that ST-ABN is compared with: trained alike, without attention."""
 
 IntArray = npt.NDArray[np.int64]
 
@@ -54,54 +59,113 @@ class Fights(NamedTuple):
     folds: IntArray
     sources: Sequence[str]
 
+    def hits(self) -> FloatArray:
+        """1 for clips that are told right, 0 for others, `(seeds, clips)`."""
+        return np.asarray((self.probabilities > 0.5) == self.truth, float)
 
-def recipe(context: TableContext, model: Mapping[str, Any], fold: int, seed: int) -> dict[str, Any]:
+
+class FightsRow(NamedTuple):
+    """How the networks of a row are trained.
+
+    Attributes:
+        model: the recipe's `model`, without weights.
+        share: of the source videos in training from which the clips are.
+        epochs: as a share of the table's.
+    """
+
+    model: Mapping[str, Any]
+    share: float = 1
+    epochs: float = 1
+
+
+def recipe(context: TableContext, row: FightsRow, fold: int, seed: int) -> dict[str, Any]:
     """How a network is trained that has not seen a fold; `recipes/fights-*.yaml` are those of fold 0.
 
     Args:
         context: with the folder of the data.
-        model: the recipe's `model`, without weights.
+        row: of the table.
         fold: is left for testing; clips of one source share a fold.
         seed: of the run.
     """
-    return fold_recipe(
+    run = fold_recipe(
         context,
-        {"weights": context.weights or "imagenet", **model},
+        {"weights": context.weights or "imagenet", **row.model},
         fold,
         seed=seed,
         augmentation={"views": 3, "area": [0.5, 1]},
         weight_decay=0.1,
         workers=0,
     )
+    run["run"]["epochs"] = round(row.epochs * run["run"]["epochs"])
+    if row.share < 1:
+        assert context.root is not None
+        run["data"]["train"] = {
+            "source": "csv",
+            "path": str(context.root / "clips.csv"),
+            "only": {"source": draw_sources(context.root, fold, seed, row.share)},
+            "kept": True,
+        }
+    return run
 
 
-def networks(context: TableContext) -> dict[str, dict[str, Any]]:
-    """Row → the recipe's `model`: what is frozen came from ImageNet, and only what reads it is trained."""
+def draw_sources(root: Path, fold: int, seed: int, share: float) -> list[str]:
+    """Draw a share of the source videos outside a fold; a smaller share is part of a larger one."""
+    sources = sorted({row["source"] for row in _clips(root) if row["fold"] != str(fold)})
+    order = np.random.default_rng((seed, fold)).permutation(len(sources))
+    return sorted(sources[index] for index in order[: math.ceil(share * len(sources))])
+
+
+def networks(context: TableContext) -> dict[str, FightsRow]:
+    """Row → its networks: what is frozen came from ImageNet, and only what reads it is trained.
+
+    Raises:
+        UsageError: a share of the source videos is not between 0 and 1.
+    """
     changes, gates = "efficientnet-lite0-difference", context.options["gates"]
-    models: dict[str, dict[str, Any]] = {
-        "frames": {
-            "name": "efficientnet-lite0-r2plus1d",
-            "clip": SQUARE,
-            "frozen": [STAGES[0], "conv_time", *STAGES[1:]],
-        },
-        "changes": {"name": changes, "frozen": list(STAGES)},
-        f"changes, gates {gates}": {"name": f"gated/{changes}:{gates}", "frozen": ["backbone"]},
+    rows = {
+        "frames": FightsRow(
+            {
+                "name": "efficientnet-lite0-r2plus1d",
+                "clip": SQUARE,
+                "frozen": [STAGES[0], "conv_time", *STAGES[1:]],
+            }
+        ),
+        "changes": FightsRow({"name": changes, "frozen": list(STAGES)}),
+        f"changes, gates {gates}": FightsRow({"name": f"gated/{changes}:{gates}", "frozen": ["backbone"]}),
     }
     if context.options["st_abn"]:
-        models["changes, ST-ABN"] = {
-            "name": f"st-abn/{changes}",
-            "frozen": ["backbone", "attention.stage"],
+        frozen = list(STAGES[: STAGES.index(BRANCH_AT)])
+        attention = {
+            "name": f"st-abn/{changes}:{BRANCH_AT}",
+            "frozen": [f"backbone.{stage}" for stage in frozen],
         }
+        rows[WITHOUT_ATTENTION] = FightsRow({"name": changes, "frozen": frozen}, epochs=0.5)
+        rows["changes, ST-ABN"] = FightsRow(attention, epochs=0.5)
     if context.options["flow"]:
-        models["flow"] = {
-            "name": "efficientnet-lite0-r2plus1d-flow",
-            "clip": FLOW_SQUARE,
-            "frozen": [STAGES[0], "conv_time", *STAGES[1:]],
-        }
-    return models
+        rows["flow"] = FightsRow(
+            {
+                "name": "efficientnet-lite0-r2plus1d-flow",
+                "clip": FLOW_SQUARE,
+                "frozen": [STAGES[0], "conv_time", *STAGES[1:]],
+            }
+        )
+    for share in _shares(context.options["shares"]):
+        rows[f"changes, {share:.0%} of the sources"] = rows["changes"]._replace(share=share)
+    return rows
 
 
-def fights_of(context: TableContext, model: Mapping[str, Any]) -> Fights:
+def _shares(text: str) -> list[float]:
+    """Split `0.25+0.5`."""
+    try:
+        shares = [float(part) for part in text.split("+") if part]
+    except ValueError:
+        shares = [math.nan]
+    if not all(0 < share < 1 for share in shares):
+        raise UsageError(f"shares are numbers between 0 and 1 joined by '+', such as 0.25+0.5, not '{text}'.")
+    return shares
+
+
+def fights_of(context: TableContext, row: FightsRow) -> Fights:
     """Train a network for each fold and seed, and collect what each says of the fold it has not seen."""
     assert context.root is not None
     records = {
@@ -113,7 +177,7 @@ def fights_of(context: TableContext, model: Mapping[str, Any]) -> Fights:
     for seed in range(context.options["seeds"]):
         probabilities: dict[str, float] = {}
         for fold in FOLDS:
-            run = recipe(context, model, fold, seed)
+            run = recipe(context, row, fold, seed)
             probabilities |= context.cache.get({"predictions": run}, partial(_predict, context, run))
         seeds.append(probabilities)
     names = [name for name in records if all(name in probabilities for probabilities in seeds)]
@@ -140,8 +204,12 @@ def _predict(context: TableContext, run: Mapping[str, Any]) -> dict[str, float]:
 
 def source_videos(root: Path) -> dict[str, str]:
     """Path of a clip → the video that it was cut from."""
+    return {str(root / row["path"]): row["source"] for row in _clips(root)}
+
+
+def _clips(root: Path) -> list[dict[str, str]]:
     with (root / "clips.csv").open(encoding="utf-8", newline="") as file:
-        return {str(root / row["path"]): row["source"] for row in csv.DictReader(file)}
+        return list(csv.DictReader(file))
 
 
 def figures(fights: Fights) -> dict[str, float]:
@@ -151,13 +219,9 @@ def figures(fights: Fights) -> dict[str, float]:
     and over seeds (of means over folds). Clips of one video are alike, so that the interval is that of the
     accuracy over all clips when whole videos are drawn with replacement.
     """
-    hits = (fights.probabilities > 0.5) == fights.truth
+    hits = fights.hits()
     accuracy = np.array([hits[:, fights.folds == fold].mean(1) for fold in np.unique(fights.folds)])
-    names = np.array(fights.sources)
-    by_source = [hits[:, names == name].mean(0) for name in np.unique(names)]
-    interval = bootstrap_statistic(
-        by_source, lambda drawn: float(np.concatenate(drawn).mean()), resamples=2000
-    )
+    interval = mean_over_sources(hits, fights.sources)
     areas = []
     for probabilities in fights.probabilities:
         area = AUROC()
@@ -170,10 +234,45 @@ def figures(fights: Fights) -> dict[str, float]:
     return {name: float(value) for name, value in {**values, "AUROC": np.mean(areas)}.items()}
 
 
+def mean_over_sources(values: FloatArray, sources: Sequence[str]) -> Interval:
+    """The mean of values `(seeds, clips)`, with its 95 % interval when whole source videos are drawn."""
+    names = np.array(sources)
+    by_source = [values[:, names == name].mean(0) for name in np.unique(names)]
+    return bootstrap_statistic(by_source, lambda drawn: float(np.concatenate(drawn).mean()), resamples=2000)
+
+
+def lead(row: Fights, other: Fights) -> Interval:
+    """How much more accurate a row is than another, clip by clip, with the interval over source videos."""
+    return mean_over_sources(row.hits() - other.hits(), row.sources)
+
+
 def together(rows: Iterable[Fights]) -> Fights:
     """Networks whose probabilities are averaged."""
     rows = list(rows)
     return rows[0]._replace(probabilities=np.mean([row.probabilities for row in rows], axis=0))
+
+
+COMPARISONS = {
+    "changes, gates": "changes",
+    "changes, ST-ABN": WITHOUT_ATTENTION,
+    "frames and flow": "frames",
+    "changes and flow": "changes",
+    "frames and changes": "changes",
+}
+"""Start of a row's name → the row that it is compared with, clip by clip."""
+
+
+def lead_notes(rows: Mapping[str, Fights]) -> list[str]:
+    """How much rows lead over those that they are compared with, one sentence each."""
+    pairs = [(name, other) for name in rows for start, other in COMPARISONS.items() if name.startswith(start)]
+    pairs += [("changes", name) for name in rows if name.endswith("of the sources")]
+    sentences = []
+    for name, other in pairs:
+        value = lead(rows[name], rows[other])
+        sentences.append(
+            f"{name} against {other}: {value.mean:+.3f} ({value.low:+.3f} to {value.high:+.3f})."
+        )
+    return sentences
 
 
 @paper_table(
@@ -185,10 +284,11 @@ def together(rows: Iterable[Fights]) -> Fights:
 def table_of_fights(context: TableContext) -> Table:
     """Accuracy of each of `networks` and of their sums, over folds and seeds."""
     rows: dict[str, Fights] = {}
-    for name, model in networks(context).items():
-        rows[name] = fights_of(context, model)
+    for name, row in networks(context).items():
+        rows[name] = fights_of(context, row)
     rows["frames and changes"] = together([rows["frames"], rows["changes"]])
     if "flow" in rows:
+        rows["frames and flow"] = together([rows["frames"], rows["flow"]])
         rows["changes and flow"] = together([rows["changes"], rows["flow"]])
     return Table(
         COLUMNS,
@@ -197,6 +297,7 @@ def table_of_fights(context: TableContext) -> Table:
             f"{len(FOLDS)} folds without common source videos, {context.options['seeds']} seeds; chance is "
             "0.5. ± folds and ± seeds are standard deviations of one fold and one seed; the interval draws "
             "whole source videos, since clips of one video are alike.",
-            "Everything but the classifier (gates; attention and fusion) is as ImageNet left it.",
+            "Everything but the classifier (gates; attention and last convolution) is as ImageNet left it.",
+            *lead_notes(rows),
         ],
     )

@@ -1,14 +1,10 @@
 """Fights in surveillance video: what gates, training on puppets, and optical flow are worth on real clips."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
-from glocal.benchmark.box_measures import JoinedMeasures, MaxBoxMeasure, PointMeasures
 from glocal.benchmark.tables import Table, TableRow
 from glocal.errors import UsageError
-from glocal.papers.localization import OPTIONS as LOCALIZATION
-from glocal.papers.localization import evaluate_rows, interval_notes, titles
 from glocal.papers.matched_training import BACKBONE, COLUMNS
 from glocal.papers.table import TableContext, paper_table
 from glocal.papers.training_cache import mean_and_spread, train_once, with_spread
@@ -125,42 +121,3 @@ def table_of_accuracy(context: TableContext) -> Table:
             "Both classes have about 120 clips, so that chance is 0.5."
         ],
     )
-
-
-@paper_table(
-    "surveillance-fight/boxes",
-    "where the networks of that table look, or another network, and where people fight",
-    {"surveillance-fight": "resnext3d-small"},
-    options=OPTIONS
-    | {
-        "trained": True,
-        "gated": True,
-        "puppets": True,
-        "crop": "full",
-        "target": "true",
-        "refined": True,
-        "intervals": False,
-        "methods": "",
-        "refine": "",
-    },
-)
-def table_of_boxes(context: TableContext) -> Table:
-    """Each clip is explained by the network that has not seen its fold, or all by the model as it is."""
-    measure = JoinedMeasures(MaxBoxMeasure((0.3, 0.5, 0.7)), PointMeasures(("hit_any", "hit_max"), "hit_max"))
-    options = context.options
-    setting = {name: options[name] for name in ("gated", "puppets")}
-    shared = {name: options[name] for name in ("crop", "target", "refined", "intervals", "methods", "refine")}
-    evaluations, notes = [], []
-    for fold in range(FOLDS):
-        fold_context = replace(context, options={**LOCALIZATION, **shared, "fold": fold})
-        if options["trained"]:
-            network = train_once(context, recipe(context, fold, **setting))
-            fold_context = replace(fold_context, model=str(network.checkpoint))
-        model, evaluation = evaluate_rows(fold_context, measure)
-        evaluations.append(evaluation)
-        notes.append(f"fold {fold}: {evaluation.notes[0]}")
-    scores = [sample for evaluation in evaluations for sample in evaluation.scores]
-    together = replace(evaluations[0], scores=scores, notes=notes)
-    names = titles(together, list(model.layers))
-    added = interval_notes(together, names) if options["intervals"] else []
-    return together.table(titles=names, notes=added)
