@@ -110,5 +110,5 @@ def test_a_volume_of_different_grids_is_read_at_its_size() -> None:
     for side in (2, 4):
         volume.append(np.ones((side, side), np.float32))
     assert volume.grid == (4, 4)
-    assert [maps.shape for maps in volume.on_grid()] == [(4, 4)] * 2
+    assert [maps.shape for maps in volume.on_grid()] == [(2, 4, 4)]
     assert volume[0].shape == (4, 4)

@@ -61,3 +61,27 @@ def test_a_full_disk_is_one_sentence() -> None:
     volume._file.write = full
     with pytest.raises(InputError, match=r"No space left.*TMPDIR"):
         volume.append(np.ones((2, 2), np.float32))
+
+
+def test_maps_that_come_together_are_stored_as_those_that_come_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    maps = rng.random((200, 128, 128), np.float32) * rng.random((200, 1, 1), np.float32)
+    maps[3] = 0
+    together, alone = Volume(), Volume()
+    for start, stop in ((0, 1), (1, 140), (140, 200)):  # the 256th of 32 KiB is the first on the disk
+        together.extend(maps[start:stop])
+    together.extend(maps[:90])
+    for one in (*maps, *maps[:90]):
+        alone.append(one)
+    assert together._first_compressed == alone._first_compressed == 256
+    assert together.peaks == alone.peaks
+    assert together.means == pytest.approx(alone.means)
+    assert all(np.array_equal(a, b) for a, b in zip(together, alone, strict=True))
+
+
+def test_maps_on_the_grid_are_those_of_the_frames_many_at_once() -> None:
+    volume = Volume()
+    volume.extend(np.random.default_rng(0).random((300, 128, 128), np.float32))
+    stacks = list(volume.on_grid())
+    assert 1 < len(stacks) < 300
+    assert np.array_equal(np.concatenate(stacks), np.stack(list(volume)))

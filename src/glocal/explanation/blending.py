@@ -9,6 +9,9 @@ from glocal.explanation.layer_grid import enlarge
 from glocal.explanation.volume import Volume
 from glocal.types import AttributionMap
 
+FRAMES_AT_ONCE = 64
+"""Maps that are handed to the volume at once."""
+
 
 class WindowBlender:
     """Average the maps of overlapping windows, and interpolate between the frames that were sampled.
@@ -31,6 +34,7 @@ class WindowBlender:
         self._maps_of_frame: list[AttributionMap] = []
         self._frame = -1
         self._last_map: AttributionMap | None = None
+        self._waiting: list[AttributionMap] = []
 
     def add(
         self,
@@ -66,8 +70,8 @@ class WindowBlender:
         """Complete the volume to `frames` maps and return it; the last sampled map is repeated to the end."""
         self._complete(before=None)
         self._write_up_to(self._frame)
-        while self._last_map is not None and len(self.volume) < frames:
-            self.volume.append(self._last_map)
+        self._repeat_up_to(frames)
+        self._flush()
         return self.volume
 
     def _match_grid(self, size: tuple[int, ...]) -> None:
@@ -87,6 +91,7 @@ class WindowBlender:
                 self._write_up_to(self._frame)
                 self._frame = frame
             self._maps_of_frame.append(attribution)
+        self._flush()
 
     def _write_up_to(self, frame: int) -> None:
         """Append the maps after the last one written up to `frame`, whose samples are complete."""
@@ -95,14 +100,34 @@ class WindowBlender:
         attribution: AttributionMap = np.mean(self._maps_of_frame, axis=0, dtype=np.float32)
         self._maps_of_frame.clear()
         cut = max((cut for cut in self.cuts if cut <= frame), default=0)
-        while self._last_map is not None and len(self.volume) < cut:
-            self.volume.append(self._last_map)
-        start = len(self.volume)
+        self._repeat_up_to(cut)
+        start = self._written
         previous = None if start == cut else self._last_map
         for k in range(start, frame):
             share = (k - start + 1) / (frame - start + 1)
-            self.volume.append(
+            self._append(
                 attribution if previous is None else previous + np.float32(share) * (attribution - previous)
             )
-        self.volume.append(attribution)
+        self._append(attribution)
         self._last_map = attribution
+
+    @property
+    def _written(self) -> int:
+        """Number of frames whose maps are complete."""
+        return len(self.volume) + len(self._waiting)
+
+    def _repeat_up_to(self, frames: int) -> None:
+        """Append the last map until there are `frames` maps."""
+        while self._last_map is not None and self._written < frames:
+            self._append(self._last_map)
+
+    def _append(self, attribution: AttributionMap) -> None:
+        """Append the map of the next frame; maps go to the volume together, which is faster."""
+        self._waiting.append(attribution)
+        if len(self._waiting) == FRAMES_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self.volume.extend(np.stack(self._waiting))
+            self._waiting.clear()

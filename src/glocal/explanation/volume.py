@@ -1,5 +1,7 @@
 """Attribution maps of all frames of a video of any length, in constant memory."""
 
+import itertools
+import math
 import sys
 import tempfile
 import zlib
@@ -15,6 +17,9 @@ from glocal.types import AttributionMap
 
 IN_MEMORY = 8 * 2**20
 """Bytes of maps that are kept in memory, uncompressed."""
+
+CELLS_AT_ONCE = 2**18
+"""Cells of the maps that are read at once."""
 
 
 class Volume:
@@ -62,26 +67,42 @@ class Volume:
         Raises:
             WriteError: the folder for temporary files is full.
         """
+        self.extend(attribution[None])
+
+    def extend(self, maps: AttributionMap) -> None:
+        """Add the maps `(n, h, w)` of the next n frames, as `append` adds one.
+
+        Raises:
+            WriteError: the folder for temporary files is full.
+        """
+        if not len(maps):
+            return
         self.results.clear()
-        peak = float(attribution.max(initial=0))
-        steps = attribution * (self.levels / peak) if peak > 0 else np.zeros_like(attribution)
-        data = np.rint(steps).astype(np.uint16 if self.levels > 255 else np.uint8).tobytes()
-        if self._offsets[-1] + len(data) > IN_MEMORY:
-            self._first_compressed = min(self._first_compressed, len(self))
-        if len(self) >= self._first_compressed:
-            data = zlib.compress(data, 1)
+        peaks = maps.max((1, 2), initial=0).astype(np.float64)
+        scales = np.divide(self.levels, peaks, out=np.zeros_like(peaks), where=peaks > 0)
+        steps = np.rint(maps * scales.astype(maps.dtype)[:, None, None])
+        self._store(steps.astype(np.uint16 if self.levels > 255 else np.uint8))
+        self.peaks += peaks.tolist()
+        self.means += maps.mean((1, 2)).tolist()
+        self._shapes += [(maps.shape[1], maps.shape[2])] * len(maps)
+
+    def _store(self, maps: npt.NDArray[Any]) -> None:
+        """Write quantised maps behind those before, compressed once there are too many for the memory."""
+        room = max(0, IN_MEMORY - self._offsets[-1]) // max(1, maps[0].nbytes)
+        if room < len(maps):
+            self._first_compressed = min(self._first_compressed, len(self) + room)
+        whole = max(0, self._first_compressed - len(self))
+        parts = [maps[:whole].tobytes(), *(zlib.compress(one.tobytes(), 1) for one in maps[whole:])]
         try:
             self._file.seek(self._offsets[-1])
-            self._file.write(data)
+            self._file.write(b"".join(parts))
         except OSError as error:
             raise WriteError(
                 f"attribution maps cannot be stored in {tempfile.gettempdir()} ({error.strerror}); "
                 "free some space there or set TMPDIR to another folder."
             ) from error
-        self.peaks.append(peak)
-        self.means.append(float(attribution.mean()))
-        self._shapes.append((attribution.shape[0], attribution.shape[1]))
-        self._offsets.append(self._offsets[-1] + len(data))
+        lengths = [maps[0].nbytes] * min(whole, len(maps)) + [len(part) for part in parts[1:]]
+        self._offsets += itertools.accumulate(lengths, initial=self._offsets.pop())
 
     def __getitem__(self, index: int) -> AttributionMap:
         """Return the map `(h, w)` of one frame, float32."""
@@ -95,21 +116,40 @@ class Volume:
         return height, width
 
     def on_grid(self) -> Iterator[AttributionMap]:
-        """Iterate over the maps of all frames on one grid, as small as they are stored."""
+        """Iterate over the maps of all frames on one grid, as small as they are stored: `(n, h, w)` each.
+
+        Many frames come at once, as far as memory stays constant.
+        """
         grid = self.grid
-        return (enlarge(self.stored(index), grid) for index in range(len(self)))
+        count = max(1, CELLS_AT_ONCE // max(1, math.prod(grid)))
+        for start in range(0, len(self), count):
+            yield self._stack(range(start, min(start + count, len(self))), grid)
+
+    def _stack(self, frames: range, grid: tuple[int, int]) -> AttributionMap:
+        """Maps of consecutive frames on one grid, `(n, h, w)`."""
+        if frames.stop > self._first_compressed or set(self._shapes[frames.start : frames.stop]) != {grid}:
+            return np.stack([enlarge(self.stored(index), grid) for index in frames])
+        return self._scaled(self._read(frames), frames)
 
     def stored(self, index: int) -> AttributionMap:
         """Return the map of one frame on the grid on which it is stored, float32."""
         index = range(len(self))[index]
-        self._file.seek(self._offsets[index])
-        data = self._file.read(self._offsets[index + 1] - self._offsets[index])
-        if index >= self._first_compressed:
-            data = zlib.decompress(data)
-        steps = np.frombuffer(data, np.uint16 if self.levels > 255 else np.uint8).reshape(self._shapes[index])
-        attribution: AttributionMap = steps.astype(np.float32)
-        attribution *= np.float32(self.peaks[index] * self.factor / self.levels)
-        return attribution
+        frames = range(index, index + 1)
+        return self._scaled(self._read(frames), frames)[0]
+
+    def _read(self, frames: range) -> bytes:
+        """Read the quantised maps of consecutive frames; one that is compressed is read alone."""
+        self._file.seek(self._offsets[frames.start])
+        data = self._file.read(self._offsets[frames.stop] - self._offsets[frames.start])
+        return zlib.decompress(data) if frames.stop > self._first_compressed else data
+
+    def _scaled(self, data: bytes, frames: range) -> AttributionMap:
+        """Bring quantised maps of one shape to their values, `(n, h, w)`."""
+        steps = np.frombuffer(data, np.uint16 if self.levels > 255 else np.uint8)
+        maps: AttributionMap = steps.reshape(-1, *self._shapes[frames.start]).astype(np.float32)
+        scales = np.array(self.peaks[frames.start : frames.stop]) * self.factor / self.levels
+        maps *= scales.astype(np.float32)[:, None, None]
+        return maps
 
     def __iter__(self) -> Iterator[AttributionMap]:
         return (self[index] for index in range(len(self)))

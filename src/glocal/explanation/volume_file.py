@@ -141,8 +141,8 @@ def _write_maps(archive: zipfile.ZipFile, name: str, scale_name: str, volume: Vo
     with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(volume), *volume.grid)}
         np.lib.format.write_array_header_1_0(file, header)
-        for attribution in volume.on_grid():
-            file.write(np.rint(attribution / scale).clip(0, 255).astype(np.uint8).tobytes())
+        for maps in volume.on_grid():
+            file.write(np.rint(maps / scale).clip(0, 255).astype(np.uint8).tobytes())
     _write_array(archive, scale_name, scale)
 
 

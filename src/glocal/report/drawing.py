@@ -43,14 +43,14 @@ def colormap_table(name: str) -> Frame:
 
 @lru_cache(maxsize=16)
 def _blend_tables(colormap: str, strength: float) -> tuple[Frame, Frame]:
-    """For each of 256 attribution levels, the colour to add `(256, 3)` and the frame's weight `(256, 1)`.
+    """For each of 256 attribution levels, the colour to add and the weights of the frame's, `(256, 3)` each.
 
-    The weight is in 255ths, and with the colour it never exceeds 255.
+    The weights are in 255ths, the same for all three, and with the colour they never exceed 255.
     """
     alpha = strength * np.linspace(0, 1, 256)[:, None]
     frame_weight = np.rint(255 * (1 - alpha))
     added = np.minimum(np.rint(alpha * colormap_table(colormap)), 255 - frame_weight)
-    return added.astype(np.uint8), frame_weight.astype(np.uint8)
+    return added.astype(np.uint8), np.repeat(frame_weight, 3, axis=1).astype(np.uint8)
 
 
 def overlay(frame: Frame, attribution_map: AttributionMap, style: OverlayStyle = DEFAULT_STYLE) -> Frame:

@@ -4,6 +4,7 @@ import html
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
@@ -231,10 +232,12 @@ def _pictures(
     }
 
 
+@cache
 def _package_text(name: str) -> str:
     return package_files(__package__).joinpath("web").joinpath(name).read_text("utf-8")
 
 
+@cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_package_text("page.html"))

@@ -65,39 +65,39 @@ def pack_maps(volume: Volume, cells: int, levels: int) -> PackedMaps:
 def _pack(volume: Volume, cells: int, levels: int) -> PackedMaps:
     stream = zlib.compressobj(1, strategy=zlib.Z_RLE)  # residuals are noise and zeros: nothing else repeats
     parts, peaks = [], []
-    shape = (0, 0)
-    for attribution_map in volume.on_grid():
-        reduced = _average_down(attribution_map, cells)
-        shape = reduced.shape
-        quantised, peak = quantise(reduced, levels)
-        peaks.append(float(f"{peak:.6g}"))
-        parts.append(stream.compress(_residuals(quantised).tobytes()))
+    shape: tuple[int, ...] = (0, 0)
+    for maps in volume.on_grid():
+        reduced = _average_down(maps, cells)
+        shape = reduced.shape[1:]
+        quantised, highest = quantise(reduced, levels)
+        peaks += [float(f"{peak:.6g}") for peak in highest.tolist()]
+        parts.append(stream.compress(_residuals(quantised)))
     parts.append(stream.flush())
     data = base64.b64encode(b"".join(parts)).decode()
     return {"shape": [len(volume), *shape], "levels": levels, "peaks": peaks, "data": data}
 
 
-def quantise(attribution_map: AttributionMap, levels: int) -> tuple[npt.NDArray[np.uint8], float]:
-    """Return a map `(h, w)` in levels of its maximum, and that maximum."""
-    peak = float(attribution_map.max(initial=0))
-    scale = np.float32(levels / peak if peak > 0 else 0)
-    return np.rint(attribution_map * scale).clip(0, levels).astype(np.uint8), peak
+def quantise(maps: AttributionMap, levels: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    """Return maps `(n, h, w)` in levels of the maximum of each, and these maxima `(n,)`."""
+    peaks = maps.max((1, 2), initial=0).astype(np.float64)
+    scales = np.divide(levels, peaks, out=np.zeros_like(peaks), where=peaks > 0).astype(np.float32)
+    return np.rint(maps * scales[:, None, None]).clip(0, levels).astype(np.uint8), peaks
 
 
-def _average_down(attribution_map: AttributionMap, cells: int) -> AttributionMap:
-    height, width = attribution_map.shape
+def _average_down(maps: AttributionMap, cells: int) -> AttributionMap:
+    height, width = maps.shape[1:]
     factor = 1
     while -(-height // factor) * -(-width // factor) > cells:
         factor += 1
     if factor == 1:
-        return attribution_map
+        return maps
     size = (-(-height // factor), -(-width // factor))
-    return resize(attribution_map, size)
+    return np.stack([resize(attribution_map, size) for attribution_map in maps])
 
 
 def _residuals(quantised: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Each level minus `left + above − above left`, modulo 256: small where a map is smooth."""
-    for axis in (0, 1):
+    for axis in (1, 2):
         quantised = np.diff(quantised, axis=axis, prepend=np.uint8(0))
     return quantised
 

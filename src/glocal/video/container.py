@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from glocal.errors import InputError
 from glocal.types import Frame, FrameTimes
+from glocal.video.conversion import rgb_of
 from glocal.video.demuxing import (
     DecodingRecord,
     VideoSource,
@@ -31,9 +32,6 @@ PROBED_FRAMES = 16
 
 MAX_JUMP_BACK = 1.0
 """Seconds; if time stamps jump back farther, they have restarted."""
-
-SCALER_FLAGS = 2 | 0x2000 | 0x40000
-"""SWS_BILINEAR, SWS_FULL_CHR_H_INT, SWS_ACCURATE_RND: without them colours come out a level too dark."""
 
 
 class _FrameIndex(NamedTuple):
@@ -142,8 +140,7 @@ class ContainerVideo(Video):
 
     def _to_rgb(self, frame: VideoFrame) -> Frame:
         width, height = self._size
-        pixels = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation=SCALER_FLAGS)
-        return _to_upright(np.asarray(pixels, np.uint8), self._display_matrix)
+        return _to_upright(rgb_of(frame, (height, width)), self._display_matrix)
 
     def _read_frames(self, indices: Sequence[int]) -> Iterator[Frame]:
         checksums = self._frame_index().checksums

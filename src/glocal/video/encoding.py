@@ -20,6 +20,7 @@ from glocal.errors import InputError, UsageError, WriteError
 from glocal.types import Frame
 from glocal.utils.files import atomic_path, printable
 from glocal.utils.resources import lack_of, raise_if_lacking
+from glocal.video.conversion import BT709_HEIGHT, yuv_of
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 """Suffixes of the files that `write_video` writes."""
@@ -30,14 +31,8 @@ PREFERRED = ("libx264",)
 TIME_BASE = 90_000
 """Time units per second in videos whose frames are unevenly spaced."""
 
-BT709_HEIGHT = 720
-"""Rows from which players expect the colour matrix of BT.709 instead of BT.601."""
-
 BT709, BT601, LIMITED = 1, 6, 1
 """Codes of colour matrices, primaries and transfer curves, and of the range 16 … 235 (ITU-T H.273)."""
-
-SCALER_FLAGS = 4 | 0x2000 | 0x4000 | 0x40000
-"""SWS_BICUBIC, SWS_FULL_CHR_H_INT, SWS_FULL_CHR_H_INP, SWS_ACCURATE_RND."""
 
 
 def write_video(
@@ -183,20 +178,7 @@ def _encoder_frames(
             stamp = max(stamp + 1, round(times[index] * TIME_BASE))
         else:
             raise UsageError(f"there are more frames than the {len(times)} times that were given")
-        encoder_frame = _to_yuv(frame)
+        encoder_frame = yuv_of(frame)
         encoder_frame.pts = stamp
         encoder_frame.time_base = 1 / rate if times is None else Fraction(1, TIME_BASE)
         yield encoder_frame
-
-
-def _to_yuv(frame: Frame) -> VideoFrame:
-    height, width = frame.shape[:2]
-    if height % 2 or width % 2:
-        frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
-    rgb = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-    return rgb.reformat(
-        format="yuv420p",
-        dst_colorspace="ITU709" if height >= BT709_HEIGHT else "ITU601",
-        dst_color_range="MPEG",
-        interpolation=SCALER_FLAGS,
-    )
