@@ -38,13 +38,13 @@ def counted_batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     from glocal.explanation import runner
 
     sizes: list[int] = []
-    attribute = runner.attribute
+    attribute = runner.attribute_variants
 
     def counting(network: Any, clips: Any, *args: Any, **options: Any) -> Any:
         sizes.append(len(clips))
         return attribute(network, clips, *args, **options)
 
-    monkeypatch.setattr(runner, "attribute", counting)
+    monkeypatch.setattr(runner, "attribute_variants", counting)
     return sizes
 
 

@@ -93,6 +93,26 @@ def test_variants_explain_the_best_class_as_if_it_were_asked_for() -> None:
     assert np.array_equal(against.attention, opposite.attention)
 
 
+def test_layer_methods_on_the_same_layers_for_the_same_score_share_their_passes() -> None:
+    model, frames = levels_model(), film(240, 240, 240)
+
+    def calls_of(*configs: glocal.ExplainConfig) -> int:
+        model.network.calls = 0
+        explain_variants(model, frames, configs)
+        calls: int = model.network.calls
+        return calls
+
+    plain = calls_of(glocal.ExplainConfig("top2"))
+    layercam, against = glocal.ExplainConfig(method="layercam"), glocal.ExplainConfig(counterfactual=True)
+    mean = glocal.ExplainConfig(method="gradcam", aggregate="mean", layers=["relu"])
+    assert calls_of(glocal.ExplainConfig("top2"), layercam, against, mean) == plain
+    assert calls_of(glocal.ExplainConfig("top2"), glocal.ExplainConfig(score="probability")) == 2 * plain
+    conv = glocal.ExplainConfig(method="layercam", layers=["conv"])
+    assert calls_of(glocal.ExplainConfig("top2"), conv, layercam) == 2 * plain
+    saliency = glocal.ExplainConfig(method="saliency")
+    assert calls_of(glocal.ExplainConfig("top2"), saliency, layercam) > plain
+
+
 @pytest.mark.parametrize("levels", [(240, 240, 240), (0, 240, 240)])
 def test_all_files_are_written_from_one_decoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, levels: tuple[int, ...]

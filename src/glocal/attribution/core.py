@@ -1,6 +1,6 @@
 """`attribute`: explain what a network says of clips by one of the methods."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from glocal.attribution.inputs.token_grid import Grid
 from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.layers import LayerNames
 from glocal.attribution.locking import exclusive
-from glocal.attribution.method import METHODS, InputMethod, LayerMethod, Method, Upsample
+from glocal.attribution.method import METHODS, InputMethod, LayerFormula, LayerMethod, Method, Upsample
 from glocal.attribution.reduced_precision import gradient_scale, recorded_precisely
 from glocal.attribution.request import AttributionRequest
 from glocal.attribution.tape import frozen
@@ -112,20 +112,93 @@ def attribute(
         UsageError: an argument is not among what is allowed; the message lists what is.
         InputError: the network's output cannot be used.
     """
-    chosen = METHODS[method]
-    resolved = chosen.resolve_options(options)
-    AGGREGATES.check(aggregate)
+    (attribution,) = attribute_variants(
+        network,
+        clips,
+        layers,
+        [Variant(method, aggregate, counterfactual, options)],
+        target=target,
+        score=score,
+        output=output,
+        size=size,
+        grid=grid,
+        layout=layout,
+        input=input,
+        progress=progress,
+    )
+    return attribution
+
+
+class Variant(NamedTuple):
+    """One of several explanations of the same clips; its fields are arguments of `attribute`."""
+
+    method: str
+    aggregate: str = "sum"
+    counterfactual: bool = False
+    options: Mapping[str, Any] | None = None
+
+
+def attribute_variants(
+    network: nn.Module,
+    clips: Inputs,
+    layers: LayerNames | None,
+    variants: Sequence[Variant],
+    *,
+    target: Target = None,
+    score: Score = "logit",
+    output: Callable[[Any], Tensor] | None = None,
+    size: tuple[int, ...] | None = None,
+    grid: Grid | None = None,
+    layout: str | None = None,
+    input: int | str | None = None,
+    progress: bool = False,
+) -> list[Attribution]:
+    """Explain clips by several layer methods, from the same passes through the network, or by one method.
+
+    Args:
+        network: this and what follows as for `attribute`.
+        clips: as for `attribute`.
+        layers: as for `attribute`.
+        variants: all of layer methods, or one of another kind. The first explains all classes of the target,
+            the others the best of them.
+        target: as for `attribute`.
+        score: as for `attribute`.
+        output: as for `attribute`.
+        size: as for `attribute`.
+        grid: as for `attribute`.
+        layout: as for `attribute`.
+        input: as for `attribute`.
+        progress: as for `attribute`.
+
+    Returns:
+        One attribution for each variant.
+
+    Raises:
+        UsageError: an argument is not among what is allowed; the message lists what is.
+        InputError: the network's output cannot be used.
+    """
+    methods = [METHODS[variant.method] for variant in variants]
+    options = [m.resolve_options(variant.options) for m, variant in zip(methods, variants, strict=True)]
+    AGGREGATES.check(*(variant.aggregate for variant in variants))
     network = unwrap(network)
     layout = layout_of(network, clips) if layout is None else check_layout(layout)
     clips = rearrange(clips, layout, CANONICAL)
+    first = variants[0]
     request = AttributionRequest(
-        network, clips, method, layers, counterfactual, score, output, grid, progress, input
+        network, clips, first.method, layers, first.counterfactual, score, output, grid, progress, input
     )
     upsample = upsampler(size or map_size(clips, input), request.frame_positions)
     with exclusive(network), taking_canonical(network, layout), gradient_stops_named(network, clips):
-        per_class = _explain(chosen, request, target, resolved, upsample)
-    best, *lower_ranked = (_attribution(explained, aggregate) for explained in per_class)
-    return replace(best, lower_ranked=tuple(lower_ranked))
+        if isinstance(methods[0], InputMethod):
+            explained = [_run_input_method(methods[0], request, target, options[0], upsample)]
+        else:
+            formulas = [_SignedFormula.of(m, variant) for m, variant in zip(methods, variants, strict=True)]
+            explained = _run_layer_methods(formulas, request, target, upsample)
+    attributions = []
+    for per_class, variant in zip(explained, variants, strict=True):
+        best, *lower_ranked = (_attribution(one_class, variant.aggregate) for one_class in per_class)
+        attributions.append(replace(best, lower_ranked=tuple(lower_ranked)))
+    return attributions
 
 
 class _Explained(NamedTuple):
@@ -137,25 +210,23 @@ class _Explained(NamedTuple):
     grids: dict[str, tuple[int, int]]
 
 
-def _explain(
-    method: Method,
-    request: AttributionRequest,
-    target: Target,
-    options: dict[str, Any],
-    upsample: Upsample,
-) -> list[_Explained]:
-    if isinstance(method, LayerMethod):
-        return _run_layer_method(method, request, target, upsample)
-    assert isinstance(method, InputMethod)
-    return _run_input_method(method, request, target, options, upsample)
+class _SignedFormula(NamedTuple):
+    """The formula of a layer method, and the sign of the gradients that it gets."""
+
+    formula: LayerFormula
+    sign: int
+
+    @classmethod
+    def of(cls, method: Method, variant: Variant) -> "_SignedFormula":
+        assert isinstance(method, LayerMethod), "other methods come alone"
+        return cls(method.formula, -1 if variant.counterfactual else 1)
 
 
-def _run_layer_method(
-    method: LayerMethod, request: AttributionRequest, target: Target, upsample: Upsample
-) -> list[_Explained]:
-    """One forward pass, one backward pass a class, and the formula on every layer."""
-    per_class: list[_Explained] = []
-    sign = -1 if request.counterfactual else 1
+def _run_layer_methods(
+    formulas: Sequence[_SignedFormula], request: AttributionRequest, target: Target, upsample: Upsample
+) -> list[list[_Explained]]:
+    """One forward pass, one backward pass a class, and the formulas on every layer: formula → class."""
+    explained: list[list[_Explained]] = [[] for _ in formulas]
     scale = gradient_scale(request.network, request.clips)
     with recorded_precisely(request.network, request.clips), request.record() as tape:
         logits = tape.logits.detach()
@@ -166,13 +237,15 @@ def _run_layer_method(
         for targets in columns:
             total = scores.gather(1, targets[:, None]).sum() * scale
             gradients = tape.gradients(total, keep=targets is not columns[-1])
-            with torch.no_grad(), _without_autocast(logits):
-                maps = {
-                    name: method.formula(activation, sign / scale * _float(gradients[name]), upsample).float()
-                    for name, activation in activations.items()
-                }
-            per_class.append(_Explained(maps, logits, targets, _grids(activations)))
-    return per_class
+            wanted = formulas if targets is columns[0] else formulas[:1]
+            for (formula, sign), per_class in zip(wanted, explained, strict=False):
+                with torch.no_grad(), _without_autocast(logits):
+                    maps = {
+                        name: formula(activation, sign / scale * _float(gradients[name]), upsample).float()
+                        for name, activation in activations.items()
+                    }
+                per_class.append(_Explained(maps, logits, targets, _grids(activations)))
+    return explained
 
 
 def _run_input_method(

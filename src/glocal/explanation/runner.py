@@ -1,13 +1,16 @@
 """Explain and classify whole videos: windows, attribution, blending."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from glocal.attribution import Attribution, attribute
+from glocal.attribution import METHODS, Attribution
+from glocal.attribution.core import Variant, attribute_variants
+from glocal.attribution.method import LayerMethod
 from glocal.explanation.accumulation import WindowResults
 from glocal.explanation.bare_networks import as_explainable
 from glocal.explanation.batching import BatchSize, grouped, in_precision, sample_of, stack_clips
@@ -79,6 +82,7 @@ class _VideoRun:
         first = configs[0]
         self.model, self.configs = model, configs
         self.layers = [select_layers(model, config.layers) for config in configs]
+        self.passes = self._shared_passes()
         self.targets = VideoTargets(resolve_target(first.target, model.labels), len(model.labels))
         self.stream = WindowStream.open(
             model, video, crop=first.crop, cuts=first.cuts, progress=first.progress
@@ -88,6 +92,18 @@ class _VideoRun:
             (parameter.device for parameter in model.network.parameters()), torch.device("cpu")
         )
         self.batch_size = BatchSize(configs, self.editor, self.device)
+
+    def _shared_passes(self) -> list[list[int]]:
+        """Group the indices of the configs that need the same passes through the network.
+
+        They are those of layer methods on the same layers, for the same score.
+        """
+        passes: dict[Hashable, list[int]] = {}
+        for index, config in enumerate(self.configs):
+            is_shared = isinstance(METHODS[config.method], LayerMethod)
+            key: Hashable = (tuple(self.layers[index].items()), config.score) if is_shared else index
+            passes.setdefault(key, []).append(index)
+        return list(passes.values())
 
     def explanations(self) -> tuple[Explanation, ...]:
         """Explain the video, again if other classes than those of its first window are best."""
@@ -121,41 +137,42 @@ class _VideoRun:
         """Explain a batch of windows by each config; the bools say which count for the predictions."""
         windows = [window for window, _ in group]
         target = self.targets.of_window
-        probabilities: list[Tensor] = []
-        for index, result in enumerate(results):
+        for indices in self.passes:
             network = self.editor.network_for(windows[0])
-            with result.votes.recording():
-                attribution = self._attribute(network, windows, index, target)
-            of_windows = [
-                result.add(
-                    window, network, sample_of(attribution, sample), is_counted=is_counted, sample=sample
-                )
-                for sample, (window, is_counted) in enumerate(group)
-            ]
-            if index == 0:
-                target = self.targets.take_from(attribution)[:, :1]
-                probabilities = of_windows
+            with ExitStack() as recordings:
+                for index in indices:
+                    recordings.enter_context(results[index].votes.recording())
+                attributions = self._attribute(network, windows, indices, target)
+            if indices[0] == 0:
+                target = self.targets.take_from(attributions[0])[:, :1]
+            for index, attribution in zip(indices, attributions, strict=True):
+                of_windows = [
+                    results[index].add(
+                        window, network, sample_of(attribution, sample), is_counted=is_counted, sample=sample
+                    )
+                    for sample, (window, is_counted) in enumerate(group)
+                ]
+                if index == 0:
+                    probabilities = of_windows
         for (_, is_counted), values in zip(group, probabilities, strict=True):
             if is_counted:
                 self.targets.add(values)
 
     def _attribute(
-        self, network: nn.Module, windows: Sequence[Window], index: int, target: str | Tensor
-    ) -> Attribution:
-        """Explain the clips of windows by one of the configs."""
-        config = self.configs[index]
-        with in_precision(config.precision, self.device):
-            return attribute(
+        self, network: nn.Module, windows: Sequence[Window], indices: Sequence[int], target: str | Tensor
+    ) -> list[Attribution]:
+        """Explain the clips of windows by configs that share their passes through the network."""
+        configs = [self.configs[index] for index in indices]
+        first = configs[0]
+        with in_precision(first.precision, self.device):
+            return attribute_variants(
                 network,
                 stack_clips(windows),
-                self.layers[index],
-                method=config.method,
-                aggregate=config.aggregate,
+                self.layers[indices[0]],
+                [Variant(c.method, c.aggregate, c.counterfactual, c.options) for c in configs],
                 target=target.expand(len(windows), -1) if isinstance(target, Tensor) else target,
-                counterfactual=config.counterfactual,
-                options=config.options,
-                score=self.model.probabilities if config.score == "probability" else config.score,
-                progress=config.progress is True,
+                score=self.model.probabilities if first.score == "probability" else first.score,
+                progress=first.progress is True,
             )
 
     def _probabilities(self, window: Window, *, is_edited: bool) -> Tensor:

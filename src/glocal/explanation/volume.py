@@ -128,14 +128,16 @@ class Volume:
     def _stack(self, frames: range, grid: tuple[int, int]) -> AttributionMap:
         """Maps of consecutive frames on one grid, `(n, h, w)`."""
         if frames.stop > self._first_compressed or set(self._shapes[frames.start : frames.stop]) != {grid}:
-            return np.stack([enlarge(self.stored(index), grid) for index in frames])
+            stack: AttributionMap = np.stack([enlarge(self.stored(index), grid) for index in frames])
+            return stack
         return self._scaled(self._read(frames), frames)
 
     def stored(self, index: int) -> AttributionMap:
         """Return the map of one frame on the grid on which it is stored, float32."""
         index = range(len(self))[index]
         frames = range(index, index + 1)
-        return self._scaled(self._read(frames), frames)[0]
+        (attribution,) = self._scaled(self._read(frames), frames)
+        return attribution
 
     def _read(self, frames: range) -> bytes:
         """Read the quantised maps of consecutive frames; one that is compressed is read alone."""

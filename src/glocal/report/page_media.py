@@ -71,7 +71,7 @@ def _pack(volume: Volume, cells: int, levels: int) -> PackedMaps:
         shape = reduced.shape[1:]
         quantised, highest = quantise(reduced, levels)
         peaks += [float(f"{peak:.6g}") for peak in highest.tolist()]
-        parts.append(stream.compress(_residuals(quantised)))
+        parts.append(stream.compress(_residuals(quantised).data))
     parts.append(stream.flush())
     data = base64.b64encode(b"".join(parts)).decode()
     return {"shape": [len(volume), *shape], "levels": levels, "peaks": peaks, "data": data}

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from glocal.types import Frame
 
@@ -49,7 +49,7 @@ def yuv_of(frame: Frame) -> VideoFrame:
     return _to_yuv.reformatter.reformat(
         VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"),
         format="yuv420p",
-        dst_colorspace="ITU709" if height >= BT709_HEIGHT else "ITU601",
+        dst_colorspace=Colorspace.ITU709 if height >= BT709_HEIGHT else Colorspace.ITU601,
         dst_color_range="MPEG",
         interpolation=TO_YUV_FLAGS,
         threads=1,
