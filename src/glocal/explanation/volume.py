@@ -136,7 +136,7 @@ class Volume:
         """Return the map of one frame on the grid on which it is stored, float32."""
         index = range(len(self))[index]
         frames = range(index, index + 1)
-        (attribution,) = self._scaled(self._read(frames), frames)
+        attribution: AttributionMap = self._scaled(self._read(frames), frames)[0]
         return attribution
 
     def _read(self, frames: range) -> bytes:
