@@ -58,7 +58,7 @@ if __name__ == "__main__":
     app = create_app(Path(sys.argv[1]), catalog, limits, hosts=host_names("127.0.0.1", ()))
     listening = listen("127.0.0.1", 0)
     config = uvicorn.Config(
-        app, http=GuardedProtocol, ws="none", log_level="error", limit_concurrency=max_connections()
+        app, http=GuardedProtocol, ws="none", log_level="error", limit_concurrency=max_connections(1)
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None

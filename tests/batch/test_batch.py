@@ -16,13 +16,14 @@ import numpy as np
 import psutil
 import pytest
 
+import glocal.models.c3d
 from glocal.batch.inputs import find_videos
 from glocal.batch.ledger import Ledger, Outcome, file_state, key_of, lock_batch, model_files
 from glocal.batch.local_cluster import kept_signal_handlers
 from glocal.batch.pool import BatchJob, Machines, Pool, connected
 from glocal.batch.tables import has_parquet
 from glocal.cli import main
-from glocal.errors import InputError, UsageError
+from glocal.errors import InputError, ResourceError, UsageError
 from glocal.video import write_video
 
 SUFFIXES = ["html", "json", "npz", "mp4", "thumb.jpg", *(["regions.parquet"] if has_parquet() else [])]
@@ -182,6 +183,33 @@ def test_a_video_that_hangs_is_stopped(ray: Any, tmp_path: Path) -> None:
     assert [found[name].error for name in ("1 fine", "2 fine")] == [None, None]
 
 
+def test_a_process_that_does_not_start_ends_the_batch(ray: Any, tmp_path: Path) -> None:
+    with pytest.raises(
+        ResourceError, match=r"no process has started within 0\.001 seconds; free some memory"
+    ):
+        outcomes(str(tmp_path), ["fine"], start_timeout=0.001)
+
+
+def test_too_few_open_files_are_said_before_ray_is_started(tmp_path: Path) -> None:
+    """Ray waits for a minute and more without them, and may not end at all."""
+    pytest.importorskip("ray")
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (100, int(sys.argv[1])));"
+        "from glocal.batch.local_cluster import check_open_files; check_open_files(5);"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    messages = []
+    for hard_limit in ("120", "4000"):
+        run = subprocess.run([sys.executable, "-c", program, hard_limit], capture_output=True, text=True)
+        messages.append((run.stdout.strip(), run.stderr.strip().rpartition("\n")[2]))
+    needed = int(messages[1][0])
+    assert 120 < needed < 4000
+    assert messages[0][1] == (
+        f"glocal.errors.ResourceError: Ray with room for 5 processes needs {needed} open files, and 120 are allowed; "
+        f"raise the limit (ulimit -n {needed}), or use fewer --workers."
+    )
+
+
 def test_a_model_that_does_not_load_ends_the_batch(ray: Any) -> None:
     with pytest.raises(UsageError, match="there is no such model"):
         outcomes("no model", ["fine", "fine"])
@@ -325,6 +353,7 @@ def test_the_files_of_a_model_are_its_weights_and_their_cards(tmp_path: Path) ->
     assert set(model_files("i3d", both, paths["labels.txt"], None)) == set(paths.values())
     assert set(model_files(paths["rgb.json"])) == {paths["rgb.json"], paths["rgb.safetensors"]}
     assert model_files(f"{tmp_path}/made.py:network") == [f"{tmp_path}/made.py"]
+    assert model_files("glocal.models.c3d:c3d") == [glocal.models.c3d.__file__]
     assert model_files("puppets/gated", None) == []
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,8 @@ from glocal.datasets import Record
 from glocal.datasets.puppets import ACTIONS
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.faithfulness import deletion
+from glocal.models.adapter import NetworkAdapter
+from glocal.models.factories import call_factory
 from glocal.report.comparison_page import pictures, ranked, write_comparison
 from glocal.video import ClipSpec, write_video
 from helpers.networks import Small2d, Small3d, seeded
@@ -543,6 +546,27 @@ def test_videos_are_compared_in_python(tmp_path: Path) -> None:
 def test_a_fingerprint_tells_weights_apart() -> None:
     one, same, other = seeded(Small3d()), seeded(Small3d()), seeded(Small3d(), 1)
     assert fingerprint(one) == fingerprint(same) != fingerprint(other)
+
+
+def test_a_fingerprint_tells_code_and_structure_of_ones_own_network_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.path", [*sys.path])
+    code = (
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def forward(self, clips): return clips.mean((2, 3, 4)) + {}\n"
+    )
+    digests = []
+    for number in (1, 1, 2):
+        (tmp_path / "own.py").write_text(code.format(number))
+        with pytest.warns(UserWarning, match="is code, which is run"):
+            made = call_factory(f"{tmp_path / 'own.py'}:Net", {})
+        assert isinstance(made, nn.Module)
+        digests.append(fingerprint(NetworkAdapter(made, "BTCHW", None, None)))
+    assert digests[0] == digests[1] != digests[2]
+    relu, tanh = nn.Sequential(nn.ReLU()), nn.Sequential(nn.Tanh())
+    assert fingerprint(relu) == fingerprint(nn.Sequential(nn.ReLU())) != fingerprint(tanh)
 
 
 @pytest.fixture

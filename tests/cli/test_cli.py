@@ -526,6 +526,16 @@ def test_the_module_runs_like_the_command(tmp_path: Path) -> None:
     assert Path(sys.executable).exists()
 
 
+def test_closed_standard_streams_take_no_messages_and_no_results() -> None:
+    """A file that takes the place of stderr would get the messages of all libraries."""
+    program = (
+        "import os, sys; from glocal.cli import main; code = main(['methods']) or main(['layers', 'none']);"
+        "os._exit(code if os.open(os.devnull, os.O_RDONLY) > 2 and sys.stderr is not None else 70)"
+    )
+    shell = f"{sys.executable} -c '{program.replace(chr(39), chr(34))}' <&- >&- 2>&-"
+    assert subprocess.run(shell, shell=True).returncode == 2
+
+
 def test_a_module_with_a_command_is_found_without_a_line_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "sleepy.py").write_text('"""`glocal sleepy`: sleep a little."""\n', encoding="utf-8")
     (tmp_path / "options.py").write_text('"""Options of several commands."""\n', encoding="utf-8")

@@ -50,7 +50,7 @@ def test_it_serves_until_it_is_stopped_and_leaves_only_results(tmp_path: Path) -
         assert server.wait(60) == 128 + signal.SIGTERM
     finally:
         server.kill()
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
     assert folders(out) == [job["id"]]  # it waits for the next server
     err = server.stderr.read()
@@ -80,7 +80,7 @@ def test_what_cannot_be_served_is_reported_before_the_server_listens(
 
 
 def test_what_is_in_the_way_is_one_sentence_and_exit_code_1(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*arguments: str) -> str:
         assert main(["serve", "--model", "resnext3d-small", *arguments]) == 1
@@ -91,6 +91,11 @@ def test_what_is_in_the_way_is_one_sentence_and_exit_code_1(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert "cannot be listened on" in fails("--port", port, "--out", str(tmp_path / "a"))
+    with monkeypatch.context() as patch:
+        patch.setattr("glocal.utils.process_limits.raise_open_files", lambda count: min(count, 71))
+        line = fails("--port", "0", "--out", str(tmp_path / "b"))
+        assert "a server with --workers 1 needs 72 open files, and 71 are allowed; raise the limit" in line
+    assert not (tmp_path / "b").exists()
     (tmp_path / "file").write_text("")
     assert "cannot be written" in fails("--port", "0", "--out", str(tmp_path / "file" / "out"))
     (tmp_path / "b").mkdir()

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -125,12 +126,14 @@ def model_files(*sources: str | None) -> list[str]:
         sources: name, weights and labels as `load_model` takes them; several weights are joined by commas.
 
     Returns:
-        The paths among them that exist; with weights, their card, and with a card, its weights.
+        The paths among them that exist; with weights, their card, with a card, its weights, and of a factory
+        the file that it is in, if that has been imported.
     """
     files: dict[str, None] = {}
     for source in sources:
         for part in [source, *source.split(","), source.rpartition(":")[0]] if source else ():
-            pair = checkpoint_paths(part) or (part,)
+            module = getattr(sys.modules.get(part), "__file__", None)
+            pair = checkpoint_paths(part) or (part, module or part)
             files.update(dict.fromkeys(str(path) for path in (part, *pair) if os.path.exists(path)))
     return list(files)
 

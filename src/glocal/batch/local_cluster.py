@@ -12,11 +12,29 @@ from types import ModuleType
 from typing import Any
 
 from glocal.utils.files import lock_file
+from glocal.utils.process_limits import require_open_files
 
 PREFIX = "glocal-ray-"
 LOCK_FILE = "lock"
 MAX_PARENT = 24
 """Characters of a path in which Ray's sockets still have paths that the system allows."""
+
+OPEN_FILES = 128
+"""Open files that each process of Ray, and one that explains a video, has room for."""
+
+OPEN_FILES_A_PROCESS = 4
+"""Open files more for each process for which Ray has room."""
+
+
+def check_open_files(processes: int) -> None:
+    """Raise the limit of open files as far as Ray needs it, which otherwise waits for ever.
+
+    Raises:
+        ResourceError: the limit cannot be raised so far.
+    """
+    require_open_files(
+        OPEN_FILES + OPEN_FILES_A_PROCESS * processes, f"Ray with room for {processes} processes"
+    )
 
 
 def start_ray(ray: ModuleType, cores: int, folder: Path) -> None:

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from glocal.batch.ledger import Outcome
-from glocal.batch.local_cluster import kept_signal_handlers, private_folder, start_ray
-from glocal.errors import GlocalError, InputError, UsageError
+from glocal.batch.local_cluster import check_open_files, kept_signal_handlers, private_folder, start_ray
+from glocal.errors import GlocalError, InputError, ResourceError, UsageError
 from glocal.utils.optional_import import optional_import
 from glocal.utils.resources import raise_if_lacking
 
 CONNECT_SECONDS = 10.0
 """Time in which a cluster must answer."""
+
+START_SECONDS = 900.0
+"""Time in which a process on this machine must start, before it loads the model."""
 
 
 class BatchJob(NamedTuple):
@@ -33,18 +36,20 @@ class Activity:
 
     Attributes:
         actor: the process.
-        job: the job that it runs, or None while it starts.
-        deadline: of the job, on the monotonic clock, or None.
+        job: the job that it runs, or None while it starts or loads the model.
+        deadline: on the monotonic clock, or None.
+        is_loading: whether it loads the model.
     """
 
     actor: Any
     job: BatchJob | None
     deadline: float | None
+    is_loading: bool = False
 
     @property
     def is_late(self) -> bool:
         """Whether the deadline is over."""
-        return self.job is not None and self.deadline is not None and self.deadline <= time.monotonic()
+        return self.deadline is not None and self.deadline <= time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Pool:
         timeout: seconds that a video may take; None for any.
         in_flight: videos that a process works on at once, so that one is decoded while the network runs on
             another.
+        start_timeout: seconds in which a process must start, before it loads the model; None for any.
     """
 
     make: Callable[[], Any]
@@ -67,12 +73,14 @@ class Pool:
     attempts: int = 2
     timeout: float | None = None
     in_flight: int = 1
+    start_timeout: float | None = None
 
     def run(self, jobs: Sequence[BatchJob]) -> Iterator[Outcome]:
         """Yield outcomes as they come, inside a `connected` block.
 
         Raises:
-            InputError: a process cannot start.
+            InputError: a process cannot load the model.
+            ResourceError: a process does not start.
         """
         return _PoolRun(self, jobs).outcomes()
 
@@ -113,7 +121,8 @@ class _PoolRun:
 
     def _start_process(self) -> None:
         actor = self.actor_class.remote(self.pool.make)
-        self.activities[actor.start.remote()] = Activity(actor, None, None)
+        deadline = _deadline(self.pool.start_timeout)
+        self.activities[actor.__ray_ready__.remote()] = Activity(actor, None, deadline)
 
     def _replace_process(self) -> None:
         if self.waiting or self.repeated:
@@ -129,8 +138,7 @@ class _PoolRun:
             self._start_job(actor, self.repeated.popleft())
 
     def _start_job(self, actor: Any, job: BatchJob) -> None:
-        timeout = self.pool.timeout
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = _deadline(self.pool.timeout)
         self.activities[actor.explain.remote(*job)] = Activity(actor, job, deadline)
 
     def _of_process(self, actor: Any) -> list[Any]:
@@ -153,6 +161,10 @@ class _PoolRun:
                 else InputError(f"a process of the batch could not start: {cause}")
             ) from None
         else:
+            if activity.job is None and not activity.is_loading:
+                loading = Activity(activity.actor, None, None, is_loading=True)
+                self.activities[activity.actor.start.remote()] = loading
+                return
             if activity.job is not None:
                 yield result
             self._start_jobs(activity.actor)
@@ -181,7 +193,11 @@ class _PoolRun:
     def _stop(self, reference: Any) -> Outcome:
         """Kill the process of an activity that takes too long; what else it did is repeated."""
         activity = self.activities.pop(reference)
-        assert activity.job is not None
+        if activity.job is None:
+            raise ResourceError(
+                f"no process has started within {self.pool.start_timeout:g} seconds; free some memory, "
+                "raise the limits of processes and open files (ulimit -u, ulimit -n), or use fewer --workers."
+            )
         self.ray.kill(activity.actor)
         self.repeated.extend(self._take_jobs(activity.actor))
         self._replace_process()
@@ -245,8 +261,11 @@ def connected(address: str | None, workers: int | None = None) -> Iterator[Machi
 
     Raises:
         InputError: Ray is not installed, or no cluster runs at the address.
+        ResourceError: too few open files are allowed for a cluster on this machine.
     """
     ray = import_ray()
+    if address is None:
+        check_open_files(max(os.cpu_count() or 1, workers or 1))
     with contextlib.ExitStack() as stack:
         if address is None:
             folder = stack.enter_context(private_folder())
@@ -280,6 +299,11 @@ def import_ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     optional_import("ray.exceptions", extra="batch", purpose="a batch")
     return optional_import("ray", extra="batch", purpose="a batch")
+
+
+def _deadline(seconds: float | None) -> float | None:
+    """Return when an activity of `seconds` is late, on the monotonic clock; None for None."""
+    return None if seconds is None else time.monotonic() + seconds
 
 
 def _death_message(attempts: int) -> str:

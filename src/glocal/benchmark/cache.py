@@ -1,13 +1,18 @@
 """Cache of computed results, so that an interrupted run resumes."""
 
+import contextlib
 import hashlib
+import inspect
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from glocal.models.adapter import NetworkAdapter
+from glocal.models.framewise import FramewiseNetwork
 from glocal.utils.files import atomic_path, writing
 from glocal.utils.json_files import read_json
 
@@ -48,10 +53,33 @@ class Cache:
         return value
 
 
+KNOWN_CODE = frozenset(("torch", "glocal"))
+"""Packages whose code does not count for the fingerprint of a network."""
+
+
 def fingerprint(network: nn.Module) -> str:
-    """Digest of a network's weights, the same on every device."""
+    """Digest of a network's weights, the same on every device, and of what else a network of one's own has.
+
+    That is its structure, and the files in which the classes of its modules are written.
+    """
     digest = hashlib.sha256()
     for key, tensor in network.state_dict().items():
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
+    while isinstance(network, NetworkAdapter | FramewiseNetwork):
+        network = network.network
+    if not type(network).__module__.startswith("glocal."):
+        digest.update(re.sub("0x[0-9a-f]+", "", repr(network)).encode())
+        for path in _code_files(network):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:24]
+
+
+def _code_files(network: nn.Module) -> list[Path]:
+    """The files, in order, in which the classes of a network are written, but for those of known packages."""
+    files = set[Path]()
+    for kind in {type(module) for module in network.modules()}:
+        if kind.__module__.partition(".")[0] not in KNOWN_CODE:
+            with contextlib.suppress(OSError, TypeError):  # made at run time, or in C
+                files.add(Path(inspect.getfile(kind)))
+    return sorted(path for path in files if path.is_file())

@@ -117,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `glocal`; returns the exit code: 0 done, 1 an input failed, 2 wrong usage, 130 or 143 stopped."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in arguments
+    _open_standard_streams()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -145,6 +146,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         say(STOPPED if code else unexpected(error))
         return code or 1
+
+
+def _open_standard_streams() -> None:
+    """Open closed standard streams on nothing; else the next files get their numbers, and all messages."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: SIM115 (as long as the process)
 
 
 @contextlib.contextmanager

@@ -13,10 +13,11 @@ from tqdm import tqdm
 from glocal.batch.inputs import find_videos
 from glocal.batch.ledger import Ledger, Outcome, file_state, key_of, lock_batch, model_files
 from glocal.batch.overview import write_overview
-from glocal.batch.pool import BatchJob, Pool, connected, import_ray
+from glocal.batch.pool import START_SECONDS, BatchJob, Pool, connected, import_ray
 from glocal.batch.remote import address_name, is_address
 from glocal.batch.tables import has_parquet
 from glocal.batch.worker import Worker
+from glocal.benchmark.cache import fingerprint
 from glocal.cli.app import say
 from glocal.cli.explain import report_config_from, report_options
 from glocal.cli.options import (
@@ -107,11 +108,13 @@ def batch(
     ledger = Ledger(out / LEDGER)
     names = _inputs(videos, ledger)
     source = source_of(model_choice).absolute()
-    check_config(config, load(model_choice, quiet))
+    model = load(model_choice, quiet)
+    check_config(config, model)
     if not has_parquet():
         say("no Parquet files are written: pyarrow is not installed; run pip install 'glocal[batch]'.")
     files = [file_state(path) for path in model_files(source.name, source.weights, source.labels, edit)]
-    identity = {"files": files, "loading": asdict(source), **config_as_dict(config), **asdict(report)}
+    facts = {"files": files, "network": fingerprint(model.network), "loading": asdict(source)}
+    identity = {**facts, **config_as_dict(config), **asdict(report)}
     jobs = _jobs(names, identity)
     todo = [job for job in jobs if not ledger.done(*job)]
     if len(todo) < len(jobs):
@@ -123,7 +126,8 @@ def batch(
             with connected(address, workers) as machines:
                 count, threads = machines.divided(workers, share)
                 make = partial(Worker, source, config, report, out.resolve(), threads=threads)
-                pool = Pool(make, count, share, attempts, timeout, in_flight)
+                start_timeout = START_SECONDS if machines.alone else None
+                pool = Pool(make, count, share, attempts, timeout, in_flight, start_timeout)
                 _run(pool, todo, ledger, quiet)
     finally:
         outcomes = [ledger.outcomes[job.video] for job in jobs if job.video in ledger.outcomes]

@@ -120,6 +120,7 @@ def serve(
         cpu=int(minutes * 60) * (os.cpu_count() or 1) + 1,
         threads=max(1, (os.cpu_count() or 1) // workers),
     )
+    connections = max_connections(workers)
     listening = listen(host, port)
     lock = None
     try:
@@ -142,7 +143,7 @@ def serve(
             ws="none",
             log_level="error",
             access_log=False,  # addresses of results are secrets
-            limit_concurrency=max_connections(),
+            limit_concurrency=connections,
             timeout_graceful_shutdown=5,
             server_header=False,
         )

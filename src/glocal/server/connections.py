@@ -6,7 +6,7 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from glocal.utils.process_limits import raise_open_files
+from glocal.utils.process_limits import raise_open_files, require_open_files
 
 REQUEST_SECONDS = 15.0
 """Time in which a connection must send the header of its first or next request, however slowly."""
@@ -21,8 +21,20 @@ MAX_CONNECTIONS = 1024
 """Connections at the same time, where the operating system allows as many open files."""
 
 
-def max_connections() -> int:
-    """Raise the limit of open files as far as allowed, and return how many connections fit into it."""
+OPEN_FILES, OPEN_FILES_A_JOB = 64, 8
+"""Open files without which the server cannot work: its own with few connections, and for each running job."""
+
+
+def max_connections(workers: int) -> int:
+    """Raise the limit of open files as far as allowed, and return how many connections fit into it.
+
+    Args:
+        workers: number of jobs that run at the same time.
+
+    Raises:
+        ResourceError: the limit cannot be raised so far that the server can run its jobs.
+    """
+    require_open_files(OPEN_FILES + OPEN_FILES_A_JOB * workers, f"a server with --workers {workers}")
     return min(MAX_CONNECTIONS, raise_open_files(2 * MAX_CONNECTIONS) // 2)
 
 

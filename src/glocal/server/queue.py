@@ -195,7 +195,8 @@ class JobQueue:
         result = {key: value for key, value in message.items() if key != "state"}
         if state == "failed" and self._closed and not job.removed:
             job.state, job.attempts = "queued", job.attempts - 1
-            self._save(job)
+            with contextlib.suppress(OSError):  # then its record still says that it runs
+                self._save(job)
             return
         if state == "done":
             write_record(replace(job, state=state, result=result))

@@ -3,6 +3,8 @@
 import os
 import signal
 
+from glocal.errors import ResourceError
+
 try:
     import resource
 except ImportError:  # Windows
@@ -44,6 +46,24 @@ def raise_open_files(count: int) -> int:
     soft = count if hard == resource.RLIM_INFINITY else min(count, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return soft
+
+
+def require_open_files(count: int, purpose: str) -> None:
+    """Raise the limit of open files to `count`.
+
+    Args:
+        count: of files that are open at the same time.
+        purpose: what needs them, for the message.
+
+    Raises:
+        ResourceError: the limit cannot be raised so far.
+    """
+    limit = raise_open_files(count)
+    if limit < count:
+        raise ResourceError(
+            f"{purpose} needs {count} open files, and {limit} are allowed; raise the limit "
+            f"(ulimit -n {count}), or use fewer --workers."
+        )
 
 
 def _lower(kind: int, soft: int, hard: int) -> None:
