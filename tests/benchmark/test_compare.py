@@ -279,6 +279,18 @@ def test_values_that_are_not_defined_are_left_out() -> None:
     assert mean["mean"] == mean["low"] == 0.5
 
 
+def test_intervals_draw_whole_videos() -> None:
+    values = np.repeat([0.2, 0.6], 20)
+    found = by_hand(good=values, other=values + 0.1)
+    by_clip = summarise(found)["methods"]["good"]["means"]["drop"]
+    found.sources = ["a.mp4"] * 20 + ["b.mp4"] * 20
+    by_video = summarise(found)["methods"]["good"]["means"]["drop"]
+    assert by_clip["low"] > 0.3
+    assert (by_video["low"], by_video["high"]) == pytest.approx((0.2, 0.6))
+    found.sources = ["a.mp4"] * 40
+    assert summarise(found)["methods"]["good"]["means"]["drop"] == by_clip, "of one video, clips are drawn"
+
+
 def test_maxboxacc_is_that_of_the_measure_over_all_frames(found: Comparison) -> None:
     from glocal.evaluation import MaxBoxAcc, inclusive_boxes
 
@@ -475,6 +487,7 @@ def test_videos_take_turns_and_boxes_follow_the_crop(tmp_path: Path) -> None:
     names = [s.name.rpartition("/")[2] for s in video_samples(paths, CLIP_SPEC)]
     assert names == [f"{v}.mp4, window {w}" for w, v in ((0, "a"), (0, "b"), (1, "a"), (1, "b"), (2, "a"))]
     assert len(list(video_samples(paths, CLIP_SPEC, clips=3))) == 3
+    assert [s.source for s in video_samples(paths, CLIP_SPEC, clips=3)] == [paths[0], paths[1], paths[0]]
     record = Record(tmp_path / "b.mp4", "red", tubes=(dict.fromkeys(range(4), (8.0, 12.0, 40.0, 36.0)),))
     (sample,) = record_samples([record], CLIP_SPEC, crop="center", clips=5)
     assert sample.label == "red"

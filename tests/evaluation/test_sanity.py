@@ -227,6 +227,10 @@ def test_the_interval_is_that_of_the_normal_law_for_many_clips() -> None:
     assert bootstrap([*values, np.nan]) == pytest.approx(found, abs=0.05)
     assert np.isnan(bootstrap([]).mean)
     assert bootstrap([0.25]) == (0.25, 0.25, 0.25)
+    paired = bootstrap(np.repeat([0.0, 1.0, 0.5], 20), groups=np.repeat(["a", "b", "c"], 20).tolist())
+    assert paired == bootstrap([0.0, 1.0, 0.5]), "whole videos are drawn"
+    uneven = bootstrap([0.0, 0.0, 0.0, 1.0, np.nan], groups=["a", "a", "a", "b", "c"])
+    assert uneven == (0.25, 0.0, 1.0)
 
 
 def test_peak_bytes_counts_what_is_alive_at_once() -> None:

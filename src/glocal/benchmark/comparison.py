@@ -253,6 +253,7 @@ class _Session:
                 prepared = replace(prepared, name=_unique_name(file_name(prepared.name), comparison.names))
                 first = first or prepared
                 comparison.names.append(prepared.name)
+                comparison.sources.append(sample.source or prepared.name)
                 comparison.classes.append(int(prepared.classes))
                 comparison.labels.append(prepared.label)
                 if place < self.illustrated:

@@ -101,6 +101,7 @@ def loaded_sample(
     label: str | None = None,
     boxes: FrameBoxes | None = None,
     figures: Sequence[LabelledFigure] = (),
+    source: str | None = None,
 ) -> Sample:
     """Make a sample of a clip that is in memory.
 
@@ -111,9 +112,10 @@ def loaded_sample(
         label: name of its class, where known.
         boxes: frame → true boxes, in pixels of `frames`; None where unknown.
         figures: those that act.
+        source: the video that it was cut from.
     """
     footage = Footage(read_video(frames), boxes, clip, figures)
-    return Sample(name, lambda: footage, label, [name, zlib.crc32(clip.cpu().numpy().tobytes())])
+    return Sample(name, lambda: footage, label, [name, zlib.crc32(clip.cpu().numpy().tobytes())], source)
 
 
 def puppet_samples(
@@ -241,11 +243,13 @@ def _window_sample(video: Video, window: Window, geometry: Geometry, record: Rec
     indices = window.frames.tolist()
     distinct = sorted(set(indices))
     pictures = dict(zip(distinct, video.frames_at(distinct), strict=True))
+    path = str(video.path or video.name)
     return loaded_sample(
-        f"{video.path or video.name}, window {window.index}",
+        f"{path}, window {window.index}",
         window.clip,
         np.stack([geometry.forward(pictures[index]) for index in indices]),
         boxes=_network_boxes(record, geometry, indices) if record and record.boxes else None,
+        source=(record and record.source) or path,
     )
 
 

@@ -10,7 +10,7 @@ from glocal.benchmark.explainers import CONTROLS
 from glocal.benchmark.measures import MEASURES, Measure
 from glocal.benchmark.verdict import verdict
 from glocal.evaluation.sanity import survives_randomisation
-from glocal.evaluation.statistics import bootstrap, rank_correlations
+from glocal.evaluation.statistics import Interval, bootstrap, rank_correlations
 
 Values = Mapping[str, list[float]]
 """Method → a figure for each clip, NaN where it is not defined."""
@@ -33,6 +33,7 @@ class Measurements:
         refused: method → why it does not fit the network.
         class_names: labels of the model.
         facts: what was run, for the page.
+        sources: the videos that the clips were cut from; intervals draw whole videos.
     """
 
     names: list[str] = field(default_factory=list)
@@ -47,6 +48,12 @@ class Measurements:
     refused: dict[str, str] = field(default_factory=dict)
     class_names: Sequence[str] = ()
     facts: dict[str, str] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
+
+    def groups(self, count: int) -> list[str] | None:
+        """The videos of the first clips, for intervals; None if there is one video, or one clip of each."""
+        sources = self.sources[:count]
+        return None if len(set(sources)) in (0, 1, len(sources)) else sources
 
 
 def summarise(measured: Measurements) -> dict[str, Any]:
@@ -66,7 +73,7 @@ def summarise(measured: Measurements) -> dict[str, Any]:
     summary = {
         "clips": measured.names,
         "methods": {method: _method(measured, method, values) for method in methods},
-        "measures": {name: _measure(MEASURES[name], values[name]) for name in values},
+        "measures": {name: _measure(MEASURES[name], values[name], measured) for name in values},
         "agreement": _agreement(measured, methods),
         "curves": _curves(measured),
         "sanity": {method: _sanity(clips) for method, clips in measured.sanity.items()},
@@ -97,21 +104,28 @@ def _method(measured: Measurements, method: str, values: Mapping[str, Values]) -
         "shuffled": [clip["spearman"] for clip in measured.shuffled.get(method, ())],
     }
     done = [correlations for correlations in checks.values() if correlations]
+
+    def interval(figures: Sequence[float]) -> dict[str, float]:
+        return bootstrap(figures, groups=measured.groups(len(figures)))._asdict()
+
     return {
         "control": method in CONTROLS,
-        "means": {name: bootstrap(by_method[method])._asdict() for name, by_method in values.items()},
+        "means": {name: interval(by_method[method]) for name, by_method in values.items()},
         "values": {name: by_method[method] for name, by_method in values.items()},
-        **{
-            name: bootstrap(correlations)._asdict() if correlations else None
-            for name, correlations in checks.items()
-        },
+        **{name: interval(correlations) if correlations else None for name, correlations in checks.items()},
         "survives": any(survives_randomisation(correlations) for correlations in done) if done else None,
         "cost": measured.cost.get(method),
     }
 
 
-def _measure(measure: Measure, values: Values) -> dict[str, Any]:
+def _measure(measure: Measure, values: Values, measured: Measurements) -> dict[str, Any]:
     """The best methods of a measure, controls left out, and whether the best beats the controls."""
+
+    def lead(best: str, other: str) -> Interval:
+        """By how much `best` is better, clip by clip."""
+        differences = sign * (np.array(values[best]) - np.array(values[other]))
+        return bootstrap(differences, groups=measured.groups(len(differences)))
+
     sign = 1 if measure.better == "high" else -1
     means = {m: sign * float(np.nanmean(v)) for m, v in values.items() if not np.isnan(v).all()}
     ranked = sorted((m for m in means if m not in CONTROLS), key=lambda m: -means[m])
@@ -125,19 +139,12 @@ def _measure(measure: Measure, values: Values) -> dict[str, Any]:
     }
     if ranked:
         best = ranked[0]
-        facts["best"] = [best, *(m for m in ranked[1:] if _lead(values, best, m, sign).low <= 0)]
+        facts["best"] = [best, *(m for m in ranked[1:] if lead(best, m).low <= 0)]
         rivals = {"next": ranked[1:2], "control": controls[:1] if measure.controls else []}
         facts |= {
-            rival: {"method": m, **_lead(values, best, m, sign)._asdict()}
-            for rival, named in rivals.items()
-            for m in named
+            rival: {"method": m, **lead(best, m)._asdict()} for rival, named in rivals.items() for m in named
         }
     return facts
-
-
-def _lead(values: Values, best: str, other: str, sign: int) -> Any:
-    """By how much `best` is better, clip by clip."""
-    return bootstrap(sign * (np.array(values[best]) - np.array(values[other])))
 
 
 def _agreement(measured: Measurements, methods: Sequence[str]) -> list[list[float]]:

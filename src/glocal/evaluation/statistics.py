@@ -22,7 +22,12 @@ class Interval(NamedTuple):
 
 
 def bootstrap(
-    values: npt.ArrayLike, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
+    values: npt.ArrayLike,
+    *,
+    groups: Sequence[str] | None = None,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> Interval:
     """The mean of `values`, and its percentile bootstrap interval (Efron and Tibshirani, 1993, chapter 13).
 
@@ -30,16 +35,23 @@ def bootstrap(
 
     Args:
         values: `(N,)`, one for each clip; NaN, where a measure is not defined, is left out.
+        groups: `(N,)`, the video that each clip is from. Whole videos are drawn, since their clips are alike.
         level: probability that the interval covers.
         resamples: how often clips are drawn with replacement.
         seed: of the draws.
     """
     array = np.asarray(values, np.float64)
-    array = array[~np.isnan(array)]
+    defined = ~np.isnan(array)
+    array = array[defined]
     if not array.size:
         return Interval(float("nan"), float("nan"), float("nan"))
-    drawn = np.random.default_rng(seed).integers(0, array.size, (resamples, array.size))
-    low, high = np.quantile(array[drawn].mean(1), [(1 - level) / 2, (1 + level) / 2])
+    places = np.arange(array.size)
+    if groups is not None:
+        _, places = np.unique(np.asarray(groups)[defined], return_inverse=True)
+    sums, counts = np.bincount(places, array), np.bincount(places)
+    drawn = np.random.default_rng(seed).integers(0, sums.size, (resamples, sums.size))
+    means = sums[drawn].sum(1) / counts[drawn].sum(1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(array.mean()), float(low), float(high))
 
 
