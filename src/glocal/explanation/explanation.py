@@ -219,10 +219,10 @@ class Explanation:
 
         level = self.box_threshold(threshold)
         key = self.boxes_key(level, multi_contour=multi_contour)
-        results = self.volume.results
-        if key not in results:
-            results[key] = [boxes(maps, level, multi_contour=multi_contour) for maps in self.frames()]
-        return [list(frame_boxes) for frame_boxes in results[key]]
+        of_frames = self.volume.result(
+            key, lambda: [boxes(maps, level, multi_contour=multi_contour) for maps in self.frames()]
+        )
+        return [list(frame_boxes) for frame_boxes in of_frames]
 
     def boxes_key(self, threshold: float, *, multi_contour: bool = False) -> tuple[Any, ...]:
         """Return the key in `volume.results` of the boxes of every frame, as `boxes` keeps them."""

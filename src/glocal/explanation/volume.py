@@ -4,9 +4,10 @@ import itertools
 import math
 import sys
 import tempfile
+import threading
 import zlib
-from collections.abc import Hashable, Iterator
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,11 @@ IN_MEMORY = 8 * 2**20
 CELLS_AT_ONCE = 2**18
 """Cells of the maps that are read at once."""
 
+T = TypeVar("T")
+
 
 class Volume:
-    """A sequence of attribution maps `(h, w)`, one a frame.
+    """A sequence of attribution maps `(h, w)`, one a frame; once it is complete, several threads may read it.
 
     Each map is quantised with a scale of its own. Beyond a few megabytes the maps are compressed and kept in
     a temporary file, so that a long video takes no more memory than a short one.
@@ -47,6 +50,7 @@ class Volume:
         self._shapes: list[tuple[int, int]] = []
         self._offsets: list[int] = [0]
         self._first_compressed = sys.maxsize
+        self._reading, self._computing = threading.Lock(), threading.RLock()
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (lives as long as we)
 
     def __len__(self) -> int:
@@ -141,8 +145,9 @@ class Volume:
 
     def _read(self, frames: range) -> bytes:
         """Read the quantised maps of consecutive frames; one that is compressed is read alone."""
-        self._file.seek(self._offsets[frames.start])
-        data = self._file.read(self._offsets[frames.stop] - self._offsets[frames.start])
+        with self._reading:
+            self._file.seek(self._offsets[frames.start])
+            data = self._file.read(self._offsets[frames.stop] - self._offsets[frames.start])
         return zlib.decompress(data) if frames.stop > self._first_compressed else data
 
     def _scaled(self, data: bytes, frames: range) -> AttributionMap:
@@ -155,6 +160,13 @@ class Volume:
 
     def __iter__(self) -> Iterator[AttributionMap]:
         return (self[index] for index in range(len(self)))
+
+    def result(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return the result under a key, which is computed if it is missing, by one thread."""
+        with self._computing:
+            if key not in self.results:
+                self.results[key] = compute()
+            return cast(T, self.results[key])
 
     def normalise(self) -> None:
         """Divide by the maximum over all maps; a volume without a positive value stays zero."""

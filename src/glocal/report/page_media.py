@@ -55,11 +55,7 @@ def pack_maps(volume: Volume, cells: int, levels: int) -> PackedMaps:
         cells: maximum cells of a map; larger maps are averaged down by the smallest whole number that fits.
         levels: quantisation levels from zero to each frame's maximum, at most 255.
     """
-    key = ("packed", cells, levels)
-    if key not in volume.results:
-        volume.results[key] = _pack(volume, cells, levels)
-    packed: PackedMaps = volume.results[key]
-    return packed
+    return volume.result(("packed", cells, levels), lambda: _pack(volume, cells, levels))
 
 
 def _pack(volume: Volume, cells: int, levels: int) -> PackedMaps:

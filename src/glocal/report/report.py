@@ -1,6 +1,7 @@
 """All files of one explanation: overlay video, HTML page, JSON and NPZ."""
 
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
@@ -109,29 +110,36 @@ def write_reports(
             for explanation, path in zip(explanations, overlay_paths, strict=False)
         ]
         media = _collect_media(explanations, video, draw, is_needed="page" in outputs)
-    for explanation, stem in zip(explanations, stems, strict=True):  # last: the overlays have found the boxes
-        explanation.save(folder, stem, threshold, npz="npz" in outputs, full_paths=full_paths)
-    results = []
-    for rank, (explanation, json_path) in enumerate(zip(explanations, json_paths, strict=True)):
-        overlay_path = overlay_paths[rank] if overlay_paths else None
-        page_path = json_path.with_suffix(".html")
-        if media is not None:
-            write_page(
-                explanation,
-                video,
-                page_path,
-                overlay_path=overlay_path,
-                style=style,
-                true_boxes=true_boxes,
-                others=others if rank == 0 else (),
-                spans=spans,
-                full_paths=full_paths,
-                media=media,
+    with ThreadPoolExecutor(1, "saving") as pool:  # last: the overlays have found the boxes
+        saved = [
+            pool.submit(
+                explanation.save, folder, stem, threshold, npz="npz" in outputs, full_paths=full_paths
             )
-        files = [page_path] if media is not None else []
-        files += [*overlay_paths[rank : rank + 1], json_path]
-        results.append(files + ([json_path.with_suffix(".npz")] if "npz" in outputs else []))
-    return results
+            for explanation, stem in zip(explanations, stems, strict=True)
+        ]
+        for rank, (explanation, json_path) in enumerate(zip(explanations, json_paths, strict=True)):
+            if media is not None:
+                write_page(
+                    explanation,
+                    video,
+                    json_path.with_suffix(".html"),
+                    overlay_path=overlay_paths[rank] if overlay_paths else None,
+                    style=style,
+                    true_boxes=true_boxes,
+                    others=others if rank == 0 else (),
+                    spans=spans,
+                    full_paths=full_paths,
+                    media=media,
+                )
+        for future in saved:
+            future.result()
+    return [_files(json_path, suffix, outputs) for json_path in json_paths]
+
+
+def _files(json_path: Path, overlay_suffix: str, outputs: Collection[Output]) -> list[Path]:
+    """The files of one class: page, video, JSON, NPZ."""
+    suffixes = {"page": ".html", "video": overlay_suffix, "json": ".json", "npz": ".npz"}
+    return [json_path.with_suffix(suffixes[name]) for name in suffixes if name in {"json", *outputs}]
 
 
 def _collect_media(

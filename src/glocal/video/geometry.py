@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from glocal.errors import InputError, UsageError
 from glocal.video.clip_spec import ClipSpec, Crop
@@ -91,10 +92,21 @@ class Geometry:
         result is zero outside it.
         """
         top, left, height, width = self.crop
-        rows = interpolation_weights(self.frame[0], self.resized[0], top, height, maps.shape[1])
-        columns = interpolation_weights(self.frame[1], self.resized[1], left, width, maps.shape[2])
-        result: npt.NDArray[np.float32] = rows @ (maps.astype(np.float32, copy=False) @ columns.T)
+        rows = _sparse_weights(self.frame[0], self.resized[0], top, height, maps.shape[1])
+        columns = _sparse_weights(self.frame[1], self.resized[1], left, width, maps.shape[2])
+        result = np.empty((len(maps), *self.frame), np.float32)
+        for attribution, resized in zip(maps.astype(np.float32, copy=False), result, strict=True):
+            resized[:] = rows @ (columns @ attribution.T).T
         return result
+
+
+@lru_cache(maxsize=64)
+def _sparse_weights(frame: int, resized: int, start: int, length: int, cells: int) -> Any:
+    """Return `interpolation_weights` as a sparse matrix, which has two weights a pixel.
+
+    A product with a dense one takes longer, and starts threads that keep a processor busy for a while.
+    """
+    return csr_array(interpolation_weights(frame, resized, start, length, cells))
 
 
 @lru_cache(maxsize=64)
