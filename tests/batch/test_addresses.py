@@ -70,6 +70,11 @@ def test_a_folder_elsewhere_is_listed_like_one_here(bucket: Any) -> None:
     }
 
 
+def test_a_live_stream_is_refused_with_how_to_record_it() -> None:
+    with pytest.raises(InputError, match=r"live streams are not read: .* ffmpeg -i rtsp://camera/live -t 30"):
+        find_videos(["rtsp://camera/live"])
+
+
 def test_lists_and_addresses_can_be_mixed(bucket: Any, tmp_path: Path) -> None:
     (tmp_path / "c.mp4").touch()
     (tmp_path / "list.txt").write_text("c.mp4\nmemory://clips/deep\nmemory://lists/today.txt\n")

@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from glocal.errors import GlocalError, InputError, UsageError
 from glocal.video import read_video
@@ -50,6 +51,20 @@ def test_a_folder_of_videos_points_to_batch(tmp_path: Path) -> None:
     (tmp_path / "day").mkdir()
     (tmp_path / "day" / "a.MP4").touch()
     assert f"run glocal batch {tmp_path}" in sentence(tmp_path)
+
+
+def test_pictures_beside_videos_are_not_taken_for_frames(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    Image.new("RGB", (16, 16)).save(tmp_path / "cover.jpg")
+    text = sentence(tmp_path)
+    assert "holds videos (2) beside images (1)" in text
+    assert f"run glocal batch {tmp_path}" in text
+    for frame in range(2):
+        Image.new("RGB", (16, 16)).save(tmp_path / f"{frame}.jpg")
+    (tmp_path / "cover.jpg").unlink()
+    (tmp_path / "b.mp4").unlink()
+    assert read_video(tmp_path).frames == 2
 
 
 def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:

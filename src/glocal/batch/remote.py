@@ -13,6 +13,7 @@ from glocal.utils.files import printable
 from glocal.utils.optional_import import optional_import
 from glocal.utils.resources import raise_if_lacking
 from glocal.video.images import VIDEO_SUFFIXES
+from glocal.video.reading import is_live_stream, live_stream_advice
 
 STATE_KEYS = (
     "size",
@@ -55,8 +56,10 @@ def list_folder(address: str) -> list[tuple[str, str]]:
     The address of a file is returned alone, without asking whether it is there.
 
     Raises:
-        InputError: it cannot be listed, or there is no video.
+        InputError: it cannot be listed, is a live stream, or there is no video.
     """
+    if is_live_stream(address):
+        raise InputError(f"{printable(address)} is no file; {live_stream_advice(address)}.")
     if _is_file(address):
         return [(address, address_name(address))]
     with _described(address, "listed"):

@@ -162,16 +162,21 @@ def from_folder(folder: Path, fps: float | None) -> Video:
     Of several series with the same numbers, such as RGB and flow, the one of RGB is opened.
 
     Raises:
-        InputError: the folder has no images, or several series of them, none of which is known to be RGB.
+        InputError: the folder has no images, or several series of them, none of which is known to be RGB, or
+            as many videos as images, which are then taken for their pictures.
     """
-    images = [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    ]
+    files = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    videos = sum(path.suffix.lower() in VIDEO_SUFFIXES for path in files)
+    run_batch = f"to explain the videos in it, run glocal batch {printable(folder)}"
+    if images and videos >= len(images):
+        raise InputError(
+            f"{printable(folder)} holds videos ({videos}) beside images ({len(images)}); {run_batch}, and to "
+            "explain the images as frames of a video, put them in a folder of their own"
+        )
     if not images:
         advice = (
-            f"to explain the videos in it, run glocal batch {printable(folder)}"
+            run_batch
             if any(path.suffix.lower() in VIDEO_SUFFIXES for path in (*folder.glob("*"), *folder.glob("*/*")))
             else "give a video file or a folder of frames"
         )

@@ -101,14 +101,23 @@ def _from_path(source: "str | os.PathLike[str]", fps: float | None) -> Video:
     return _from_file(path, path.stem)
 
 
+def is_live_stream(address: str) -> bool:
+    """Whether something is the address of a live stream, such as `rtsp://camera/1`."""
+    return "://" in address and address.partition("://")[0].lower() in LIVE_SCHEMES
+
+
+def live_stream_advice(address: str) -> str:
+    """Say how to record a live stream, which is not read."""
+    return (
+        "live streams are not read: record some seconds of it first, as with "
+        f"ffmpeg -i {printable(address)} -t 30 -c copy clip.mp4"
+    )
+
+
 def _advice(missing: str) -> str:
-    scheme = missing.partition("://")[0].lower() if "://" in missing else ""
-    if scheme in LIVE_SCHEMES:
-        return (
-            f" as a file; live streams are not read: record some seconds of it first, as with "
-            f"ffmpeg -i {printable(missing)} -t 30 -c copy clip.mp4"
-        )
-    return "; download it first" if scheme else "; check its name"
+    if is_live_stream(missing):
+        return f" as a file; {live_stream_advice(missing)}"
+    return "; download it first" if "://" in missing else "; check its name"
 
 
 def _from_file(source: VideoSource, name: str) -> Video:
