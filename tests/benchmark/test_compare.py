@@ -32,6 +32,7 @@ from glocal.benchmark import (
 )
 from glocal.benchmark.cache import fingerprint
 from glocal.benchmark.comparison_files import (
+    ARROWS,
     comparison_markdown,
     comparison_text,
     figures_table,
@@ -338,17 +339,24 @@ def test_who_wins_is_said_with_its_interval(found: Comparison) -> None:
     summary = summarise(found)
     table = leads_table(summary)
     rows = {row.name: list(row.values.values()) for row in table.rows}
-    over = summary["measures"]["hit_max"]["next"]
-    best, equals, lead, control = rows["maximum in the box ↑"]
-    assert [best, equals] == summary["measures"]["hit_max"]["best"] == ["right", "3dcam"]
-    assert lead == f"{over['mean']:+.3f} ({over['low']:.3f} to {over['high']:.3f}) {over['method']}"
+    best, equals, _, control = rows["maximum in the box ↑"]
+    assert (best, equals) == ("-", "right, 3dcam"), "none of two equals leads"
     assert control.split(" ")[-1] in CONTROLS
+    name, measure = next((n, m) for n, m in summary["measures"].items() if m["leader"] and "next" in m)
+    over = measure["next"]
+    best, _, lead, _ = rows[f"{measure['title']} {ARROWS[measure['better']]}"]
+    assert best == measure["leader"] == measure["best"][0]
+    assert lead == f"{over['mean']:+.3f} ({over['low']:.3f} to {over['high']:.3f}) {over['method']}"
     assert rows["sensitivity ↓"][-1] == "-", "controls are no rivals there"
-    mean = summary["methods"]["right"]["means"]["hit_max"]["mean"]
+    mean = summary["methods"][best]["means"][name]["mean"]
     assert f"**{mean:.3f}**" in comparison_markdown(summary)
 
     by_all_alike = by_hand(**dict.fromkeys(("a", "b", "c", "d", "e"), np.full(40, 0.5)))
-    assert leads_table(summarise(by_all_alike)).rows[0].values["not told from it"] == "b, c, d and 1 more"
+    summary = summarise(by_all_alike)
+    best, equals, *_ = leads_table(summary).rows[0].values.values()
+    assert (best, equals) == ("-", "a, b, c and 2 more"), "none of equals is the best"
+    assert "*" not in comparison_text(summary)
+    assert "**" not in comparison_markdown(summary)
 
 
 def test_random_labels_have_their_column_where_they_were_checked(found: Comparison) -> None:

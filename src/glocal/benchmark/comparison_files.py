@@ -79,7 +79,7 @@ def figures_table(summary: Summary) -> Table:
             first = next(iter(checks))
             values[checks[first]] = f"{facts[first]['mean']:.2f} survives!" if facts[first] else "- survives!"
         values |= {title: facts["cost"][name] for name, title in COST.items() if facts["cost"]}
-        best = {title for name, title in titles.items() if measures[name]["best"][:1] == [method]}
+        best = {title for name, title in titles.items() if measures[name]["leader"] == method}
         rows.append(TableRow(method, values, trivial=facts["control"], best=best))
     return Table(
         [*titles.values(), *checks.values(), *cost.values()],
@@ -94,14 +94,15 @@ def leads_table(summary: Summary) -> Table:
     """The best method by each measure, and by how much it leads; brackets hold 95 % intervals."""
     rows = []
     for measure in summary["measures"].values():
-        best, *equals = measure["best"] or ["-"]
+        leader = measure["leader"]
+        equals = [method for method in measure["best"] if method != leader]
         rivals = [
             "{mean:+.3f} ({low:.3f} to {high:.3f}) {method}".format(**measure[rival])
             if rival in measure
             else "-"
             for rival in ("next", "control")
         ]
-        values = dict(zip(LEADS, [best, _first(equals), *rivals], strict=True))
+        values = dict(zip(LEADS, [leader or "-", _first(equals), *rivals], strict=True))
         rows.append(TableRow(f"{measure['title']} {ARROWS[measure['better']]}", values))
     notes = [f"{method} is left out: {reason}" for method, reason in summary["refused"].items()]
     return Table(LEADS, rows, notes=notes, heading="measure", text_columns=len(LEADS))
@@ -115,7 +116,7 @@ def short_leads_table(summary: Summary) -> Table:
             f"{_lead_text(measure[rival])} over {measure[rival]['method']}" if rival in measure else "-"
             for rival in ("next", "control")
         ]
-        values = dict(zip(SHORT_LEADS, [*measure["best"][:1], *leads], strict=False))
+        values = dict(zip(SHORT_LEADS, [measure["leader"] or "-", *leads], strict=True))
         rows.append(TableRow(f"{measure['title']} {ARROWS[measure['better']]}", values))
     notes = [f"{method} is left out: {reason}" for method, reason in summary["refused"].items()]
     return Table(SHORT_LEADS, rows, notes=notes, heading="measure", text_columns=len(SHORT_LEADS))

@@ -61,8 +61,8 @@ def summarise(measured: Measurements) -> dict[str, Any]:
 
     Returns:
         `verdict`: one sentence; `methods`: name → its figures; `measures`: name → what it says, the best
-        methods, and the lead of the best over the next; `agreement`: mean rank correlation of every two
-        methods; `curves`: name → method → mean curve.
+        methods, the `leader` (None if another method equals it), and its lead over the next; `agreement`:
+        mean rank correlation of every two methods; `curves`: name → method → mean curve.
     """
     methods = list(measured.results)
     values = {
@@ -136,6 +136,7 @@ def _measure(measure: Measure, values: Values, measured: Measurements) -> dict[s
         "better": measure.better,
         "text": measure.text,
         "best": [],
+        "leader": None,
     }
     if ranked:
         best = ranked[0]
@@ -144,6 +145,8 @@ def _measure(measure: Measure, values: Values, measured: Measurements) -> dict[s
         facts |= {
             rival: {"method": m, **lead(best, m)._asdict()} for rival, named in rivals.items() for m in named
         }
+        is_tie = "next" in facts and facts["next"]["mean"] == 0
+        facts["leader"] = None if is_tie else best
     return facts
 
 

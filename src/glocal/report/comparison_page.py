@@ -95,6 +95,7 @@ def write_comparison(
         },
         has_cost=any(m["cost"] for m in methods.values()),
         rivals=[r for r in ("next", "control") if any(r in m for m in summary["measures"].values())],
+        has_equals=any(len(m["best"]) > (m["leader"] is not None) for m in summary["measures"].values()),
         flagged=[m for m in order if methods[m]["survives"]],
         colours=_colours(order, methods),
         plots=[(name, _plot(curves)) for name, curves in summary["curves"].items()],
