@@ -77,6 +77,18 @@ def names(page: Any) -> list[str]:
     return result
 
 
+def test_an_image_has_no_moment_and_a_low_probability_is_called_unsure(browser: Any, tmp_path: Path) -> None:
+    shared = {"key": "k", "label": "walk", "files": ("a.html",)}
+    image = Outcome("a.jpg", "a", score=0.25, unsure=True, **shared)
+    video = Outcome("b.mp4", "b", score=0.75, peak=1.5, duration=4.0, **shared)
+    page = opened(browser, write_overview([image, video], 2, tmp_path / "batch.csv", "m", "3dcam"))
+    first, second = page.eval_on_selector_all("#videos .facts", "all => all.map(each => each.innerText)")
+    assert first.split("\n") == ["a", "walk", "25.0 %, unsure"]
+    assert second.split("\n") == ["b", "walk", "75.0 %", "strongest at 0:01.5 of 0:04.0"]
+    assert page.get_attribute("#videos .thumb", "href") == "a.html"
+    assert not page.problems
+
+
 def test_the_page_of_many_videos_shows_sixty_of_them(browser: Any, page_path: Path) -> None:
     page = opened(browser, page_path)
     assert page.inner_text("h1") == "9950 of 10000 videos explained"

@@ -67,6 +67,7 @@ def test_the_result_is_what_the_library_finds(client: Any, done: Any, clip: Any)
     assert [p["index"] for p in facts["predictions"]] == [p.index for p in expected.predictions]
     assert facts["layers"] == ["layer1", "layer2"]
     assert done[-1]["prediction"]["label"] == expected.predictions[0].label
+    assert done[-1]["prediction"]["unsure"] == expected.is_unsure
     np.testing.assert_allclose([f["relevance"] for f in facts["frames"]], expected.relevance, atol=0.02)
     assert client.get(f"{base}.mp4").content[4:8] == b"ftyp"
     assert len(np.load(io.BytesIO(client.get(f"{base}.npz").content)).files) > 1

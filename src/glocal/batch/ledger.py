@@ -34,7 +34,8 @@ class Outcome:
         seconds: time taken.
         label: the class explained.
         score: its probability.
-        peak: second at which it is most relevant.
+        unsure: whether the best class has a low probability, and is the one explained.
+        peak: second at which it is most relevant; None for an image, as is `duration`.
         duration: of the video in seconds.
         files: the results, the page or else the overlay first.
         sizes: of the files, in bytes.
@@ -47,6 +48,7 @@ class Outcome:
     seconds: float = 0.0
     label: str | None = None
     score: float | None = None
+    unsure: bool = False
     peak: float | None = None
     duration: float | None = None
     files: tuple[str, ...] = ()

@@ -81,7 +81,8 @@ def _page_data(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Return what `overview.js` shows of outcomes.
 
     `labels` are the classes; rows of `done` are name, index in `labels`, probability, most relevant second,
-    length, time taken, addresses of page and thumbnail; rows of `failed` are name and reason.
+    length, time taken, addresses of page and thumbnail, and whether the model is unsure; rows of `failed` are
+    name and reason. An image has no second and no length.
     """
     done = [outcome for outcome in outcomes if outcome.error is None]
     labels = sorted({outcome.label or "" for outcome in done})
@@ -91,11 +92,12 @@ def _page_data(outcomes: Sequence[Outcome]) -> dict[str, Any]:
             printable(outcome.name),
             index[outcome.label or ""],
             outcome.score,
-            outcome.peak or 0.0,
+            outcome.peak,
             outcome.duration,
             outcome.seconds,
             _address(outcome.files[0]) if outcome.files else "",
             _address(thumbnail_of(outcome) or ""),
+            outcome.unsure,
         )
         for outcome in done
     ]

@@ -81,12 +81,14 @@ class Worker:
             write_regions(regions, explanations, outcome, threshold=self.report.style.threshold or 0.5)
             files.append(regions)
         best = results[0].explanation
+        is_image = best.video.frames == 1
         return replace(
             outcome,
             label=best.target.label,
             score=best.probability,
-            peak=float(best.times[best.relevance.argmax()]),
-            duration=round(float(best.times[-1]) + 1 / best.video.fps, 3),
+            unsure=best.is_answer and best.is_unsure,
+            peak=None if is_image else float(best.times[best.relevance.argmax()]),
+            duration=None if is_image else round(float(best.times[-1]) + 1 / best.video.fps, 3),
             files=tuple(str(file.relative_to(self.out)) for file in files),
             sizes=tuple(file.stat().st_size for file in files),
         )

@@ -176,7 +176,7 @@ def _inputs(paths: tuple[str, ...], ledger: Ledger) -> dict[str, str]:
 
 def _report(outcome: Outcome, out: Path, quiet: bool) -> None:
     if outcome.error is None:
-        score = "" if outcome.score is None else f" {outcome.score:.1%}"
+        score = "" if outcome.score is None else f" {outcome.score:.1%}{', unsure' if outcome.unsure else ''}"
         tell(
             quiet, f"{printable(outcome.name)}: {outcome.label}{score} → {printable(out / outcome.files[0])}"
         )

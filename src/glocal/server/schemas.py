@@ -93,7 +93,9 @@ class JobView(BaseModel):
     total: Annotated[int, Field(description="Number of steps of the stage; 0 if it cannot be counted.")] = 0
     error: Annotated[str, Field(description="Why it failed, in one sentence.")] = ""
     files: Annotated[list[str], Field(description="Names below this job's address.")] = []
-    prediction: Annotated[dict[str, Any] | None, Field(description="The best class.")] = None
+    prediction: Annotated[
+        dict[str, Any] | None, Field(description="The best class; `unsure` if it is improbable.")
+    ] = None
     target: Annotated[dict[str, Any] | None, Field(description="The class explained.")] = None
     notes: list[str] = []
 

@@ -103,7 +103,7 @@ def explain_clip(task: Task, limits: Limits, send: Send) -> dict[str, Any]:
     best = explanation.predictions[0]
     return {
         "files": sorted(path.name for path in written),
-        "prediction": asdict(best),
+        "prediction": {**asdict(best), "unsure": explanation.is_unsure},
         "target": asdict(explanation.target),
         "notes": list(explanation.notes),
     }

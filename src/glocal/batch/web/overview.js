@@ -5,7 +5,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const byId = id => document.getElementById(id);
 const names = new Intl.Collator(undefined, { numeric: true });
 const COLUMNS = { name: 0, class: 1, score: 2, time: 3, duration: 4, took: 5 };
-const [PAGE, THUMBNAIL, ERROR] = [6, 7, 1];
+const [PAGE, THUMBNAIL, UNSURE, ERROR] = [6, 7, 8, 1];
 const view = { list: data.done.length ? "done" : "failed", search: "", label: "", order: "name", down: false, page: 1 };
 
 function element(name, properties = {}, ...children) {
@@ -37,7 +37,7 @@ function selected() {
 
 function card(row) {
   const [name, label, score, peak, duration] = row;
-  const moment = `${row[PAGE]}#t=${+peak.toFixed(3)}`;
+  const moment = peak === null ? row[PAGE] : `${row[PAGE]}#t=${+peak.toFixed(3)}`;
   const picture = element("a", { className: "thumb", href: moment, tabIndex: -1 });
   picture.setAttribute("aria-hidden", "true");
   if (row[THUMBNAIL]) {
@@ -50,10 +50,12 @@ function card(row) {
     element("span", { className: "label" }, data.labels[label]));
   if (score !== null) {
     facts.append(element("span", { className: "score" },
-      element("meter", { min: 0, max: 1, value: score, ariaLabel: "Probability" }), `${(100 * score).toFixed(1)} %`));
+      element("meter", { min: 0, max: 1, value: score, ariaLabel: "Probability" }), `${(100 * score).toFixed(1)} %${row[UNSURE] ? ", unsure" : ""}`));
   }
-  const length = duration === null ? "" : ` of ${clock(duration)}`;
-  facts.append(element("span", { className: "soft" }, "strongest at ", element("a", { href: moment }, clock(peak)), length));
+  if (peak !== null) {
+    const length = duration === null ? "" : ` of ${clock(duration)}`;
+    facts.append(element("span", { className: "soft" }, "strongest at ", element("a", { href: moment }, clock(peak)), length));
+  }
   return element("li", {}, picture, facts);
 }
 

@@ -62,7 +62,7 @@ function showState(place, job) {
   else {
     const label = document.createElement("b");
     label.textContent = job.prediction.label;
-    place.replaceChildren("Prediction: ", label, ` (${(100 * job.prediction.score).toFixed(1)}\u00a0%)`);
+    place.replaceChildren("Prediction: ", label, ` (${(100 * job.prediction.score).toFixed(1)}\u00a0%${job.prediction.unsure ? ", unsure" : ""})`);
     if (job.target.counterfactual) place.append(`; against “${job.target.label}”`);
     else if (job.target.index !== job.prediction.index) place.append(`; explained: “${job.target.label}”`);
   }
