@@ -1,5 +1,7 @@
 """Volumes: exact enough, and constant in memory."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,22 @@ def test_maps_on_the_grid_are_those_of_the_frames_many_at_once() -> None:
     stacks = list(volume.on_grid())
     assert 1 < len(stacks) < 300
     assert np.array_equal(np.concatenate(stacks), np.stack(list(volume)))
+
+
+def test_threads_read_a_volume_at_the_same_time_and_compute_a_result_once() -> None:
+    maps = np.random.default_rng(0).random((300, 128, 128), np.float32)
+    volume = Volume()
+    volume.extend(maps)
+    expected = [volume[index] for index in range(len(maps))]
+    computed: list[int] = []
+
+    def read(seed: int) -> bool:
+        indices = np.random.default_rng(seed).permutation(len(maps))[:60].tolist()
+        assert volume.result("count", lambda: computed.append(seed) or len(volume)) == len(maps)
+        return all(np.array_equal(volume[index], expected[index]) for index in indices)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(read, range(8)))
+    assert len(computed) == 1
+    volume.normalise()
+    assert "count" not in volume.results
