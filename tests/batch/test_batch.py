@@ -317,7 +317,7 @@ def test_other_processes_load_a_model_of_ones_own(
         (["{in}", "--method", "gradcm"], "Did you mean 'gradcam'"),
         (["{in}", "--model", "puppets/gated", "--target", "wlak"], "Did you mean 'walk'"),
         (["{in}", "--layers", "conv9"], "conv9"),
-        (["{in}", "--out", "{in}"], "the overlay would overwrite .*; choose another --out"),
+        (["{in}", "--out", "{in}"], "a result would overwrite .*; choose another --out"),
         (["{in}/empty.txt"], "there is no video; name some"),
         (["{in}", "--address", "127.0.0.1:1"], "there is no Ray cluster at 127.0.0.1:1"),
     ],

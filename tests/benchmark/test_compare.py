@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -59,6 +60,12 @@ from glocal.video import ClipSpec, write_video
 from helpers.networks import Small2d, Small3d, seeded
 from helpers.planted import CLIP_SPEC, Colours, planted_model, red_sample
 
+OWN_NETWORK = """import glocal
+from torch import nn
+def net():
+    layers = nn.Conv3d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3)
+    return glocal.as_model(nn.Sequential(*layers), glocal.ClipSpec(4, size=16, short_side=16), layers=["0"])
+"""
 CONFIG = MeasureConfig(steps=4, blocks=16, samples=1)
 MODEL = planted_model()
 
@@ -562,6 +569,20 @@ def test_videos_are_compared_in_python(tmp_path: Path) -> None:
         assert [name.rpartition("/")[2] for name in found.names] == ["a.mp4, window 0", "a.mp4, window 1"]
         assert repr(found) == "<Comparison of 5 methods on 2 clips>"
     assert [row.name for row in found.table().rows] == ["3dcam", *CONTROLS]
+
+
+def test_names_that_are_no_text_are_cached_and_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"\xff\n.mp4")
+    (tmp_path / "own.py").write_text(OWN_NETWORK)
+    write_video(tmp_path / name, np.full((8, 24, 24, 3), 90, np.uint8), 10)
+    arguments = ["compare", str(tmp_path / name), "--model", f"{tmp_path}/own.py:net", "--methods", "gradcam"]
+    few = ["--steps", "2", "--noise", "0", "--sanity", "0", "--quiet", "--out", str(tmp_path / "out")]
+    for _ in range(2):
+        assert main([*arguments, *few]) == 0, capsys.readouterr().err
+    for suffix in ("json", "csv", "md", "html"):
+        (tmp_path / "out" / f"compare.{suffix}").read_text("utf-8")
 
 
 def test_a_fingerprint_tells_weights_apart() -> None:

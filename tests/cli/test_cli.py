@@ -217,6 +217,30 @@ def test_an_input_is_never_overwritten(
     assert mine.read_bytes() == clip.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("video", "option", "name"),
+    [
+        ("a.json", None, "a.json"),
+        ("a.html", None, "a.html"),
+        ("a.avi", "--labels", "a.json"),
+        ("a.avi", "--labels", "a-top2.json"),
+        ("a.avi", "--edit", "a.npz"),
+        ("a.avi", "--weights", "a.json"),
+    ],
+)
+def test_no_other_file_that_is_read_is_overwritten(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path, video: str, option: str | None, name: str
+) -> None:
+    (tmp_path / name).write_text("mine")
+    (tmp_path / video).write_bytes(clip.read_bytes())
+    before = (tmp_path / name).read_bytes()
+    options = [] if option is None else [option, tmp_path / name]
+    (tmp_path / "link").symlink_to(tmp_path)
+    code, _, err = run(capsys, "explain", tmp_path / video, *MODEL, *options, "--out", tmp_path / "link")
+    assert (code, f"a result would overwrite {tmp_path / name}" in one_sentence(err)) == (2, True)
+    assert (tmp_path / name).read_bytes() == before
+
+
 def hostile(kind: str, clip: Path, folder: Path) -> Path:
     data = clip.read_bytes()
     path = folder / f"{kind}.mp4"

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from glocal.errors import InputError, WriteError
 from glocal.utils import files
-from glocal.utils.files import atomic_path, printable, sweep, writing
+from glocal.utils.files import atomic_path, printable, read_bounded, sweep, writing
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
@@ -77,3 +78,28 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     assert str(caught.value).count("\n") == 0
     assert "choose another folder" in str(caught.value)
     assert printable("a\x1b[31mb") == r"'a\x1b[31mb'"
+
+
+def test_a_small_file_takes_little_memory_whatever_its_limit(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"x" * (3 << 20))
+    tracemalloc.start()
+    try:
+        content = read_bounded(path, 1 << 30)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(content), peak < 8 << 20) == (3 << 20, True)
+    for limit in ((3 << 20) - 1, 5):
+        with pytest.raises(ValueError, match=f"larger than {limit} bytes"):
+            read_bounded(path, limit)
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"x" * (3 << 20))
+    monkeypatch.setattr(files.os, "fstat", lambda descriptor: os.stat_result([0] * 10))
+    with pytest.raises(ValueError, match="growing while it is read"):
+        read_bounded(path, 1 << 30)

@@ -205,6 +205,14 @@ def test_an_image_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     assert "too large" in sentence(path)
 
 
+def test_a_named_pipe_among_images_is_not_waited_for(tmp_path: Path) -> None:
+    for name in ("0.png", "2.png"):
+        cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
+    os.mkfifo(tmp_path / "1.png")
+    with pytest.raises(InputError, match=r"1\.png cannot be read \(not a regular file\)"):
+        list(read_video(tmp_path))
+
+
 def test_a_folder_of_images_plays_in_natural_order(tmp_path: Path) -> None:
     for index in (10, 2, 1, 20, 3):
         cv2.imwrite(str(tmp_path / f"frame{index}.png"), numbered(index))

@@ -39,7 +39,7 @@ class Cache:
         if self.folder is None:
             return compute()
         text = json.dumps(key, sort_keys=True, ensure_ascii=False)
-        name = hashlib.sha256(text.encode()).hexdigest()
+        name = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
         path = self.folder / name[:2] / f"{name[2:34]}.json"
         try:
             stored = read_json(path)
@@ -49,7 +49,7 @@ class Cache:
             pass
         value = json.loads(json.dumps(compute()))
         with writing(path), atomic_path(path) as temporary:
-            temporary.write_text(json.dumps({"key": key, "value": value}, ensure_ascii=False), "utf-8")
+            temporary.write_text(json.dumps({"key": key, "value": value}), "utf-8")
         return value
 
 

@@ -18,6 +18,7 @@ from glocal.errors import InputError, UsageError
 from glocal.evaluation.pointing import Figure
 from glocal.models import Model
 from glocal.types import Box, BoxArray, FrameBoxes, Pixels
+from glocal.utils.files import printable
 from glocal.video import ClipSpec, Geometry, Video, Window, read_video, windows
 from glocal.video.clip_spec import Crop, rgb_clip
 from glocal.video.images import VIDEO_SUFFIXES
@@ -243,7 +244,7 @@ def _window_sample(video: Video, window: Window, geometry: Geometry, record: Rec
     indices = window.frames.tolist()
     distinct = sorted(set(indices))
     pictures = dict(zip(distinct, video.frames_at(distinct), strict=True))
-    path = str(video.path or video.name)
+    path = printable(video.path or video.name)
     return loaded_sample(
         f"{path}, window {window.index}",
         window.clip,

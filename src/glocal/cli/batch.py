@@ -15,11 +15,11 @@ from glocal.batch.ledger import Ledger, Outcome, file_state, key_of, lock_batch,
 from glocal.batch.overview import write_overview
 from glocal.batch.pool import START_SECONDS, BatchJob, Pool, connected, import_ray
 from glocal.batch.remote import address_name, is_address
-from glocal.batch.tables import has_parquet
+from glocal.batch.tables import REGIONS_SUFFIX, has_parquet
 from glocal.batch.worker import Worker
 from glocal.benchmark.cache import fingerprint
 from glocal.cli.app import say
-from glocal.cli.explain import report_config_from, report_options
+from glocal.cli.explain import files_read, report_config_from, report_options, result_suffixes
 from glocal.cli.options import (
     ModelChoice,
     common_options,
@@ -32,6 +32,7 @@ from glocal.cli.running import load, refuse_overwriting, source_of, tell
 from glocal.errors import UsageError
 from glocal.explanation.config import ExplainConfig, config_as_dict
 from glocal.explanation.selection import check_config
+from glocal.report.explain_to_files import THUMBNAIL_SUFFIX
 from glocal.utils.files import printable
 
 LEDGER, TABLE = "batch.jsonl", "batch.csv"
@@ -107,6 +108,8 @@ def batch(
     click.get_current_context().with_resource(lock_batch(out))
     ledger = Ledger(out / LEDGER)
     names = _inputs(videos, ledger)
+    suffixes = [*result_suffixes(report), THUMBNAIL_SUFFIX, REGIONS_SUFFIX]
+    refuse_overwriting(names, out, suffixes, inputs=files_read(model_choice, edit))
     source = source_of(model_choice).absolute()
     model = load(model_choice, quiet)
     check_config(config, model)
@@ -162,7 +165,7 @@ def _inputs(paths: tuple[str, ...], ledger: Ledger) -> dict[str, str]:
     """Map the videos of the batch, without the results of an earlier run, to the names of their results.
 
     Raises:
-        UsageError: no video is found, or a result would overwrite one.
+        UsageError: no video is found.
     """
     results = ledger.written()
     names = {
@@ -170,7 +173,6 @@ def _inputs(paths: tuple[str, ...], ledger: Ledger) -> dict[str, str]:
     }
     if not names:
         raise UsageError("there is no video; name some, a folder of them, or a .txt file with one a line.")
-    refuse_overwriting(names, ledger.path.parent)
     return names
 
 

@@ -159,7 +159,7 @@ def compare(
         progress=not quiet,
     )
     comparison.facts["Clips"] = (
-        f"{data}, {split}" if data else ", ".join(Path(video).name for video in videos)
+        f"{data}, {split}" if data else ", ".join(printable(Path(video).name) for video in videos)
     )
     files = comparison.save(out)
     tell(quiet, comparison.text())

@@ -1,5 +1,6 @@
 """`glocal explain`: write the overlay video, report and data files of each video."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from glocal.cli.options import (
     out_option,
     together,
 )
-from glocal.cli.running import for_each, load, output_stems, tell
+from glocal.cli.running import OVERLAY_SUFFIXES, for_each, load, output_stems, tell
 from glocal.explanation.config import ExplainConfig
 from glocal.report.style import COLORMAPS, OverlayStyle
 from glocal.utils.files import printable
@@ -96,7 +97,8 @@ def explain(
 
     config = config_from(options, ExplainConfig, progress=not quiet)
     report = report_config_from(options)
-    stems = output_stems(videos, out)
+    inputs = files_read(model_choice, config.edit)
+    stems = output_stems(videos, out, result_suffixes(report), inputs=inputs)
     model = load(model_choice, quiet)
     check_config(config, model)
 
@@ -117,6 +119,20 @@ def report_config_from(options: dict[str, Any]) -> "ReportConfig":
     full_paths = options.pop("full_paths")
     outputs = tuple(output for output in OUTPUTS if not options.pop(f"no_{output}"))
     return ReportConfig(options.pop("also") or (), style, full_paths, outputs)
+
+
+def result_suffixes(report: "ReportConfig") -> list[str]:
+    """The suffixes of the files that are written for a video."""
+    written = {"page": (".html",), "video": OVERLAY_SUFFIXES, "npz": (".npz",)}
+    return [".json", *(suffix for output in report.outputs for suffix in written[output])]
+
+
+def files_read(choice: ModelChoice, edit: Any) -> list[str]:
+    """The files that a model is loaded from, and that of an edit."""
+    from glocal.batch.ledger import model_files
+
+    edit = os.fspath(edit) if isinstance(edit, str | os.PathLike) else None
+    return model_files(choice.name, choice.weights, choice.labels, edit)
 
 
 def summary(explanation: "Explanation", file: Path) -> str:

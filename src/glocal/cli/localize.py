@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from glocal.models import Model
     from glocal.video import Video
 
+RESULT_SUFFIX = ".localization.json"
+
 
 def refinement_names() -> list[str]:
     """Return the names of all refinements."""
@@ -135,7 +137,7 @@ def localize(
     REFINEMENTS.check(*refine)
     EXPORTS.check(*exports)
     config = config_from(options, ExplainConfig, progress=not quiet)
-    stems = output_stems(videos, out)
+    stems = output_stems(videos, out, (RESULT_SUFFIX,))
     localizations: list[Localization] = []
 
     @cache
@@ -165,7 +167,7 @@ def localize(
             progress=not quiet,
         )
         localization = select(localization, min_score=min_score, segments_only=segments_only)
-        target = out / f"{stems[path]}.localization.json"
+        target = out / f"{stems[path]}{RESULT_SUFFIX}"
         write_text(target, json.dumps(localization.as_dict(), ensure_ascii=False))
         localizations.append(localization)
         tell(quiet, summary(localization, target))

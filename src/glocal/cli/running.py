@@ -1,7 +1,8 @@
 """Load the model and go through the videos, as several commands do."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ IMAGE_MODEL = "efficientnet-lite0"
 
 PACKAGED_MODEL = "puppets/gated"
 """Model that is used instead if the weights of `IMAGE_MODEL` are not installed, and for data sets."""
+
+OVERLAY_SUFFIXES = (".mp4", ".png")
+"""Of the overlay of a video, and of an image."""
 
 DEFAULT_NETWORK = "resnext3d-101"
 """Network that is used if weights or labels are named, but no model."""
@@ -107,11 +111,23 @@ def for_each(videos: Sequence[str], run: Callable[[str], None], debug: bool) -> 
     return 1 if failed else 0
 
 
-def output_stems(videos: Sequence[str], out: Path) -> dict[str, str]:
+def output_stems(
+    videos: Sequence[str],
+    out: Path,
+    suffixes: Collection[str] = OVERLAY_SUFFIXES,
+    *,
+    inputs: Iterable[str] = (),
+) -> dict[str, str]:
     """Map each video to the stem of its files in `out`: its name without suffix, numbered if not unique.
 
+    Args:
+        videos: paths.
+        out: folder of the results.
+        suffixes: of the results.
+        inputs: further files that are read.
+
     Raises:
-        UsageError: a result would overwrite one of the videos.
+        UsageError: a result would overwrite a file that is read.
     """
     stems: dict[str, str] = {}
     taken: set[str] = set()
@@ -122,17 +138,29 @@ def output_stems(videos: Sequence[str], out: Path) -> dict[str, str]:
         )
         taken.add(stem)
         stems[video] = stem
-    refuse_overwriting(stems, out)
+    refuse_overwriting(stems, out, suffixes, inputs=inputs)
     return stems
 
 
-def refuse_overwriting(stems: Mapping[str, str], out: Path) -> None:
-    """Raise UsageError if the result of a video, by its stem in `out`, would overwrite one of the videos."""
-    inputs = {Path(video).resolve() for video in stems}
-    for video, stem in stems.items():
-        for suffix in (".mp4", ".png"):
-            if (out / f"{stem}{suffix}").resolve() in inputs:
-                raise UsageError(f"the overlay would overwrite {printable(video)}; choose another --out.")
+def refuse_overwriting(
+    stems: Mapping[str, str], out: Path, suffixes: Collection[str], *, inputs: Iterable[str] = ()
+) -> None:
+    """Raise UsageError if the result of a video, of any class, would overwrite a file that is read.
+
+    Args:
+        stems: path of each video → stem of its results in `out`.
+        out: folder of the results.
+        suffixes: of the results.
+        inputs: further files that are read.
+    """
+    places = map(os.path.split, (out / stem for stem in stems.values()))
+    results = {os.path.join(os.path.realpath(folder), name) for folder, name in places}
+    for path in (*stems, *inputs):
+        place = os.path.realpath(path)
+        for suffix in suffixes:
+            stem = place.removesuffix(suffix)
+            if stem != place and not results.isdisjoint((stem, re.sub(r"-top\d+$", "", stem))):
+                raise UsageError(f"a result would overwrite {printable(path)}; choose another --out.")
 
 
 def tell(quiet: bool, line: str) -> None:

@@ -20,6 +20,9 @@ else:
 _OPEN_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _LOOK_FLAGS = _OPEN_FLAGS | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
+_UNKNOWN_SIZE = 1 << 20
+"""Bytes that are read of a file whose size the system does not tell."""
+
 _TEMPORARY_NAME = re.compile(r"\.glocal-[0-9a-f]{8}-")
 _swept: set[tuple[int, int]] = set()
 """Device and inode of folders in which this process has removed old temporary files."""
@@ -156,9 +159,12 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if path.exists() and not path.is_file():
         raise ValueError("not a regular file")
     with path.open("rb") as file:
-        content = file.read(limit + 1)
+        expected = min(limit, max(os.fstat(file.fileno()).st_size, _UNKNOWN_SIZE))
+        content = file.read(expected + 1)
     if len(content) > limit:
         raise ValueError(f"larger than {limit} bytes")
+    if len(content) > expected:
+        raise ValueError("growing while it is read")
     return content
 
 

@@ -1,7 +1,9 @@
 """Open video files with FFmpeg through PyAV, and decode them to the same frames every time."""
 
 import contextlib
+import errno
 import io
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -59,9 +61,13 @@ def open_source(source: VideoSource) -> BinaryIO:
     """Open a file, or its content, to read it.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is a named pipe or a device.
     """
-    return open(source, "rb") if isinstance(source, Path) else io.BytesIO(source)
+    if not isinstance(source, Path):
+        return io.BytesIO(source)
+    if not stat.S_ISREG(source.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(source))
+    return open(source, "rb")
 
 
 @dataclass
