@@ -166,6 +166,26 @@ def test_without_libx264_another_encoder_is_tried(tmp_path: Path, monkeypatch: p
     encoding._encoder.cache_clear()
 
 
+@pytest.mark.parametrize(("encoder", "form"), [("libvpx-vp9", "VP9"), ("mpeg4", "MPEG-4")])
+def test_encoders_without_licence_fees_keep_frames_and_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: str, form: str
+) -> None:
+    """MPEG-4 has units of a second down to 1/65535, of which uneven times and 120000/1001 frames ask more."""
+    encoding._encoder.cache_clear()
+    monkeypatch.setattr(encoding, "PREFERRED", ())
+    monkeypatch.setattr(encoding, "codecs_available", {encoder})
+    frames, uneven = [numbered(i) for i in range(6)], [0.0, 0.011, 0.05, 0.0501, 0.2, 0.31]
+    with pytest.warns(UserWarning, match=f"videos are written as {form}"):
+        write_video(tmp_path / "even.mp4", frames, 120000 / 1001)
+    write_video(tmp_path / "uneven.mp4", frames, 25, times=uneven)
+    encoding._encoder.cache_clear()
+    even = [i * 1001 / 120000 for i in range(6)]
+    for name, times in (("even", even), ("uneven", uneven)):
+        video = read_video(tmp_path / f"{name}.mp4")
+        assert [number(frame) for frame in video] == list(range(6))
+        assert video.times == pytest.approx(times, abs=2e-4)
+
+
 def test_wrong_arguments_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     cases = [

@@ -31,6 +31,9 @@ PREFERRED = ("libx264",)
 TIME_BASE = 90_000
 """Time units per second in videos whose frames are unevenly spaced."""
 
+MPEG4_TIME_BASE = 60_000
+"""Units of a second in MPEG-4, which allows up to 65535."""
+
 BT709, BT601, LIMITED = 1, 6, 1
 """Codes of colour matrices, primaries and transfer curves, and of the range 16 … 235 (ITU-T H.273)."""
 
@@ -83,7 +86,8 @@ def write_video(
             if keyframe_every is not None:
                 stream.codec_context.gop_size = keyframe_every
             stream.codec_context.sample_aspect_ratio = Fraction(sample_aspect_ratio)
-            for frame in _encoder_frames(chain([first], remaining), rate, times):
+            unit = stream.codec_context.time_base
+            for frame in _encoder_frames(chain([first], remaining), rate, times, unit):
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
     except (av.FFmpegError, OSError) as error:
@@ -110,6 +114,8 @@ def _stream(
     if uneven:
         context.time_base = Fraction(1, TIME_BASE)
         context.max_b_frames = 0  # reordered frames of uneven length would make an MP4 end too early
+    if name == "mpeg4" and context.time_base.denominator > MPEG4_TIME_BASE:
+        context.time_base = Fraction(1, MPEG4_TIME_BASE)
     context.color_range = LIMITED
     context.colorspace = BT709 if size[0] >= BT709_HEIGHT else BT601
     context.color_primaries = context.color_trc = BT709
@@ -160,9 +166,9 @@ def _encoder(container: str) -> str:
 
 
 def _encoder_frames(
-    frames: Iterable[Frame], rate: Fraction, times: Sequence[float] | None
+    frames: Iterable[Frame], rate: Fraction, times: Sequence[float] | None, unit: Fraction
 ) -> Iterator[VideoFrame]:
-    """Convert frames to those of the encoder, with their time stamps."""
+    """Convert frames to those of the encoder, with their time stamps, in `unit` of a second."""
     size: tuple[int, ...] | None = None
     stamp = -1
     for index, frame in enumerate(frames):
@@ -172,13 +178,11 @@ def _encoder_frames(
                 f"frame {index} is {frame.shape} {frame.dtype}; "
                 "all frames must be (H, W, 3) uint8 of one size"
             )
-        if times is None:
-            stamp = index
-        elif index < len(times):
-            stamp = max(stamp + 1, round(times[index] * TIME_BASE))
-        else:
+        if times is not None and index >= len(times):
             raise UsageError(f"there are more frames than the {len(times)} times that were given")
+        seconds = index / rate if times is None else times[index]
+        stamp = max(stamp + 1, round(seconds * (1 / unit)))
         encoder_frame = yuv_of(frame)
         encoder_frame.pts = stamp
-        encoder_frame.time_base = 1 / rate if times is None else Fraction(1, TIME_BASE)
+        encoder_frame.time_base = unit
         yield encoder_frame
