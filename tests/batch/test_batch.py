@@ -326,6 +326,7 @@ def test_what_cannot_be_is_said_before_anything_starts(
     videos: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("ray")
+    pytest.importorskip("pyarrow")
     touch(videos / "empty.txt")
     given = [one.replace("{in}", str(videos)) for one in arguments]
     assert main(["batch", "--quiet", "--out", str(videos.parent / "out"), *given]) in (1, 2)
