@@ -15,24 +15,17 @@ from typing import NamedTuple
 import psutil
 import torch
 
+from helpers.networks import SMALL_NETWORK
+
 MARK = "GLOCAL_CHAOS"
 """Environment variable by which the processes that a command has started are known."""
 
-TINY = """import glocal, torch
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv, self.head = nn.Conv3d(3, 4, 3, padding=1), nn.Linear(4, 4)
-
-    def forward(self, clips):
-        return self.head(self.conv(clips).relu().mean((2, 3, 4)))
-
+TINY = f"""import glocal, torch
+{SMALL_NETWORK}
 def model():
     torch.manual_seed(0)
     clip = glocal.ClipSpec(4, size=16, short_side=16)
-    return glocal.as_model(Net(), clip, labels=list("abcd"), layers=["conv"])
+    return glocal.as_model(Small(), clip, labels=["a", "b"], layers=["conv"])
 """
 
 RECIPE = """model: {name: resnext3d-small, clip: {frames: 4, short_side: 32, size: 32}}

@@ -14,7 +14,7 @@ from glocal.benchmark.tables import Table, TableRow
 from glocal.datasets.folder import read_csv
 from glocal.datasets.surveillance_fight import FOLDS
 from glocal.errors import InputError, UsageError
-from glocal.evaluation.statistics import AUROC, Interval, bootstrap_statistic
+from glocal.evaluation.statistics import AUROC, Interval, bootstrap
 from glocal.papers.surveillance import fold_recipe
 from glocal.papers.table import TableContext, paper_table
 from glocal.papers.training_cache import train_once
@@ -45,7 +45,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 class Fights(NamedTuple):
-    """What networks say of the clips, each by those that have not seen its fold.
+    """Predictions for the clips, each by networks that have not seen its fold.
 
     Attributes:
         probabilities: of a fight, `(seeds, clips)`.
@@ -60,7 +60,7 @@ class Fights(NamedTuple):
     sources: Sequence[str]
 
     def hits(self) -> FloatArray:
-        """1 for clips that are told right, 0 for others, `(seeds, clips)`."""
+        """1 for clips that are classified correctly, 0 for others, `(seeds, clips)`."""
         return np.asarray((self.probabilities > 0.5) == self.truth, float)
 
 
@@ -166,7 +166,7 @@ def _shares(text: str) -> list[float]:
 
 
 def fights_of(context: TableContext, row: FightsRow) -> Fights:
-    """Train a network for each fold and seed, and collect what each says of the fold it has not seen."""
+    """Train a network for each fold and seed, and collect its predictions for the fold it has not seen."""
     assert context.root is not None
     records = {
         str(record.path): (fold, record.label)
@@ -236,9 +236,7 @@ def figures(fights: Fights) -> dict[str, float]:
 
 def mean_over_sources(values: FloatArray, sources: Sequence[str]) -> Interval:
     """The mean of values `(seeds, clips)`, with its 95 % interval when whole source videos are drawn."""
-    names = np.array(sources)
-    by_source = [values[:, names == name].mean(0) for name in np.unique(names)]
-    return bootstrap_statistic(by_source, lambda drawn: float(np.concatenate(drawn).mean()), resamples=2000)
+    return bootstrap(values.mean(0), groups=sources)
 
 
 def lead(row: Fights, other: Fights) -> Interval:

@@ -195,8 +195,12 @@ class EvaluationClips(Dataset[Batch]):
         self.flow: CachedFlow | None = cached_flow(source, clip_spec, "center")
         self.labels: list[str] = list(labels)
         self.samples: int | None = samples
+        self._starts: list[list[int]] = [
+            evaluation_starts(self._points(video_index), clip_spec, samples)
+            for video_index in range(len(source))
+        ]
         self.clips: list[tuple[int, int]] = [
-            (video_index, start) for video_index in range(len(source)) for start in self._starts(video_index)
+            (video_index, start) for video_index, starts in enumerate(self._starts) for start in starts
         ]
         self.features: CachedFeatures | None = None
 
@@ -207,7 +211,7 @@ class EvaluationClips(Dataset[Batch]):
         video_index, start = self.clips[index]
         label = self.labels.index(self.source.label(video_index))
         read = self.pixels if self.features is None else self.features.read
-        return _as_batch(read(video_index, self._starts(video_index).index(start)), label, index, video_index)
+        return _as_batch(read(video_index, self._starts[video_index].index(start)), label, index, video_index)
 
     def videos(self) -> int:
         """Return the number of videos."""
@@ -219,11 +223,11 @@ class EvaluationClips(Dataset[Batch]):
 
     def count(self, video_index: int) -> int:
         """Return the number of clips of a video."""
-        return len(self._starts(video_index))
+        return len(self._starts[video_index])
 
     def pixels(self, video_index: int, number: int) -> Tensor:
         """Return a clip of a video `(C, T, H, W)`."""
-        start = self._starts(video_index)[number]
+        start = self._starts[video_index][number]
         if self.flow is not None:
             return clip_from_flow(list(self.flow.read(video_index, start)), self.clip_spec)
         frames = self.source.read(video_index, clip_frames(self._points(video_index), start, self.clip_spec))
@@ -234,9 +238,6 @@ class EvaluationClips(Dataset[Batch]):
         """Return the clips of one process; the first clips repeat so that all processes have equally many."""
         padded = np.resize(np.arange(len(self)), -(-len(self) // world_size) * world_size)
         return [int(index) for index in padded[rank::world_size]]
-
-    def _starts(self, video_index: int) -> list[int]:
-        return evaluation_starts(self._points(video_index), self.clip_spec, self.samples)
 
     def _points(self, video_index: int) -> FrameIndices:
         return sampling_points(self.source.times(video_index), self.clip_spec)

@@ -45,7 +45,7 @@ class VideoSource(Protocol):
         """Return the class of a video."""
 
     def name(self, index: int) -> str:
-        """Return a text that tells a video from all others of the source, for people."""
+        """Return the name of a video, unique in the source."""
 
     def times(self, index: int) -> FrameTimes:
         """Return the times at which a video's frames are shown: seconds `(frames,)`, from 0."""
