@@ -514,6 +514,20 @@ def test_videos_take_turns_and_boxes_follow_the_crop(tmp_path: Path) -> None:
     assert boxes[-1] == []
 
 
+def test_clips_with_boxes_come_before_those_without(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", np.full((8, 24, 24, 3), 90, np.uint8), 10)
+    boxed = (dict.fromkeys(range(8), (2.0, 2.0, 9.0, 9.0)),)
+    records = [Record(tmp_path / "a.mp4", str(k), tubes=boxed if k in (3, 5, 8) else ()) for k in range(10)]
+
+    def labels(clips: int | None) -> list[str | None]:
+        return [sample.label for sample in record_samples(records, CLIP_SPEC, clips=clips)]
+
+    assert labels(2) == ["3", "5"]
+    assert labels(3) == ["3", "5", "8"]
+    assert labels(5) == ["3", "5", "8", "0", "4"]
+    assert len(labels(None)) == len(labels(20)) == 10
+
+
 def test_what_cannot_be_read_is_left_out_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     write_video(tmp_path / "good.mp4", np.full((8, 24, 24, 3), 90, np.uint8), 10)

@@ -18,7 +18,7 @@ from glocal.explanation.explanation import Explanation
 from glocal.explanation.volume import Volume
 from glocal.localization import ScoredBox, boxes
 from glocal.report import TimeSpan, overlay, write_report
-from glocal.report.style import OverlayStyle
+from glocal.report.style import SCALES, OverlayStyle
 from glocal.video import write_video
 from helpers.browser import chromium, embedded, open_report, screen, settle, shown_box, shown_frame, unpacked
 from helpers.networks import Small3d, seeded
@@ -312,6 +312,22 @@ def test_the_picture_is_the_overlay_that_python_draws(
         assert_shows(
             page, expected_picture(report, index, report[1][0].frame(index), OverlayStyle(0.75, colormap))
         )
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_frames_are_drawn_in_the_scale_that_is_chosen_and_the_legend_says_so(
+    page: Any, report: tuple[Path, list[Explanation], np.ndarray], scale: str
+) -> None:
+    plain(page)
+    attention = report[1][0].attention
+    weakest = int(attention.max((1, 2)).argmin())
+    seek(page, weakest)
+    assert "weak frames are drawn brighter" in page.inner_text("#key")
+    choose(page, "scale", scale)
+    assert_shows(page, expected_picture(report, weakest, attention[weakest], OverlayStyle(scale=scale)))
+    words = {"video": "", "soft": "weak frames are drawn brighter", "frame": "in this frame"}[scale]
+    assert words in page.inner_text("#key")
+    assert ("the curve" in page.inner_text("#key")) is (scale != "video")
 
 
 def test_a_layer_is_shown_relative_to_its_own_maximum(

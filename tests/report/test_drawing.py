@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib import colormaps
 
+from glocal.errors import UsageError
 from glocal.localization import ScoredBox
 from glocal.report import overlay
 from glocal.report.drawing import colormap_table, draw_boxes, write_image
@@ -31,7 +32,28 @@ def test_an_overlay_is_mixed_as_opencv_mixes(strength: float) -> None:
     weight = np.rint(255 * (1 - alpha)).astype(np.uint8).repeat(3, 2)
     colours = np.rint(alpha * colormap_table("magma")[levels]).astype(np.uint8)
     expected = cv2.add(cv2.multiply(FRAME, weight, scale=1 / 255), colours)
-    assert np.array_equal(overlay(FRAME, MAP, OverlayStyle(strength, "magma")), expected)
+    assert np.array_equal(overlay(FRAME, MAP, OverlayStyle(strength, "magma", scale="video")), expected)
+
+
+@pytest.mark.parametrize(("scale", "highest"), [("video", 0.1), ("soft", 0.1**0.25), ("frame", 1.0)])
+def test_the_scale_decides_how_bright_a_weak_frame_is_drawn(scale: str, highest: float) -> None:
+    weak = MAP * np.float32(0.1 / MAP.max())
+    expected = overlay(FRAME, weak * np.float32(highest / 0.1), OverlayStyle(scale="video"))
+    assert np.abs(overlay(FRAME, weak, OverlayStyle(scale=scale)).astype(int) - expected).max() <= 3
+
+
+def test_a_weaker_frame_is_never_drawn_brighter() -> None:
+    black = np.zeros_like(FRAME)
+    light = [
+        overlay(black, MAP * np.float32(share), OverlayStyle()).mean() for share in (0.001, 0.05, 0.3, 1)
+    ]
+    assert light == sorted(light)
+    assert light[1] > overlay(black, MAP * np.float32(0.05), OverlayStyle(scale="video")).mean()
+
+
+def test_an_unknown_scale_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown scale 'sof'"):
+        OverlayStyle(scale="sof")
 
 
 def test_white_frames_do_not_overflow() -> None:

@@ -53,7 +53,7 @@ def test_the_overlay_equals_the_blend_in_floats() -> None:
     level = np.floor(attention * 255)[..., None]
     alpha = 0.75 * level / 255
     expected = FRAMES[0] * (1 - alpha) + alpha * colormap_table("inferno")[level[..., 0].astype(int)]
-    assert np.abs(overlay(FRAMES[0], attention) - expected).max() <= 1.6
+    assert np.abs(overlay(FRAMES[0], attention, OverlayStyle(scale="video")) - expected).max() <= 1.6
 
 
 @pytest.mark.parametrize("name", ["inferno", "magma", "viridis", "cividis"])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from glocal.benchmark.cache import Cache
-from glocal.benchmark.samples import Footage, Sample
+from glocal.benchmark.samples import Footage, Sample, spread_evenly
 from glocal.datasets.dataset import DATASETS, Record
 from glocal.datasets.puppets import Puppets
 from glocal.errors import InputError, UsageError
@@ -169,7 +169,7 @@ def _records(
     if not records:
         raise InputError(f"the data set {data} in {root} has no clips with boxes; localization needs some.")
     if clips:
-        records = _spread(records, clips)
+        records = spread_evenly(records, clips)
 
     def fitting() -> list[BoxArray]:
         train = dataset.list_records(root, "train", **options) if "train" in (dataset.splits or ()) else []
@@ -182,11 +182,6 @@ def _records(
         [data, _stamp(root), to_plain(options), clips],
         "the clips for training, or where they have no boxes, to these same clips",
     )
-
-
-def _spread(records: Sequence[Record], count: int) -> list[Record]:
-    """`count` records, evenly from all."""
-    return [records[index * len(records) // count] for index in range(min(count, len(records)))]
 
 
 def _record_sample(record: Record, root: Path, labels: Sequence[str]) -> Sample:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -22,6 +22,8 @@ from glocal.utils.files import printable
 from glocal.video import ClipSpec, Geometry, Video, Window, read_video, windows
 from glocal.video.clip_spec import Crop, rgb_clip
 from glocal.video.images import VIDEO_SUFFIXES
+
+T = TypeVar("T")
 
 log: logging.Logger = logging.getLogger("glocal.benchmark")
 
@@ -189,7 +191,9 @@ def video_samples(
 def record_samples(
     records: Sequence[Record], model: Model | ClipSpec, *, crop: Crop | None = None, clips: int | None = None
 ) -> Iterator[Sample]:
-    """The middle window of every record, evenly taken from the list, with its true boxes where it has any.
+    """The middle window of records, evenly taken from the list, with its true boxes where it has any.
+
+    More is measured where boxes are known: records that have some are taken before those that have none.
 
     Args:
         records: of a data set.
@@ -200,11 +204,19 @@ def record_samples(
     Raises:
         UsageError: the network takes two streams.
     """
-    step = max(1, len(records) // clips) if clips else 1
-    for record in records[::step][:clips]:
+    boxed, others = ([r for r in records if bool(r.boxes) is known] for known in (True, False))
+    room = None if clips is None else max(0, clips - len(boxed))
+    for record in [*spread_evenly(boxed, clips), *spread_evenly(others, room)]:
         samples = list(_readable(_windows(record.path, model, crop, record)))
         for sample in samples[len(samples) // 2 :][:1]:
             yield replace(sample, label=record.label)
+
+
+def spread_evenly(items: Sequence[T], count: int | None) -> list[T]:
+    """`count` of the items, evenly from all and in order; all without a count, or if there are fewer."""
+    if count is None or count >= len(items):
+        return list(items)
+    return [items[index * len(items) // count] for index in range(count)]
 
 
 def _readable(samples: Iterator[Sample]) -> Iterator[Sample]:

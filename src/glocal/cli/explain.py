@@ -19,14 +19,14 @@ from glocal.cli.options import (
 )
 from glocal.cli.running import OVERLAY_SUFFIXES, for_each, load, output_stems, tell
 from glocal.explanation.config import ExplainConfig
-from glocal.report.style import COLORMAPS, OverlayStyle
+from glocal.report.style import COLORMAPS, SCALES, OverlayStyle
 from glocal.utils.files import printable
 
 if TYPE_CHECKING:
     from glocal.explanation import Explanation
     from glocal.report.explain_to_files import ReportConfig
 
-STYLE = ("strength", "colormap", "threshold", "side_by_side")
+STYLE = ("strength", "colormap", "scale", "threshold", "side_by_side")
 
 overlay_options: CommandDecorator = together(
     click.option(
@@ -42,6 +42,14 @@ overlay_options: CommandDecorator = together(
         default="inferno",
         show_default=True,
         help=f"Colormap of the overlay: {', '.join(COLORMAPS)}.",
+    ),
+    click.option(
+        "--scale",
+        type=click.Choice(list(SCALES)),
+        default="soft",
+        show_default=True,
+        help="Brightness of frames beside each other: that of their attribution, the same with weak frames "
+        "brightened, or each frame to its own maximum.",
     ),
 )
 

@@ -99,6 +99,7 @@ def figure(
     smooth: float,
     strength: float,
     colormap: str,
+    scale: str,
     out: Path,
     quiet: bool,
     debug: bool,
@@ -111,7 +112,7 @@ def figure(
         raise UsageError(f"a figure of kind '{kind}' shows a video; name its file.")
     if len(videos) > 1 and kind != "methods":
         raise UsageError(f"a figure of kind '{kind}' shows one video; give one, not {len(videos)}.")
-    style = OverlayStyle(strength, colormap, None)
+    style = OverlayStyle(strength, colormap, None, scale=scale)
     configs = {
         method: ExplainConfig(
             target,

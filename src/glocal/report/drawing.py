@@ -12,7 +12,7 @@ from PIL import Image
 from glocal.explanation.explanation import Explanation
 from glocal.localization.boxes import boxes
 from glocal.report.annotations import caption, time_bar
-from glocal.report.style import COLORMAPS, DEFAULT_STYLE, OverlayStyle, check_colormap
+from glocal.report.style import COLORMAPS, DEFAULT_STYLE, SCALES, OverlayStyle, check_colormap
 from glocal.types import AttributionMap, Frame, Pixels, ScoredBox
 from glocal.utils.files import atomic_path, writing
 from glocal.video import Video, write_video
@@ -56,10 +56,13 @@ def _blend_tables(colormap: str, strength: float) -> tuple[Frame, Frame]:
 def overlay(frame: Frame, attribution_map: AttributionMap, style: OverlayStyle = DEFAULT_STYLE) -> Frame:
     """Draw an attribution map `(H, W)` in [0, 1] over a frame `(H, W, 3)`, by table look-up.
 
-    The opacity is `strength · attribution`, so a pixel without attribution keeps its colour.
+    The opacity is `strength · attribution`, so a pixel without attribution keeps its colour. Before, the
+    attribution is multiplied by `p ** (s - 1)`: p is its maximum, and s the power in `SCALES`.
     """
     added, frame_weight = _blend_tables(style.colormap, style.strength)
-    levels = (attribution_map * np.float32(255)).astype(np.uint8)
+    peak = float(attribution_map.max(initial=0))
+    gain = peak ** (SCALES[style.scale] - 1) if peak > 0 else 1.0
+    levels = (attribution_map * np.float32(255 * gain)).astype(np.uint8)
     product = np.multiply(frame, frame_weight.take(levels, 0), dtype=np.uint16)
     product += 128
     product += product >> 8

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 FIGURE_STYLE = OverlayStyle(threshold=None)
 
+COLORBAR_LABELS: Mapping[str, str] = {
+    "video": "attribution",
+    "soft": "attribution, softened",
+    "frame": "share of the frame's",
+}
+"""Scale of the colours → what the colour bar of frames of one video stands for."""
+
 
 @dataclass(frozen=True)
 class ColumnFrames:
@@ -79,7 +86,12 @@ def methods_figure(
     plain = list(video.frames_at(frames))
     rows = [PictureRow("frames", plain)]
     rows += [PictureRow(name, _overlays(plain, e, frames, style)) for name, e in explanations.items()]
-    return figure_grid(rows, _frame_times(video, frames), colormap=style.colormap)
+    return figure_grid(
+        rows,
+        _frame_times(video, frames),
+        colormap=style.colormap,
+        colorbar_label=COLORBAR_LABELS[style.scale],
+    )
 
 
 def images_figure(
@@ -118,7 +130,12 @@ def classes_figure(
     for explanation in explanations:
         label = overlay_title(explanation).replace("  ", "\n")
         rows.append(PictureRow(label, _overlays(plain, explanation, frames, style)))
-    return figure_grid(rows, _frame_times(video, frames), colormap=style.colormap)
+    return figure_grid(
+        rows,
+        _frame_times(video, frames),
+        colormap=style.colormap,
+        colorbar_label=COLORBAR_LABELS[style.scale],
+    )
 
 
 def temporal_figure(

@@ -10,7 +10,7 @@ from glocal.explanation.predictions import is_unsure
 from glocal.report.drawing import VideoBoxes, colormap_table
 from glocal.report.headline import headline
 from glocal.report.page_media import fit_width, pack_maps
-from glocal.report.style import COLORMAPS, OverlayStyle
+from glocal.report.style import COLORMAPS, SCALES, OverlayStyle
 
 LAYER_LEVELS = 63
 
@@ -83,6 +83,7 @@ def collect_page_data(
         "truth": None if true_boxes is None else [[list(b[:4]) for b in frame] for frame in true_boxes],
         "votes": {"": _scores(first.predictions)} | {gate: _scores(p) for gate, p in first.votes.items()},
         "style": asdict(style) | {"threshold": style.threshold or 0.5, "boxes": style.threshold is not None},
+        "scales": dict(SCALES),
         "colormaps": {name: colormap_table(name).ravel().tolist() for name in COLORMAPS},
         "explanations": [_explanation_data(explanation, style, detail) for explanation in explanations],
     }

@@ -5,6 +5,9 @@ function fillSelect(select, entries, chosen) {
   select.closest("label").hidden = entries.length < 2;
 }
 
+const SCALE_NAMES = { video: "as in the whole video", soft: "weak frames brightened", frame: "each frame to its maximum" };
+const SCALE_WORDS = { video: "", soft: "; weak frames are drawn brighter, the curve tells when", frame: " in this frame; the curve tells when" };
+
 function sameClass(a, b) { return a.index === b.index && a.counterfactual === b.counterfactual; }
 
 // The explanations by a method, one for each class, with their indices.
@@ -34,7 +37,7 @@ function updateControls() {
   at("weigh-name").textContent = explanationMaps[view.shown].weighted ? "M_s weighted by M_t" : "weight by M_t";
   at("title").textContent = shown.headline.title;
   at("sentence").textContent = shown.headline.sentence;
-  at("legend").textContent = `most evidence ${shown.counterfactual ? "against" : "for"} ${shown.label}`;
+  showLegend();
   const others = classes.filter(([e]) => e !== shown);
   timeline?.draw(shown, others.map(([e]) => e));
   at("curves")?.replaceChildren(...[[shown, view.shown], ...others].map(curveName));
@@ -73,6 +76,12 @@ function selectNext(id) {
   if (select.closest("label").hidden || select.disabled) return;
   select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
   select.dispatchEvent(new Event("change"));
+}
+
+// Say what the brightest colour stands for.
+function showLegend() {
+  const moving = data.times.length > 1, words = moving ? SCALE_WORDS[view.scale] : "";
+  at("legend").textContent = `most evidence ${facts().counterfactual ? "against" : "for"} ${facts().label}${words}`;
 }
 
 // Tell the share of a frame's maximum that boxes enclose, at the slider and in the legend.
@@ -122,6 +131,9 @@ function connectControls() {
   fillSelect(at("gate"), Object.keys(data.votes).map(gate => [gate, gate || "the network"]), "");
   fillSelect(at("colormap"), Object.keys(data.colormaps).map(c => [c, c]), view.colormap);
   at("colormap").addEventListener("change", () => { view.colormap = at("colormap").value; showColours(); refresh(); });
+  const scales = data.times.length > 1 ? Object.entries(SCALE_NAMES) : [];
+  fillSelect(at("scale"), scales, view.scale);
+  at("scale").addEventListener("change", () => { view.scale = at("scale").value; showLegend(); refresh(); });
   showColours();
   showThreshold();
   connectSlider("strength", "strength", value => `${Math.round(100 * value)} %`);

@@ -6,6 +6,7 @@ const view = {
   shown: 0, layer: "", aggregate: data.explanations[0].aggregate, smoothing: 0, weigh: false,
   threshold: data.style.threshold, boxes: data.style.boxes, truth: true,
   strength: data.style.strength, colormap: data.style.colormap, sideBySide: data.style.side_by_side,
+  scale: data.style.scale,
 };
 const explanationMaps = data.explanations.map(facts => new ExplanationMaps(facts, data.cuts, data.temporal));
 view.weigh = explanationMaps[0].weighted;
@@ -31,7 +32,7 @@ function paint(frame) {
   if (source) {
     const map = source.at(frame), known = view.truth && data.truth ? data.truth[frame] ?? [] : [];
     box = view.boxes && isRelevant(frame) ? boxAt(frame, map) : null;
-    painter.paint(picture?.(), source, map, box, known, view);
+    painter.paint(picture?.(), source, map, box, known, { ...view, exponent: data.scales[view.scale] });
   }
   const words = data.times.length === 1 ? [] : [`Frame ${frame + 1} of ${data.times.length}`, `${time.toFixed(2)} s`,
     `relevance ${Math.round(100 * relevance)} %`];

@@ -2,6 +2,13 @@
 
 const BOX = "#40f0ff", TRUTH = "#ffffff";
 
+// What the attribution of a frame is multiplied by, so that its highest colour stands for a power of its maximum.
+function frameGain(attribution, exponent) {
+  let peak = 0;
+  for (let i = 0; i < attribution.length; i++) if (attribution[i] > peak) peak = attribution[i];
+  return peak > 0 ? peak ** (exponent - 1) : 1;
+}
+
 class Painter {
   constructor(canvas, size, geometry, colormaps) {
     const [width, height] = size, scale = Math.min(1, 960 / width), enlarged = Math.max(scale, Math.round(640 / width));
@@ -56,8 +63,9 @@ class Painter {
     const left = (columns - 1) * width;
     const { words, layer } = this, table = this.table(style.colormap, style.strength);
     const attribution = this.upsampler(source, layer.height, layer.width).run(map);
+    const gain = 255 * frameGain(attribution, style.exponent);
     for (let i = 0; i < words.length; i++) {
-      const level = attribution[i] * 255;
+      const level = attribution[i] * gain;
       words[i] = table[level > 255 ? 255 : level | 0];
     }
     layer.getContext("2d").putImageData(this.pixels, 0, 0);
