@@ -15,9 +15,10 @@ import pytest
 
 import glocal
 from glocal.cli import main, running
-from glocal.cli.app import Terminated, _other_commands, app
+from glocal.cli.app import _other_commands, app
 from glocal.models import Model, label_list, load_model
 from glocal.models.registry import networks_with_installed_weights
+from glocal.utils.interrupts import Terminated
 from glocal.video import write_video
 from helpers.networks import Small3d, seeded
 

@@ -80,6 +80,7 @@ def kill_at_random(plain: Undisturbed, folder: Path, kills: int, rng: random.Ran
     """Kill a command so often, look at what it left, and let it end."""
     place, problems, killed, left = folder / f"{plain.name}-killed", list[str](), 0, list[str]()
     while killed < kills:
+        before = leftovers(place)
         command = Command(plain.arguments, place)
         if command.wait(rng.uniform(0.02, 1.0) * plain.seconds):  # then begin from nothing
             problems += not_a_sentence(command.end(), (0,)) + plain.problems(place, done=True)
@@ -90,7 +91,10 @@ def kill_at_random(plain: Undisturbed, folder: Path, kills: int, rng: random.Ran
         ended = command.kill(kind)
         if kind == signal.SIGTERM:
             problems += not_a_sentence(ended, (0, 143, -signal.SIGTERM))
-        problems += damaged(place)
+            problems += [
+                f"{path} is left" for path in leftovers(place) if ended.code == 143 and path not in before
+            ]
+        problems += plain.problems(place, done=ended.code == 0)
         left += command.left() if plain.name == "batch" else []
     wrong, done = plain.run(place)
     problems += wrong + plain.problems(place, done=done) + ([] if done else ["the last run failed"])

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from glocal.video.threads import feeding, read_ahead
+from glocal.video.threads import beside, feeding, read_ahead
+
+NAMES = ("beside", "feeding", "read ahead")
 
 
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name in ("read ahead", "feeding")]
+    return [thread.name for thread in threading.enumerate() if thread.name in NAMES]
 
 
 def test_items_come_in_order_and_are_made_in_another_thread() -> None:
@@ -102,4 +104,21 @@ def test_an_error_of_the_caller_ends_the_consumer_without_an_end_of_items() -> N
     with pytest.raises(KeyError):
         _feed(consume, items())
     assert outcomes == ["_AbandonedError"]
+    assert not threads()
+
+
+def test_a_function_beside_a_block_ends_with_it_and_its_error_is_raised() -> None:
+    done = []
+    with beside(lambda: done.append(threading.current_thread().name)):
+        pass
+    assert done == ["beside"]
+
+    def fail() -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"), beside(fail):
+        done.append("block")
+    assert done == ["beside", "block"]
+    with pytest.raises(KeyError), beside(fail):
+        raise KeyError("page")
     assert not threads()

@@ -4,9 +4,7 @@ import contextlib
 import importlib
 import os
 import re
-import signal
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,6 +15,7 @@ import click
 
 from glocal import __version__
 from glocal.errors import GlocalError, UsageError, nearest
+from glocal.utils.interrupts import Terminated, stop_signal, stopping_by_signals
 from glocal.utils.resources import resource_error
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -90,27 +89,7 @@ def app() -> None:
     """Show where, when and why a video model decides."""
 
 
-class Terminated(BaseException):
-    """Raised by SIGTERM, so that it cleans up like Ctrl-C."""
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise Terminated
-
-
 STOPPED = "interrupted; finished results are kept."
-
-
-def stopped_by(error: BaseException | None) -> int:
-    """Return the exit code for a signal that raised this error, or its cause; 0 for other errors.
-
-    Compiled code that a signal interrupts may raise SystemError because of it.
-    """
-    while error is not None:
-        if isinstance(error, (KeyboardInterrupt, click.Abort, Terminated)):
-            return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
-        error = error.__cause__ if isinstance(error, SystemError) else None
-    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,34 +97,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in arguments
     _open_standard_streams()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
     try:
-        with _warnings_as_sentences():
+        with stopping_by_signals(), _warnings_as_sentences():
             return int(app.main(arguments, prog_name="glocal", standalone_mode=False) or 0)
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.ClickException as error:
+    except (Exception, KeyboardInterrupt, Terminated) as error:
+        number = stop_signal(error)
+        if not number:
+            return _exit_code(error, debug=debug)
+        say(STOPPED)
+        return 128 + number
+
+
+def _exit_code(error: BaseException, *, debug: bool) -> int:
+    """Print a sentence for an error and return the exit code. Raises unexpected errors again if `debug`."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.ClickException):
         say(error.format_message())
         return error.exit_code
-    except GlocalError as error:
-        if debug:
-            traceback.print_exc()
-        say(str(error))
-        return 2 if isinstance(error, UsageError) else 1
-    except (KeyboardInterrupt, click.Abort, Terminated) as stop:
-        say(STOPPED)
-        return stopped_by(stop)
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:
-        code = stopped_by(error)
-        if debug and not code:
-            raise
-        say(STOPPED if code else unexpected(error))
-        return code or 1
+    if not isinstance(error, GlocalError):
+        if debug:
+            raise error
+        say(unexpected(error))
+        return 1
+    if debug:
+        traceback.print_exception(error)
+    say(str(error))
+    return 2 if isinstance(error, UsageError) else 1
 
 
 def _open_standard_streams() -> None:
@@ -196,7 +178,7 @@ def escaped(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
 
 
-def unexpected(error: Exception) -> str:
+def unexpected(error: BaseException) -> str:
     """Return a sentence for an unexpected error, or one on what the machine lacks."""
     if lacking := resource_error(error):
         return str(lacking)

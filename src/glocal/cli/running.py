@@ -11,6 +11,7 @@ import click
 from glocal.cli.app import escaped, say, unexpected
 from glocal.errors import GlocalError, UsageError
 from glocal.utils.files import printable
+from glocal.utils.interrupts import raise_received, stop_signal
 
 if TYPE_CHECKING:
     from glocal.cli.options import ModelChoice
@@ -98,10 +99,11 @@ def for_each(videos: Sequence[str], run: Callable[[str], None], debug: bool) -> 
     for video in videos:
         try:
             run(video)
+            raise_received()
         except UsageError:
             raise
         except Exception as error:
-            if debug:
+            if debug or stop_signal(error):
                 raise
             failed += 1
             sentence = str(error) if isinstance(error, GlocalError) else unexpected(error)

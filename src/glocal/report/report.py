@@ -1,7 +1,6 @@
 """All files of one explanation: overlay video, HTML page, JSON and NPZ."""
 
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
@@ -14,6 +13,7 @@ from glocal.report.page_media import PageMedia, collect_media
 from glocal.report.style import DEFAULT_STYLE, OverlayStyle
 from glocal.types import Frame
 from glocal.video import Video
+from glocal.video.threads import beside
 
 Output = Literal["page", "video", "npz"]
 """A file that is written beside the JSON."""
@@ -110,13 +110,12 @@ def write_reports(
             for explanation, path in zip(explanations, overlay_paths, strict=False)
         ]
         media = _collect_media(explanations, video, draw, is_needed="page" in outputs)
-    with ThreadPoolExecutor(1, "saving") as pool:  # last: the overlays have found the boxes
-        saved = [
-            pool.submit(
-                explanation.save, folder, stem, threshold, npz="npz" in outputs, full_paths=full_paths
-            )
-            for explanation, stem in zip(explanations, stems, strict=True)
-        ]
+
+    def save() -> None:
+        for explanation, stem in zip(explanations, stems, strict=True):
+            explanation.save(folder, stem, threshold, npz="npz" in outputs, full_paths=full_paths)
+
+    with beside(save):  # last: the overlays have found the boxes
         for rank, (explanation, json_path) in enumerate(zip(explanations, json_paths, strict=True)):
             if media is not None:
                 write_page(
@@ -131,8 +130,6 @@ def write_reports(
                     full_paths=full_paths,
                     media=media,
                 )
-        for future in saved:
-            future.result()
     return [_files(json_path, suffix, outputs) for json_path in json_paths]
 
 

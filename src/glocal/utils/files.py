@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from glocal.errors import WriteError
+from glocal.utils.interrupts import uninterrupted
 
 try:
     import fcntl
@@ -46,21 +47,30 @@ def atomic_path(path: "str | os.PathLike[str]", *, sync: bool = False) -> Iterat
     """
     path = Path(path)
     _sweep_once(path.parent)
-    temporary, lock = _create_temporary(path)
-    if not _HAS_LOCKS:  # Windows renames no open file
-        os.close(lock)
-    try:
+    with _temporary_file(path) as temporary:
         yield temporary
         if sync:
             _sync(temporary)
         os.replace(temporary, path)
         if sync:
             _sync(path.parent)
+
+
+@contextlib.contextmanager
+def _temporary_file(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary file beside `path`, locked inside the block, removed at its end."""
+    created: list[tuple[Path, int]] = []
+    try:
+        with uninterrupted():
+            created.append(_create_temporary(path))
+        yield created[0][0]
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        if _HAS_LOCKS:
-            os.close(lock)
+        with uninterrupted():
+            for temporary, lock in created:
+                with contextlib.suppress(FileNotFoundError):
+                    temporary.unlink()
+                if _HAS_LOCKS:
+                    os.close(lock)
 
 
 def _create_temporary(path: Path) -> tuple[Path, int]:
@@ -69,8 +79,11 @@ def _create_temporary(path: Path) -> tuple[Path, int]:
         temporary = path.with_name(f".glocal-{secrets.token_hex(4)}-{path.stem[-40:]}{path.suffix}")
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN_FLAGS, 0o666)
         if lock_file(descriptor) is not False:
-            return temporary, descriptor
+            break
         os.close(descriptor)  # another process takes it for a leftover just now, and removes it
+    if not _HAS_LOCKS:  # Windows renames no open file
+        os.close(descriptor)
+    return temporary, descriptor
 
 
 def lock_file(descriptor: int) -> bool | None:
@@ -176,9 +189,8 @@ def make_folder(folder: Path) -> None:
     """
     with writing(folder / "file"):
         _sweep_once(folder)
-        temporary, lock = _create_temporary(folder / "file")
-        temporary.unlink()
-        os.close(lock)
+        with _temporary_file(folder / "file"):
+            pass
 
 
 def printable(path: "str | os.PathLike[str]") -> str:

@@ -1,10 +1,12 @@
-"""Threads for frames that are decoded and prepared ahead, and for videos encoded while others are drawn."""
+"""Threads for frames that are prepared ahead, for videos encoded while others are drawn, and for files."""
 
 import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
+
+from glocal.utils.interrupts import uninterrupted
 
 T = TypeVar("T")
 
@@ -29,9 +31,7 @@ def read_ahead(items: Iterator[T], size: int) -> Iterator[T]:
             error = raised
         _put(ready, (_END, error), stopped)
 
-    thread = threading.Thread(target=run, name="read ahead", daemon=True)
-    thread.start()
-    try:
+    with _running(run, "read ahead", stop=stopped.set):
         while True:
             item, error = ready.get()
             if error is not None:
@@ -39,9 +39,21 @@ def read_ahead(items: Iterator[T], size: int) -> Iterator[T]:
             if item is _END:
                 return
             yield item
+
+
+@contextmanager
+def _running(run: Callable[[], None], name: str, *, stop: Callable[[], object]) -> Iterator[None]:
+    """Run a function in a thread inside the block; at its end, call `stop`, and wait for the thread."""
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    try:
+        with uninterrupted():
+            thread.start()
+        yield
     finally:
-        stopped.set()
-        thread.join()
+        with uninterrupted():
+            if thread.ident is not None:
+                stop()
+                thread.join()
 
 
 def _put(ready: "queue.Queue[T]", item: T, stopped: threading.Event) -> bool:
@@ -92,15 +104,26 @@ def feeding(consume: Callable[[Iterator[T]], object], size: int = 3) -> Iterator
         if not _put(waiting, item, finished) and errors:
             raise errors[0]
 
-    thread = threading.Thread(target=run, name="feeding", daemon=True)
-    thread.start()
-    try:
+    last: Any = _AbandonedError()
+    with _running(run, "feeding", stop=lambda: _put(waiting, last, finished)):
         yield hand_over
-    except BaseException:
-        _put(waiting, _AbandonedError(), finished)
-        thread.join()
-        raise
-    _put(waiting, _END, finished)
-    thread.join()
+        last = _END
+    if errors:
+        raise errors[0]
+
+
+@contextmanager
+def beside(run: Callable[[], object]) -> Iterator[None]:
+    """Run a function in a thread beside the block, wait for it at the end, and raise its error there."""
+    errors: list[BaseException] = []
+
+    def catching() -> None:
+        try:
+            run()
+        except BaseException as error:
+            errors.append(error)
+
+    with _running(catching, "beside", stop=lambda: None):
+        yield
     if errors:
         raise errors[0]
