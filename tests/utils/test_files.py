@@ -1,6 +1,8 @@
 """Files are written whole, or not at all, and nothing stays behind."""
 
+import contextlib
 import os
+import stat
 import subprocess
 import sys
 import tracemalloc
@@ -100,6 +102,22 @@ def test_a_file_that_grows_while_it_is_read_is_refused(
 ) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(b"x" * (3 << 20))
-    monkeypatch.setattr(files.os, "fstat", lambda descriptor: os.stat_result([0] * 10))
+    monkeypatch.setattr(files.os, "fstat", lambda descriptor: os.stat_result([stat.S_IFREG] + [0] * 9))
     with pytest.raises(ValueError, match="growing while it is read"):
         read_bounded(path, 1 << 30)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    for path in (tmp_path / "pipe.txt", Path(os.devnull)):
+        with pytest.raises(ValueError, match="not a regular file"):
+            read_bounded(path, 100)
+
+
+@pytest.mark.skipif(
+    not os.access("/proc/kmsg", os.R_OK), reason="this user may not read the kernel's messages"
+)
+def test_a_file_of_the_system_that_would_keep_a_reader_waiting_is_read_at_once() -> None:
+    with contextlib.suppress(ValueError):  # more than the limit
+        assert isinstance(read_bounded(Path("/proc/kmsg"), 1 << 20), bytes)

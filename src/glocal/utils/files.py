@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import secrets
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -169,16 +170,22 @@ def read_bounded(path: Path, limit: int) -> bytes:
         OSError: it cannot be read.
         ValueError: it is larger, or no regular file.
     """
-    if path.exists() and not path.is_file():
-        raise ValueError("not a regular file")
-    with path.open("rb") as file:
-        expected = min(limit, max(os.fstat(file.fileno()).st_size, _UNKNOWN_SIZE))
-        content = file.read(expected + 1)
+    with open(path, "rb", opener=_open_at_once) as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise ValueError("not a regular file")
+        expected = min(limit, max(facts.st_size, _UNKNOWN_SIZE))
+        content = file.read(expected + 1) or b""  # None where the system has nothing to give yet
     if len(content) > limit:
         raise ValueError(f"larger than {limit} bytes")
     if len(content) > expected:
         raise ValueError("growing while it is read")
     return content
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file, without waiting for a writer of a pipe, or for what the system has still to say."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def make_folder(folder: Path) -> None:
