@@ -170,22 +170,21 @@ def read_bounded(path: Path, limit: int) -> bytes:
         OSError: it cannot be read.
         ValueError: it is larger, or no regular file.
     """
-    with open(path, "rb", opener=_open_at_once) as file:
-        facts = os.fstat(file.fileno())
+    descriptor = os.open(path, os.O_RDONLY | _OPEN_FLAGS | getattr(os, "O_NONBLOCK", 0))
+    try:
+        facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise ValueError("not a regular file")
         expected = min(limit, max(facts.st_size, _UNKNOWN_SIZE))
-        content = file.read(expected + 1) or b""  # None where the system has nothing to give yet
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(expected + 1) or b""  # None where the system has nothing to give yet
+    finally:
+        os.close(descriptor)
     if len(content) > limit:
         raise ValueError(f"larger than {limit} bytes")
     if len(content) > expected:
         raise ValueError("growing while it is read")
     return content
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Open a file, without waiting for a writer of a pipe, or for what the system has still to say."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def make_folder(folder: Path) -> None:
