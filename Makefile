@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+INTEGRATIONS := .venv-integrations
 PYTHON_FILES := src tests tools bench docs/*.py
 INSTALL := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
@@ -10,7 +11,7 @@ INSTALL := -m pip --disable-pip-version-check install --quiet --constraint const
 PIP := -m pip --disable-pip-version-check install --quiet "pip>=25.1"
 DIST := .venv-dist
 
-.PHONY: venv demo test test-heavy test-peers fuzz chaos load models bench bench-long lint docs dist clean
+.PHONY: venv demo test test-heavy test-peers test-integrations fuzz chaos load models bench bench-long lint docs dist clean
 
 venv: $(VENV)/installed
 
@@ -34,6 +35,9 @@ test-heavy: venv
 
 test-peers: $(BENCH)/installed
 	$(BENCH)/bin/python -m pytest tests/attribution/test_peers.py
+
+test-integrations: $(INTEGRATIONS)/installed
+	OMP_NUM_THREADS=1 $(INTEGRATIONS)/bin/python -m pytest -rs tests/integrations tests/localization/test_exports.py
 
 # Hostile files, then fuzzing of our own readers; with kills and full disks; many users of the server.
 MINUTES ?= 10
@@ -63,6 +67,12 @@ $(BENCH)/installed: pyproject.toml constraints.txt bench/requirements.txt
 	$(BENCH)/bin/python $(PIP)
 	$(BENCH)/bin/python $(INSTALL) --group bench --editable .
 	$(BENCH)/bin/python $(INSTALL) --no-deps --requirement bench/requirements.txt
+	touch $@
+
+$(INTEGRATIONS)/installed: pyproject.toml tests/integrations/requirements.txt
+	$(PYTHON) -m venv $(INTEGRATIONS)
+	$(INTEGRATIONS)/bin/python -m pip --disable-pip-version-check install --quiet \
+	  --requirement tests/integrations/requirements.txt --editable ".[train]"
 	touch $@
 
 bench: $(BENCH)/installed
@@ -99,4 +109,4 @@ dist:
 	cd dist && ../$(DIST)/bin/glocal --version && ../$(DIST)/bin/glocal models
 
 clean:
-	rm -rf $(VENV) $(BENCH) $(DIST) out build dist
+	rm -rf $(VENV) $(BENCH) $(INTEGRATIONS) $(DIST) out build dist
