@@ -107,6 +107,43 @@ def test_two_uploads_at_once_do_not_see_each_other(open_page: Callable[..., Any]
         assert page.locator(".result h3").all_inner_texts() == [f"clip {index}.mp4"]
 
 
+def offer(page: Any, models: dict[str, list[str]]) -> None:
+    """Have the page offer other models, with these labels."""
+    template = page.evaluate("models[0]")
+    rows = [template | {"name": name, "labels": labels} for name, labels in models.items()]
+    page.route("**/api/models", lambda route: route.fulfill(json=rows))
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    page.wait_for_selector("#samples button:nth-child(4)")
+
+
+def test_a_sample_suggests_a_model_that_knows_it_until_the_user_chooses_one(
+    open_page: Callable[..., Any], clip: Path
+) -> None:
+    page = open_page()
+    offer(page, {"objects": ["cat", "dog"], "actions": ["walk", "kick"]})
+    assert page.input_value("#model") == "objects"
+    page.click("#samples button[data-name=kick]")
+    assert page.input_value("#model") == "actions"
+    page.set_input_files("#file", str(clip))
+    assert page.input_value("#model") == "objects"
+    page.select_option("#model", "objects")
+    page.click("#samples button[data-name=kick]")
+    assert page.input_value("#model") == "objects"
+
+
+def test_a_clip_that_the_browser_cannot_play_is_said_to_be_read_all_the_same(
+    open_page: Callable[..., Any], clip: Path, tmp_path: Path
+) -> None:
+    page = open_page()
+    (tmp_path / "clip.avi").write_bytes(b"RIFF")
+    page.set_input_files("#file", str(tmp_path / "clip.avi"))
+    page.wait_for_selector("#no-preview:not([hidden])")
+    page.set_input_files("#file", str(clip))
+    page.wait_for_selector("#preview:not([hidden])")
+    assert page.locator("#no-preview").is_hidden()
+
+
 def test_a_hostile_file_is_refused_with_a_sentence(
     open_page: Callable[..., Any], clip: Path, tmp_path: Path
 ) -> None:

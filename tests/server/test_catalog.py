@@ -7,7 +7,7 @@ from glocal.server.catalog import load_catalog
 
 def test_packaged_models_and_networks_with_installed_weights_are_offered() -> None:
     rows = {row["name"]: row for row in load_catalog((), "cpu")["models"]}
-    assert list(rows) == [*packaged_models(), *networks_with_installed_weights()]
+    assert list(rows) == [*networks_with_installed_weights(), *packaged_models()]
     if "efficientnet-lite0" in rows:
         row = rows["efficientnet-lite0"]
         assert "ImageNet" in row["knows"]

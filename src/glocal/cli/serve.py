@@ -47,7 +47,7 @@ POSITIVE = click.FloatRange(0, min_open=True)
     metavar="NAME[=WEIGHTS]",
     help="Model to offer: a name of 'glocal models', weights of 'glocal train', or a model of your own as "
     "'glocal explain' takes it; may be repeated.  "
-    "[default: the packaged trained models, and efficientnet-lite0 if its weights are installed]",
+    "[default: efficientnet-lite0 if its weights are installed, and the packaged trained models]",
 )
 @model_choice_options("labels", "outputs", "clip")
 @click.option("--device", default="cpu", show_default=True, help="Device of the models: cpu, cuda, cuda:1 ….")

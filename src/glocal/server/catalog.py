@@ -26,8 +26,8 @@ def open_catalog(models: Sequence[OfferedModel], device: str, limits: Limits) ->
     """Load each model once, and return what the server offers.
 
     Args:
-        models: to offer; by default the trained models that come with the library, and those whose weights
-            are in an installed package.
+        models: to offer, the first of which the page suggests; by default those whose weights are in an
+            installed package, and the trained models that come with the library.
         device: of the models.
         limits: of the process that loads them.
 
@@ -58,7 +58,7 @@ def load_catalog(models: Sequence[OfferedModel], device: str) -> Catalog:
     from glocal.models.registry import networks_with_installed_weights
     from glocal.server.worker import load_offered_model
 
-    trained = [*packaged_models(), *networks_with_installed_weights()]
+    trained = [*networks_with_installed_weights(), *packaged_models()]
     models = models or [OfferedModel(name) for name in trained or [UNTRAINED_MODEL]]
     rows = []
     texts: list[str] = []

@@ -2,6 +2,7 @@
 
 let clip = null; // {file} or {sample}
 let models = [], methods = [], limits = {};
+let modelIsChosen = false; // by the user
 
 function option(value, text = value) {
   const made = document.createElement("option");
@@ -18,6 +19,13 @@ function group(label, options) {
 }
 
 function showProblem(sentence) { $("problem").textContent = sentence; }
+
+// A model that knows the action of a sample; the first one for any other clip.
+function suggestModel({sample}) {
+  if (modelIsChosen) return;
+  $("model").value = (models.find(m => m.labels.includes(sample)) || models[0]).name;
+  chooseModel();
+}
 
 function chooseModel() {
   const model = models.find(m => m.name === $("model").value);
@@ -55,6 +63,7 @@ function chooseClip(chosen) {
   }
   clip = chosen;
   preview(chosen);
+  suggestModel(chosen);
   $("prompt").textContent = chosen.file ? chosen.file.name : `Sample: ${chosen.sample}`;
   for (const button of $("samples").children) button.setAttribute("aria-pressed", String(button.dataset.name === chosen.sample));
   $("go").disabled = false;
@@ -62,6 +71,7 @@ function chooseClip(chosen) {
 
 function preview({file, sample}) {
   const video = $("preview"), still = $("still");
+  $("no-preview").hidden = true;
   for (const element of [video, still]) {
     if (element.src) URL.revokeObjectURL(element.src);
     element.removeAttribute("src");
@@ -69,6 +79,7 @@ function preview({file, sample}) {
   }
   const element = file && file.type.startsWith("image/") ? still : video;
   element.onload = element.onloadeddata = () => { element.hidden = false; };
+  element.onerror = () => { $("no-preview").hidden = !element.hasAttribute("src"); };
   element.src = file ? URL.createObjectURL(file) : `samples/${encodeURIComponent(sample)}.mp4`;
   if (element === video) video.play().catch(() => {});
 }
@@ -140,7 +151,7 @@ async function start() {
   $("limits").textContent = `A video of up to ${Math.round(limits.bytes / 2 ** 20)} MB and ${limits.seconds} seconds, or a picture.`;
   $("model").replaceChildren(...models.map(m => option(m.name)));
   $("method").replaceChildren(...methods.map(m => option(m.name, m.title)));
-  $("model").onchange = chooseModel;
+  $("model").onchange = () => { modelIsChosen = true; chooseModel(); };
   $("method").onchange = chooseMethod;
   chooseModel();
   chooseMethod();

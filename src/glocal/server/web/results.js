@@ -34,7 +34,7 @@ function show(job) {
   find("h3").textContent = job.name;
   showState(find(".state"), job);
   const bar = find("progress");
-  bar.hidden = !active;
+  bar.hidden = job.state !== "running";
   bar.setAttribute("aria-label", `Progress of ${job.name}`);
   if (job.total) bar.value = job.done / job.total;
   else bar.removeAttribute("value");
