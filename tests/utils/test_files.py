@@ -1,6 +1,5 @@
 """Files are written whole, or not at all, and nothing stays behind."""
 
-import contextlib
 import os
 import stat
 import subprocess
@@ -113,11 +112,3 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
     for path in (tmp_path / "pipe.txt", Path(os.devnull)):
         with pytest.raises(ValueError, match="not a regular file"):
             read_bounded(path, 100)
-
-
-@pytest.mark.skipif(
-    not os.access("/proc/kmsg", os.R_OK), reason="this user may not read the kernel's messages"
-)
-def test_a_file_of_the_system_that_would_keep_a_reader_waiting_is_read_at_once() -> None:
-    with contextlib.suppress(ValueError):  # more than the limit
-        assert isinstance(read_bounded(Path("/proc/kmsg"), 1 << 20), bytes)
