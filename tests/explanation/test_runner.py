@@ -167,6 +167,17 @@ def test_a_video_shorter_than_a_clip_says_so() -> None:
         assert any(f"repeated {8 - length} times" in note for note in explanation.notes)
 
 
+def test_a_short_scene_of_a_long_video_is_a_remark_and_no_warning() -> None:
+    model = model_of(Small3d())
+    frames = np.full((40, 32, 32, 3), 99, np.uint8)
+    for cut, texts in ((37, "remarks"), (3, "remarks"), (30, None)):
+        explanation = glocal.explain(model, frames, cuts=[cut])
+        assert bool(explanation.remarks) == (texts == "remarks")
+        assert not any("repeated" in note for note in explanation.notes)
+    explanation = glocal.explain(model, frames[:23], cuts=[20])
+    assert any("a scene of the video is shorter" in note for note in explanation.notes)
+
+
 def test_images_and_image_networks() -> None:
     network = seeded(Small2d(5)).eval()
     layers = {"a": "features.1", "b": "features.6"}

@@ -29,6 +29,9 @@ from glocal.video import Window
 WINDOW_BEST = 3
 """Classes that are kept of each window."""
 
+PADDED_SHARE = 0.1
+"""Share of a video in clips that are mostly repetitions of a frame, above which the reader is warned."""
+
 
 class ClassVolumes:
     """The volumes of one class: one of all layers together, and one of each layer."""
@@ -91,6 +94,7 @@ class WindowResults:
         self._volumes: list[ClassVolumes] = []
         self._windows: list[WindowPredictions] = []
         self._repeated = 0
+        self._padded_frames = 0
 
     def add(
         self,
@@ -119,6 +123,8 @@ class WindowResults:
             self.votes.count_window(sample)
         self._temporal.add(window, network)
         self._repeated = max(self._repeated, window.repeated)
+        if window.repeated > self._model.clip.frames // 2:
+            self._padded_frames += int(window.frames[-1] - window.frames[0]) + 1
         if not self._volumes:
             self._volumes = [ClassVolumes(int(part.target), list(part.layers), cuts) for part in per_class]
         for volumes, part in zip(self._volumes, per_class, strict=True):
@@ -139,7 +145,7 @@ class WindowResults:
             printable(video.path or video.name), video.width, video.height, float(video.fps), video.frames
         )
         shortage = _shortage(model, stream, self._repeated)
-        is_serious = self._repeated > model.clip.frames // 2 and not video.is_image
+        is_serious = self._padded_frames > PADDED_SHARE * video.frames and not video.is_image
         notes = [*_notes(model, stream), *(shortage if is_serious else []), *_edit_notes(before, predictions)]
         temporal = self._temporal.finish(video.frames)
         explanations = []
