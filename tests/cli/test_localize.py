@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,6 +99,25 @@ def test_a_video_that_moved_is_found_beside_its_explanation(
     assert "gone/square.mp4 does not exist" in err
     (tmp_path / "square.mp4").write_bytes(clip.read_bytes())
     assert run(capsys, saved, "--quiet", "--out", tmp_path, "--refine", "guided")[0] == 0
+
+
+def test_exports_hold_the_strong_boxes_of_the_segments_alone(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
+    def written(*arguments: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        code, _, err = run(capsys, clip, *MODEL, "--export", "coco", "--out", tmp_path / "out", *arguments)
+        assert code == 0, err
+        (part,) = json.loads((tmp_path / "out" / "square.localization.json").read_text("utf-8"))["classes"]
+        return json.loads((tmp_path / "out" / "coco.json").read_text("utf-8"))["annotations"], part["segments"]
+
+    everything, segments = written()
+    weakest, strongest = (function(box["score"] for box in everything) for function in (min, max))
+    assert weakest < strongest
+    strong, _ = written("--min-score", str((weakest + strongest) / 2))
+    assert 0 < len(strong) < len(everything)
+    assert min(box["score"] for box in strong) >= (weakest + strongest) / 2
+    active = sum(stop - first for first, stop in (segment["frames"] for segment in segments))
+    assert 0 < len(written("--segments-only")[0]) <= active < len(everything)
 
 
 def test_exports_hold_the_videos_that_could_be_read(
