@@ -108,7 +108,9 @@ def test_exports_hold_the_strong_boxes_of_the_segments_alone(
         code, _, err = run(capsys, clip, *MODEL, "--export", "coco", "--out", tmp_path / "out", *arguments)
         assert code == 0, err
         (part,) = json.loads((tmp_path / "out" / "square.localization.json").read_text("utf-8"))["classes"]
-        return json.loads((tmp_path / "out" / "coco.json").read_text("utf-8"))["annotations"], part["segments"]
+        return json.loads((tmp_path / "out" / "coco.json").read_text("utf-8"))["annotations"], part[
+            "segments"
+        ]
 
     everything, segments = written()
     weakest, strongest = (function(box["score"] for box in everything) for function in (min, max))

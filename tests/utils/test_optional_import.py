@@ -22,12 +22,6 @@ def test_a_missing_extra_is_named_with_the_way_to_get_it(monkeypatch: pytest.Mon
         optional_import("lightning.pytorch", extra="train", purpose="training")
 
 
-def test_missing_contrib_modules_of_opencv_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cv2.ximgproc", None)
-    with pytest.raises(InputError, match=r"needs cv2\.ximgproc, .* opencv-contrib-python-headless\.$"):
-        optional_import("cv2.ximgproc", purpose="the refinement 'guided'")
-
-
 def test_a_module_that_breaks_on_import_is_named_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,12 +4,53 @@ Several packages install it under the same name (`opencv-python`, `opencv-contri
 both), so `glocal` requires none of them and takes the one that is there.
 """
 
+import importlib
+from importlib import metadata
 from typing import Any
 
-from glocal.utils.optional_import import LazyModule, import_if_installed
+from glocal.errors import InputError
+from glocal.utils.optional_import import LazyModule, import_if_installed, optional_import
 
 cv2: Any = LazyModule("cv2", extra="opencv", purpose="rendering puppets, optical flow or GrabCut")
 """OpenCV. The first use of a name raises InputError if it is not installed."""
+
+
+WITH_CONTRIB = {
+    "opencv-python": "opencv-contrib-python",
+    "opencv-python-headless": "opencv-contrib-python-headless",
+}
+"""Package without the contrib modules → the one to install in its place."""
+
+
+def contrib_function(module: str, name: str, *, purpose: str) -> Any:
+    """Return a function of OpenCV's contrib modules, such as `optflow` and `DualTVL1OpticalFlow_create`.
+
+    All packages of OpenCV install the same files, so that the last one installed decides what is there.
+
+    Raises:
+        InputError: no package of OpenCV is installed, or one without the contrib modules.
+    """
+    try:
+        return getattr(importlib.import_module(f"cv2.{module}"), name)
+    except (ImportError, AttributeError):
+        pass
+    without_contrib = [package for package in WITH_CONTRIB if _is_installed(package)]
+    if not without_contrib:
+        optional_import(f"cv2.{module}", extra="flow", purpose=purpose)
+        raise InputError(f"{purpose} needs cv2.{module}.{name}, which the OpenCV that is installed lacks.")
+    raise InputError(
+        f"{purpose} needs OpenCV's contrib modules, which {' and '.join(without_contrib)} replaced or lacks; "
+        f"run pip uninstall --yes {' '.join(without_contrib)} && "
+        f"pip install --force-reinstall {WITH_CONTRIB[without_contrib[0]]}."
+    )
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def set_opencv_threads(threads: int) -> None:

@@ -7,25 +7,19 @@ from typing import Any
 from glocal.errors import InputError
 from glocal.utils.resources import raise_if_lacking
 
-_OPENCV_CONTRIB = (
-    "pip uninstall opencv-python opencv-python-headless && "
-    "pip install --force-reinstall opencv-contrib-python-headless"
-)
 
-
-def optional_import(module: str, *, extra: str | None = None, purpose: str) -> Any:
+def optional_import(module: str, *, extra: str, purpose: str) -> Any:
     """Import a module that need not be installed.
 
     Args:
-        module: its name, such as `"scipy.io"` or `"cv2.ximgproc"`.
-        extra: the extra of `glocal` that brings it; None for OpenCV's contrib modules, which another OpenCV
-            package hides.
+        module: its name, such as `"scipy.io"`.
+        extra: the extra of `glocal` that brings it.
         purpose: what needs it, as the subject of a sentence: `"training"`, `"the method 'occlusion'"`.
 
     Raises:
         InputError: it, or a module that it needs, is not installed or cannot be imported.
     """
-    install = _OPENCV_CONTRIB if extra is None else f"pip install 'glocal[{extra}]'"
+    install = f"pip install 'glocal[{extra}]'"
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

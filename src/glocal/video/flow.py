@@ -7,8 +7,7 @@ from itertools import groupby
 import numpy as np
 
 from glocal.types import AttributionMap, Flow, Frame
-from glocal.utils.opencv import cv2
-from glocal.utils.optional_import import optional_import
+from glocal.utils.opencv import contrib_function, cv2
 from glocal.video.clip_spec import FlowMethod
 from glocal.video.scenes import scene_of
 
@@ -22,11 +21,11 @@ def tvl1_flow(frame: Frame, next_frame: Frame) -> Flow:
     Raises:
         InputError: OpenCV is not installed, or without its contrib modules.
     """
-    optflow = optional_import("cv2.optflow", extra="flow", purpose="TV-L1 optical flow")
+    create = contrib_function("optflow", "DualTVL1OpticalFlow_create", purpose="TV-L1 optical flow")
     if frame is next_frame:
         return np.zeros((*frame.shape[:2], 2), np.float32)
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (frame, next_frame)]
-    return np.asarray(optflow.DualTVL1OpticalFlow_create().calc(*grey, None), np.float32)
+    return np.asarray(create().calc(*grey, None), np.float32)
 
 
 CAMERA_GRID = 24
