@@ -104,7 +104,7 @@ def test_a_network_that_follows_its_cue_relies_on_m_t_alone() -> None:
     assert top_1["M_s: mean of the clip"] == top_1["M_s shuffled in place"] == 1
     assert drop([hits], "M_t of another clip") == (1, 1, 1)
     notes = reliance_notes([hits, hits])
-    assert "0.0 points on M_s (95 % interval 0.0 to 0.0), 100.0 points on M_t" in notes[1]
+    assert "on M_s 0.0 (0.0 to 0.0), on M_t 100.0 (100.0 to 100.0)" in notes[1]
     assert INVERTING_IS_NOT_ENOUGH in notes
 
 

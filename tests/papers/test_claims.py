@@ -224,13 +224,19 @@ def test_rows_are_means_with_their_intervals_below() -> None:
     rows = claim_table(values, {"a": "first", "b": "second"}, "a", trivial={"chance": {"a": 0.5}})
     assert rows.rows[0].values == {"a": 0.5}
     assert rows.margin(rows.rows[0]) == 0
-    assert rows.notes == ["a: first.", "b: second.", "m, 2 clips, 95 % intervals: a 0.000 to 1.000."]
+    assert rows.notes == [
+        "a: first.",
+        "b: second.",
+        "95 % intervals by a bootstrap over the clips:",
+        "m, 2 clips: a 0.500 (0.000 to 1.000)",
+    ]
 
 
 def test_rows_of_the_same_clips_are_compared_clip_by_clip() -> None:
     values = {"one": [{"a": 0.2}, {"a": 0.6}, {"a": math.nan}], "two": [{"a": 0.3}, {"a": 0.7}, {"a": 9.0}]}
     table = claim_table(values, {"a": "first"}, "a", paired=True)
-    assert table.notes[-1] == "two over one: a +0.100, 95 % interval +0.100 to +0.100."
+    assert table.notes[1] == "95 % intervals by a bootstrap over the clips, leads over other rows in a:"
+    assert table.notes[-1].endswith("; over one +0.100 (0.100 to 0.100)")
 
 
 class Brighter(nn.Module):

@@ -89,7 +89,7 @@ def test_each_network_is_trained_without_each_fold_by_each_seed_once(
     assert first.values["± seeds"] == pytest.approx(0)
     tables()[NAME].run(where)
     assert len(trained) == 60
-    assert sum("against" in note for note in made.notes) == 5
+    assert sum(": over " in note for note in made.notes) == 5
 
 
 def test_a_share_of_the_sources_is_drawn_outside_the_fold(
@@ -99,7 +99,7 @@ def test_a_share_of_the_sources_is_drawn_outside_the_fold(
     made = tables()[NAME].run(where)
     name = "changes, 50% of the sources"
     assert name in [row.name for row in made.rows]
-    assert any(note.startswith(f"changes against {name}: +0.000") for note in made.notes)
+    assert any(f"over {name} +0.000 (0.000 to 0.000)" in note for note in made.notes)
     drawn = [run.data.train["only"]["source"] for run in trained if "only" in run.data.train]
     quarters, halves = drawn[:10], drawn[10:]
     assert all(set(quarter) < set(half) for quarter, half in zip(quarters, halves, strict=True))

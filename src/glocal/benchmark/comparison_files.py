@@ -8,6 +8,7 @@ from typing import Any
 
 from glocal.benchmark.summary import Measurements
 from glocal.benchmark.tables import Cell, Table, TableRow, as_csv, as_markdown, as_text, write_text
+from glocal.evaluation.statistics import Interval
 from glocal.report.comparison_page import write_comparison
 
 Summary = Mapping[str, Any]
@@ -97,7 +98,8 @@ def leads_table(summary: Summary) -> Table:
         leader = measure["leader"]
         equals = [method for method in measure["best"] if method != leader]
         rivals = [
-            "{mean:+.3f} ({low:.3f} to {high:.3f}) {method}".format(**measure[rival])
+            f"{Interval(*(measure[rival][part] for part in Interval._fields)).text(signed=True)} "
+            f"{measure[rival]['method']}"
             if rival in measure
             else "-"
             for rival in ("next", "control")

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from glocal.evaluation.statistics import Interval
 from glocal.utils.files import atomic_path, writing
 from glocal.utils.text_table import aligned_table, markdown_table, wrapped_table
 
@@ -115,6 +116,37 @@ class Table:
     def _labels(self, row: TableRow) -> list[str]:
         name = f"{row.name} ({self.trivial_label})" if row.trivial else row.name
         return [row.group, name] if self._grouped else [name]
+
+
+@dataclass(frozen=True)
+class RowIntervals:
+    """What stands below a table of one of its rows.
+
+    Attributes:
+        figures: column → the row's figure.
+        leads: name of another row → by how much this one is above it.
+    """
+
+    figures: Mapping[str, Interval] = field(default_factory=dict)
+    leads: Mapping[str, Interval] = field(default_factory=dict)
+
+
+def interval_notes(rows: Mapping[str, RowIntervals], *, drawn: str, judge: str) -> list[str]:
+    """Sentences on 95 % intervals, which stand below a table: one for each row that has some.
+
+    Args:
+        rows: title → its intervals.
+        drawn: what the bootstrap draws, such as `the clips`.
+        judge: column in which a row is above another.
+    """
+    sentences = []
+    for title, row in rows.items():
+        parts = [f"{column} {interval.text()}" for column, interval in row.figures.items()]
+        parts += [f"over {other} {interval.text(signed=True)}" for other, interval in row.leads.items()]
+        if parts:
+            sentences.append(f"{title}: {'; '.join(parts)}")
+    leads = f", leads over other rows in {judge}" if any(row.leads for row in rows.values()) else ""
+    return [f"95 % intervals by a bootstrap over {drawn}{leads}:", *sentences] if sentences else []
 
 
 def as_text(table: Table, title: str = "", *, width: int | None = None) -> str:

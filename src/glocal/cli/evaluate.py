@@ -27,7 +27,7 @@ from glocal.cli.options import (
 from glocal.cli.running import load, tell
 from glocal.errors import UsageError
 from glocal.localization import REFINEMENTS
-from glocal.papers.localization import interval_notes
+from glocal.papers.localization import notes_on_intervals
 from glocal.utils.files import printable
 
 
@@ -125,7 +125,7 @@ def evaluate(
         progress=not quiet,
     )
     titles = {explainer.name: title for title, explainer in explainers.items()}
-    table = evaluation.table(titles=titles, notes=interval_notes(evaluation, titles) if intervals else ())
+    table = evaluation.table(titles=titles, notes=notes_on_intervals(evaluation, titles) if intervals else ())
     paths = write_table(table, out / f"evaluate-{data}", f"{model.name} on {data}")
     if as_json:
         click.echo(json.dumps({"data": data, **_facts(evaluation, titles)}, ensure_ascii=False))

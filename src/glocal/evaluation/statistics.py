@@ -20,6 +20,11 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def text(self, *, signed: bool = False, digits: int = 3) -> str:
+        """As in `0.733 (0.611 to 0.826)`; the mean of a lead has its sign, `+0.142 (0.074 to 0.213)`."""
+        sign = "+" if signed else ""
+        return f"{self.mean:{sign}.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
+
 
 def bootstrap(
     values: npt.ArrayLike,

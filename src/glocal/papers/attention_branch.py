@@ -93,13 +93,11 @@ def reliance_notes(networks: Sequence[Hits]) -> list[str]:
     """Sentences below the table: the reliance on M_s and M_t, and what inverting does not show."""
     parts = []
     for attention, case in RELIANCE.items():
-        mean, low, high = drop(networks, case)
-        parts.append(
-            f"{100 * mean:.1f} points on {attention} (95 % interval {100 * low:.1f} to {100 * high:.1f})"
-        )
+        points = Interval(*(100 * share for share in drop(networks, case)))
+        parts.append(f"on {attention} {points.text(digits=1)}")
     return [
         "'drop' is the top-1 accuracy with a clip's own attention minus the row's, with its 95 % interval.",
-        f"Reliance, the drop with another clip's attention: {', '.join(parts)}.",
+        f"Reliance, the drop with another clip's attention in points: {', '.join(parts)}.",
         INVERTING_IS_NOT_ENOUGH,
     ]
 

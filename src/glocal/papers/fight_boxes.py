@@ -8,7 +8,7 @@ from glocal.datasets.surveillance_fight import FOLDS
 from glocal.errors import unknown
 from glocal.papers import fights, surveillance
 from glocal.papers.localization import OPTIONS as LOCALIZATION
-from glocal.papers.localization import evaluate_rows, interval_notes, titles
+from glocal.papers.localization import evaluate_rows, notes_on_intervals, titles
 from glocal.papers.table import TableContext, paper_table
 from glocal.papers.training_cache import TrainedNetwork, train_once
 
@@ -50,7 +50,7 @@ def table_of_boxes(context: TableContext) -> Table:
     scores = [sample for evaluation in evaluations for sample in evaluation.scores]
     together = replace(evaluations[0], scores=scores, notes=notes)
     names = titles(together, list(model.layers))
-    added = interval_notes(together, names) if options["intervals"] else []
+    added = notes_on_intervals(together, names) if options["intervals"] else []
     return together.table(titles=names, notes=added)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from glocal.benchmark.tables import Table, TableRow
+from glocal.benchmark.tables import RowIntervals, Table, TableRow, interval_notes
 from glocal.datasets.folder import read_csv
 from glocal.datasets.surveillance_fight import FOLDS
 from glocal.errors import InputError, UsageError
@@ -261,16 +261,17 @@ COMPARISONS = {
 
 
 def lead_notes(rows: Mapping[str, Fights]) -> list[str]:
-    """How much rows lead over those that they are compared with, one sentence each."""
+    """How much rows lead over those that they are compared with, one sentence for each row."""
     pairs = [(name, other) for name in rows for start, other in COMPARISONS.items() if name.startswith(start)]
     pairs += [("changes", name) for name in rows if name.endswith("of the sources")]
-    sentences = []
+    leads: dict[str, dict[str, Interval]] = {}
     for name, other in pairs:
-        value = lead(rows[name], rows[other])
-        sentences.append(
-            f"{name} against {other}: {value.mean:+.3f} ({value.low:+.3f} to {value.high:+.3f})."
-        )
-    return sentences
+        leads.setdefault(name, {})[other] = lead(rows[name], rows[other])
+    return interval_notes(
+        {name: RowIntervals(leads=over) for name, over in leads.items()},
+        drawn="the videos that clips were cut from",
+        judge="accuracy",
+    )
 
 
 @paper_table(

@@ -8,8 +8,7 @@ from glocal.benchmark.box_measures import BoxMeasure
 from glocal.benchmark.explainers import Explainer, parse_explainers, with_refinements
 from glocal.benchmark.localization import Evaluation, default_target, evaluate
 from glocal.benchmark.sample_sets import find_sample_set
-from glocal.benchmark.tables import Table
-from glocal.evaluation.statistics import Interval
+from glocal.benchmark.tables import RowIntervals, Table, interval_notes
 from glocal.localization import REFINEMENTS
 from glocal.models import Model
 from glocal.papers.table import TableContext
@@ -77,11 +76,11 @@ def localize(
         titles=names,
         published=figures,
         by_size=context.options["sizes"],
-        notes=[*notes, *interval_notes(evaluation, names)] if context.options["intervals"] else notes,
+        notes=[*notes, *notes_on_intervals(evaluation, names)] if context.options["intervals"] else notes,
     )
 
 
-def interval_notes(evaluation: Evaluation, names: Mapping[str, str]) -> list[str]:
+def notes_on_intervals(evaluation: Evaluation, names: Mapping[str, str]) -> list[str]:
     """A sentence for each row: figures with 95 % intervals over the sources, and leads over other rows.
 
     The figures are those of the column in which rows are compared, and of the pointing game; the leads, in
@@ -99,19 +98,14 @@ def interval_notes(evaluation: Evaluation, names: Mapping[str, str]) -> list[str
     trivial = [name for name in figures if name not in explained]
     best = max(trivial, key=lambda name: figures[name][judge])
     columns = dict.fromkeys((judge, *({"hit_max"} & set(evaluation.measure.columns))))
-    sentences = []
+    rows = {}
     for name in [*explained, *trivial]:
-        parts = [f"{column} {_range(evaluation.interval(name, column))}" for column in columns]
         rivals = [] if name in trivial else [best, *(explained[:1] if name != explained[0] else [])]
-        parts += [f"over {names.get(r, r)} {_range(evaluation.lead(name, r), '+.3f')}" for r in rivals]
-        sentences.append(f"{names.get(name, name)}: {'; '.join(parts)}")
-    count = len(evaluation.sources)
-    return [f"95 % intervals by a bootstrap over the {count} sources of the clips:", *sentences]
-
-
-def _range(interval: Interval, digits: str = ".3f") -> str:
-    mean, low, high = (format(value, digits) for value in interval)
-    return f"{mean} ({low} to {high})"
+        rows[names.get(name, name)] = RowIntervals(
+            {column: evaluation.interval(name, column) for column in columns},
+            {names.get(rival, rival): evaluation.lead(name, rival) for rival in rivals},
+        )
+    return interval_notes(rows, drawn=f"the {len(evaluation.sources)} sources of the clips", judge=judge)
 
 
 def evaluate_rows(context: TableContext, measure: BoxMeasure) -> tuple[Model, Evaluation]:

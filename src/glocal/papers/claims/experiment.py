@@ -12,11 +12,11 @@ from glocal.benchmark.cache import fingerprint
 from glocal.benchmark.explainers import OTHER_SCORES, parse_explainers
 from glocal.benchmark.runner import Results, run
 from glocal.benchmark.samples import Sample, puppet_samples
-from glocal.benchmark.tables import Table, TableRow
+from glocal.benchmark.tables import RowIntervals, Table, TableRow, interval_notes
 from glocal.datasets.puppets import ACTIONS
 from glocal.errors import InputError
 from glocal.evaluation.sanity import ExplainFunction
-from glocal.evaluation.statistics import bootstrap
+from glocal.evaluation.statistics import Interval, bootstrap
 from glocal.models import Model
 from glocal.papers.table import TableContext
 from glocal.types import AttributionMap
@@ -172,28 +172,29 @@ def claim_table(
         controls: names of rows that ignore the network.
         paired: all rows are of the same clips; the notes say by how much each is above the first in `judge`.
     """
-    rows, below = [], [f"{name}: {text}." for name, text in columns.items()]
+    rows, below = [], {}
+    leads = _leads(values, judge, controls) if paired and judge is not None else {}
     for row, clips in values.items():
         intervals = {name: bootstrap([clip[name] for clip in clips]) for name in columns}
         defined = {name: interval for name, interval in intervals.items() if interval.mean == interval.mean}
         means = {name: interval.mean for name, interval in defined.items()}
         rows.append(TableRow(row, means, trivial=row in controls, group=(groups or {}).get(row, "")))
-        ranges = [f"{name} {i.low:.3f} to {i.high:.3f}" for name, i in defined.items()]
-        below.append(f"{row}, {len(clips)} clips, 95 % intervals: {', '.join(ranges)}.")
-    if paired and judge is not None:
-        below += _leads(values, judge, controls)
+        below[f"{row}, {len(clips)} clips"] = RowIntervals(defined, leads.get(row, {}))
     rows += [TableRow(name, figures, trivial=True) for name, figures in (trivial or {}).items()]
-    return Table(list(columns), rows, judge, [*below, *notes])
+    meanings = [f"{name}: {text}." for name, text in columns.items()]
+    intervals_below = interval_notes(below, drawn="the clips", judge=judge or "")
+    return Table(list(columns), rows, judge, [*meanings, *intervals_below, *notes])
 
 
-def _leads(values: Mapping[str, Sequence[Figures]], judge: str, controls: Sequence[str]) -> list[str]:
-    """By how much each row is above the first one, clip by clip."""
+def _leads(
+    values: Mapping[str, Sequence[Figures]], judge: str, controls: Sequence[str]
+) -> dict[str, dict[str, Interval]]:
+    """Row → the first row → by how much it is above that one, clip by clip."""
     first, *others = (row for row in values if row not in controls)
-    sentences = []
+    leads = {}
     for row in others:
         pairs = zip(values[row], values[first], strict=True)
-        mean, low, high = bootstrap([clip[judge] - reference[judge] for clip, reference in pairs])
-        if mean == mean:
-            interval = f"95 % interval {low:+.3f} to {high:+.3f}"
-            sentences.append(f"{row} over {first}: {judge} {mean:+.3f}, {interval}.")
-    return sentences
+        lead = bootstrap([clip[judge] - reference[judge] for clip, reference in pairs])
+        if lead.mean == lead.mean:
+            leads[row] = {first: lead}
+    return leads
