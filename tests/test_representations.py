@@ -40,7 +40,7 @@ def test_videos_and_clips_are_short() -> None:
 
 
 def test_results_are_short(model: glocal.Model, explanation: glocal.Explanation) -> None:
-    assert is_short(explanation, "8 frames", "puppets/gated", "3dcam")
+    assert is_short(explanation, "8 frames", "puppets/gated", "layercam")
     localization = glocal.localize(explanation)
     assert is_short(localization, "8 frames", repr(explanation.target.label))
     assert is_short(localization.per_class[0], "tubes", "segments")

@@ -5,7 +5,13 @@ import pytest
 import torch
 
 import glocal
-from glocal.attribution.aggregation import aggregate, weigh_by_agreement
+from glocal.attribution.aggregation import AGGREGATES, aggregate, weigh_by_agreement
+
+
+def test_the_map_of_a_single_layer_stays_as_it_is() -> None:
+    single = torch.rand(2, 4, 12, 12)
+    for name in AGGREGATES:
+        assert torch.equal(aggregate([single], name), single)
 
 
 def blob(y: int, x: int, spread: float = 3.0, size: tuple[int, int, int] = (8, 32, 32)) -> torch.Tensor:

@@ -178,6 +178,16 @@ def test_a_config_and_its_fields_are_the_same_question() -> None:
         glocal.explain(model, FRAMES, "bright", config=config)  # type: ignore[call-overload]
 
 
+def test_by_default_layercam_weighs_the_layers_and_other_methods_sum_them() -> None:
+    assert (ExplainConfig().method, ExplainConfig().combined_by) == ("layercam", "auto")
+    assert ExplainConfig(method="3dcam").combined_by == ExplainConfig(method="rise").combined_by == "sum"
+    assert ExplainConfig(aggregate="max").combined_by == "max"
+    explanation = glocal.explain(bleeding_model(), FRAMES, "bright")
+    assert (explanation.method, explanation.aggregate) == ("layercam", "auto")
+    published = glocal.explain(bleeding_model(), FRAMES, "bright", method="3dcam")
+    assert published.aggregate == "sum"
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

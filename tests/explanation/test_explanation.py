@@ -26,7 +26,7 @@ def explanation() -> Any:
         glocal.ClipSpec(frames=8, short_side=32, size=32, mean=(0.4,) * 3),
     )
     frames = np.random.default_rng(0).integers(0, 255, (13, 40, 56, 3), np.uint8)
-    return glocal.explain(model, frames, target="dög", counterfactual=True)
+    return glocal.explain(model, frames, target="dög", counterfactual=True, method="3dcam")
 
 
 def test_the_json_is_as_documented(explanation: Any, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_layers_are_stored_on_their_own_grid(video: np.ndarray, method: str, tmp
 
 def test_maps_read_are_those_of_the_clip(video: np.ndarray) -> None:
     model = model_of(Small3d(), size=48, short_side=48)
-    explanation = glocal.explain(model, video[:8], cuts="none", target=1, weighting="none")
+    explanation = glocal.explain(model, video[:8], cuts="none", target=1, weighting="none", method="3dcam")
     mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (model.clip.mean, model.clip.std))
     clip = (torch.from_numpy(video[:8]).permute(3, 0, 1, 2) / 255 - mean) / std
     attribution = glocal.attribute(model.network, clip[None], list(model.layer_paths.values()), target=1)

@@ -92,7 +92,7 @@ def test_attention_of_one_window_equals_attribute_on_that_clip(stride: int) -> N
     frames = np.random.default_rng(0).integers(0, 255, (8 * stride, 32, 40, 3), np.uint8)
     explanation = glocal.explain(model, frames)
     (window,) = windows(glocal.read_video(frames), model.clip)
-    direct = glocal.attribute(model.network, window.clip, model.layers)
+    direct = glocal.attribute(model.network, window.clip, model.layers, method="layercam", aggregate="auto")
     assert explanation.target.index == int(direct.target)
     assert np.abs(explanation.attention[::stride] - direct.attention[0].numpy()).max() < 1e-4
     for name, maps in explanation.layers.items():

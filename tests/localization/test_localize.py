@@ -82,7 +82,7 @@ def test_localize_refines_by_the_video_that_was_explained(explanation: Any) -> N
     expected = refine_explanation(explanation, explanation.source, ["guided"])
     assert refined.per_class[0].boxes == expected.boxes("auto")
     facts = refined.as_dict()
-    assert (refined.name, facts["refinements"], facts["method"]) == ("walk", ["guided"], "3dcam")
+    assert (refined.name, facts["refinements"], facts["method"]) == ("walk", ["guided"], "layercam")
     assert list(facts["classes"][0]) == ["target", "threshold", "frames", "relevant", "tubes", "segments"]
 
 

@@ -56,7 +56,9 @@ def attention_of(model: Model, sample: Sample, **how: list[str]) -> tuple[np.nda
     """By the public road: one window, the frame's own geometry."""
     footage = sample.load()
     target = sample.class_index(model.labels)
-    explanation = glocal.explain(model, footage.video, target="top1" if target is None else target, **how)
+    explanation = glocal.explain(
+        model, footage.video, target="top1" if target is None else target, method="3dcam", **how
+    )
     return explanation.attention, footage.boxes
 
 

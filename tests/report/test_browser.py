@@ -15,6 +15,7 @@ import pytest
 
 import glocal
 from glocal.explanation.explanation import Explanation
+from glocal.explanation.layer_grid import enlarge
 from glocal.explanation.volume import Volume
 from glocal.localization import ScoredBox, boxes
 from glocal.report import TimeSpan, overlay, write_report
@@ -368,7 +369,8 @@ def test_layers_are_combined_anew(
         unpacked(packed) * np.array(packed["peaks"])[:, None, None] / packed["levels"]
         for packed in data["layers"].values()
     ]
-    expected = combine(maps, axis=0)
+    finest = max(volume.shape[1:] for volume in maps)
+    expected = combine([enlarge(volume, finest) for volume in maps], axis=0)
     expected /= expected.max()
     choose(page, "aggregate", how)
     for index in (0, 11):

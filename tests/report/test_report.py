@@ -182,8 +182,8 @@ def test_other_explanations_of_the_clip_are_in_the_page(explained: Any, tmp_path
     page, *_ = write_report(best, video, tmp_path, "clip", others=[against], spans=[TimeSpan(0.1, 0.3, "it")])
     data = embedded(page.read_text("utf-8"))
     assert [(e["method"], e["index"], e["counterfactual"]) for e in data["explanations"]] == [
-        ("3dcam", best.predictions[0].index, False),
-        ("3dcam", best.predictions[1].index, False),
+        ("layercam", best.predictions[0].index, False),
+        ("layercam", best.predictions[1].index, False),
         ("gradcam", best.predictions[0].index, True),
     ]
     assert data["spans"] == [{"start": 0.1, "end": 0.3, "label": "it"}]
@@ -233,10 +233,10 @@ def test_the_command_puts_other_methods_and_the_counterfactual_into_the_page(
     data = embedded((tmp_path / "out" / "in.html").read_text("utf-8"))
     best = data["explanations"][0]["index"]
     assert [(e["method"], e["counterfactual"], e["index"] == best) for e in data["explanations"]] == [
-        ("3dcam", False, True),
-        ("3dcam", False, False),
+        ("layercam", False, True),
+        ("layercam", False, False),
         ("gradcam", False, True),
-        ("3dcam", True, True),
+        ("layercam", True, True),
     ]
     assert len(embedded((tmp_path / "out" / "in-top2.html").read_text("utf-8"))["explanations"]) == 1
     assert main(["explain", str(tmp_path / "in.mp4"), "--also", "gradcm"]) == 2

@@ -68,6 +68,8 @@ AGGREGATES.register("auto", weigh_by_agreement)
 def aggregate(maps: Sequence[Tensor], name: str) -> Tensor:
     """Combine the layers' maps: `ReLU(Σ_k map_k)` (paper A, eq. 6), or by another aggregate than the sum.
 
+    The map of a single layer stays as it is.
+
     Args:
         maps: one map `(B, T, H, W)` a layer.
         name: `"sum"`, `"mean"`, `"max"`, `"auto"`, which weighs the layers by their agreement, or another of
@@ -76,4 +78,5 @@ def aggregate(maps: Sequence[Tensor], name: str) -> Tensor:
     Raises:
         UsageError: the aggregate is unknown.
     """
-    return AGGREGATES[name](torch.stack(list(maps))).clamp(min=0)
+    combine = AGGREGATES[name]
+    return (maps[0] if len(maps) == 1 else combine(torch.stack(list(maps)))).clamp(min=0)

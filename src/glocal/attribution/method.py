@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Concatenate, TypeAlias, get_type_hints
 
 from torch import Tensor
@@ -31,6 +31,7 @@ class Method:
         paper: authors, venue, equation.
         cost: passes through the network, such as `"1 forward, 1 partial backward"`.
         needs: what the network must have, such as `"layers"` or `"a network with ReLUs"`.
+        aggregate: how the maps of several layers are combined where the caller of `explain` does not say it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Method:
     paper: str
     cost: str
     needs: str
+    aggregate: str = field(default="sum", kw_only=True)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -97,6 +99,7 @@ def method(
     paper: str,
     cost: str = "1 forward, 1 partial backward",
     needs: str = "layers",
+    aggregate: str = "sum",
 ) -> Callable[[LayerFormula], LayerFormula]:
     """Register the decorated formula as a layer method.
 
@@ -106,16 +109,15 @@ def method(
     """
 
     def register(formula: LayerFormula) -> LayerFormula:
-        METHODS.register(
-            name, LayerMethod(name, title, paper, cost, needs, formula), origin=formula.__module__
-        )
+        entry = LayerMethod(name, title, paper, cost, needs, formula, aggregate=aggregate)
+        METHODS.register(name, entry, origin=formula.__module__)
         return formula
 
     return register
 
 
 def input_method(
-    name: str, *, title: str, paper: str, cost: str, needs: str
+    name: str, *, title: str, paper: str, cost: str, needs: str, aggregate: str = "sum"
 ) -> Callable[[InputFunction], InputFunction]:
     """Register the decorated function as an input method.
 
@@ -126,9 +128,8 @@ def input_method(
     """
 
     def register(explain: InputFunction) -> InputFunction:
-        METHODS.register(
-            name, InputMethod(name, title, paper, cost, needs, explain), origin=explain.__module__
-        )
+        entry = InputMethod(name, title, paper, cost, needs, explain, aggregate=aggregate)
+        METHODS.register(name, entry, origin=explain.__module__)
         return explain
 
     return register

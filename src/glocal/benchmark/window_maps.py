@@ -38,7 +38,7 @@ class WindowMaps:
             return self.volumes[explainer]
         maps = self.layer_maps[explainer.method_and_score]
         chosen = [maps[layer] for layer in explainer.layers]
-        raw = aggregate(chosen, explainer.aggregate) if len(chosen) > 1 else chosen[0]
+        raw = aggregate(chosen, explainer.aggregate)
         return _frames(positive(raw)[0])
 
 

@@ -98,9 +98,7 @@ def show_real(videos: Sequence[str], folder: Path, quiet: bool, debug: bool) -> 
 
     def run(path: str) -> None:
         video = read_video(path)
-        explanation = explain(
-            model, video, target="top3", method="layercam", aggregate="auto", progress=not quiet
-        )
+        explanation = explain(model, video, target="top3", progress=not quiet)
         page, *_ = write_report(explanation, video, folder, f"{stems[path]}-explained")
         tell(quiet, f"{summary(explanation, page)}\n  {model.name} knows {model.classes}")
 
@@ -112,7 +110,7 @@ def show(clip: PuppetClip, model: Model, folder: Path, quiet: bool) -> None:
     path = folder / f"{stem_of(clip)}.mp4"
     write_video(path, clip.frames, clip.fps)
     video = read_video(path)
-    explanation = explain(model, video, target="top3", aggregate="auto", progress=not quiet)
+    explanation = explain(model, video, target="top3", progress=not quiet)
     start, end = clip.span
     known = [TimeSpan(start / clip.fps, end / clip.fps, clip.action)]
     truth = truth_of(clip)

@@ -13,7 +13,7 @@ from glocal.models.listing import listed_models
 from glocal.utils.registrations import defaults_of, registered_names, registrations
 from glocal.utils.text_table import aligned_table
 
-METHOD_FACTS = ("name", "title", "paper", "cost", "needs", "options")
+METHOD_FACTS = ("name", "title", "paper", "cost", "needs", "aggregate", "options")
 """What is listed of an attribution method."""
 
 

@@ -160,7 +160,7 @@ class WindowResults:
                 model=model.name,
                 weights=model.weights,
                 method=config.method,
-                aggregate=config.aggregate,
+                aggregate=config.combined_by,
                 predictions=predictions,
                 target=ExplainedClass(model.labels[volumes.index], volumes.index, config.counterfactual),
                 volume=volume,

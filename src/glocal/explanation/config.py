@@ -115,7 +115,10 @@ class ExplainConfig:
     )
     _: KW_ONLY
     method: str = option(
-        "3dcam", help="Attribution method; 'glocal methods' describes each.", names=_method_names, server=True
+        "layercam",
+        help="Attribution method; 'glocal methods' describes each.",
+        names=_method_names,
+        server=True,
     )
     options: Mapping[str, Any] | None = option(
         None,
@@ -130,8 +133,12 @@ class ExplainConfig:
         default_text="all of the model's",
         server=True,
     )
-    aggregate: str = option(
-        "sum", help="How the layers' maps are combined.", names=_aggregate_names, server=True
+    aggregate: str | None = option(
+        None,
+        help="How the layers' maps are combined.",
+        names=_aggregate_names,
+        default_text="the method's own: auto for layercam, sum for others",
+        server=True,
     )
     counterfactual: bool = option(False, help="Explain what speaks against the class.", server=True)
     score: Literal["logit", "centred", "probability"] = option(
@@ -198,9 +205,17 @@ class ExplainConfig:
         from glocal.attribution import AGGREGATES, METHODS
 
         METHODS[self.method].resolve_options(self.options)
-        AGGREGATES.check(self.aggregate)
+        if self.aggregate is not None:
+            AGGREGATES.check(self.aggregate)
         for name, (_, info) in options_of(type(self)).items():
             _check_value(name, getattr(self, name), info)
+
+    @property
+    def combined_by(self) -> str:
+        """The aggregate, which is the method's own where none is given."""
+        from glocal.attribution import METHODS
+
+        return self.aggregate or METHODS[self.method].aggregate
 
 
 def _check_value(name: str, value: Any, info: OptionInfo) -> None:

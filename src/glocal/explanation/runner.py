@@ -169,7 +169,7 @@ class _VideoRun:
                 network,
                 stack_clips(windows),
                 self.layers[indices[0]],
-                [Variant(c.method, c.aggregate, c.counterfactual, c.options) for c in configs],
+                [Variant(c.method, c.combined_by, c.counterfactual, c.options) for c in configs],
                 target=target.expand(len(windows), -1) if isinstance(target, Tensor) else target,
                 score=self.model.probabilities if first.score == "probability" else first.score,
                 progress=first.progress is True,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glocal.errors import InputError
+from glocal.explanation.config import ExplainConfig
 from glocal.server.child_process import ChildProcess
 from glocal.server.job import SAMPLES, Catalog, OfferedModel
 from glocal.server.limits import Limits
@@ -80,10 +81,9 @@ def load_catalog(models: Sequence[OfferedModel], device: str) -> Catalog:
                 "knows": model.classes,
             }
         )
-    methods = [
-        {"name": m.name, "title": m.title, "paper": m.paper, "cost": m.cost, "needs": m.needs}
-        for m in METHODS.values()
-    ]
+    default_first = sorted(METHODS.values(), key=lambda m: m.name != ExplainConfig().method)
+    facts = ("name", "title", "paper", "cost", "needs", "aggregate")
+    methods = [{fact: getattr(m, fact) for fact in facts} for m in default_first]
     return {"models": rows, "methods": methods, "aggregates": list(AGGREGATES), "warnings": texts}
 
 

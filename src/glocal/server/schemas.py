@@ -133,7 +133,7 @@ def _allowed_values(catalog: Catalog) -> dict[str, Collection[str]]:
         "model": [model["name"] for model in catalog["models"]],
         "target": [*TOP[:most], *labels, *map(str, range(most))],
         "method": [method["name"] for method in catalog["methods"]],
-        "aggregate": catalog["aggregates"],
+        "aggregate": ["", *catalog["aggregates"]],
     }
 
 
@@ -169,14 +169,16 @@ def task_of(request: JobForm, name: str, catalog: Catalog, device: str) -> Task:
     """
     models = {model["name"]: model for model in catalog["models"]}
     model = models[_one_of(request.model or next(iter(models)), models, "model")]
-    methods = [method["name"] for method in catalog["methods"]]
+    options: dict[str, Any] = {}
+    methods = {method["name"]: method for method in catalog["methods"]}
     checks: dict[str, Callable[[Any], Any]] = {
         "target": lambda target: _target(target.strip(), model["labels"]),
         "method": lambda method: _one_of(method, methods, "method"),
         "layers": lambda layers: tuple(_one_of(layer, model["layers"], "layer") for layer in layers),
-        "aggregate": lambda aggregate: _one_of(aggregate, catalog["aggregates"], "aggregate"),
+        "aggregate": lambda name: _one_of(
+            name or methods[options["method"]]["aggregate"], catalog["aggregates"], "aggregate"
+        ),
     }
-    options: dict[str, Any] = {}
     for option, (_, info) in options_of(ExplainConfig).items():
         if info.server:
             value = getattr(request, option)

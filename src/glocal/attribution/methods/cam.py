@@ -70,7 +70,7 @@ def hires_cam(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tenso
     return upsample(positive((gradient * activation).sum(1)))
 
 
-@method("layercam", title="LayerCAM", paper="Jiang et al., TIP 2021")
+@method("layercam", title="LayerCAM", paper="Jiang et al., TIP 2021", aggregate="auto")
 def layer_cam(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
     """`ReLU(Σ_c ReLU(∂y/∂α_c) · α_c)`."""
     return upsample(positive((gradient.clamp(min=0) * activation).sum(1)))

@@ -53,6 +53,7 @@ function chooseModel() {
 function chooseMethod() {
   const method = methods.find(m => m.name === $("method").value);
   $("method-about").textContent = `${method.paper}. Needs ${method.needs}; ${method.cost}.`;
+  $("aggregate").options[0].textContent = `the method’s own: ${method.aggregate}`;
 }
 
 function chooseClip(chosen) {
