@@ -326,7 +326,7 @@ def test_frames_are_drawn_in_the_scale_that_is_chosen_and_the_legend_says_so(
     assert "weak frames are drawn brighter" in page.inner_text("#key")
     choose(page, "scale", scale)
     assert_shows(page, expected_picture(report, weakest, attention[weakest], OverlayStyle(scale=scale)))
-    words = {"video": "", "soft": "weak frames are drawn brighter", "frame": "in this frame"}[scale]
+    words = {"video": "", "soft": "weak frames are drawn brighter", "frame": "its own scale"}[scale]
     assert words in page.inner_text("#key")
     assert ("the curve" in page.inner_text("#key")) is (scale != "video")
 

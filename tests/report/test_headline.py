@@ -86,6 +86,13 @@ def test_the_part_of_the_frame_is_where_most_of_the_attribution_lies(
     assert where(explained(burst(rows=slice(*rows), columns=slice(*columns)))) == part
 
 
+def test_a_faint_haze_over_the_frame_does_not_hide_the_place() -> None:
+    for haze, place in ((0.3, "upper left"), (0.6, "")):
+        maps = burst(**UPPER_LEFT)
+        maps[47:57] = np.maximum(maps[47:57], haze)
+        assert where(explained(maps)) == place
+
+
 def test_two_moments_are_both_named_in_the_order_of_time() -> None:
     maps = burst(first=10, stop=15, **UPPER_LEFT) + burst(first=60, stop=70, **UPPER_LEFT)
     assert when(explained(maps)) == "at 1.0–1.5 and 6.0–7.0 s"

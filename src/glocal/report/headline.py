@@ -17,8 +17,11 @@ WHOLE_VIDEO = "over the whole video"
 MAX_SPANS = 2
 """Segments that a sentence names."""
 
+STANDS_OUT = 0.5
+"""Share of a frame's maximum from which on its attribution counts for the place, as in the boxes drawn."""
+
 CONCENTRATED = 0.5
-"""Share of the attribution in a quarter of the frame from which on that quarter is named."""
+"""Share of this attribution in a quarter of the frame from which on that quarter is named."""
 
 NAMES = (
     ("upper left", "upper middle", "upper right"),
@@ -62,7 +65,8 @@ def when(explanation: Explanation) -> str:
 def where(explanation: Explanation) -> str:
     """Say in which part of the frame most of the attribution lies, such as `upper left`.
 
-    Empty if it is spread: no part of half the frame's height and width holds half of it.
+    Empty if it is spread: no part of half the frame's height and width holds half of it. A faint haze over the
+    whole frame does not count, see `STANDS_OUT`.
     """
     attribution = _mean_map(explanation)
     total = attribution.sum()
@@ -135,8 +139,9 @@ def _strongest(spans: Sequence[Segment]) -> list[Segment]:
 
 
 def _mean_map(explanation: Explanation) -> FloatArray:
-    """The mean attribution `(H, W)` of the frames in segments, in pixels of the frame."""
+    """What stands out in the frames of segments, on average: `(H, W)` in pixels of the frame."""
     indices = [i for span in explanation.segments() for i in range(span.first, span.stop)]
     maps = (explanation.volume[index].astype(float) for index in indices or range(len(explanation.volume)))
-    mean = sum(maps, np.zeros(1)) / max(1, len(indices))
+    standing_out = (values * (values >= STANDS_OUT * values.max(initial=0)) for values in maps)
+    mean = sum(standing_out, np.zeros(1)) / max(1, len(indices))
     return np.asarray(explanation.geometry.backward(mean[None])[0], float)

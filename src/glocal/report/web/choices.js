@@ -6,7 +6,7 @@ function fillSelect(select, entries, chosen) {
 }
 
 const SCALE_NAMES = { video: "as in the whole video", soft: "weak frames brightened", frame: "each frame to its maximum" };
-const SCALE_WORDS = { video: "", soft: "; weak frames are drawn brighter, the curve tells when", frame: " in this frame; the curve tells when" };
+const SCALE_WORDS = { video: "", soft: "weak frames are drawn brighter: the curve tells when", frame: "each frame has its own scale: the curve tells when" };
 
 function sameClass(a, b) { return a.index === b.index && a.counterfactual === b.counterfactual; }
 
@@ -80,8 +80,8 @@ function selectNext(id) {
 
 // Say what the brightest colour stands for.
 function showLegend() {
-  const moving = data.times.length > 1, words = moving ? SCALE_WORDS[view.scale] : "";
-  at("legend").textContent = `most evidence ${facts().counterfactual ? "against" : "for"} ${facts().label}${words}`;
+  at("legend").textContent = `most evidence ${facts().counterfactual ? "against" : "for"} ${facts().label}`;
+  at("scale-note").textContent = data.times.length > 1 ? SCALE_WORDS[view.scale] : "";
 }
 
 // Tell the share of a frame's maximum that boxes enclose, at the slider and in the legend.
