@@ -65,8 +65,8 @@ def when(explanation: Explanation) -> str:
 def where(explanation: Explanation) -> str:
     """Say in which part of the frame most of the attribution lies, such as `upper left`.
 
-    Empty if it is spread: no part of half the frame's height and width holds half of it. A faint haze over the
-    whole frame does not count, see `STANDS_OUT`.
+    Empty if it is spread: no part of half the frame's height and width holds half of it. A faint haze over
+    the whole frame does not count, see `STANDS_OUT`.
     """
     attribution = _mean_map(explanation)
     total = attribution.sum()
