@@ -57,6 +57,7 @@ from glocal.models.adapter import NetworkAdapter
 from glocal.models.factories import call_factory
 from glocal.report.comparison_page import pictures, ranked, write_comparison
 from glocal.video import ClipSpec, write_video
+from helpers.browser import chromium
 from helpers.networks import Small2d, Small3d, seeded
 from helpers.planted import CLIP_SPEC, Colours, planted_model, red_sample
 
@@ -391,6 +392,22 @@ def test_the_page_opens_offline_and_shows_every_method(found: Comparison, tmp_pa
         assert html.count(f'data-method="{method}"') >= 6
     assert html.count("data:image/jpeg") == 2 * 8 * 6 + 3 * len(found.strips["right"])
     assert "fail the sanity check" in html
+
+
+def test_long_names_of_clips_fit_a_phone(found: Comparison, tmp_path: Path) -> None:
+    names = {clip: f"{clip}_{'np1_fr_goo_' * 6}37.avi, window 0" for clip in summarise(found)["clips"]}
+    path = write_comparison(
+        {**summarise(found), "clips": list(names.values())},
+        {names[clip]: pictures for clip, pictures in found.pictures.items()},
+        found.strips,
+        {"Model": "m", "Weights": "w", "Clips": "c", **dict.fromkeys(names.values(), "explained as “red”")},
+        tmp_path / "x.html",
+    )
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.goto(path.as_uri())
+        page.locator("details").evaluate_all("all => all.forEach(part => part.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_pictures_show_the_attention_on_evenly_taken_frames() -> None:
