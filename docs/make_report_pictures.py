@@ -31,7 +31,7 @@ def write_example(folder: Path) -> tuple[Path, int]:
     clip = Puppets("test", **CLIP)[SHOWN[0]]
     write_video(folder / "clip.mp4", clip.frames, clip.fps)
     video = glocal.read_video(folder / "clip.mp4")
-    top = glocal.explain(model, video, target="top3", aggregate="auto")
+    top = glocal.explain(model, video, target="top3")
     index = top.target.index
     counterfactual = glocal.explain(model, video, index, counterfactual=True)
     gradcam = glocal.explain(model, video, index, method="gradcam")
@@ -47,7 +47,7 @@ def write_example(folder: Path) -> tuple[Path, int]:
         spans=[TimeSpan(start / clip.fps, end / clip.fps, clip.action)],
     )
     figure = methods_figure(
-        video, {"3DCAM": top, "Grad-CAM": gradcam}, ColumnFrames.between(video, 7).most_relevant(top)
+        video, {"LayerCAM": top, "Grad-CAM": gradcam}, ColumnFrames.between(video, 7).most_relevant(top)
     )
     png, _ = save_figure(figure, folder / "figure")
     small = cv2.resize(cv2.imread(str(png)), None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
