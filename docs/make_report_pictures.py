@@ -8,7 +8,7 @@ import cv2
 from playwright.sync_api import Browser, sync_playwright
 
 import glocal
-from glocal.cli.demo import CLIP, MODEL, SHOWN, truth_of
+from glocal.cli.demo_clips import CLIP, MODEL, SHOWN, truth_of
 from glocal.datasets.puppets import Puppets
 from glocal.report import TimeSpan, write_report
 from glocal.report.figure_grid import save_figure

@@ -245,7 +245,7 @@ def test_a_batch_goes_on_where_it_was(
 
     out = videos.parent / "out"
     there = Machines(2, 0, alone=True)
-    monkeypatch.setattr("glocal.cli.batch.connected", lambda *_: nullcontext(there))
+    monkeypatch.setattr("glocal.cli.batch_run.connected", lambda *_: nullcontext(there))
     arguments = ["batch", str(videos), "--model", "puppets/gated", "--out", str(out), "--workers", "2"]
     assert main(arguments) == 1
     shown = capsys.readouterr()
@@ -295,7 +295,7 @@ def test_other_processes_load_a_model_of_ones_own(
 ) -> None:
     from contextlib import nullcontext
 
-    monkeypatch.setattr("glocal.cli.batch.connected", lambda *_: nullcontext(Machines(2, 0, alone=True)))
+    monkeypatch.setattr("glocal.cli.batch_run.connected", lambda *_: nullcontext(Machines(2, 0, alone=True)))
     monkeypatch.setattr(sys, "path", list(sys.path))
     folder = videos.parent
     (folder / "batched_package").mkdir()

@@ -15,7 +15,7 @@ import pytest
 
 import glocal
 from glocal.cli import main, running
-from glocal.cli.app import _other_commands, app
+from glocal.cli.app import COMMANDS, _other_commands, app
 from glocal.models import Model, label_list, load_model
 from glocal.models.registry import networks_with_installed_weights
 from glocal.utils.interrupts import Terminated
@@ -537,12 +537,28 @@ def test_help_comes_without_loading_torch() -> None:
     assert "explain" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["explain", "localize", "classify", "serve", "train", "layers", "models"])
-def test_the_help_of_a_command_comes_without_loading_torch(command: str) -> None:
-    script = f"import sys; from glocal.cli import main; main(['{command}', '--help']); assert 'torch' not in sys.modules"
+def test_the_help_of_no_command_loads_torch() -> None:
+    commands = [*([name] for name in COMMANDS), ["datasets", "check"], ["datasets", "export", "puppets"]]
+    script = (
+        "import sys; from glocal.cli import main\n"
+        f"for command in {commands}:\n"
+        "    assert main([*command, '--help']) == 0, command\n"
+        "    assert 'torch' not in sys.modules, command"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "Usage" in done.stdout
+    assert done.stdout.count("Usage: glocal") == len(commands)
+
+
+def test_the_choices_in_help_are_those_of_the_modules_that_it_does_not_import() -> None:
+    from glocal.benchmark import annotation_baselines
+    from glocal.cli import compare, evaluate
+    from glocal.evaluation import faithfulness
+
+    assert list(faithfulness.BASELINES) == compare.BASELINES
+    assert faithfulness.REMOVAL_UNITS == compare.REMOVAL_UNITS
+    assert annotation_baselines.BASELINES == evaluate.BASELINES
+    assert annotation_baselines.IOU_THRESHOLDS == evaluate.IOU_THRESHOLDS
 
 
 def test_the_module_runs_like_the_command(tmp_path: Path) -> None:

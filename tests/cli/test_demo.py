@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import glocal
-from glocal.cli import demo, main
+from glocal.cli import demo, demo_clips, main
 from glocal.datasets.puppets import Puppets
 from glocal.models.listing import packaged_models
 from glocal.training.clips import EvaluationClips
@@ -19,8 +19,8 @@ from glocal.training.sources import PuppetSource
 def shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Path, str]:
-    monkeypatch.setattr(demo, "SHOWN", (8,))
-    monkeypatch.setattr(demo, "MEASURED", 2)
+    monkeypatch.setattr(demo_clips, "SHOWN", (8,))
+    monkeypatch.setattr(demo_clips, "MEASURED", 2)
     assert main(["demo", "--out", str(tmp_path)]) == 0
     return tmp_path / "demo", capsys.readouterr().out
 
@@ -39,7 +39,7 @@ def test_the_demo_leaves_a_page_and_tells_votes_truth_and_baselines(shown: tuple
     for row in ("full frame (trivial)", "Gaussian centre prior (trivial)", "Sum 3DCAM (all layers)"):
         assert row in out
     assert "2 clips" in out
-    if demo.packaged_media() and demo.IMAGE_MODEL in demo.networks_with_installed_weights():
+    if demo.packaged_media() and demo_clips.IMAGE_MODEL in demo_clips.networks_with_installed_weights():
         path = Path(demo.packaged_media()[0])
         real = json.loads((folder / f"{path.stem}-explained.json").read_text())
         assert real["model"] == "efficientnet-lite0"

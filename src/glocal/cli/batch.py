@@ -1,44 +1,12 @@
 """`glocal batch`: explain many videos in several processes, on Ray."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
-from glocal.batch.inputs import find_videos
-from glocal.batch.ledger import Ledger, Outcome, file_state, key_of, lock_batch, model_files
-from glocal.batch.overview import write_overview
-from glocal.batch.pool import START_SECONDS, BatchJob, Pool, connected, import_ray
-from glocal.batch.remote import address_name, is_address
-from glocal.batch.tables import REGIONS_SUFFIX, has_parquet
-from glocal.batch.worker import Worker
-from glocal.benchmark.cache import fingerprint
-from glocal.cli.app import say
-from glocal.cli.explain import files_read, report_config_from, report_options, result_suffixes
-from glocal.cli.options import (
-    ModelChoice,
-    common_options,
-    config_from,
-    config_options,
-    model_options,
-    out_option,
-)
-from glocal.cli.running import load, refuse_overwriting, source_of, tell
-from glocal.errors import UsageError
-from glocal.explanation.config import ExplainConfig, config_as_dict
-from glocal.explanation.selection import check_config
-from glocal.report.explain_to_files import THUMBNAIL_SUFFIX
-from glocal.utils.files import printable
-
-LEDGER, TABLE = "batch.jsonl", "batch.csv"
-
-ASKED_AT_ONCE = 16
-"""Threads that ask for the state of videos."""
+from glocal.cli.explain import report_options
+from glocal.cli.options import ModelChoice, common_options, config_options, model_options, out_option
 
 
 @click.command()
@@ -101,92 +69,7 @@ def batch(
     that is broken, hangs, or kills its process is reported and skipped. The same command resumes an
     interrupted batch, and tries again what failed.
     """
-    import_ray()
-    options["edit"] = edit = _absolute(options["edit"])
-    config = config_from(options, ExplainConfig)
-    report = replace(report_config_from(options), thumbnail=True)
-    click.get_current_context().with_resource(lock_batch(out))
-    ledger = Ledger(out / LEDGER)
-    names = _inputs(videos, ledger)
-    suffixes = [*result_suffixes(report), THUMBNAIL_SUFFIX, REGIONS_SUFFIX]
-    refuse_overwriting(names, out, suffixes, inputs=files_read(model_choice, edit))
-    source = source_of(model_choice).absolute()
-    model = load(model_choice, quiet)
-    check_config(config, model)
-    if not has_parquet():
-        say("no Parquet files are written: pyarrow is not installed; run pip install 'glocal[batch]'.")
-    files = [file_state(path) for path in model_files(source.name, source.weights, source.labels, edit)]
-    facts = {"files": files, "network": fingerprint(model.network), "loading": asdict(source)}
-    identity = {**facts, **config_as_dict(config), **asdict(report)}
-    jobs = _jobs(names, identity)
-    todo = [job for job in jobs if not ledger.done(*job)]
-    if len(todo) < len(jobs):
-        tell(quiet, f"{len(jobs) - len(todo)} of {len(jobs)} videos are done already")
-    share = float(source.device.startswith("cuda")) if gpus is None else gpus
-    in_flight = in_flight or (2 if share else 1)
-    try:
-        if todo:
-            with connected(address, workers) as machines:
-                count, threads = machines.divided(workers, share)
-                make = partial(Worker, source, config, report, out.resolve(), threads=threads)
-                start_timeout = START_SECONDS if machines.alone else None
-                pool = Pool(make, count, share, attempts, timeout, in_flight, start_timeout)
-                _run(pool, todo, ledger, quiet)
-    finally:
-        outcomes = [ledger.outcomes[job.video] for job in jobs if job.video in ledger.outcomes]
-        page = write_overview(
-            outcomes, len(jobs), out / TABLE, source.name, config.method, full_paths=report.full_paths
-        )
-    failed = sum(outcome.error is not None for outcome in outcomes)
-    tell(quiet, f"{len(jobs) - failed} of {len(jobs)} videos are done → {printable(page)}")
-    if failed:
-        say(f"{failed} of {len(jobs)} videos failed, {out / TABLE} says why; run it again to retry them.")
-    return 1 if failed else 0
+    from glocal.cli.batch_run import ProcessChoice, run_batch
 
-
-def _jobs(names: dict[str, str], identity: dict[str, Any]) -> list[BatchJob]:
-    """Return the jobs of videos; servers of addresses are asked side by side for what the keys depend on."""
-    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        keys = pool.map(lambda video: key_of(video, identity), names)
-        return [BatchJob(video, name, key) for (video, name), key in zip(names.items(), keys, strict=True)]
-
-
-def _run(pool: Pool, jobs: list[BatchJob], ledger: Ledger, quiet: bool) -> None:
-    """Explain videos, and note and print each outcome as it comes."""
-    with tqdm(total=len(jobs), unit="video", leave=False, disable=True if quiet else None) as bar:
-        for outcome in pool.run(jobs):
-            ledger.add(outcome)
-            with tqdm.external_write_mode():
-                _report(outcome, ledger.path.parent, quiet)
-            bar.update()
-
-
-def _inputs(paths: tuple[str, ...], ledger: Ledger) -> dict[str, str]:
-    """Map the videos of the batch, without the results of an earlier run, to the names of their results.
-
-    Raises:
-        UsageError: no video is found.
-    """
-    results = ledger.written()
-    names = {
-        video: name for video, name in find_videos(paths).items() if Path(video).resolve() not in results
-    }
-    if not names:
-        raise UsageError("there is no video; name some, a folder of them, or a .txt file with one a line.")
-    return names
-
-
-def _report(outcome: Outcome, out: Path, quiet: bool) -> None:
-    if outcome.error is None:
-        score = "" if outcome.score is None else f" {outcome.score:.1%}{', unsure' if outcome.unsure else ''}"
-        tell(
-            quiet, f"{printable(outcome.name)}: {outcome.label}{score} → {printable(out / outcome.files[0])}"
-        )
-    else:
-        name = address_name(outcome.video) if is_address(outcome.video) else Path(outcome.video).name
-        say(outcome.error if name in outcome.error else f"{printable(outcome.video)}: {outcome.error}")
-
-
-def _absolute(path: Any) -> Any:
-    """Make the path of a file absolute, for other processes; other values are returned as they are."""
-    return os.path.abspath(path) if path is not None and os.path.exists(path) else path
+    processes = ProcessChoice(workers, gpus, in_flight, address, timeout, attempts)
+    return run_batch(videos, model_choice, processes, options, out, quiet)

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import click
 
-from glocal.attribution.aggregation import AGGREGATES
-from glocal.benchmark import Cache, MeasureConfig, open_samples
-from glocal.benchmark import compare as compare_methods
 from glocal.cli.options import (
     ModelChoice,
     common_options,
@@ -21,13 +18,20 @@ from glocal.cli.options import (
 )
 from glocal.cli.running import load, tell
 from glocal.errors import UsageError
-from glocal.evaluation.faithfulness import BASELINES, REMOVAL_UNITS
 from glocal.utils.files import printable
+from glocal.utils.registrations import constants_of, registrations
 
 VIDEO_CLIPS = 5
 DATA_CLIPS = 20
 SANITY_CLIPS = 3
 DATA_SANITY_CLIPS = 10
+
+BASELINES: list[str] = [
+    entry.name for entry in registrations("attribution/baselines.py", "BASELINES.register")
+]
+"""Names of what takes the place of removed pixels."""
+
+(REMOVAL_UNITS,) = constants_of("evaluation/faithfulness/removal.py", "REMOVAL_UNITS")
 
 
 @click.command()
@@ -71,7 +75,7 @@ DATA_SANITY_CLIPS = 10
 )
 @click.option(
     "--baseline",
-    type=click.Choice(list(BASELINES)),
+    type=click.Choice(BASELINES),
     default="blur",
     show_default=True,
     help="What takes the place of removed pixels.",
@@ -130,6 +134,10 @@ def compare(
     Writes compare.html, compare.json, compare.csv and compare.md. Where the truth is known, localization is
     measured too. An interrupted comparison resumes; its results are cached in the folder 'cells' of --out.
     """
+    from glocal.attribution.aggregation import AGGREGATES
+    from glocal.benchmark import Cache, MeasureConfig, open_samples
+    from glocal.benchmark import compare as compare_methods
+
     AGGREGATES.check(aggregate)
     if unknown := [word for word in over or () if word not in REMOVAL_UNITS]:
         raise UsageError(f"over is '{unknown[0]}'; use some of {', '.join(REMOVAL_UNITS)}.")

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,11 +11,13 @@ from glocal.cli.listing import table
 from glocal.cli.options import common_options, json_option
 from glocal.cli.running import tell
 from glocal.datasets import DATASETS
-from glocal.datasets.check import CheckReport, check_dataset
 from glocal.datasets.puppets import DISTRACTORS, QUESTIONS, SPLITS, TASKS, Puppets, UntrimmedPuppets
 from glocal.datasets.puppets import export as export_puppets
 from glocal.errors import UsageError
 from glocal.utils.files import printable
+
+if TYPE_CHECKING:
+    from glocal.datasets.check import CheckReport
 
 PRINTED = 10
 """Problems of a kind that are printed; --json gives all."""
@@ -75,6 +77,8 @@ def check(
 
     The exit code is 1 if files are missing, broken or mislabelled, or if annotations cannot be read.
     """
+    from glocal.datasets.check import check_dataset
+
     options: dict[str, Any] = {"fold": fold, "annotations": annotations}
     options = {name: value for name, value in options.items() if value is not None}
     report = check_dataset(DATASETS[name], root, decode=decode, progress=not quiet, **options)
@@ -87,7 +91,7 @@ def check(
     return 0 if report.passed else 1
 
 
-def _print_report(report: CheckReport, quiet: bool) -> None:
+def _print_report(report: "CheckReport", quiet: bool) -> None:
     for kind, count in report.counts.items():
         problems = [problem for problem in report.problems if problem.kind == kind]
         for problem in problems[:PRINTED]:

@@ -2,18 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from glocal.benchmark import Cache, Evaluation, parse_explainers
-from glocal.benchmark import evaluate as evaluate_model
-from glocal.benchmark.annotation_baselines import BASELINES, IOU_THRESHOLDS, baseline_accuracy
-from glocal.benchmark.comparison import layer_paths
-from glocal.benchmark.explainers import with_refinements
-from glocal.benchmark.localization import default_target
-from glocal.benchmark.sample_sets import find_sample_set
-from glocal.benchmark.tables import as_text, write_table
 from glocal.cli.options import (
     ModelChoice,
     common_options,
@@ -24,11 +16,15 @@ from glocal.cli.options import (
     model_options,
     out_option,
 )
-from glocal.cli.running import load, tell
+from glocal.cli.running import load, refinement_names, tell
 from glocal.errors import UsageError
-from glocal.localization import REFINEMENTS
-from glocal.papers.localization import notes_on_intervals
 from glocal.utils.files import printable
+from glocal.utils.registrations import constants_of
+
+if TYPE_CHECKING:
+    from glocal.benchmark import Evaluation
+
+BASELINES, IOU_THRESHOLDS = constants_of("benchmark/annotation_baselines.py", "BASELINES", "IOU_THRESHOLDS")
 
 
 @click.command()
@@ -59,7 +55,8 @@ from glocal.utils.files import printable
     "--refine",
     "refinements",
     callback=list_of_names,
-    help=f"Refinements by the video, of {', '.join(REFINEMENTS)}: each method gets a row with all of these.",
+    help="Refinements by the video: each method gets a row with all of these.  "
+    f"[any of {', '.join(refinement_names())}]",
 )
 @click.option(
     "--target",
@@ -103,6 +100,15 @@ def evaluate(
     With BASELINE and --annotations, measure how often the whole frame, or the best single box in the middle
     of it, is right; no model and no videos are needed.
     """
+    from glocal.benchmark import Cache, parse_explainers
+    from glocal.benchmark import evaluate as evaluate_model
+    from glocal.benchmark.comparison import layer_paths
+    from glocal.benchmark.explainers import with_refinements
+    from glocal.benchmark.localization import default_target
+    from glocal.benchmark.sample_sets import find_sample_set
+    from glocal.benchmark.tables import as_text, write_table
+    from glocal.papers.localization import notes_on_intervals
+
     if baseline:
         _print_baseline(baseline, data, annotations, fold, as_json, quiet)
         return
@@ -134,7 +140,7 @@ def evaluate(
     tell(quiet, f"written to {printable(paths[0])} and {paths[1].name}")
 
 
-def _facts(evaluation: Evaluation, titles: dict[str, str]) -> dict[str, Any]:
+def _facts(evaluation: "Evaluation", titles: dict[str, str]) -> dict[str, Any]:
     """The figures as plain data."""
     rows = evaluation.table(titles=titles).rows
     return {
@@ -148,6 +154,9 @@ def _facts(evaluation: Evaluation, titles: dict[str, str]) -> dict[str, Any]:
 def _print_baseline(
     baseline: str, data: str, annotations: Path | None, fold: int, as_json: bool, quiet: bool
 ) -> None:
+    from glocal.benchmark.annotation_baselines import baseline_accuracy
+    from glocal.benchmark.tables import as_text
+
     if annotations is None:
         raise UsageError(
             f"{baseline} is measured on annotations; give their folder or file as --annotations."

@@ -1,9 +1,9 @@
 """`glocal figure`: figures like those of the papers, of your own clips."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
@@ -18,27 +18,9 @@ from glocal.cli.options import (
 )
 from glocal.cli.running import load, source_of, tell
 from glocal.errors import UsageError
-from glocal.evaluation.sanity import randomised
 from glocal.explanation.config import ExplainConfig
-from glocal.explanation.runner import explain
-from glocal.explanation.selection import check_config
-from glocal.models import Model
-from glocal.report import OverlayStyle
-from glocal.report.figure_grid import save_figure
-from glocal.report.figures import (
-    ColumnFrames,
-    classes_figure,
-    images_figure,
-    methods_figure,
-    sanity_figure,
-    temporal_figure,
-)
-from glocal.report.scheme_drawing import network_figure
+from glocal.report.style import OverlayStyle
 from glocal.utils.files import printable
-from glocal.video import Video, read_video
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 KINDS = {
     "methods": "frames by methods; with several VIDEOs, videos or images by methods",
@@ -105,6 +87,13 @@ def figure(
     debug: bool,
 ) -> None:
     """Draw a figure for a paper, as PNG and PDF."""
+    from glocal.explanation.runner import explain
+    from glocal.explanation.selection import check_config
+    from glocal.report.figure_grid import save_figure
+    from glocal.report.figure_kinds import figure_of_video
+    from glocal.report.figures import ColumnFrames, images_figure
+    from glocal.video import read_video
+
     if kind == "network":
         draw_network(videos, model_choice, out, quiet)
         return
@@ -137,7 +126,7 @@ def figure(
         drawn = images_figure(clips, rows, style=style)
     else:
         columns = ColumnFrames.between(clips[0], frames, start=start, end=end)
-        drawn = draw(kind, model, clips[0], configs, columns, style=style, num_classes=classes)
+        drawn = figure_of_video(kind, model, clips[0], configs, columns, style=style, num_classes=classes)
     for path in save_figure(drawn, out / f"{clips[0].name}-{kind}"):
         tell(quiet, printable(path))
 
@@ -148,6 +137,9 @@ def draw_network(names: Sequence[str], model_choice: ModelChoice, out: Path, qui
     Raises:
         UsageError: several models are named.
     """
+    from glocal.report.figure_grid import save_figure
+    from glocal.report.scheme_drawing import network_figure
+
     if len(names) > 1 or (names and model_choice.name):
         raise UsageError("a figure of kind 'network' shows one model; name it once.")
     choice = replace(model_choice, name=names[0]) if names else model_choice
@@ -155,52 +147,6 @@ def draw_network(names: Sequence[str], model_choice: ModelChoice, out: Path, qui
     path = out / f"{model.name.replace('/', '-').replace(':', '-')}-network"
     for file in save_figure(network_figure(model), path, (".png", ".pdf", ".svg")):
         tell(quiet, printable(file))
-
-
-def draw(
-    kind: str,
-    model: Model,
-    video: Video,
-    configs: Mapping[str, ExplainConfig],
-    columns: ColumnFrames,
-    *,
-    style: OverlayStyle,
-    num_classes: int,
-) -> "Figure":
-    """Explain one video and draw a figure of it.
-
-    Args:
-        kind: of the figure, among `KINDS`.
-        model: the model.
-        video: the video.
-        configs: name of a row → what is explained in it, and how; kinds other than "methods" use the first.
-        columns: frames that are shown: the most relevant to the first explanation; for "temporal" evenly
-            spaced ones.
-        style: how attribution is drawn.
-        num_classes: rows of "classes".
-    """
-    if kind == "methods":
-        rows = {name: explain(model, video, config=config) for name, config in configs.items()}
-        frames = columns.most_relevant(next(iter(rows.values())))
-        return methods_figure(video, rows, frames, style=style)
-    config = next(iter(configs.values()))
-    if kind == "classes":
-        top = f"top{min(num_classes, len(model.labels))}"
-        best = explain(model, video, config=replace(config, target=top))
-        opposite = replace(config, target=best.target.index, counterfactual=True)
-        explanations = [*best.per_class, explain(model, video, config=opposite)]
-        return classes_figure(video, explanations, columns.most_relevant(best), style=style)
-    if kind == "temporal":
-        explanation = explain(model, video, config=replace(config, method="st-abn", layers=None))
-        return temporal_figure(video, explanation, columns.evenly_spaced(), style=style)
-    explanation = explain(model, video, config=config)
-    frames = columns.most_relevant(explanation)
-    maps = {"trained": [explanation.frame(frame) for frame in frames]}
-    config = replace(config, target=explanation.target.index)
-    for part, copy in randomised_models(model):
-        step = explain(copy, video, config=config)
-        maps[part] = [step.frame(frame) for frame in frames]
-    return sanity_figure(list(video.frames_at(frames)), maps, style=style)
 
 
 def method_of(row: str) -> str:
@@ -212,9 +158,3 @@ def layers_of(row: str) -> Sequence[str] | None:
     """Return the layers in `gradcam@layer4` or `3dcam@conv+layer1`; None for the model's own."""
     layers = row.partition("@")[2]
     return layers.split("+") if layers else None
-
-
-def randomised_models(model: Model) -> Iterator[tuple[str, Model]]:
-    """Yield the part that was made random last, and the model with all parts down to it random."""
-    for part, network in randomised(model.network):
-        yield part.removeprefix("backbone."), replace(model, network=network)

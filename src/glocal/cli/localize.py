@@ -16,7 +16,7 @@ from glocal.cli.options import (
     model_options,
     out_option,
 )
-from glocal.cli.running import for_each, load, output_stems, tell
+from glocal.cli.running import for_each, load, output_stems, refinement_names, tell
 from glocal.explanation.config import ExplainConfig
 from glocal.types import Threshold
 from glocal.utils.files import atomic_path, printable, writing
@@ -28,17 +28,6 @@ if TYPE_CHECKING:
     from glocal.video import Video
 
 RESULT_SUFFIX = ".localization.json"
-
-
-def refinement_names() -> list[str]:
-    """Return the names of all refinements."""
-    path, group = "localization/refinements.py", "glocal.refinements"
-    names = registered_names(path, "REFINEMENTS.register", group=group)
-    if names is None:
-        from glocal.localization import REFINEMENTS
-
-        return list(REFINEMENTS)
-    return names
 
 
 def export_names() -> list[str]:

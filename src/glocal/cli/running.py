@@ -12,6 +12,7 @@ from glocal.cli.app import escaped, say, unexpected
 from glocal.errors import GlocalError, UsageError
 from glocal.utils.files import printable
 from glocal.utils.interrupts import raise_received, stop_signal
+from glocal.utils.registrations import registered_names
 
 if TYPE_CHECKING:
     from glocal.cli.options import ModelChoice
@@ -163,6 +164,17 @@ def refuse_overwriting(
             stem = place.removesuffix(suffix)
             if stem != place and not results.isdisjoint((stem, re.sub(r"-top\d+$", "", stem))):
                 raise UsageError(f"a result would overwrite {printable(path)}; choose another --out.")
+
+
+def refinement_names() -> list[str]:
+    """Return the names of all refinements."""
+    path, group = "localization/refinements.py", "glocal.refinements"
+    names = registered_names(path, "REFINEMENTS.register", group=group)
+    if names is None:
+        from glocal.localization import REFINEMENTS
+
+        return list(REFINEMENTS)
+    return names
 
 
 def tell(quiet: bool, line: str) -> None:

@@ -6,13 +6,10 @@ from pathlib import Path
 
 import click
 
-from glocal.benchmark import Cache
-from glocal.benchmark.tables import as_text, write_table
 from glocal.cli.listing import table as print_table
 from glocal.cli.options import ModelChoice, common_options, model_choice_options, out_option
 from glocal.cli.running import device_name, tell
 from glocal.errors import UsageError
-from glocal.papers import TABLES, TableContext, tables
 from glocal.utils.files import printable
 
 
@@ -51,6 +48,10 @@ def table(
     Without NAME, list the tables. An interrupted table resumes; its results are cached in the folder 'cells'
     of --out.
     """
+    from glocal.benchmark import Cache
+    from glocal.benchmark.tables import as_text, write_table
+    from glocal.papers import TABLES, TableContext, tables
+
     if name is None:
         rows = [[t.name, t.title, ", ".join(t.data), _options_text(t.options)] for t in tables().values()]
         print_table(["name", "title", "data", "options"], rows)

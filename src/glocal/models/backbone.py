@@ -1,14 +1,17 @@
 """Networks that gated networks and ST-ABNs can be built on: a chain of stages, and a classifier."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from contextlib import contextmanager
+from functools import cache, partial
 from itertools import chain
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from glocal.errors import InputError
+from glocal.models.initialization import structure_only
 
 
 def check_input(x: Tensor, channels: int, dims: int = 3, frames: int = 1, pixels: int = 1) -> None:
@@ -157,10 +160,51 @@ class SamePadding(nn.Module):
         return F.pad(padded, (0, 0, 0, 0, *(self.frames,) * 2), mode="replicate") if self.frames else padded
 
 
+@contextmanager
+def shape_probe(build: Callable[[int], Backbone], frames: int) -> Iterator[tuple[Backbone, Tensor]]:
+    """Inside, run a backbone on a clip for nothing but the shapes of its activations.
+
+    Normalisation is left out, and convolutions are replaced by their arithmetic.
+
+    Args:
+        build: builds the backbone for a number of classes.
+        frames: length of the clip.
+    """
+    with structure_only():
+        probe = build(1).eval()
+        for module in probe.modules():
+            if isinstance(module, _BatchNorm):
+                module.forward = _unchanged  # type: ignore[method-assign]
+            elif isinstance(module, nn.Conv3d) and isinstance(module.padding, tuple):
+                module.forward = partial(_convolved, module, module.padding)  # type: ignore[method-assign]
+        yield probe, torch.zeros(1, probe.in_channels, frames, 64, 64)
+
+
+def _unchanged(input: Tensor) -> Tensor:
+    return input
+
+
+def _convolved(convolution: nn.Conv3d, padding: Sequence[int], x: Tensor) -> Tensor:
+    """Return zeros of the shape of a convolution's output."""
+    axes = zip(
+        x.shape[2:],
+        convolution.kernel_size,
+        convolution.stride,
+        padding,
+        convolution.dilation,
+        strict=True,
+    )
+    sizes = [
+        (size + 2 * border - dilation * (kernel - 1) - 1) // stride + 1
+        for size, kernel, stride, border, dilation in axes
+    ]
+    return x.new_zeros(len(x), convolution.out_channels, *sizes)
+
+
 @cache
 def is_backbone(build: Callable[[int], nn.Module]) -> bool:
     """Whether a function that builds networks builds a `Backbone` for clips; allocates no memory."""
-    with torch.device("meta"):
+    with structure_only():
         network = build(1)
     return isinstance(network, Backbone) and network.dims == 3
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from glocal.models.download import CheckpointFile
+from glocal.models.initialization import structure_only
 from glocal.registry import Registry
 from glocal.video.clip_spec import ClipSpec
 
@@ -77,7 +78,7 @@ class ModelEntry:
 
 @cache
 def _state_shapes(build: Callable[[int], nn.Module], num_classes: int) -> dict[str, torch.Size]:
-    with torch.device("meta"):
+    with structure_only():
         return {key: tensor.shape for key, tensor in build(num_classes).state_dict().items()}
 
 

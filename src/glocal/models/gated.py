@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glocal.models.backbone import Backbone
+from glocal.models.backbone import Backbone, shape_probe
 from glocal.models.entry import ModelEntry
 from glocal.models.two_stream import TwoStream, part_of_state
 from glocal.video.clip_spec import ClipSpec
@@ -122,9 +122,7 @@ def build_gated(
         frames: length of the clips, which determines the number of a gate's inputs.
         num_classes: number of logits.
     """
-    with torch.device("meta"):
-        probe = build(1).eval()
-        clip = torch.empty(1, probe.in_channels, frames, 64, 64)
+    with shape_probe(build, frames) as (probe, clip):
         sizes = {layer: activation.shape[1:3] for layer, activation in probe.activations(clip)}
     linear = {
         gate: nn.Linear(channels * max(1, steps // STRIDE), num_classes)

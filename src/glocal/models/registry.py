@@ -3,14 +3,13 @@
 from dataclasses import asdict, replace
 from typing import Any
 
-import torch
-
 from glocal.errors import UsageError, unknown
 from glocal.models.backbone import is_backbone
 from glocal.models.card import packaged_cards
 from glocal.models.download import installed_path
 from glocal.models.entry import MODELS, ModelEntry
 from glocal.models.gated import gated_entry
+from glocal.models.initialization import structure_only
 from glocal.models.labels import describe_classes, label_list
 from glocal.models.listing import VARIANTS, packaged_models
 from glocal.models.stabn import PAPER_FORM, parse_form, stabn_entry
@@ -146,5 +145,5 @@ def _row(entry: ModelEntry, parameters: int) -> dict[str, Any]:
 
 
 def _count_parameters(entry: ModelEntry) -> int:
-    with torch.device("meta"):
+    with structure_only():
         return sum(parameter.numel() for parameter in entry.build(entry.num_classes).parameters())

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glocal.errors import UsageError, nearest
-from glocal.models.backbone import Backbone, SamePadding, set_dropout
+from glocal.models.backbone import Backbone, SamePadding, set_dropout, shape_probe
 from glocal.models.entry import ModelEntry
+from glocal.models.initialization import structure_only
 from glocal.video.clip_spec import ClipSpec
 
 DROPOUT = 0.5
@@ -294,10 +295,8 @@ def build_stabn(
         num_classes: number of logits.
         form: of the attention branch, and where it splits off.
     """
-    with torch.device("meta"):
-        probe = build(1).eval()
+    with shape_probe(build, frames) as (probe, clip):
         probe.branch_at = form.branch_at
-        clip = torch.empty(1, probe.in_channels, frames, 64, 64)
         channels, steps = probe.penultimate_activation(clip).shape[1:3]
         last_channels = probe.last_activation(clip).shape[1]
     backbone = build(num_classes)
@@ -314,7 +313,7 @@ def parse_form(backbone: ModelEntry, text: str) -> STABNForm:
     Raises:
         UsageError: a part is neither `non-negative` nor a module of the backbone's last stage.
     """
-    with torch.device("meta"):
+    with structure_only():
         *_, last = cast(Backbone, backbone.build(1)).stages.values()
     form = PAPER_FORM
     for part in text.split("+"):

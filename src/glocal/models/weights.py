@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from glocal.models.checkpoints import (
 from glocal.models.download import fetch
 from glocal.models.entry import ModelEntry
 from glocal.models.gated import Gated, TwoStreamGated
+from glocal.models.initialization import WeightsNotDrawn
 from glocal.models.registry import find_entry, network_names
 from glocal.models.stabn import STABN
 from glocal.models.state_fitting import FittedState, fit_state
@@ -166,7 +168,8 @@ def _load_own(
             f"{source} has {stored_classes} classes, not {num_classes}; give new_head=True for a classifier "
             "with random weights, or leave out num_classes and labels."
         )
-    network = entry.build(stored_classes)
+    with nullcontext() if new_head else WeightsNotDrawn():
+        network = entry.build(stored_classes)
     if new_head:
         random_state = network.state_dict()
         state |= {key: random_state[key] for key in classifier}

@@ -75,6 +75,20 @@ def defaults_of(path: str, function: str) -> dict[str, Any]:
     return _defaults(definitions[function], {})
 
 
+def constants_of(path: str, *names: str) -> tuple[Any, ...]:
+    """Return the values of constants of a module.
+
+    Args:
+        path: of the module, relative to `glocal`.
+        names: of the constants, which it assigns at its top level.
+
+    Raises:
+        KeyError: the module assigns no constant of that name.
+    """
+    constants = _constants_in(ast.parse((ROOT / path).read_text(encoding="utf-8")).body)
+    return tuple(constants[name] for name in names)
+
+
 def _registrations_in(file: Path, functions: tuple[str, ...]) -> Iterator[Registration]:
     body = ast.parse(file.read_text(encoding="utf-8")).body
     constants = _constants_in(body)
