@@ -212,14 +212,15 @@ def overlay_writer(
     *,
     style: OverlayStyle = DEFAULT_STYLE,
     true_boxes: VideoBoxes | None = None,
-) -> Iterator[Callable[[int, Frame], None]]:
+) -> Iterator[Callable[[Frame], None]]:
     """Write an overlay as `write_overlay` does, from frames that are handed over: yield a function for that.
 
-    The function takes the index of a frame and the frame, in order. It draws; a thread encodes.
+    The function takes the next frame; a thread draws on it and encodes it.
     """
     drawer = OverlayDrawer(explanation, video, style=style, true_boxes=true_boxes)
 
-    def write(drawn_frames: Iterator[Frame]) -> None:
+    def write(frames: Iterator[Frame]) -> None:
+        drawn_frames = (drawer.draw(index, frame) for index, frame in enumerate(frames))
         if video.is_image:
             with atomic_path(path) as temporary:
                 write_image(temporary, next(drawn_frames))
@@ -232,8 +233,8 @@ def overlay_writer(
             sample_aspect_ratio=video.sample_aspect_ratio,
         )
 
-    with writing(path), feeding(write) as encode:
-        yield lambda index, frame: encode(drawer.draw(index, frame))
+    with writing(path), feeding(write) as hand_over:
+        yield hand_over
 
 
 def write_overlay(
@@ -254,8 +255,8 @@ def write_overlay(
     """
     path = Path(path)
     with overlay_writer(explanation, video, path, style=style, true_boxes=true_boxes) as draw:
-        for index, frame in enumerate(video):
-            draw(index, frame)
+        for frame in video:
+            draw(frame)
     return path
 
 

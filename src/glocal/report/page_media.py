@@ -150,7 +150,7 @@ def collect_media(
     *,
     max_width: int,
     crf: int,
-    draw: Sequence[Callable[[int, Frame], None]] = (),
+    draw: Sequence[Callable[[Frame], None]] = (),
 ) -> PageMedia:
     """Make a video small for a page and collect the frames of its pictures, in one pass.
 
@@ -159,16 +159,15 @@ def collect_media(
         indices: of the frames of pictures.
         max_width: pixels.
         crf: quality of the video; lower is better.
-        draw: functions that get every frame too, with its index.
+        draw: functions that get every frame too.
     """
     frames: dict[int, Frame] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plain.mp4"
         with small_video_writer(video, path, max_width, crf) as encode:
             for index, frame in enumerate(video):
-                encode(frame)
-                for function in draw:
-                    function(index, frame)
+                for function in (*draw, encode):
+                    function(frame)
                 if index in indices:
                     frames[index] = frame
         if video.is_image:
@@ -184,8 +183,8 @@ def small_video_writer(
 ) -> Iterator[Callable[[Frame], None]]:
     """Write the plain video as H.264 that browsers seek in quickly, at most `max_width` pixels wide.
 
-    Yields a function that takes the next frame; a thread encodes. Frames keep their time stamps and are
-    stored in order of display. Nothing is written of an image.
+    Yields a function that takes the next frame; a thread makes it small and encodes it. Frames keep their
+    time stamps and are stored in order of display. Nothing is written of an image.
     """
     if video.is_image:
         yield lambda frame: None
@@ -194,7 +193,7 @@ def small_video_writer(
     def write(frames: Iterator[Frame]) -> None:
         write_video(
             path,
-            frames,
+            (shrink(frame, max_width) for frame in frames),
             video.fps,
             times=video.times.tolist(),
             sample_aspect_ratio=video.sample_aspect_ratio,
@@ -202,5 +201,5 @@ def small_video_writer(
             keyframe_every=KEYFRAME_INTERVAL,
         )
 
-    with feeding(write) as encode:
-        yield lambda frame: encode(shrink(frame, max_width))
+    with feeding(write) as hand_over:
+        yield hand_over

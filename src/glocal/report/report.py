@@ -142,7 +142,7 @@ def _files(json_path: Path, overlay_suffix: str, outputs: Collection[Output]) ->
 def _collect_media(
     explanations: Sequence[Explanation],
     video: Video,
-    draw: Sequence[Callable[[int, Frame], None]],
+    draw: Sequence[Callable[[Frame], None]],
     *,
     is_needed: bool,
 ) -> PageMedia | None:
@@ -151,7 +151,7 @@ def _collect_media(
         indices = {index for explanation in explanations for index in picture_frames(explanation)}
         detail = FULL_DETAIL
         return collect_media(video, indices, max_width=detail.width, crf=detail.crf, draw=draw)
-    for index, frame in enumerate(video if draw else ()):
+    for frame in video if draw else ():
         for function in draw:
-            function(index, frame)
+            function(frame)
     return None
