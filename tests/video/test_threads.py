@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from glocal.video.threads import beside, feeding, read_ahead
+from glocal.video.threads import beside, feeding, read_ahead, run_each
 
 NAMES = ("beside", "feeding", "read ahead")
 
@@ -68,6 +68,15 @@ def test_all_items_handed_over_are_consumed_before_the_block_ends() -> None:
             hand_over(number)
     assert consumed == list(range(50))
     assert not threads()
+
+
+def test_functions_run_in_order_beside_the_caller() -> None:
+    results: list[tuple[int, bool]] = []
+    caller = threading.current_thread()
+    with feeding(run_each, size=1) as run_beside:
+        for number in range(20):
+            run_beside(lambda number=number: results.append((number, threading.current_thread() is caller)))
+    assert results == [(number, False) for number in range(20)]
 
 
 def _feed(consume: Callable[[Iterator[int]], object], items: Iterable[int]) -> None:

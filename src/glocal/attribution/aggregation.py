@@ -1,6 +1,7 @@
 """Bring the maps of several layers to one size and combine them."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -24,9 +25,12 @@ def upsampler(size: Sequence[int], positions: FramePositions | None = None) -> C
             `frame_positions`; before the first and after the last, the map is constant. By default the
             frames of a map are spread evenly.
     """
+    weights_of = cache(_weights)
 
     def upsample(maps: Tensor) -> Tensor:
-        *time, rows, columns = (_weights(n, m, maps) for n, m in zip(maps.shape[1:], size, strict=True))
+        *time, rows, columns = (
+            weights_of(n, m, maps.dtype, maps.device) for n, m in zip(maps.shape[1:], size, strict=True)
+        )
         if positions and maps.shape[1] in positions:
             time = [_weights_at(positions[maps.shape[1]], size[0], maps)]
         for weights in time:
@@ -36,9 +40,9 @@ def upsampler(size: Sequence[int], positions: FramePositions | None = None) -> C
     return upsample
 
 
-def _weights(cells: int, pixels: int, like: Tensor) -> Tensor:
+def _weights(cells: int, pixels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """`(pixels, cells)`: the weights of the cells along an axis in each pixel."""
-    identity = torch.eye(cells, dtype=like.dtype, device=like.device)
+    identity = torch.eye(cells, dtype=dtype, device=device)
     return F.interpolate(identity[None], pixels, mode="linear", align_corners=False)[0].T
 
 

@@ -82,6 +82,8 @@ def _maps_of_frames(maps: Tensor) -> AttributionMap:
 class WindowResults:
     """Predictions, votes, temporal attention and volumes of a video, window by window.
 
+    Of each window, `add` takes what is read at once, and `blend` the maps, which may wait for another thread.
+
     Attributes:
         votes: of the gates; records inside `votes.recording()`.
     """
@@ -105,7 +107,7 @@ class WindowResults:
         is_counted: bool,
         sample: int = 0,
     ) -> Tensor:
-        """Add the results of one window, and return its probabilities `(num_classes,)`.
+        """Add the predictions of one window and what the network recorded of it, all but its maps.
 
         Args:
             window: the window.
@@ -113,8 +115,10 @@ class WindowResults:
             attribution: of the window's clip alone.
             is_counted: whether the window counts for the predictions, see `mark_non_overlapping`.
             sample: of the batch that went through the network, for the gates' votes.
+
+        Returns:
+            The window's probabilities `(num_classes,)`.
         """
-        cuts, per_class = self._stream.cuts, attribution.per_class
         probabilities = self._model.probabilities(attribution.logits)[0].cpu()
         if is_counted:
             self._probabilities.add(probabilities)
@@ -125,12 +129,16 @@ class WindowResults:
         self._repeated = max(self._repeated, window.repeated)
         if window.repeated > self._model.clip.frames // 2:
             self._padded_frames += int(window.frames[-1] - window.frames[0]) + 1
+        return probabilities
+
+    def blend(self, window: Window, attribution: Attribution, probabilities: Tensor) -> None:
+        """Add the maps of a window, weighted by the probabilities `(num_classes,)`; windows come in order."""
+        cuts, per_class = self._stream.cuts, attribution.per_class
         if not self._volumes:
             self._volumes = [ClassVolumes(int(part.target), list(part.layers), cuts) for part in per_class]
         for volumes, part in zip(self._volumes, per_class, strict=True):
             is_weighted = self._config.weighting == "probability"
             volumes.add(window, part, float(probabilities[volumes.index]) if is_weighted else 1.0)
-        return probabilities
 
     def explanation(self, ranked: Sequence[int], before: tuple[Prediction, ...]) -> Explanation:
         """Return the explanation of the best class, with those of the others.

@@ -1,6 +1,6 @@
 """Explain and classify whole videos: windows, attribution, blending."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -26,6 +26,7 @@ from glocal.types import Progress
 from glocal.video import Window
 from glocal.video.clip_spec import Crop
 from glocal.video.scenes import Cuts
+from glocal.video.threads import feeding, run_each
 
 
 @configured_by(ExplainConfig)
@@ -119,22 +120,34 @@ class _VideoRun:
         """Explain all windows as long as the targets are right; add probabilities without the edit."""
         results = [WindowResults(self.model, config, self.stream) for config in self.configs]
         stream = self.stream.windows("explain", self.configs[0].overlap)
-        for group in grouped(mark_non_overlapping(stream), self._next_batch_size):
-            for window, is_counted in group:
-                if before is not None and is_counted:
-                    before.add(self._probabilities(window, is_edited=False))
-                if self.targets.are_wrong and is_counted:
-                    self.targets.add(self._probabilities(window, is_edited=True))
-            if not self.targets.are_wrong:
-                self.batch_size.measured(partial(self._explain, group, results))
+        with feeding(run_each, size=1) as run_beside:
+            for group in grouped(mark_non_overlapping(stream), self._next_batch_size):
+                for window, is_counted in group:
+                    if before is not None and is_counted:
+                        before.add(self._probabilities(window, is_edited=False))
+                    if self.targets.are_wrong and is_counted:
+                        self.targets.add(self._probabilities(window, is_edited=True))
+                if not self.targets.are_wrong:
+                    self.batch_size.measured(partial(self._explain, group, results, run_beside))
         return results
 
     def _next_batch_size(self) -> int:
         """The first window goes alone, as long as it is to tell the classes."""
         return 1 if self.targets.classes is None else self.batch_size()
 
-    def _explain(self, group: Sequence[tuple[Window, bool]], results: Sequence[WindowResults]) -> None:
-        """Explain a batch of windows by each config; the bools say which count for the predictions."""
+    def _explain(
+        self,
+        group: Sequence[tuple[Window, bool]],
+        results: Sequence[WindowResults],
+        run_beside: Callable[[Callable[[], None]], None],
+    ) -> None:
+        """Explain a batch of windows by each config.
+
+        Args:
+            group: the windows, and whether they count for the predictions.
+            results: of the configs.
+            run_beside: runs the blending in order, while the network goes on to other maps.
+        """
         windows = [window for window, _ in group]
         target = self.targets.of_window
         for indices in self.passes:
@@ -146,12 +159,12 @@ class _VideoRun:
             if indices[0] == 0:
                 target = self.targets.take_from(attributions[0])[:, :1]
             for index, attribution in zip(indices, attributions, strict=True):
-                of_windows = [
-                    results[index].add(
-                        window, network, sample_of(attribution, sample), is_counted=is_counted, sample=sample
-                    )
-                    for sample, (window, is_counted) in enumerate(group)
-                ]
+                of_windows = []
+                for sample, (window, is_counted) in enumerate(group):
+                    part = sample_of(attribution, sample)
+                    values = results[index].add(window, network, part, is_counted=is_counted, sample=sample)
+                    run_beside(partial(results[index].blend, window, part, values))
+                    of_windows.append(values)
                 if index == 0:
                     probabilities = of_windows
         for (_, is_counted), values in zip(group, probabilities, strict=True):

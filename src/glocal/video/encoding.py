@@ -128,7 +128,7 @@ def _stream(
 def _options(encoder: str, crf: int) -> dict[str, str]:
     """Options of an encoder for a quality on the scale of x264, 0 to 51."""
     if encoder == "libx264":
-        return {"crf": str(crf), "preset": "veryfast"}
+        return {"crf": str(crf), "preset": "superfast", "x264-params": "mbtree=1:rc-lookahead=10"}
     if encoder == "libvpx-vp9":
         return {"crf": str(min(63, crf + 10)), "deadline": "realtime", "cpu-used": "6"}
     if encoder == "mpeg4":

@@ -112,6 +112,12 @@ def feeding(consume: Callable[[Iterator[T]], object], size: int = 3) -> Iterator
         raise errors[0]
 
 
+def run_each(jobs: Iterator[Callable[[], object]]) -> None:
+    """Call functions one after another, such as those that are handed over by `feeding`."""
+    for job in jobs:
+        job()
+
+
 @contextmanager
 def beside(run: Callable[[], object]) -> Iterator[None]:
     """Run a function in a thread beside the block, wait for it at the end, and raise its error there."""
