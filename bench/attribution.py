@@ -1,6 +1,11 @@
-"""Five-layer attribution at the clip's size: time in units of one no-grad forward pass, and peak memory."""
+"""Five-layer attribution at the clip's size: time in units of one no-grad forward pass, and peak memory.
 
+`python -m bench.attribution --help` measures a part of it, in seconds where the whole takes minutes.
+"""
+
+import argparse
 import statistics
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -38,24 +43,42 @@ def memory(name: str, shape: tuple[int, ...], workload: str) -> float:
 
 
 def run() -> dict[str, Any]:
-    declare_torchvision_operators()
+    """All cases and workloads, each with its peak memory, and autocast."""
     results: dict[str, Any] = {}
     for title, (name, shape, rounds) in CASES.items():
-        network, clips, layers = prepare(name, shape)
-        work = {who: partial(function, network, clips, layers) for who, function in WORKLOADS.items()}
-        seconds = interleaved(work, rounds)
-        peaks = {who: in_fresh_process(memory, name, shape, who) for who in WORKLOADS}
-        print(f"\n{title}, {len(layers)} layers")
-        print(f"{'':18}{'seconds':>9}{'× forward':>11}{'÷ glocal':>10}{'peak MiB':>10}")
-        for who, value in seconds.items():
-            ours = value / seconds["glocal 3DCAM"]
-            print(f"{who:18}{value:9.3f}{value / seconds['forward']:11.2f}{ours:10.2f}{peaks[who]:10.0f}")
-        results[title] = {
-            who: {"seconds": value, "forwards": value / seconds["forward"], "peak_mib": peaks[who]}
-            for who, value in seconds.items()
-        }
-        results[title]["autocast"] = autocast(network, clips, layers, rounds)
+        results[title] = compare(title, WORKLOADS, rounds, with_memory=True)
+        results[title]["autocast"] = autocast(*prepare(name, shape), rounds)
     return results
+
+
+def compare(title: str, workloads: Collection[str], rounds: int, *, with_memory: bool) -> dict[str, Any]:
+    """Workloads of one case, which take turns, and their peak memory, each in a process of its own.
+
+    Args:
+        title: of the case.
+        workloads: names; the first two are `"forward"` and `"glocal 3DCAM"`, to which the others are compared.
+        rounds: of all workloads.
+        with_memory: measure the memory too.
+    """
+    declare_torchvision_operators()
+    name, shape, _ = CASES[title]
+    network, clips, layers = prepare(name, shape)
+    work = {who: partial(WORKLOADS[who], network, clips, layers) for who in workloads}
+    seconds = interleaved(work, rounds)
+    peaks: Mapping[str, float] = {}
+    if with_memory:
+        peaks = {who: in_fresh_process(memory, name, shape, who) for who in workloads}
+    print(f"\n{title}, {len(layers)} layers, {rounds} rounds")
+    print(f"{'':18}{'seconds':>9}{'× forward':>11}{'÷ glocal':>10}{'peak MiB':>10}")
+    for who, value in seconds.items():
+        ours = value / seconds["glocal 3DCAM"]
+        peak = f"{peaks[who]:10.0f}" if who in peaks else ""
+        print(f"{who:18}{value:9.3f}{value / seconds['forward']:11.2f}{ours:10.2f}{peak}", flush=True)
+    return {
+        who: {"seconds": value, "forwards": value / seconds["forward"]}
+        | ({"peak_mib": peaks[who]} if who in peaks else {})
+        for who, value in seconds.items()
+    }
 
 
 def autocast(
@@ -85,3 +108,16 @@ def autocast(
         "of_float32": seconds["bfloat16"] / seconds["float32"],
         "pearson_r": r,
     }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="One case of the section attribution, with some workloads.")
+    parser.add_argument(
+        "--workload", action="append", default=[], choices=list(WORKLOADS), help="beside forward and 3DCAM"
+    )
+    parser.add_argument("--case", type=int, default=1, help=f"1 to {len(CASES)}: {'; '.join(CASES)}")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--memory", action="store_true", help="measure peak memory too")
+    chosen = parser.parse_args()
+    names = dict.fromkeys(["forward", "glocal 3DCAM", *chosen.workload])
+    compare(list(CASES)[chosen.case - 1], names, chosen.rounds, with_memory=chosen.memory)

@@ -214,7 +214,8 @@ def find_layers(
         modules = {row.name: network.get_submodule(row.name) for row in rows if row.default}
     else:
         names = [layers] if isinstance(layers, str) else layers
-        modules = dict(_find_layer(network, layer) for layer in names)
+        parts = dict(network.named_modules())
+        modules = dict(_find_layer(parts, layer) for layer in names)
     if not modules:
         raise UsageError("no layer to explain: name at least one that returns maps over the input.")
     if layers is not None and other_maps(example, input):
@@ -227,9 +228,8 @@ def find_layers(
     return modules
 
 
-def _find_layer(network: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module]:
-    """Name and module of one layer."""
-    modules = dict(network.named_modules())
+def _find_layer(modules: Mapping[str, nn.Module], layer: str | nn.Module) -> tuple[str, nn.Module]:
+    """Name and module of one layer, among all of a network."""
     if isinstance(layer, nn.Module):
         for name, module in modules.items():
             if module is layer:

@@ -25,6 +25,16 @@ _locks: WeakKeyDictionary[nn.Module, _ModuleLock] = WeakKeyDictionary()
 _locks_guard = threading.Lock()
 
 
+class _Held(threading.local):
+    """The networks whose locks the current thread holds."""
+
+    def __init__(self) -> None:
+        self.networks: list[nn.Module] = []
+
+
+_held = _Held()
+
+
 @contextmanager
 def exclusive(network: nn.Module) -> Iterator[None]:
     """Inside, no other thread explains the network, or one that shares a submodule with it.
@@ -44,9 +54,14 @@ def exclusive(network: nn.Module) -> Iterator[None]:
     Args:
         network: any module; its locks are freed with it.
     """
+    if any(network is held for held in _held.networks):
+        yield
+        return
     with _locks_guard:
         locks = [_locks.get(m) or _locks.setdefault(m, _ModuleLock()) for m in network.modules()]
     with ExitStack() as stack:
         for module_lock in sorted(locks, key=lambda module_lock: module_lock.place):
             stack.enter_context(module_lock.lock)
+        _held.networks.append(network)
+        stack.callback(_held.networks.pop)
         yield

@@ -312,15 +312,16 @@ def frozen(network: nn.Module) -> Iterator[None]:
     Other threads wait meanwhile, see `exclusive`. Afterwards, also after an error, everything is as it was.
     """
     with exclusive(network):
-        training = [module for module in network.modules() if module.training]
-        parameters = [p for p in network.parameters() if not p.is_inference()]
-        trainable = [parameter for parameter in parameters if parameter.requires_grad]
+        modules = list(network.modules())
+        training = [module for module in modules if module.training]
+        parameters = [p for module in modules for p in module._parameters.values() if p is not None]
+        trainable = [p for p in parameters if p.requires_grad and not p.is_inference()]
         try:
             for module in training:
                 module.training = False
             for parameter in trainable:
                 parameter.requires_grad_(False)
-            with eagerly(network), without_checkpointing(), recurrent_gradients(network):
+            with eagerly(modules), without_checkpointing(), recurrent_gradients(modules):
                 yield
         finally:
             for module in training:

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -81,8 +81,8 @@ def without_checkpointing() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def recurrent_gradients(network: nn.Module) -> Iterator[None]:
-    """Inside, recurrent layers of `network` have gradients on CUDA in eval mode: they run without cuDNN."""
+def recurrent_gradients(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside, recurrent layers among `modules` have gradients on CUDA in eval mode: they run without cuDNN."""
     before: list[bool] = []
 
     def enter(module: nn.Module, args: Any) -> None:
@@ -94,7 +94,7 @@ def recurrent_gradients(network: nn.Module) -> Iterator[None]:
         torch.backends.cudnn.enabled = before.pop()
 
     with contextlib.ExitStack() as stack:
-        for module in network.modules():
+        for module in modules:
             if isinstance(module, nn.RNNBase):
                 stack.callback(module.register_forward_pre_hook(enter).remove)
                 stack.callback(module.register_forward_hook(leave, always_call=True).remove)

@@ -104,15 +104,14 @@ class Widths(NamedTuple):
         pictures: set[int] = set()
         last: set[int] = set()
         for part in module.modules():
-            width = getattr(part, "out_channels", getattr(part, "num_features", None))
             if isinstance(part, nn.LayerNorm):
                 last.add(part.normalized_shape[-1])
             elif isinstance(part, nn.Linear):
                 last.add(part.out_features)
-            elif isinstance(part, VOLUMES) and isinstance(width, int):
-                volumes.add(width)
-            elif isinstance(part, PICTURES) and isinstance(width, int):
-                pictures.add(width)
+            elif isinstance(part, (*VOLUMES, *PICTURES)):
+                width = getattr(part, "out_channels", getattr(part, "num_features", None))
+                if isinstance(width, int):
+                    (volumes if isinstance(part, VOLUMES) else pictures).add(width)
         return cls(frozenset(volumes), frozenset(pictures), frozenset(last))
 
     def allow(self, reading: Reading, stacked: Sequence[int]) -> bool:
@@ -226,6 +225,8 @@ def _as_module_says(
 
     For an activation function they are those of the network.
     """
+    if len(readings) < 2:
+        return readings
     if isinstance(module, VOLUMES):
         return [r for r in readings if "".join(r.axes).endswith("CTHW") and not r.has_tokens] or readings
     if isinstance(module, PICTURES):

@@ -147,7 +147,7 @@ def _grid_of_patches(
 
 def _config(network: nn.Module) -> Any:
     """The configuration of a network, or of a module inside it, that has the size of a patch."""
-    configs = (getattr(module, "config", None) for module in network.modules())
+    configs = (vars(m).get("config", getattr(type(m), "config", None)) for m in network.modules())
     return next((c for c in configs if hasattr(c, "patch_size") or hasattr(c, "tubelet_size")), None)
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -35,12 +35,11 @@ def unwrap(network: nn.Module) -> nn.Module:
 
 
 @contextlib.contextmanager
-def eagerly(network: nn.Module) -> Iterator[None]:
-    """Inside, compiled parts of `network` run uncompiled: compiled code ignores hooks added later.
+def eagerly(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Inside, those modules of a network that are compiled run uncompiled: that code ignores later hooks.
 
     PyTorch has one such setting for the whole process, so threads with compiled networks follow each other.
     """
-    modules = list(network.modules())
     compiled_calls = [m for m in modules if m.__dict__.get("_compiled_call_impl") is not None]
     if not compiled_calls and not any(hasattr(m, "_orig_mod") for m in modules):
         yield
