@@ -3,6 +3,7 @@
 Both take an array `(224, 224, 3)` uint8, prepare it, run ResNet-50 and return a map of that size.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ SIDE, ROUNDS = 224, 9
 
 
 def run() -> dict[str, Any]:
+    declare_torchvision_operators()
     from pytorch_grad_cam import GradCAM
 
-    declare_torchvision_operators()
     torch.manual_seed(0)
     model = glocal.load_model("resnet2d-50")
+    model = replace(model, clip=replace(model.clip, short_side=SIDE))  # as large for both
     image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     layers = [model.network.get_submodule(path) for path in model.layer_paths.values()]
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (model.clip.mean, model.clip.std))
