@@ -214,8 +214,7 @@ def find_layers(
         modules = {row.name: network.get_submodule(row.name) for row in rows if row.default}
     else:
         names = [layers] if isinstance(layers, str) else layers
-        parts = dict(network.named_modules())
-        modules = dict(_find_layer(parts, layer) for layer in names)
+        modules = dict(_find_layer(network, layer) for layer in names)
     if not modules:
         raise UsageError("no layer to explain: name at least one that returns maps over the input.")
     if layers is not None and other_maps(example, input):
@@ -228,17 +227,19 @@ def find_layers(
     return modules
 
 
-def _find_layer(modules: Mapping[str, nn.Module], layer: str | nn.Module) -> tuple[str, nn.Module]:
-    """Name and module of one layer, among all of a network."""
+def _find_layer(network: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module]:
+    """Name and module of one layer."""
     if isinstance(layer, nn.Module):
-        for name, module in modules.items():
+        for name, module in network.named_modules():
             if module is layer:
                 return name, module
         raise UsageError(f"the layer given as a {type(layer).__name__} is not a part of the network.")
-    if layer in modules and layer:
-        return layer, modules[layer]
-    top = ", ".join(name for name in modules if name and "." not in name)
+    with contextlib.suppress(AttributeError):
+        if layer:
+            return layer, network.get_submodule(layer)
+    names = [name for name, _ in network.named_modules() if name]
+    top = ", ".join(name for name in names if "." not in name)
     raise UsageError(
-        f"the network has no layer '{layer}'.{nearest(layer, [n for n in modules if n])} "
+        f"the network has no layer '{layer}'.{nearest(layer, names)} "
         f"Its top layers: {top}; glocal.layers(network, example) lists all that can be explained."
     )

@@ -9,7 +9,7 @@ from torch import Size, Tensor, nn
 
 from glocal.attribution.inputs.layer_layout import LayoutFinder, first_samples
 from glocal.attribution.inputs.network_inputs import InputName, Inputs, call, to_network
-from glocal.attribution.inputs.readings import Reading, Widths, possible_readings
+from glocal.attribution.inputs.readings import Reading, possible_readings
 from glocal.attribution.inputs.token_grid import Grid, OutputLayout, is_attention
 from glocal.attribution.tape import first_tensor, frozen, outputs_of, several_maps
 
@@ -63,7 +63,6 @@ class _Tracer:
     def __init__(self, network: nn.Module, sample: Inputs, grid: Grid | None, input: InputName) -> None:
         self.network, self.sample, self.input = network, sample, input
         self.layout = OutputLayout.of(network, sample, grid, input)
-        self.widths = Widths.of(network)
         self.calls: dict[nn.Module, list[_Call | None]] = {}
         self.forks: set[nn.Module] = set()
 
@@ -105,7 +104,7 @@ class _Tracer:
         calls = self.calls[module]
         if calls[0] is None or len({traced and traced.shape for traced in calls}) > 1:
             return []
-        return possible_readings(self._stacked(module), calls[0].layout, module, self.widths)
+        return possible_readings(self._stacked(module), calls[0].layout, module, self.network)
 
     def _map(self, module: nn.Module, reading: Reading) -> TracedMap:
         video = len(self.layout.size) == 3

@@ -27,7 +27,7 @@ from glocal.attribution.inputs.probe import (
     probe,
     stack,
 )
-from glocal.attribution.inputs.readings import Reading, Widths, possible_readings
+from glocal.attribution.inputs.readings import Reading, possible_readings
 from glocal.attribution.inputs.token_grid import OutputLayout
 from glocal.utils.random_state import fixed_seed
 
@@ -147,7 +147,7 @@ class LayoutFinder:
         same_logits: Callable[[Any], bool],
     ) -> None:
         self._run_all, self._clips, self._input = run, clips, input
-        self._same_logits, self._widths = same_logits, Widths.of(network)
+        self._same_logits, self._network = same_logits, network
         self._sample: Inputs | None = None
         self._alone: dict[str, list[Tensor]] | None = None
         self._batch = len(videos(clips, input)[0])
@@ -199,18 +199,18 @@ class LayoutFinder:
         """Where the samples of a layer are, and the possible readings of one."""
         calls, *shape = stacked.shape
         if self._batch == 1:
-            readings = possible_readings(stacked.shape, layout, module, self._widths)
+            readings = possible_readings(stacked.shape, layout, module, self._network)
             return USUAL, readings or possible_readings(
-                stacked.shape, layout, module, self._widths, samples_axis=0
+                stacked.shape, layout, module, self._network, samples_axis=0
             )
         if calls == 1 and shape and shape[0] == self._batch and self._batch not in shape[1:2]:
-            return USUAL, possible_readings((1, 1, *shape[1:]), layout, module, self._widths)
+            return USUAL, possible_readings((1, 1, *shape[1:]), layout, module, self._network)
         alone = stack(self._outputs_alone().get(name, []))
         samples = None if alone is None else find_samples(stacked, alone, self._batch)
         if alone is None or samples is None:
             self.mixed.add(name)
             return USUAL, []
-        readings = possible_readings(alone.shape, layout, module, self._widths, samples_axis=samples.axis)
+        readings = possible_readings(alone.shape, layout, module, self._network, samples_axis=samples.axis)
         return samples, readings
 
     def _outputs_alone(self) -> dict[str, list[Tensor]]:

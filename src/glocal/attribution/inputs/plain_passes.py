@@ -82,7 +82,7 @@ def without_checkpointing() -> Iterator[None]:
 
 @contextlib.contextmanager
 def recurrent_gradients(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Inside, recurrent layers among `modules` have gradients on CUDA in eval mode: they run without cuDNN."""
+    """Inside, recurrent layers among modules have gradients on CUDA in eval mode: they run without cuDNN."""
     before: list[bool] = []
 
     def enter(module: nn.Module, args: Any) -> None:

@@ -125,7 +125,7 @@ def possible_readings(
     stacked: Sequence[int],
     layout: OutputLayout,
     module: nn.Module,
-    network: Widths,
+    network: nn.Module,
     *,
     samples_axis: int = 1,
 ) -> list[Reading]:
@@ -135,7 +135,7 @@ def possible_readings(
         stacked: shape of the outputs, stacked over the K calls of the module.
         layout: of the input.
         module: whose convolutions and norms tell where its channels are.
-        network: those of the network, for an activation function.
+        network: around it, whose parts tell where an activation function has its channels.
         samples_axis: the axis of the outputs along which the samples of a batch would lie.
     """
     possible = [
@@ -219,7 +219,7 @@ def fits(sides: Iterable[int], size: Sequence[int]) -> bool:
 
 
 def _as_module_says(
-    readings: list[Reading], stacked: Sequence[int], module: nn.Module, network: Widths
+    readings: list[Reading], stacked: Sequence[int], module: nn.Module, network: nn.Module
 ) -> list[Reading]:
     """Those of the readings that agree with the module and the widths of its parts, if any do.
 
@@ -232,7 +232,7 @@ def _as_module_says(
     if isinstance(module, PICTURES):
         return [r for r in readings if r.axes[-3:] == ("C", "H", "W")] or readings
     is_activation = type(module).__module__ == "torch.nn.modules.activation"
-    widths = network if is_activation else Widths.of(module)
+    widths = Widths.of(network if is_activation else module)
     return [reading for reading in readings if widths.allow(reading, stacked)] or readings
 
 
