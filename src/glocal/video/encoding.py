@@ -126,7 +126,11 @@ def _stream(
 
 
 def _options(encoder: str, crf: int) -> dict[str, str]:
-    """Options of an encoder for a quality on the scale of x264, 0 to 51."""
+    """Options of an encoder for a quality on the scale of x264, 0 to 51.
+
+    x264's superfast with the lookahead of veryfast takes a quarter less time than veryfast, and makes files
+    that are 5 % larger on average.
+    """
     if encoder == "libx264":
         return {"crf": str(crf), "preset": "superfast", "x264-params": "mbtree=1:rc-lookahead=10"}
     if encoder == "libvpx-vp9":
