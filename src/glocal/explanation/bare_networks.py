@@ -1,5 +1,6 @@
 """Adapt a bare network for the clips that a caller gives with it."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +35,7 @@ def as_explainable(model: Model | nn.Module, video: Any) -> Model:
     if isinstance(model, Model):
         return model
     if not isinstance(model, nn.Module):
-        raise UsageError(f"the model is a {type(model).__name__}; give a glocal.Model or a torch.nn.Module.")
+        raise UsageError(_refusal(model))
     try:
         return as_model(model)
     except UnknownClipError:
@@ -73,3 +74,9 @@ def _clip_like(video: Any) -> ClipSpec | None:
         return None
     side = min(opened.height, opened.width)
     return ClipSpec(opened.frames, short_side=side, size=side)
+
+
+def _refusal(model: object) -> str:
+    """Say what to give instead, and of the name or path of a model how it is loaded."""
+    loaded = f", such as glocal.load_model({str(model)!r})" if isinstance(model, str | os.PathLike) else ""
+    return f"the model is a {type(model).__name__}; give a glocal.Model or a torch.nn.Module{loaded}."
