@@ -1,5 +1,6 @@
 """Iterators in threads of their own: order, errors on either side, and callers that stop early."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
@@ -59,6 +60,20 @@ def test_a_caller_that_stops_early_ends_the_thread() -> None:
     ahead.close()  # type: ignore[attr-defined]
     assert len(made) < 10
     assert not threads()
+
+
+def test_an_iterator_is_closed_by_its_thread_when_the_caller_stops_early() -> None:
+    closed = []
+
+    def numbers() -> Iterator[int]:
+        try:
+            yield from itertools.count()
+        finally:
+            closed.append(threading.current_thread().name)
+
+    for _ in read_ahead(numbers(), 1):
+        break
+    assert closed == ["read ahead"]
 
 
 def test_all_items_handed_over_are_consumed_before_the_block_ends() -> None:

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
 
@@ -16,7 +16,8 @@ _END: Any = object()
 def read_ahead(items: Iterator[T], size: int) -> Iterator[T]:
     """Yield the items of an iterator that runs in a thread of its own, up to `size` items ahead.
 
-    An error of the iterator is raised where its item would be. If the caller stops early, so does the thread.
+    An error of the iterator is raised where its item would be. If the caller stops early, so does the thread,
+    which then closes a generator: its files do not stay open until Python collects cycles.
     """
     ready: queue.Queue[tuple[T, BaseException | None]] = queue.Queue(size)
     stopped = threading.Event()
@@ -26,6 +27,8 @@ def read_ahead(items: Iterator[T], size: int) -> Iterator[T]:
         try:
             for item in items:
                 if not _put(ready, (item, None), stopped):
+                    if isinstance(items, Generator):
+                        items.close()
                     return
         except BaseException as raised:
             error = raised
