@@ -36,7 +36,7 @@ from helpers.video_files import encode, numbered
         ("fall", "unexpected FileNotFoundError", LIMITS),
     ],
 )
-def test_what_goes_wrong_is_one_sentence_and_leaves_nothing(
+def test_what_goes_wrong_is_one_sentence_and_leaves_only_that(
     tmp_path: Path, work: str, word: str, limits: Limits
 ) -> None:
     job = run(tmp_path, work, limits)
@@ -46,7 +46,7 @@ def test_what_goes_wrong_is_one_sentence_and_leaves_nothing(
     assert sentence.count(". ") == 0
     assert sentence.endswith(".")
     assert "/" not in sentence
-    assert not job.folder.exists()
+    assert os.listdir(job.folder) == ["job.json"]
 
 
 def test_a_process_cannot_send_objects_that_run_code(tmp_path: Path) -> None:
@@ -104,6 +104,7 @@ def test_failed_jobs_are_forgotten_in_time(tmp_path: Path, monkeypatch: pytest.M
     failed[-1].ended -= 3601
     queue.add(TASK, io.BytesIO(b"clip"))
     assert [queue.get(job.id) is None for job in failed] == [True, True, False, True]
+    assert [job.folder.exists() for job in failed] == [False, False, True, False]
     queue.close()
 
 

@@ -113,8 +113,35 @@ def test_a_job_that_ran_when_servers_died_fails_after_two_attempts(tmp_path: Pat
     first, second = load_jobs(tmp_path)
     assert (first.state, second.state) == ("queued", "failed")
     assert "more than once" in second.result["error"]
-    assert first.folder.exists()
-    assert not second.folder.exists()
+    assert sorted(os.listdir(first.folder)) == ["job.json", "report.json", UPLOAD]
+    assert os.listdir(second.folder) == ["job.json"]
+
+
+@pytest.mark.parametrize("restarts", [1, 3])
+def test_a_failed_job_says_why_after_the_server_has_restarted(tmp_path: Path, restarts: int) -> None:
+    write_job(tmp_path, IDS[0], "running", attempts=2)
+    (before,) = load_jobs(tmp_path)
+    failed = run(tmp_path, "leave")
+    for _ in range(restarts):
+        jobs = {job.id: job for job in load_jobs(tmp_path)}
+    for job in (before, failed):
+        again = jobs[job.id]
+        assert (again.state, again.result, again.ended) == ("failed", job.result, job.ended)
+        assert job.result["error"]
+
+
+def test_a_failed_job_leaves_nothing_where_its_record_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_job(tmp_path, IDS[0], "running", attempts=2)
+
+    def full(job: Job) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("glocal.server.records.write_record", full)
+    (job,) = load_jobs(tmp_path)
+    assert job.state == "failed"
+    assert not job.folder.exists()
 
 
 def test_temporary_files_of_a_killed_server_are_removed(tmp_path: Path) -> None:

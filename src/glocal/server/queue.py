@@ -18,7 +18,7 @@ from glocal.server.child_process import ChildProcess
 from glocal.server.job import UPLOAD, Job, Task
 from glocal.server.limits import Limits
 from glocal.server.places import UploadPlace, upload_to_stop
-from glocal.server.records import load_jobs, lock_folder, write_record
+from glocal.server.records import load_jobs, lock_folder, write_failure, write_record
 
 RUN_TASK = "glocal.server.worker:run_task"
 MAX_FAILED_JOBS, FAILED_JOB_SECONDS = 1000, 3600.0
@@ -190,7 +190,7 @@ class JobQueue:
         return message
 
     def _finish(self, job: Job, message: dict[str, Any]) -> None:
-        """Keep the outcome of a job, on disk first if there is a result."""
+        """Keep the outcome of a job, on disk first."""
         state = message["state"]
         result = {key: value for key, value in message.items() if key != "state"}
         if state == "failed" and self._closed and not job.removed:
@@ -198,13 +198,14 @@ class JobQueue:
             with contextlib.suppress(OSError):  # then its record still says that it runs
                 self._save(job)
             return
+        outcome = replace(job, state=state, result=result, ended=time.time())
         if state == "done":
-            write_record(replace(job, state=state, result=result))
+            write_record(outcome)
             (job.folder / UPLOAD).unlink(missing_ok=True)
         else:
-            shutil.rmtree(job.folder, ignore_errors=True)
+            write_failure(outcome)
         with self._changed:
-            job.progress, job.ended, job.result = {}, time.time(), result
+            job.progress, job.ended, job.result = {}, outcome.ended, result
             job.state = state
             removed = job.removed
         if removed:
@@ -220,3 +221,4 @@ class JobQueue:
         old = time.time() - FAILED_JOB_SECONDS
         for job in failed[:-MAX_FAILED_JOBS] + [job for job in failed[-MAX_FAILED_JOBS:] if job.ended < old]:
             del self._jobs[job.id]
+            shutil.rmtree(job.folder, ignore_errors=True)

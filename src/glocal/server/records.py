@@ -35,6 +35,10 @@ FORMAT = 1
 _STOPPED = "The server stopped while it explained the clip, more than once; give a smaller clip."
 
 
+_Seconds = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1e11)]
+"""Since 1970."""
+
+
 class _Offer(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -59,6 +63,7 @@ class _TaskRecord(BaseModel):
 class _Result(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
+    error: str | None = None
     files: list[str] = []
     prediction: dict[str, Any] | None = None
     target: dict[str, Any] | None = None
@@ -69,8 +74,9 @@ class _JobRecord(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     format: Literal[1] = 1
-    state: Literal["queued", "running", "done"]
-    created: Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1e11)]
+    state: Literal["queued", "running", "done", "failed"]
+    created: _Seconds
+    ended: _Seconds = 0.0
     attempts: Annotated[int, Field(ge=0)] = 0
     task: _TaskRecord
     result: _Result
@@ -86,12 +92,24 @@ def write_record(job: Job) -> None:
         "format": FORMAT,
         "state": job.state,
         "created": job.created,
+        "ended": job.ended,
         "attempts": job.attempts,
         "task": job.task.as_dict(),
         "result": job.result,
     }
     with atomic_path(job.folder / RECORD_FILE, sync=True) as temporary:
         temporary.write_text(json.dumps(record, ensure_ascii=False), "utf-8", errors="surrogatepass")
+
+
+def write_failure(job: Job) -> None:
+    """Leave of a failed job only its record, which says why; nothing if there is no room for it."""
+    try:
+        write_record(job)
+        for path in job.folder.iterdir():
+            if path.name != RECORD_FILE:
+                path.unlink()
+    except OSError:
+        shutil.rmtree(job.folder, ignore_errors=True)
 
 
 def lock_folder(folder: Path) -> BinaryIO:
@@ -111,15 +129,15 @@ def lock_folder(folder: Path) -> BinaryIO:
 def load_jobs(folder: Path) -> list[Job]:
     """Read the jobs that an earlier server left in a folder, oldest first.
 
-    A job that was not finished waits again; one that was running each time when a server died has failed. A
-    folder whose record cannot be read is moved to `set-aside`, and one without a record, whose upload was not
-    finished, is deleted.
+    A job that was not finished waits again; one that was running each time when a server died has failed, and
+    its record says so. A folder whose record cannot be read is moved to `set-aside`, and one without a
+    record, whose upload was not finished, is deleted.
     """
     jobs = sorted(_read_jobs(folder), key=lambda job: job.created)
     for job in jobs:
         if job.state == "running" and job.attempts >= MAX_ATTEMPTS:
             job.state, job.result, job.ended = "failed", {"error": _STOPPED}, time.time()
-            shutil.rmtree(job.folder, ignore_errors=True)
+            write_failure(job)
         elif job.state == "running":
             job.state = "queued"
     return jobs
@@ -151,14 +169,16 @@ def _read_job(path: Path) -> Job:
     except ValidationError as problem:
         error = problem.errors()[0]
         raise ValueError(f"{'.'.join(map(str, error['loc']))}: {error['msg']}") from None
-    names = record.result.files if record.state == "done" else [UPLOAD]
+    names = record.result.files if record.state in ("done", "failed") else [UPLOAD]
     allowed = {UPLOAD, *map(report_name, MEDIA_TYPES)}
     for name in names:
         if name not in allowed or not (path / name).is_file():
             raise ValueError(f"the file {name[:40]!r} is missing")
     task = Task.read(record.task.model_dump())
     result: dict[str, Any] = record.result.model_dump(exclude_unset=True)
-    return Job(path.name, path, task, record.created, record.state, result=result, attempts=record.attempts)
+    job = Job(path.name, path, task, record.created, record.state, result=result, attempts=record.attempts)
+    job.ended = record.ended
+    return job
 
 
 def _set_aside(path: Path, problem: Exception) -> None:
