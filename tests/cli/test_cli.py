@@ -77,6 +77,7 @@ def one_sentence(err: str, after: int = 1) -> str:
         (["--no-page", "--no-video", "--no-npz"], {".json"}),
         (["--no-page"], {".json", ".mp4", ".npz"}),
         (["--no-video", "--no-npz"], {".json", ".html"}),
+        (["--no-page", "--no-video", "--no-layer-maps"], {".json", ".npz"}),
     ],
 )
 def test_files_can_be_left_out(

@@ -64,6 +64,17 @@ def test_the_npz_times_its_scale_is_the_attention(explanation: Any, tmp_path: Pa
     assert np.abs(attention - explanation.attention).max() <= 0.5 / 255 + 1e-6
 
 
+def test_the_maps_of_layers_can_be_left_out(explanation: Any, tmp_path: Path) -> None:
+    path = explanation.save(tmp_path, "clip", layer_maps=False)
+    with np.load(path.with_suffix(".npz")) as arrays:
+        assert set(arrays) == {"attention", "scale", *(f"geometry/{name}" for name in GEOMETRY)}
+    loaded = glocal.Explanation.load(path)
+    assert loaded.layer_volumes == {}
+    assert np.abs(loaded.attention - explanation.attention).max() <= 0.5 / 255 + 1e-6
+    assert json.loads(path.read_text("utf-8"))["layers"] == ["conv", "layer1"]
+    assert "<html" in glocal.report.page_html(loaded, None)
+
+
 def test_files_of_the_first_version_still_load(explanation: Any, tmp_path: Path) -> None:
     path = explanation.save(tmp_path, "clip").with_suffix(".npz")
     old = {"attention": np.rint(explanation.attention * 255).astype(np.uint8), "scale": np.float32(1 / 255)}

@@ -77,6 +77,9 @@ report_options: CommandDecorator = together(
     click.option("--no-page", is_flag=True, help="Write no HTML report."),
     click.option("--no-video", is_flag=True, help="Write no overlay video."),
     click.option("--no-npz", is_flag=True, help="Write no attribution volume; 'glocal localize' reads it."),
+    click.option(
+        "--no-layer-maps", is_flag=True, help="Leave each layer's own maps out of the attribution volume."
+    ),
 )
 
 
@@ -132,7 +135,7 @@ def report_config_from(options: dict[str, Any]) -> "ReportConfig":
 def result_suffixes(report: "ReportConfig") -> list[str]:
     """The suffixes of the files that are written for a video."""
     written = {"page": (".html",), "video": OVERLAY_SUFFIXES, "npz": (".npz",)}
-    return [".json", *(suffix for output in report.outputs for suffix in written[output])]
+    return [".json", *(suffix for output in report.outputs for suffix in written.get(output, ()))]
 
 
 def files_read(choice: ModelChoice, edit: Any) -> list[str]:

@@ -288,12 +288,15 @@ class Explanation:
         threshold: float = 0.5,
         *,
         npz: bool = True,
+        layer_maps: bool = True,
         full_paths: bool = False,
     ) -> Path:
         """Write `<stem>.npz` and `<stem>.json`; see `glocal.explanation.io.save_explanation`."""
         from glocal.explanation.io import save_explanation
 
-        return save_explanation(self, folder, stem, threshold, npz=npz, full_paths=full_paths)
+        return save_explanation(
+            self, folder, stem, threshold, npz=npz, layer_maps=layer_maps, full_paths=full_paths
+        )
 
     @classmethod
     def load(cls, path: "str | os.PathLike[str]") -> "Explanation":

@@ -70,6 +70,7 @@ def save_explanation(
     threshold: float = 0.5,
     *,
     npz: bool = True,
+    layer_maps: bool = True,
     full_paths: bool = False,
 ) -> Path:
     """Write `<stem>.npz` and `<stem>.json` into `folder`, which is created if missing.
@@ -82,6 +83,7 @@ def save_explanation(
         stem: name of the files without suffix; by default the video's.
         threshold: of the boxes in the JSON; see `Explanation.boxes`.
         npz: write the NPZ, without which the attribution cannot be loaded again.
+        layer_maps: keep the maps of each layer in the NPZ, beside those of all layers together.
         full_paths: name video, model and weights with their folders, if they are files.
 
     Returns:
@@ -94,7 +96,8 @@ def save_explanation(
     with writing(path):
         if npz:
             with atomic_path(path.with_suffix(".npz")) as temporary:
-                write_volumes(temporary, explanation.volume, explanation.layer_volumes, explanation.geometry)
+                layers = explanation.layer_volumes if layer_maps else {}
+                write_volumes(temporary, explanation.volume, layers, explanation.geometry)
         with atomic_path(path) as temporary:
             facts = explanation.as_dict(threshold, full_paths=full_paths)
             facts["relative_path"] = _relative_path(explanation.video.path, path.parent)
@@ -103,7 +106,7 @@ def save_explanation(
 
 
 def load_explanation(path: "str | os.PathLike[str]") -> Explanation:
-    """Read what `save_explanation` wrote. The attribution is 8 bits deep.
+    """Read what `save_explanation` wrote: the attribution, 8 bits deep, and layers if they were saved.
 
     Where the video is not at the path that the file names, it is looked for beside the file, and at the path
     relative to it at which it was when the file was written.

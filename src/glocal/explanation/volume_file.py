@@ -73,7 +73,7 @@ def read_volumes(
 
     Args:
         path: of the NPZ file.
-        layers: names of the layers to read; by default none.
+        layers: names of the layers to read, if the file has any; by default none.
         frames: number of maps that each volume must have; None for any.
         geometry: that the file must have, or that a file of version 0.1.0, which has none, was written for.
 
@@ -93,9 +93,10 @@ def read_volumes(
         bounds = VolumeBounds(frames, saved or geometry)
         attention, scale, layer_maps, layer_scales = names
         volume = _read_maps(archive, attention, scale, bounds)
+        has_layers = any(member.startswith(f"{layer_maps}/") for member in archive.namelist())
         volumes = {
             name: _read_maps(archive, f"{layer_maps}/{name}", f"{layer_scales}/{name}", bounds)
-            for name in layers
+            for name in (layers if has_layers else ())
         }
         return SavedVolumes(volume, volumes, saved)
 

@@ -34,7 +34,7 @@ class ReportConfig:
         also: names of methods, and `"counterfactual"`, that the report can switch to.
         style: how attribution is drawn.
         full_paths: name video, model and weights with their folders, if they are files.
-        outputs: the files that are written beside the JSON.
+        outputs: what is written beside the JSON.
         thumbnail: write `<stem>.thumb.jpg` too: the most relevant frame with its attribution, made small.
 
     Raises:

@@ -15,10 +15,10 @@ from glocal.types import Frame
 from glocal.video import Video
 from glocal.video.threads import beside
 
-Output = Literal["page", "video", "npz"]
-"""A file that is written beside the JSON."""
+Output = Literal["page", "video", "npz", "layer_maps"]
+"""A file that is written beside the JSON, or the maps of each layer in the NPZ."""
 
-OUTPUTS: tuple[Output, ...] = ("page", "video", "npz")
+OUTPUTS: tuple[Output, ...] = ("page", "video", "npz", "layer_maps")
 """All of them."""
 
 
@@ -93,7 +93,7 @@ def write_reports(
         others: as for `write_report`, in the page of the first class.
         spans: as for `write_report`.
         full_paths: as for `write_report`.
-        outputs: the files that are written beside the JSON.
+        outputs: what is written beside the JSON.
 
     Returns:
         The paths written for each class: page, video, JSON, NPZ.
@@ -113,7 +113,14 @@ def write_reports(
 
     def save() -> None:
         for explanation, stem in zip(explanations, stems, strict=True):
-            explanation.save(folder, stem, threshold, npz="npz" in outputs, full_paths=full_paths)
+            explanation.save(
+                folder,
+                stem,
+                threshold,
+                npz="npz" in outputs,
+                layer_maps="layer_maps" in outputs,
+                full_paths=full_paths,
+            )
 
     with beside(save):  # last: the overlays have found the boxes
         for rank, (explanation, json_path) in enumerate(zip(explanations, json_paths, strict=True)):
