@@ -84,7 +84,7 @@ def compare(title: str, workloads: Collection[str], rounds: int, *, with_memory:
 def autocast(
     network: torch.nn.Module, clips: torch.Tensor, layers: list[str], rounds: int
 ) -> dict[str, float]:
-    """bfloat16 autocast against float32: time, and Pearson r of the volumes."""
+    """bfloat16 autocast against float32 and one forward pass: time, and Pearson r of the volumes."""
 
     def low() -> object:
         with torch.autocast("cpu", torch.bfloat16):
@@ -93,7 +93,9 @@ def autocast(
     def high() -> object:
         return WORKLOADS["glocal 3DCAM"](network, clips, layers)
 
-    seconds = interleaved({"bfloat16": low, "float32": high}, max(3, rounds // 2))
+    forward = partial(WORKLOADS["forward"], network, clips, layers)
+    seconds = interleaved({"bfloat16": low, "float32": high, "forward": forward}, max(3, rounds // 2))
+    forwards = seconds["bfloat16"] / seconds["forward"]
     target = glocal.attribute(network, clips, layers=layers).target
     with torch.autocast("cpu", torch.bfloat16):
         volume = as_array(glocal.attribute(network, clips, layers=layers, target=target).attention)
@@ -101,11 +103,13 @@ def autocast(
     r = float(np.corrcoef(volume.ravel(), exact.ravel())[0, 1])
     print(
         f"bfloat16 autocast: {seconds['bfloat16']:.3f} s, {seconds['bfloat16'] / seconds['float32']:.2f} × float32, "
+        f"{forwards:.2f} × a float32 forward pass, "
         f"Pearson r of the volume {r:.4f}"
     )
     return {
         "seconds": seconds["bfloat16"],
         "of_float32": seconds["bfloat16"] / seconds["float32"],
+        "forwards": forwards,
         "pearson_r": r,
     }
 

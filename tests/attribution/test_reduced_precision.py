@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 import glocal
-from glocal.attribution.reduced_precision import is_sensitive
+from glocal.attribution.reduced_precision import is_sensitive, pays_channels_last
 from helpers.networks import Small3d, seeded
 
 LAYERS = [f"layer{index}" for index in range(1, 5)]
@@ -72,7 +72,7 @@ def test_a_network_that_chooses_runs_forward_in_float32(pool: bool, method: str,
     exact = glocal.attribute(network, clips, LAYERS, method=method, target="top2")
     with torch.autocast("cpu", kind):
         reduced = glocal.attribute(network, clips, LAYERS, method=method, target="top2")
-    assert torch.equal(reduced.logits, exact.logits)
+    assert torch.allclose(reduced.logits, exact.logits, rtol=1e-5, atol=1e-6)
     assert not torch.equal(reduced.attention, exact.attention), "gradients are in the lower precision"
     for ours, truth in zip(reduced.per_class, exact.per_class, strict=True):
         for name in LAYERS:
@@ -111,3 +111,47 @@ def test_strides_and_paddings_of_all_kinds_have_their_gradient() -> None:
         reduced = glocal.attribute(network, images, ["stem", "rest.1"], method="hirescam")
     for name, maps in exact.layers.items():
         assert correlation(reduced.layers[name], maps) > 0.999, name
+
+
+class Views(Pooled):
+    """Calls `view`, which needs the layout of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for index in range(1, 5):
+            x = self.get_submodule(f"layer{index}")(x)
+        logits: Tensor = self.head(x.view(*x.shape[:2], -1).mean(2))
+        return logits
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("method", ["3dcam", "layercam"])
+def test_the_layout_changes_no_result(batch: int, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, clips = seeded(Pooled(pool=True)), noise(batch, 3, 6, 32, 32)
+    assert pays_channels_last(network, clips)
+    fast = glocal.attribute(network, clips, LAYERS, method=method)
+    monkeypatch.setattr("glocal.attribution.recording.pays_channels_last", lambda *_: False)
+    plain = glocal.attribute(network, clips, LAYERS, method=method)
+    assert torch.allclose(fast.attention, plain.attention, atol=1e-5)
+    assert torch.allclose(fast.logits, plain.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [None, torch.bfloat16])
+def test_a_network_that_cannot_take_channels_last_is_recorded_as_it_is(kind: torch.dtype | None) -> None:
+    clips, networks = noise(2, 3, 6, 32, 32), (seeded(Views(pool=True)), seeded(Pooled(pool=True)))
+    with torch.autocast("cpu", kind or torch.bfloat16, enabled=kind is not None):
+        views, means = (glocal.attribute(network, clips, LAYERS) for network in networks)
+    assert torch.allclose(views.attention, means.attention, atol=1e-5 if kind is None else 0.05)
+
+
+@pytest.mark.parametrize(("kind", "is_last"), [(None, False), (torch.bfloat16, True)])
+def test_clips_are_laid_out_channels_last_for_16_bits(kind: torch.dtype | None, is_last: bool) -> None:
+    network, clips = seeded(Small3d()), noise(1, 3, 8, 32, 32)
+    layouts: list[bool] = []
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv3d))
+    handle = first.register_forward_pre_hook(
+        lambda _, x: layouts.append(x[0].is_contiguous(memory_format=torch.channels_last_3d))
+    )
+    with handle, torch.autocast("cpu", kind or torch.bfloat16, enabled=kind is not None):
+        glocal.attribute(network, clips, ["layer1"])
+    assert layouts[-1] is is_last
+    assert clips.is_contiguous(), "the caller's clips stay as they are"

@@ -18,7 +18,8 @@ from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.layers import LayerNames
 from glocal.attribution.locking import exclusive
 from glocal.attribution.method import METHODS, InputMethod, LayerFormula, LayerMethod, Method, Upsample
-from glocal.attribution.reduced_precision import gradient_scale, recorded_precisely
+from glocal.attribution.recording import recorded
+from glocal.attribution.reduced_precision import gradient_scale
 from glocal.attribution.request import AttributionRequest
 from glocal.attribution.tape import frozen
 from glocal.attribution.targets import Score, Target, class_scores, find_targets
@@ -228,7 +229,7 @@ def _run_layer_methods(
     """One forward pass, one backward pass a class, and the formulas on every layer: formula → class."""
     explained: list[list[_Explained]] = [[] for _ in formulas]
     scale = gradient_scale(request.network, request.clips)
-    with recorded_precisely(request.network, request.clips), request.record() as tape:
+    with recorded(request) as tape:
         logits = tape.logits.detach()
         _check_rows(logits, request)
         scores = class_scores(tape.logits.float(), request.score_type)

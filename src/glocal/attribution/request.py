@@ -212,11 +212,16 @@ class AttributionRequest:
         return -scores if self.counterfactual else scores
 
     @contextlib.contextmanager
-    def record(self, *, gradients: bool = True) -> Iterator[Tape]:
-        """A context with the `Tape` of one forward pass: activations of `layers`, and gradients."""
+    def record(self, clips: Inputs | None = None, *, gradients: bool = True) -> Iterator[Tape]:
+        """A context with the `Tape` of one forward pass: activations of `layers`, and gradients.
+
+        Args:
+            clips: the same as `self.clips`, in another layout.
+            gradients: whether a graph is kept for `Tape.gradients`.
+        """
         with record(
             self.network,
-            self.clips,
+            self.clips if clips is None else clips,
             self.layers,
             output=self.output,
             grid=self.grid,

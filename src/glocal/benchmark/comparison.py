@@ -43,6 +43,10 @@ from glocal.utils.files import file_name
 from glocal.video import read_video
 from glocal.video.clip_spec import Crop
 from glocal.video.memory import is_one_video
+from glocal.video.threads import read_ahead
+
+AHEAD = 2
+"""Samples that are decoded while one is measured."""
 
 
 class Comparison(Measurements):
@@ -248,7 +252,7 @@ class _Session:
 
         def prepared_samples() -> Iterator[tuple[int, Any, PreparedSample]]:
             nonlocal first
-            for place, sample in enumerate(samples):
+            for place, sample in enumerate(read_ahead(iter(samples), AHEAD)):
                 prepared = prepare(self.model, sample, self.target, self._config_at(place))
                 prepared = replace(prepared, name=_unique_name(file_name(prepared.name), comparison.names))
                 first = first or prepared

@@ -2,8 +2,9 @@
 
 import logging
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -184,7 +185,7 @@ def video_samples(
     Raises:
         UsageError: the network takes two streams, or does not take frames of such a size.
     """
-    streams = [_readable(_windows(video, model, crop)) for video in videos]
+    streams = [_readable(make() for make in _windows(video, model, crop)) for video in videos]
     yield from islice(_turns(streams), clips)
 
 
@@ -207,8 +208,9 @@ def record_samples(
     boxed, others = ([r for r in records if bool(r.boxes) is known] for known in (True, False))
     room = None if clips is None else max(0, clips - len(boxed))
     for record in [*spread_evenly(boxed, clips), *spread_evenly(others, room)]:
-        samples = list(_readable(_windows(record.path, model, crop, record)))
-        for sample in samples[len(samples) // 2 :][:1]:
+        windows_of_record = list(_readable(_windows(record.path, model, crop, record)))
+        middle = windows_of_record[len(windows_of_record) // 2 :][:1]
+        for sample in _readable(make() for make in middle):
             yield replace(sample, label=record.label)
 
 
@@ -219,10 +221,10 @@ def spread_evenly(items: Sequence[T], count: int | None) -> list[T]:
     return [items[index * len(items) // count] for index in range(count)]
 
 
-def _readable(samples: Iterator[Sample]) -> Iterator[Sample]:
+def _readable(items: Iterable[T]) -> Iterator[T]:
     """All of them, up to where the video cannot be read."""
     try:
-        yield from samples
+        yield from items
     except InputError as problem:
         log.warning("%s", problem)
 
@@ -238,14 +240,15 @@ def _turns(streams: list[Iterator[Sample]]) -> Iterator[Sample]:
 
 def _windows(
     source: Video | str | Path, model: Model | ClipSpec, crop: Crop | None, record: Record | None = None
-) -> Iterator[Sample]:
+) -> Iterator[Callable[[], Sample]]:
+    """Yield for each window a function that makes its sample, for which its pictures are read."""
     clip_spec = model.clip if isinstance(model, Model) else model
     video = source if isinstance(source, Video) else read_video(source, record.fps if record else None)
     geometry = Geometry.fit((video.height, video.width), clip_spec, crop)
     if isinstance(model, Model):
         model.check_size(geometry.crop[2:])
     for window in windows(video, clip_spec, geometry, overlap=0.0):
-        yield _window_sample(video, window, geometry, record)
+        yield partial(_window_sample, video, window, geometry, record)
 
 
 def _window_sample(video: Video, window: Window, geometry: Geometry, record: Record | None) -> Sample:

@@ -213,7 +213,10 @@ def _compute(
 ) -> Iterator[int]:
     """Compute and write the features of some videos, and yield each video when it is done."""
     loader = DataLoader(
-        _ClipsOfVideos(cache.clips, videos), batch_size=None, num_workers=run.workers if videos else 0
+        _ClipsOfVideos(cache.clips, videos),
+        batch_size=None,
+        num_workers=run.workers if videos else 0,
+        pin_memory=device.type == "cuda",
     )
     reduced = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(run.precision)
     was_training = stages.training
@@ -222,7 +225,7 @@ def _compute(
         with torch.inference_mode(), torch.autocast(device.type, reduced, enabled=reduced is not None):
             features = torch.cat(
                 [
-                    stages(channels_last(batch.to(device))).float().cpu()
+                    stages(channels_last(batch.to(device, non_blocking=True))).float().cpu()
                     for batch in clips.split(COMPUTED_CLIPS)
                 ]
             )

@@ -1,6 +1,7 @@
 """Inputs and buffers are as before, every pass sees the same, and what is beside the clip is passed on."""
 
 from collections import deque
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 import glocal
 from glocal.attribution import METHODS
+from glocal.attribution.inputs.network_inputs import to_network
 from glocal.errors import UsageError
 
 CLIPS = torch.randn(2, 3, 8, 24, 32, generator=torch.Generator().manual_seed(1))
@@ -288,3 +290,39 @@ def test_a_forward_that_fails_half_way_leaves_nothing_behind() -> None:
         assert (network.count, network.last, network.memory) == (0, None, [])
         assert all(module.training and not module._forward_hooks for module in network.modules())
         assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+class OnGpu(Plain):
+    """Says that it is on a GPU, which no test has."""
+
+    def parameters(self, recurse: bool = True) -> Any:
+        facts = {"device": torch.device("cuda"), "dtype": torch.float16, "is_floating_point": lambda: True}
+        return iter([SimpleNamespace(**facts)])
+
+
+@pytest.mark.parametrize("needs_gradient", [False, True])
+def test_inputs_are_copied_to_a_gpu_from_pinned_memory(
+    needs_gradient: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What carries a graph is not: pinning would cut it off."""
+    calls: list[Any] = []
+
+    def pin(tensor: Tensor) -> Tensor:
+        calls.append("pinned")
+        return tensor
+
+    def to(tensor: Tensor, *args: Any, **facts: Any) -> Tensor:
+        calls.append((*args, *facts.items()))
+        return tensor
+
+    clips = CLIPS.clone().requires_grad_(needs_gradient)
+    monkeypatch.setattr(Tensor, "pin_memory", pin)
+    monkeypatch.setattr(Tensor, "to", to)
+    to_network(clips, OnGpu())
+    gpu = torch.device("cuda")
+    moved = ["pinned", (gpu, ("non_blocking", True))]
+    assert calls == [*([] if needs_gradient else moved), (gpu, torch.float16)]
+
+
+def test_inputs_on_the_same_device_are_not_copied() -> None:
+    assert to_network(CLIPS, Plain()) is CLIPS

@@ -59,13 +59,21 @@ def tensors(inputs: Inputs) -> list[Tensor]:
 
 
 def to_network(inputs: Inputs, network: nn.Module) -> Any:
-    """Move `inputs` to the device of the network's first parameter, and floating ones to its dtype."""
+    """Move `inputs` to the device of the network's first parameter, and floating ones to its dtype.
+
+    To a GPU they are copied from pinned memory, so that the processor does not wait for the copy.
+    """
     first = next((p for p in network.parameters() if p.is_floating_point()), None)
     if first is None:
         return inputs
-    return map_tensors(
-        inputs, lambda tensor: tensor.to(first.device, first.dtype if tensor.is_floating_point() else None)
-    )
+
+    def move(tensor: Tensor) -> Tensor:
+        dtype = first.dtype if tensor.is_floating_point() else tensor.dtype
+        if tensor.device.type == "cpu" and first.device.type == "cuda" and not tensor.requires_grad:
+            tensor = tensor.pin_memory().to(first.device, non_blocking=True)
+        return tensor.to(first.device, dtype)
+
+    return map_tensors(inputs, move)
 
 
 def describe(value: Any) -> str:
