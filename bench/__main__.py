@@ -8,6 +8,7 @@ import torch
 
 from bench import (
     ablation,
+    archive,
     attribution,
     explain,
     image,
@@ -31,6 +32,7 @@ SECTIONS = {
     "explain": explain.run,
     "image": image.run,
     "long-video": video.run,
+    "archive": archive.run,
 }
 DEFAULT = ("attribution", "ablation", "overlay", "maxboxacc", "puppets", "st-abn", "explain", "image")
 RESULTS = Path(__file__).with_name("results.json")
