@@ -6,7 +6,7 @@ loads neither PyTorch nor NumPy.
 
 from glocal.utils.lazy_imports import lazy_names
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __getattr__, __dir__, _names = lazy_names(__name__, __file__, renamed={"ClipForm": "ClipSpec"})
 
