@@ -77,7 +77,7 @@ def bounds(case: Case, model: Model, path: Path, folder: Path) -> dict[str, Call
     """What the result takes at least, each workload alone."""
     video = read_video(path)
     stream = WindowStream.open(model, video, crop=None, cuts="auto", progress=False)
-    clips = [window.clip for window in stream.windows("explain")]
+    clips = [window.clip for window in stream.windows("explain", ExplainConfig().overlap)]
     frames = list(video)
     explanation = glocal.explain(model, path, target=case.target)
     drawn = list(overlay_frames(explanation, video))
