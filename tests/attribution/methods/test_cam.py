@@ -1,10 +1,12 @@
 """The library against paper A's equations in NumPy, and its gradients against finite differences."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 import glocal
 from glocal.attribution.targets import class_scores
@@ -206,3 +208,32 @@ def test_the_centred_score_of_a_single_logit_is_the_logit() -> None:
     logits = torch.tensor([[2.0], [-1.0]])
     assert class_scores(logits, "centred").tolist() == logits.tolist()
     assert class_scores(torch.tensor([[3.0, 1.0, 2.0]]), "centred").tolist() == [[1.0, -1.0, 0.0]]
+
+
+class Normalised(nn.Module):
+    """A convolution, a layer norm over its channels where asked for, and a head."""
+
+    def __init__(self, *, is_normalised: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(3, 32, 3, padding=1)
+        self.norm = nn.LayerNorm(32) if is_normalised else nn.Identity()
+        self.head = nn.Linear(32, 4)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        features: Tensor = self.norm(self.conv(clips).movedim(1, -1))
+        logits: Tensor = self.head(torch.tanh(features).mean((1, 2, 3)))
+        return logits
+
+
+@pytest.mark.parametrize("is_normalised", [True, False])
+def test_3dcam_in_front_of_a_layer_norm_is_said_to_be_rounding_error(is_normalised: bool) -> None:
+    torch.manual_seed(0)
+    network, clips = Normalised(is_normalised=is_normalised).eval(), torch.randn(2, 3, 4, 8, 8)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        glocal.attribute(network, clips, ["conv"], method="3dcam", target=1)
+        assert bool(caught) == is_normalised
+        assert all("in front of a layer norm is rounding error" in str(warning.message) for warning in caught)
+        caught.clear()
+        glocal.attribute(network, clips, ["conv"], method="layercam", target=1)
+        assert not caught

@@ -6,6 +6,7 @@ the clip. It returns a map `(B, T, H, W)`, or `(B, H, W)` for images, that is no
 """
 
 import math
+import warnings
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +22,25 @@ def cam_3d(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
     """`ReLU(↑β / max ↑β) · ReLU(↑α / max ↑α)`, with β and α summed over the channels.
 
     Linear interpolation commutes with the sum, so one channel is upsampled in place of C.
+
+    A layer norm ignores what all channels share, so β is zero in front of it, up to rounding; a warning says
+    so.
     """
+    if _is_rounding_error(gradient):
+        warnings.warn(
+            "3DCAM of a layer in front of a layer norm is rounding error, as the gradient's channels cancel "
+            "out there; take another method, such as layercam",
+            stacklevel=2,
+        )
     return positive(upsample(gradient.sum(1))) * positive(upsample(activation.sum(1)))
+
+
+def _is_rounding_error(gradient: Tensor) -> bool:
+    """Whether sums over channels are not zero, yet no larger than what rounding leaves, at some 64 places."""
+    places = gradient[0].flatten(1)
+    places = places[:, :: max(1, places.shape[1] // 64)]
+    sums, sizes = places.sum(0).abs().amax(), places.abs().sum(0).amax()
+    return bool((sums > 0) & (sums < 8 * torch.finfo(torch.float32).eps * sizes))
 
 
 @method(
