@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
 
 from glocal.errors import InputError, UsageError
 from glocal.video import encoding, read_video, write_video
@@ -227,3 +229,17 @@ def test_a_build_of_ffmpeg_without_h264_writes_what_it_has(
         assert form in container.streams.video[0].codec_context.name
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert [number(frame) for frame in frames] == list(range(12))
+
+
+def test_the_threads_of_the_encoder_can_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    contexts, add_stream = [], encoding._stream
+
+    def stream(*arguments: Any) -> VideoStream:
+        added = add_stream(*arguments)
+        contexts.append(added.codec_context)
+        return added
+
+    monkeypatch.setattr(encoding, "_stream", stream)
+    write_video(tmp_path / "a.mp4", [CHART] * 3, 10, threads=1)
+    assert [context.thread_count for context in contexts] == [1]
+    assert len(list(read_video(tmp_path / "a.mp4"))) == 3

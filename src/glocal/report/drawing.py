@@ -212,10 +212,12 @@ def overlay_writer(
     *,
     style: OverlayStyle = DEFAULT_STYLE,
     true_boxes: VideoBoxes | None = None,
+    overlays: int = 1,
 ) -> Iterator[Callable[[Frame], None]]:
     """Write an overlay as `write_overlay` does, from frames that are handed over: yield a function for that.
 
-    The function takes the next frame; a thread draws on it and encodes it.
+    The function takes the next frame; a thread draws on it and encodes it. Of `overlays` that are written at
+    the same time, each gets its share of the cores, so that together they hold not many more frames than one.
     """
     drawer = OverlayDrawer(explanation, video, style=style, true_boxes=true_boxes)
 
@@ -231,6 +233,7 @@ def overlay_writer(
             video.fps,
             times=video.times.tolist(),
             sample_aspect_ratio=video.sample_aspect_ratio,
+            threads=max(1, (os.cpu_count() or 1) // overlays) if overlays > 1 else None,
         )
 
     with writing(path), feeding(write) as hand_over:

@@ -106,7 +106,16 @@ def write_reports(
     overlay_paths = [path.with_suffix(suffix) for path in json_paths] if "video" in outputs else []
     with ExitStack() as stack:
         draw = [
-            stack.enter_context(overlay_writer(explanation, video, path, style=style, true_boxes=true_boxes))
+            stack.enter_context(
+                overlay_writer(
+                    explanation,
+                    video,
+                    path,
+                    style=style,
+                    true_boxes=true_boxes,
+                    overlays=len(overlay_paths),
+                )
+            )
             for explanation, path in zip(explanations, overlay_paths, strict=False)
         ]
         media = _collect_media(explanations, video, draw, is_needed="page" in outputs)

@@ -47,6 +47,7 @@ def write_video(
     sample_aspect_ratio: Fraction | int = 1,
     crf: int = 18,
     keyframe_every: int | None = None,
+    threads: int | None = None,
 ) -> None:
     """Encode frames as H.264 (yuv420p), one by one; the file appears whole or not at all.
 
@@ -60,6 +61,7 @@ def write_video(
         sample_aspect_ratio: width of a pixel over its height.
         crf: constant rate factor of libx264; lower is better quality.
         keyframe_every: distance of key frames, at which players can start; by default the encoder chooses.
+        threads: of the encoder, each of which holds frames; by default the encoder chooses.
 
     Raises:
         InputError: the file cannot be written, or PyAV has no encoder.
@@ -85,6 +87,8 @@ def write_video(
             stream = _stream(container, first.shape[:2], rate, times is not None, crf)
             if keyframe_every is not None:
                 stream.codec_context.gop_size = keyframe_every
+            if threads is not None:
+                stream.codec_context.thread_count = threads
             stream.codec_context.sample_aspect_ratio = Fraction(sample_aspect_ratio)
             unit = stream.codec_context.time_base
             for frame in _encoder_frames(chain([first], remaining), rate, times, unit):
