@@ -8,7 +8,7 @@ import torch
 
 from glocal.errors import InputError, UsageError
 from glocal.models import listing, load_model, model_names, summary
-from glocal.models.card import Card, pack, read_card, save_network
+from glocal.models.card import Card, pack, packaged_cards, read_card, save_network
 from glocal.models.listing import PACKAGED_FOLDER
 
 LABELS = ("wave", "walk", "jump")
@@ -41,6 +41,20 @@ def test_a_packed_network_is_the_trained_one_in_half_the_bytes(trained: Path, sh
     assert all(p.dtype == torch.float32 for p in model.network.parameters())
     with torch.no_grad():
         assert torch.allclose(model.network(clips), full.network(clips), atol=0.02)
+
+
+def test_a_network_packed_again_knows_the_same_classes(trained: Path, shelf: Path) -> None:
+    pack(trained, "toys/voter", shelf, classes="three toys")
+    pack(trained, "toys/voter", shelf)
+    assert load_model("toys/voter").classes == "three toys"
+    card = read_card(trained.with_suffix(".json"))
+    save_network(trained, load_model(trained).network, replace(card, labels=("a", "b", "c")))
+    path = pack(trained, "toys/voter", shelf)
+    assert read_card(path.with_suffix(".json")).classes == ""
+
+
+def test_packaged_networks_say_what_they_know() -> None:
+    assert [name for name, card in packaged_cards().items() if not card.classes] == []
 
 
 def test_it_is_listed_and_can_start_another(trained: Path, shelf: Path) -> None:

@@ -108,6 +108,9 @@ def pack(
 ) -> Path:
     """Add a trained network to the packaged models, with its weights in 16 bits.
 
+    In place of a packaged network of the same name and labels, it keeps what that one's card says of the
+    classes.
+
     Args:
         trained: path of a `.safetensors` file with a card.
         name: of the packaged model.
@@ -125,7 +128,13 @@ def pack(
     paths = checkpoint_paths(trained)
     if paths is None or not paths[0].exists():
         raise InputError(f"{trained} is no trained network; give the path of its .safetensors file.")
-    card = replace(read_card(paths[1]), **changes)
+    path = folder / f"{name}.safetensors"
+    card = read_card(paths[1])
+    if path.with_suffix(".json").exists():
+        former = read_card(path.with_suffix(".json"))
+        if former.labels == card.labels:
+            card = replace(card, classes=card.classes or former.classes)
+    card = replace(card, **changes)
     state = {
         key: tensor.half() if tensor.is_floating_point() else tensor
         for key, tensor in safetensors.torch.load_file(paths[0]).items()
@@ -137,7 +146,6 @@ def pack(
     for key, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()):
             raise InputError(f"{trained} has weights in {key} that do not fit into 16 bits.")
-    path = folder / f"{name}.safetensors"
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
