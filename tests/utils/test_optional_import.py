@@ -2,6 +2,7 @@
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,29 @@ def test_a_module_that_only_makes_faster_may_be_missing(
     monkeypatch.syspath_prepend(tmp_path)
     assert import_if_installed("broken_library") is None
     assert import_if_installed("json") is json
+
+
+REPLACES_ITSELF = """
+import importlib, sys, time
+if not hasattr(sys, "self_replacing_loaded"):
+    sys.self_replacing_loaded = True
+    package = sys.modules.pop(__name__)
+    importlib.import_module("self_replacing.native")
+    time.sleep(0.05)
+    sys.modules[__name__] = package
+    del sys.self_replacing_loaded
+    VALUE = 1
+"""
+
+
+def test_a_package_that_replaces_itself_is_imported_from_many_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "self_replacing"
+    package.mkdir()
+    (package / "__init__.py").write_text(REPLACES_ITSELF)
+    (package / "native.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        values = pool.map(lambda _: import_if_installed("self_replacing").VALUE, range(8))
+        assert list(values) == [1] * 8

@@ -4,12 +4,11 @@ Several packages install it under the same name (`opencv-python`, `opencv-contri
 both), so `glocal` requires none of them and takes the one that is there.
 """
 
-import importlib
 from importlib import metadata
 from typing import Any
 
 from glocal.errors import InputError
-from glocal.utils.optional_import import LazyModule, import_if_installed, optional_import
+from glocal.utils.optional_import import LazyModule, import_if_installed, import_in_turn, optional_import
 
 cv2: Any = LazyModule("cv2", extra="opencv", purpose="rendering puppets, optical flow or GrabCut")
 """OpenCV. The first use of a name raises InputError if it is not installed."""
@@ -31,7 +30,7 @@ def contrib_function(module: str, name: str, *, purpose: str) -> Any:
         InputError: no package of OpenCV is installed, or one without the contrib modules.
     """
     try:
-        return getattr(importlib.import_module(f"cv2.{module}"), name)
+        return getattr(import_in_turn(f"cv2.{module}"), name)
     except (ImportError, AttributeError):
         pass
     without_contrib = [package for package in WITH_CONTRIB if _is_installed(package)]

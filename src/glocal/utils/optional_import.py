@@ -2,10 +2,16 @@
 
 import importlib
 from functools import cache, partial
+from threading import RLock
+from types import ModuleType
 from typing import Any
 
 from glocal.errors import InputError
 from glocal.utils.resources import raise_if_lacking
+
+_ONE_IMPORT_AT_A_TIME: RLock = RLock()
+"""Held while a package is imported: OpenCV takes itself out of `sys.modules` and puts itself back meanwhile,
+so that a second thread that imports it in that moment fails."""
 
 
 def optional_import(module: str, *, extra: str, purpose: str) -> Any:
@@ -21,7 +27,7 @@ def optional_import(module: str, *, extra: str, purpose: str) -> Any:
     """
     install = f"pip install 'glocal[{extra}]'"
     try:
-        return importlib.import_module(module)
+        return import_in_turn(module)
     except ModuleNotFoundError as error:
         raise InputError(
             f"{purpose} needs {error.name or module}, which is not installed; run {install}."
@@ -38,9 +44,19 @@ def optional_import(module: str, *, extra: str, purpose: str) -> Any:
 def import_if_installed(module: str) -> Any:
     """Import a module that makes something faster; None if it is not installed or cannot be imported."""
     try:
-        return importlib.import_module(module)
+        return import_in_turn(module)
     except ImportError:
         return None
+
+
+def import_in_turn(module: str) -> ModuleType:
+    """Import a module while no other thread does.
+
+    Raises:
+        ImportError: it is not installed or cannot be imported.
+    """
+    with _ONE_IMPORT_AT_A_TIME:
+        return importlib.import_module(module)
 
 
 class LazyModule:
