@@ -17,7 +17,15 @@ from helpers.networks import Small2d, Small3d, seeded
 
 
 @pytest.mark.parametrize(
-    ("grid", "size"), [((7, 9), (56, 75)), ((1, 1), (16, 16)), ((5, 5), (5, 13)), ((3, 8), (64, 8))]
+    ("grid", "size"),
+    [
+        ((7, 9), (56, 75)),
+        ((1, 1), (16, 16)),
+        ((5, 5), (5, 13)),
+        ((3, 8), (64, 8)),
+        ((29, 2), (30, 3)),
+        ((56, 28), (112, 112)),
+    ],
 )
 def test_enlarged_maps_are_those_that_attribution_interpolates(grid: Any, size: Any) -> None:
     maps = torch.rand(4, *grid)

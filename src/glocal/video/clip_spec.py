@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from glocal.errors import UsageError
@@ -104,14 +105,31 @@ def rgb_clip(frames: Sequence[Frame], clip_spec: ClipSpec) -> torch.Tensor:
     Values are scaled to `clip_spec.range`, then normalised by mean and standard deviation.
     """
     low, high = clip_spec.range
-    mean, std = (torch.tensor(values).view(-1, 1, 1, 1) for values in (clip_spec.mean, clip_spec.std))
-    clip = torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2).contiguous().float()
+    mean, std = (
+        np.array(values, np.float32).reshape(-1, 1, 1, 1) for values in (clip_spec.mean, clip_spec.std)
+    )
+    clip = _channels_first(frames)
     if clip_spec.channels == 1:
-        clip = torch.einsum("cthw,c->thw", clip, torch.tensor(LUMA))[None]
-    return (clip * ((high - low) / 255) + low).sub_(mean).div_(std)[None]
+        clip = np.add.reduce([weight * channel for weight, channel in zip(LUMA, clip, strict=True)])[None]
+    clip *= (high - low) / 255
+    clip += low
+    clip -= mean
+    clip /= std
+    return torch.from_numpy(clip)[None]
 
 
 def flow_clip(flows: Sequence[Flow]) -> torch.Tensor:
     """Stack flows `(H, W, 2)` in pixels to a clip `(1, 2, T, H, W)` float32 in [-1, 1]."""
-    clip = torch.from_numpy(np.stack(flows)).permute(3, 0, 1, 2).contiguous()
-    return clip.clamp_(-FLOW_LIMIT, FLOW_LIMIT).div_(FLOW_LIMIT)[None]
+    clip = _channels_first(flows)
+    np.clip(clip, -FLOW_LIMIT, FLOW_LIMIT, out=clip)
+    clip /= FLOW_LIMIT
+    return torch.from_numpy(clip)[None]
+
+
+def _channels_first(frames: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+    """Stack frames `(H, W, C)` to `(C, T, H, W)` float32.
+
+    By NumPy, as clips are made in a thread beside the network: PyTorch would start threads of its own for it,
+    which slow down those of the network as long as that thread lives.
+    """
+    return np.array(np.stack(frames).transpose(3, 0, 1, 2), np.float32, order="C")
