@@ -30,6 +30,30 @@ def forward(network: nn.Module, clips: Tensor, layers: Sequence[str]) -> object:
         return network(clips)
 
 
+def bound(network: nn.Module, clips: Tensor, layers: Sequence[str]) -> object:
+    """One forward pass, and one backward pass down to the layers, alone: what gradients at the layers take.
+
+    Autograd records from the lowest layer on, and computes no gradient of a parameter.
+    """
+    outputs: list[Tensor] = []
+
+    def note(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        outputs.append(output if output.requires_grad else output.detach().requires_grad_())
+        return outputs[-1]
+
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    handles = [network.get_submodule(name).register_forward_hook(note) for name in layers]
+    try:
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        return torch.autograd.grad(network(clips).amax(1).sum(), outputs)[0]
+    finally:
+        for handle in handles:
+            handle.remove()
+        for parameter in trained:
+            parameter.requires_grad_(True)
+
+
 def glocal_3dcam(network: nn.Module, clips: Tensor, layers: Sequence[str]) -> object:
     """Sum 3DCAM by glocal."""
     return glocal.attribute(network, clips, layers=layers).attention
@@ -77,6 +101,7 @@ def torch_cam(network: nn.Module, clips: Tensor, layers: Sequence[str]) -> objec
 
 WORKLOADS: dict[str, Callable[..., object]] = {
     "forward": forward,
+    "bound": bound,
     "glocal 3DCAM": glocal_3dcam,
     "glocal Grad-CAM": glocal_grad_cam,
     "torch-cam": torch_cam,

@@ -1,5 +1,7 @@
 """Maps are blended in a thread beside the network."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -34,3 +36,20 @@ def test_several_methods_and_classes_are_those_of_one_alone() -> None:
         assert np.abs(explanation.attention - alone.attention).max() < 1e-5
     alone = glocal.explain(model, video, method="layercam", target=first.target.index)
     assert np.abs(layercam.attention - alone.attention).max() < 1e-5
+
+
+@pytest.mark.parametrize(("frames", "names"), [(8, set()), (9, {"read ahead", "feeding"})])
+def test_a_video_of_one_clip_takes_no_threads(
+    frames: int, names: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    start = threading.Thread.start
+
+    def note(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", note)
+    model = glocal.as_model(seeded(Small3d()), glocal.ClipSpec(frames=8, short_side=32, size=32))
+    glocal.explain(model, np.random.default_rng(0).integers(0, 256, (frames, 40, 56, 3), np.uint8))
+    assert {name for name in started if name in ("read ahead", "feeding")} == names

@@ -242,7 +242,9 @@ def _run_layer_methods(
             for (formula, sign), per_class in zip(wanted, explained, strict=False):
                 with torch.no_grad(), _without_autocast(logits):
                     maps = {
-                        name: formula(activation, sign / scale * _float(gradients[name]), upsample).float()
+                        name: formula(
+                            activation, _scaled(_float(gradients[name]), sign / scale), upsample
+                        ).float()
                         for name, activation in activations.items()
                     }
                 per_class.append(_Explained(maps, logits, targets, _grids(activations)))
@@ -309,6 +311,11 @@ def _full_size(maps: Tensor, upsample: Upsample) -> Tensor:
 
 def _without_autocast(like: Tensor) -> AbstractContextManager[Any]:
     return torch.autocast(like.device.type, enabled=False)
+
+
+def _scaled(gradient: Tensor, factor: float) -> Tensor:
+    """`factor · gradient`; the gradient itself where that is the same, as it may be large."""
+    return gradient if factor == 1 else factor * gradient
 
 
 def _float(x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from glocal.types import AttributionMap
@@ -72,7 +73,7 @@ def _inverse_weights(pixels: int, cells: int) -> Any:
     A cell follows from the pixels between its neighbours, as far as these are enough to tell it.
     """
     weights = interpolation_weights(pixels, pixels, 0, pixels, cells).astype(np.float64)
-    inverse = np.zeros((cells, pixels))
+    inverse: npt.NDArray[np.floating[Any]] = np.zeros((cells, pixels))
     for cell in range(cells):
         near = slice(max(0, cell - 1), cell + 2)
         between = np.flatnonzero(weights[:, near].sum(1) > 1 - SURE)

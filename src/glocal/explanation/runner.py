@@ -26,7 +26,7 @@ from glocal.types import Progress
 from glocal.video import Window
 from glocal.video.clip_spec import Crop
 from glocal.video.scenes import Cuts
-from glocal.video.threads import feeding, run_each
+from glocal.video.threads import feeding, run_each, run_in_turn
 
 
 @configured_by(ExplainConfig)
@@ -120,7 +120,7 @@ class _VideoRun:
         """Explain all windows as long as the targets are right; add probabilities without the edit."""
         results = [WindowResults(self.model, config, self.stream) for config in self.configs]
         stream = self.stream.windows("explain", self.configs[0].overlap)
-        with feeding(run_each, size=1) as run_beside:
+        with run_in_turn() if self.stream.is_short else feeding(run_each, size=1) as run_beside:
             for group in grouped(mark_non_overlapping(stream), self._next_batch_size):
                 for window, is_counted in group:
                     if before is not None and is_counted:

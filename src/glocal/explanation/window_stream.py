@@ -73,6 +73,12 @@ class WindowStream:
         """The way from the frames to the clips and back."""
         return Geometry.fit((self.video.height, self.video.width), self.clip_spec, self.crop)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether the video has no more frames than a clip, so that no thread has anything to do beside it."""
+        frames = self.video.expected_frames
+        return frames is not None and frames <= self.clip_spec.frames
+
     def windows(self, action: str, overlap: float = 0.0) -> Iterator[Window]:
         """Iterate over the windows, and report progress.
 
@@ -80,12 +86,11 @@ class WindowStream:
             action: what is done with them, for the progress bar.
             overlap: share of a window in [0, 1) that the next one covers too.
         """
-        stream = read_ahead(
-            windows_of(
-                self._frames(), self.video.fps, self.clip_spec, self.geometry, overlap=overlap, cuts=self.cuts
-            ),
-            WINDOWS_AHEAD,
+        stream = windows_of(
+            self._frames(), self.video.fps, self.clip_spec, self.geometry, overlap=overlap, cuts=self.cuts
         )
+        if not self.is_short:
+            stream = read_ahead(stream, WINDOWS_AHEAD)
         if self.progress is False:
             return stream
         title = f"{action} {self.video.name}"

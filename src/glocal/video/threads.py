@@ -122,6 +122,12 @@ def run_each(jobs: Iterator[Callable[[], object]]) -> None:
 
 
 @contextmanager
+def run_in_turn() -> Iterator[Callable[[Callable[[], object]], None]]:
+    """Yield a function that runs what it is handed at once: `feeding(run_each)` without its thread."""
+    yield lambda job: run_each(iter([job]))
+
+
+@contextmanager
 def beside(run: Callable[[], object]) -> Iterator[None]:
     """Run a function in a thread beside the block, wait for it at the end, and raise its error there."""
     errors: list[BaseException] = []

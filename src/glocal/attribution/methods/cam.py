@@ -32,7 +32,8 @@ def cam_3d(activation: Tensor, gradient: Tensor, upsample: Upsample) -> Tensor:
             "out there; take another method, such as layercam",
             stacklevel=2,
         )
-    return positive(upsample(gradient.sum(1))) * positive(upsample(activation.sum(1)))
+    gradients, activations = positive(upsample(torch.cat([gradient.sum(1), activation.sum(1)]))).chunk(2)
+    return gradients * activations
 
 
 def _is_rounding_error(gradient: Tensor) -> bool:
