@@ -75,7 +75,7 @@ class WindowStream:
 
     @property
     def is_short(self) -> bool:
-        """Whether the video has no more frames than a clip, so that no thread has anything to do beside it."""
+        """Whether the video has no more frames than a clip: no thread has anything to do beside it."""
         frames = self.video.expected_frames
         return frames is not None and frames <= self.clip_spec.frames
 
