@@ -40,9 +40,9 @@ PUBLIC_NAMES = {
         PointingGame TemporalMAP VideoMAP inclusive_boxes
     """,
     "glocal.evaluation.faithfulness": """
-        AverageDrop BASELINES BlockDrops REMOVAL_UNITS RemovalCurve RoadScores average_drop block_drops
+        AverageDrop BASELINES BlockDrops EndScores REMOVAL_UNITS RemovalCurve RoadScores average_drop block_drops
         class_score impute road
-        deletion infidelity insertion sensitivity_max
+        deletion end_scores infidelity insertion sensitivity_max
     """,
     "glocal.evaluation.sanity": """
         ExplainFunction RandomisationStep hog_correlation label_check randomisation_check randomised

@@ -147,6 +147,31 @@ def test_noise_is_added_to_so_many_clips(tmp_path: Path) -> None:
     assert means[1] != means[0]
 
 
+def test_the_passes_that_a_comparison_takes_are_said_before() -> None:
+    clip, passes, costs = red_sample(0), [], []
+    model = planted_model()
+    compare(
+        model,
+        [clip],
+        {"right": right},
+        config=CONFIG,
+        noise=0,
+        illustrated=0,
+        announce=lambda cost, rows: (
+            costs.append((cost, rows))
+            or model.network.register_forward_hook(lambda network, inputs, output: passes.append(len(output)))
+        ),
+    )
+    (cost, rows), *others = costs
+    assert not others
+    assert rows == 1 + len(CONTROLS)
+    ends, timing = 2, 5
+    assert sum(passes) == cost.passes - ends + timing, "the ends are scored to time a pass"
+    assert cost.sentence(6, rows).startswith(
+        f"{rows} rows on 6 clips take some {6 * cost.passes} forward passes of "
+    )
+
+
 def test_what_does_not_ask_the_network_is_flagged(found: Comparison) -> None:
     methods = summarise(found)["methods"]
     assert methods["right"]["survives"]

@@ -14,11 +14,13 @@ from glocal.evaluation.faithfulness import (
     average_drop,
     block_drops,
     deletion,
+    end_scores,
     infidelity,
     insertion,
     sensitivity_max,
 )
 from glocal.evaluation.faithfulness.infidelity import BlockDrops, random_blocks
+from glocal.evaluation.faithfulness.scoring import batch_limit
 from glocal.evaluation.pointing import energy_in_mask, lift, pointing_game, pointing_measures
 from helpers.networks import Small2d, Small3d, seeded
 
@@ -83,6 +85,29 @@ def test_the_true_order_beats_every_other_order() -> None:
     for seed in range(5):
         other = torch.rand(shares.shape, generator=torch.Generator().manual_seed(seed))
         assert (deletion(network, clips, other, classes, baseline="mean", score="logit").auc > best).all()
+
+
+def test_shared_ends_save_their_passes_and_change_nothing() -> None:
+    network, clips, shares, classes = example()
+    alone = [curve(network, clips, shares, classes).scores for curve in (deletion, insertion)]
+    drop = average_drop(network, clips, shares.sigmoid(), classes).drop
+    ends = end_scores(network, clips, classes)
+    network.seen.clear()
+    for curve, scores in zip((deletion, insertion), alone, strict=True):
+        assert torch.allclose(curve(network, clips, shares, classes, ends=ends).scores, scores, atol=1e-6)
+    assert sum(network.seen) == 2 * 2 * 19, "20 steps without both ends, twice, of two clips"
+    network.seen.clear()
+    assert torch.allclose(average_drop(network, clips, shares.sigmoid(), classes, ends=ends).drop, drop)
+    assert sum(network.seen) == 2
+
+
+def test_a_processor_takes_fewer_of_large_clips_at_once() -> None:
+    large = torch.zeros(2, 3, 16, 192, 192)
+    network = Linear(torch.zeros(1))
+    assert batch_limit(network, large, 16) == 1
+    assert batch_limit(network, large[..., :64, :64], 16) == 4
+    assert batch_limit(network, large[:, :, 0, :64, :64], 16) == 16
+    assert batch_limit(network.to("meta"), large, 16) == 16
 
 
 def test_probabilities_are_those_of_the_softmax() -> None:

@@ -1,13 +1,17 @@
 """ROAD: imputation solves the paper's linear system, and scores tell good attributions from bad ones."""
 
+import sys
 from itertools import product
 
 import pytest
 import torch
+from scipy.sparse.linalg import splu
 from torch import Tensor, nn
 
 from glocal.errors import UsageError
 from glocal.evaluation.faithfulness import impute, road
+
+road_module = sys.modules["glocal.evaluation.faithfulness.road"]
 
 
 def solved_directly(image: Tensor, removed: Tensor) -> Tensor:
@@ -43,7 +47,7 @@ def test_imputed_pixels_are_the_solution_of_the_papers_system(share: float) -> N
     imputed = impute(images, removed, noise=0)
     for sample, channel in product(range(2), range(3)):
         expected = solved_directly(images[sample, channel], removed[sample, 0])
-        assert torch.allclose(imputed[sample, channel], expected, atol=5e-4)
+        assert torch.allclose(imputed[sample, channel], expected, atol=1e-9)
 
 
 def test_each_frame_of_a_clip_is_imputed_like_an_image() -> None:
@@ -53,7 +57,7 @@ def test_each_frame_of_a_clip_is_imputed_like_an_image() -> None:
     imputed = impute(clip, removed, noise=0)
     for frame in range(4):
         alone = impute(clip[:, :, frame], removed[:, :, 0], noise=0)
-        assert torch.allclose(imputed[:, :, frame], alone, atol=5e-4)
+        assert torch.allclose(imputed[:, :, frame], alone, atol=1e-6)
 
 
 def test_whole_frames_are_interpolated_between_those_around_them() -> None:
@@ -61,7 +65,25 @@ def test_whole_frames_are_interpolated_between_those_around_them() -> None:
     clip[:, :, 2:4] = 99
     removed = torch.tensor([False, False, True, True, False, True]).view(1, 1, 6, 1, 1)
     imputed = impute(clip, removed, noise=0)
-    assert torch.allclose(imputed[0, 0, :, 0, 0], torch.tensor([0.0, 1, 2, 3, 4, 4]), atol=5e-4)
+    assert torch.allclose(imputed[0, 0, :, 0, 0], torch.tensor([0.0, 1, 2, 3, 4, 4]), atol=1e-6)
+
+
+def test_a_frame_of_which_nothing_is_known_is_0() -> None:
+    clip = torch.ones(1, 3, 2, 8, 8)
+    removed = torch.zeros(1, 1, 2, 8, 8, dtype=torch.bool)
+    removed[:, :, 1] = True
+    imputed = impute(clip, removed, noise=0)
+    assert imputed[:, :, 0].eq(1).all()
+    assert imputed[:, :, 1].eq(0).all()
+
+
+def test_a_mask_of_all_frames_is_solved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    solved = []
+    monkeypatch.setattr(
+        road_module, "splu", lambda *args, **options: solved.append(1) or splu(*args, **options)
+    )
+    impute(torch.rand(1, 3, 16, 8, 8), torch.rand(1, 1, 1, 8, 8) < 0.5)
+    assert len(solved) == 1
 
 
 def test_noise_is_added_to_imputed_pixels_only_and_is_always_the_same() -> None:

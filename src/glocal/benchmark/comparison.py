@@ -16,6 +16,7 @@ from glocal.attribution.inputs.network_inputs import call
 from glocal.attribution.tape import frozen
 from glocal.benchmark.cache import Cache, fingerprint
 from glocal.benchmark.comparison_files import comparison_text, figures_table, write_comparison_files
+from glocal.benchmark.expected_cost import ExpectedCost, expected_cost
 from glocal.benchmark.explained import (
     ExplainedSample,
     MeasureConfig,
@@ -94,6 +95,7 @@ def compare(
     illustrated: int = 3,
     cache: Cache | str | Path | None = None,
     progress: bool = False,
+    announce: Callable[[ExpectedCost, int], None] | None = None,
 ) -> Comparison:
     """Measure every method, and the controls, on the same clips.
 
@@ -116,6 +118,7 @@ def compare(
         illustrated: number of clips of which pictures are made.
         cache: where results are kept between runs: a folder, or a `Cache`.
         progress: show a progress bar where stderr is a terminal.
+        announce: called before the first clip is measured, with what one takes and the number of rows.
 
     Raises:
         InputError: no method fits the network, or there is no clip.
@@ -144,6 +147,7 @@ def compare(
         sanity,
         random_labels,
         illustrated,
+        announce,
     )
     comparison = session.run(samples, clips, progress)
     comparison.class_names = model.labels
@@ -218,6 +222,7 @@ class _Session:
     sanity: int
     random_labels: nn.Module | None
     illustrated: int
+    announce: Callable[[ExpectedCost, int], None] | None
 
     @property
     def explainers(self) -> dict[str, ExplainFunction]:
@@ -255,7 +260,9 @@ class _Session:
             for place, sample in enumerate(read_ahead(iter(samples), AHEAD)):
                 prepared = prepare(self.model, sample, self.target, self._config_at(place))
                 prepared = replace(prepared, name=_unique_name(file_name(prepared.name), comparison.names))
-                first = first or prepared
+                if first is None:
+                    first = prepared
+                    self._announce(prepared)
                 comparison.names.append(prepared.name)
                 comparison.sources.append(sample.source or prepared.name)
                 comparison.classes.append(int(prepared.classes))
@@ -279,6 +286,11 @@ class _Session:
         _collect(comparison, results)
         comparison.cost = self._cost(first, list(comparison.results))
         return comparison
+
+    def _announce(self, prepared: PreparedSample) -> None:
+        if self.announce:
+            rows = len(self.explainers)
+            self.announce(expected_cost(prepared, rows), rows)
 
     def _config_at(self, place: int) -> MeasureConfig:
         """Noise is added to the first clips alone."""

@@ -12,7 +12,7 @@ from glocal.attribution.inputs.network_inputs import to_network
 from glocal.attribution.targets import Score
 from glocal.benchmark.samples import Footage, Sample
 from glocal.errors import UsageError
-from glocal.evaluation.faithfulness import REMOVAL_UNITS, BlockDrops, block_drops
+from glocal.evaluation.faithfulness import REMOVAL_UNITS, BlockDrops, EndScores, block_drops, end_scores
 from glocal.evaluation.sanity import ExplainFunction
 from glocal.models import Model
 from glocal.types import AttributionMap, BoxArray
@@ -30,7 +30,7 @@ class MeasureConfig:
         over, baseline, steps: of insertion and deletion; see `glocal.evaluation.faithfulness.deletion`.
         blocks: of `infidelity`.
         samples: of `sensitivity_max`; 0 leaves it out.
-        batch: changed clips that run through the network at once.
+        batch: changed clips that run through the network at once, at most; see `batch_limit`.
     """
 
     over: tuple[str, ...] = REMOVAL_UNITS
@@ -64,6 +64,18 @@ class PreparedSample:
     label: int | None
     config: MeasureConfig
     score: Score = "probability"
+
+    @cached_property
+    def ends(self) -> EndScores:
+        """Scores of the clip and of the emptied clip; the same for all explainers and curves."""
+        return end_scores(
+            self.network,
+            self.clip,
+            self.classes,
+            baseline=self.config.baseline,
+            batch=self.config.batch,
+            score=self.score,
+        )
 
     @cached_property
     def blocks(self) -> BlockDrops:

@@ -165,6 +165,7 @@ def compare(
         else None,
         cache=Cache(out / "cells"),
         progress=not quiet,
+        announce=lambda cost, rows: tell(quiet, cost.sentence(count, rows)),
     )
     comparison.facts["Clips"] = (
         f"{data}, {split}" if data else ", ".join(printable(Path(video).name) for video in videos)

@@ -49,7 +49,8 @@ def _curve(run: Callable[..., Any], over: str) -> Callable[[ExplainedSample], Me
             baseline=config.baseline,
             steps=config.steps,
             batch=config.batch,
-            score=explained.prepared.score,
+            score=prepared.score,
+            ends=prepared.ends,
         )
         return MeasuredCurve(float(curve.auc), _rounded(curve.shares), _rounded(curve.scores[0]))
 
@@ -62,7 +63,13 @@ _register_curves()
 def _drop(explained: ExplainedSample) -> Any:
     p = explained.prepared
     return average_drop(
-        p.network, p.clip, explained.attribution, p.classes, baseline=p.config.baseline, score=p.score
+        p.network,
+        p.clip,
+        explained.attribution,
+        p.classes,
+        baseline=p.config.baseline,
+        score=p.score,
+        ends=p.ends,
     )
 
 

@@ -5,9 +5,11 @@ from glocal.evaluation.faithfulness.infidelity import BlockDrops, block_drops, i
 from glocal.evaluation.faithfulness.removal import (
     REMOVAL_UNITS,
     AverageDrop,
+    EndScores,
     RemovalCurve,
     average_drop,
     deletion,
+    end_scores,
     insertion,
 )
 from glocal.evaluation.faithfulness.road import RoadScores, impute, road
@@ -18,12 +20,14 @@ __all__ = [
     "REMOVAL_UNITS",
     "AverageDrop",
     "BlockDrops",
+    "EndScores",
     "RemovalCurve",
     "RoadScores",
     "average_drop",
     "block_drops",
     "class_score",
     "deletion",
+    "end_scores",
     "impute",
     "infidelity",
     "insertion",

@@ -8,7 +8,13 @@ from torch import Tensor, nn
 
 from glocal.attribution.baselines import BASELINES
 from glocal.attribution.targets import Score
-from glocal.evaluation.faithfulness.scoring import Output, batches, class_score, per_sample
+from glocal.evaluation.faithfulness.scoring import (
+    Output,
+    batch_limit,
+    batches,
+    class_score,
+    per_sample,
+)
 
 BLOCK_SIDES = (1 / 8, 1 / 2)
 """Smallest and largest side of a random block, as shares of each axis."""
@@ -51,7 +57,7 @@ def block_drops(
         blocks: how many; the same ones for all clips.
         sides: smallest and largest side of a block, see `BLOCK_SIDES`.
         seed: of the blocks.
-        batch: changed clips that run through the network at once.
+        batch: changed clips that run through the network at once, at most; see `batch_limit`.
         score: `"probability"`, `"logit"`, or a function from outputs `(B, num_classes)` to scores.
         output: takes the logits out of what the network returns.
 
@@ -62,8 +68,9 @@ def block_drops(
     masks = random_blocks(tuple(clips.shape[2:]), blocks, seed, sides).to(clips.device)
     original = class_score(network, clips, targets, score=score, output=output)
     drops = torch.empty(len(clips), blocks, device=clips.device)
+    size = batch_limit(network, clips, batch)
     for sample in range(len(clips)):
-        for part in batches(range(blocks), batch):
+        for part in batches(range(blocks), size):
             changed = torch.where(masks[part, None], replacement[sample], clips[sample])
             repeated = targets[sample].repeat(len(part))
             scores = class_score(network, changed, repeated, score=score, output=output)

@@ -9,10 +9,57 @@ from torch import Tensor, nn
 from glocal.attribution.baselines import BASELINES
 from glocal.attribution.targets import Score
 from glocal.errors import UsageError
-from glocal.evaluation.faithfulness.scoring import Output, check_maps, class_score, per_sample
+from glocal.evaluation.faithfulness.scoring import (
+    Output,
+    batch_limit,
+    check_maps,
+    class_score,
+    per_sample,
+)
 
 REMOVAL_UNITS = ("space-time", "space", "time")
 """What is removed first or last: single voxels; pixels, in all frames at once; or whole frames."""
+
+
+class EndScores(NamedTuple):
+    """Scores at both ends of every curve of the same clips, whatever the attribution.
+
+    Attributes:
+        whole: `(B,)`, of the clips as they are.
+        empty: `(B,)`, of the clips with everything replaced.
+    """
+
+    whole: Tensor
+    empty: Tensor
+
+
+def end_scores(
+    network: nn.Module,
+    clips: Tensor,
+    targets: Tensor,
+    *,
+    baseline: str = "blur",
+    batch: int = 16,
+    score: Score = "probability",
+    output: Output = None,
+) -> EndScores:
+    """Score the clips as they are and with everything replaced; arguments as for `deletion`.
+
+    Raises:
+        UsageError: the baseline is unknown, or `batch` is below 1.
+    """
+    _check_positive(batch=batch)
+    size = batch_limit(network, clips, batch)
+    ends = [
+        torch.cat(
+            [
+                class_score(network, part, part_targets, score=score, output=output)
+                for part, part_targets in zip(torch.split(end, size), torch.split(targets, size), strict=True)
+            ]
+        )
+        for end in (clips, BASELINES[baseline](clips))
+    ]
+    return EndScores(*ends)
 
 
 @dataclass(frozen=True)
@@ -45,6 +92,7 @@ def deletion(
     batch: int = 16,
     score: Score = "probability",
     output: Output = None,
+    ends: EndScores | None = None,
 ) -> RemovalCurve:
     """Deletion: the score of `targets` while the highest attributions are replaced first.
 
@@ -60,16 +108,22 @@ def deletion(
         over: see `REMOVAL_UNITS`; attributions are averaged over each unit. Images have space only.
         baseline: name in `BASELINES` of what replaces removed units.
         steps: points of the curve after the first; at most as many as there are units.
-        batch: changed clips that run through the network at once.
+        batch: changed clips that run through the network at once, at most; see `batch_limit`.
         score: `"probability"`, `"logit"`, or a function from outputs `(B, num_classes)` to scores.
         output: takes the logits out of what the network returns.
+        ends: `end_scores` of these clips, to be shared by all curves; by default computed.
 
     Raises:
         UsageError: the baseline or `over` is unknown, shapes do not fit, or `steps` or `batch` is below 1.
     """
-    replacement = BASELINES[baseline](clips)
+    _check_positive(steps=steps, batch=batch)
     ranks = removal_order(clips, attributions, over)
-    return _curve(network, clips, replacement, ranks, targets, steps, batch, score, output)
+    ends = ends or end_scores(
+        network, clips, targets, baseline=baseline, batch=batch, score=score, output=output
+    )
+    pair = clips, BASELINES[baseline](clips)
+    counts, scores = _inner_scores(network, pair, ranks, targets, steps, batch, score, output)
+    return _curve(counts, ends.whole, scores, ends.empty)
 
 
 def insertion(
@@ -84,14 +138,20 @@ def insertion(
     batch: int = 16,
     score: Score = "probability",
     output: Output = None,
+    ends: EndScores | None = None,
 ) -> RemovalCurve:
     """Insertion: the score of `targets` while the highest attributions are restored first.
 
     RISE (Petsiuk et al., 2018, section 3.3). A higher area is better. Arguments and errors as for `deletion`.
     """
-    replacement = BASELINES[baseline](clips)
+    _check_positive(steps=steps, batch=batch)
     ranks = removal_order(clips, attributions, over)
-    return _curve(network, replacement, clips, ranks, targets, steps, batch, score, output)
+    ends = ends or end_scores(
+        network, clips, targets, baseline=baseline, batch=batch, score=score, output=output
+    )
+    pair = BASELINES[baseline](clips), clips
+    counts, scores = _inner_scores(network, pair, ranks, targets, steps, batch, score, output)
+    return _curve(counts, ends.empty, scores, ends.whole)
 
 
 def removal_order(clips: Tensor, attributions: Tensor, over: str) -> Tensor:
@@ -113,32 +173,48 @@ def removal_order(clips: Tensor, attributions: Tensor, over: str) -> Tensor:
     return torch.empty_like(order).scatter_(1, order, places).view(attributions.shape).unsqueeze(1)
 
 
-def _curve(
+def _check_positive(**numbers: int) -> None:
+    """Raise UsageError if a number is below 1."""
+    for name, number in numbers.items():
+        if number < 1:
+            raise UsageError(f"{name} must be at least 1, not {number}.")
+
+
+def _inner_scores(
     network: nn.Module,
-    before: Tensor,
-    after: Tensor,
+    pair: tuple[Tensor, Tensor],
     ranks: Tensor,
     targets: Tensor,
     steps: int,
     batch: int,
     score: Score,
     output: Output,
-) -> RemovalCurve:
-    """Scores while `before` turns into `after`, lowest ranks first."""
-    if steps < 1 or batch < 1:
-        raise UsageError(f"steps and batch must be at least 1, not {steps} and {batch}.")
+) -> tuple[Tensor, Tensor]:
+    """Numbers of changed units `(S + 1,)`, and scores `(B, S - 1)` between both ends of the curve.
+
+    The first of the pair turns into the second, lowest ranks first.
+    """
+    before, after = pair
     num_units = ranks[0].numel()
     counts = torch.linspace(0, num_units, min(steps, num_units) + 1, dtype=torch.float64).round().long()
     counts = counts.to(before.device)
-    pairs = torch.cartesian_prod(torch.arange(len(before), device=before.device), counts)
-    scores = []
-    for sample, count in (part.unbind(1) for part in torch.split(pairs, batch)):
+    places = torch.cartesian_prod(torch.arange(len(before), device=before.device), counts[1:-1])
+    scores = [torch.empty(0, device=before.device)]
+    for sample, count in (
+        part.unbind(1) for part in torch.split(places, batch_limit(network, before, batch))
+    ):
         changed = ranks[sample] < per_sample(count, ranks)
         mixed = torch.where(changed, after[sample], before[sample])
         scores.append(
             class_score(network, mixed, targets.to(sample.device)[sample], score=score, output=output)
         )
-    return RemovalCurve((counts / num_units).float(), torch.cat(scores).view(len(before), -1))
+    return counts, torch.cat(scores).view(len(before), -1)
+
+
+def _curve(counts: Tensor, first: Tensor, inner: Tensor, last: Tensor) -> RemovalCurve:
+    """Join the scores `(B,)`, `(B, S - 1)` and `(B,)` of a curve."""
+    scores = torch.cat([first[:, None], inner, last[:, None]], 1)
+    return RemovalCurve((counts / counts[-1]).float(), scores)
 
 
 class AverageDrop(NamedTuple):
@@ -162,6 +238,7 @@ def average_drop(
     baseline: str = "blur",
     score: Score = "probability",
     output: Output = None,
+    ends: EndScores | None = None,
 ) -> AverageDrop:
     """`max(0, Y − O) / Y`, and whether `O > Y`, for the probabilities Y of the clip and O of what stays.
 
@@ -176,13 +253,14 @@ def average_drop(
         baseline: name in `BASELINES` of what fills the rest.
         score: of which the share is measured, see `deletion`.
         output: takes the logits out of what the network returns.
+        ends: `end_scores` of these clips; by default the clips are scored.
 
     Raises:
         UsageError: the baseline is unknown, or shapes do not fit.
     """
     check_maps(clips, attributions)
     masked = BASELINES[baseline](clips).lerp(clips, attributions.unsqueeze(1).to(clips.dtype))
-    original_score = class_score(network, clips, targets, score=score, output=output)
+    original_score = ends.whole if ends else class_score(network, clips, targets, score=score, output=output)
     masked_score = class_score(network, masked, targets, score=score, output=output)
     drop = (original_score - masked_score) / original_score.clamp(min=1e-12)
     return AverageDrop(drop.clamp(min=0), (masked_score > original_score).float())

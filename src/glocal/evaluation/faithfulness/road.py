@@ -1,11 +1,13 @@
 """ROAD: the score while places are removed by noisy linear imputation, which does not show where."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from scipy.sparse import csc_array
+from scipy.sparse.linalg import splu
 from torch import Tensor, nn
 
 from glocal.errors import UsageError
@@ -21,10 +23,15 @@ NOISE = 0.01
 DIRECT, DIAGONAL = 1 / 6, 1 / 12
 """Weights of the neighbours of a pixel (Rong et al., 2022, section 4.2)."""
 
-TOLERANCE = 1e-5
-"""Residual, relative to the right-hand side, at which the linear system counts as solved."""
+Offsets = tuple[tuple[tuple[int, int], float], ...]
+"""Steps to the neighbours of a place along two axes, with their weights."""
 
-MAX_ITERATIONS = 2000
+PIXEL_OFFSETS: Offsets = tuple(
+    ((y, x), DIRECT if 0 in (y, x) else DIAGONAL)
+    for y, x in product((-1, 0, 1), repeat=2)
+    if (y, x) != (0, 0)
+)
+FRAME_OFFSETS: Offsets = (((-1, 0), 0.5), ((1, 0), 0.5))
 
 
 @dataclass(frozen=True)
@@ -95,91 +102,72 @@ def road(
 def impute(clips: Tensor, removed: Tensor, *, noise: float = NOISE) -> Tensor:
     """Replace removed places by the weighted mean of their neighbours, and add noise.
 
-    Removed neighbours are imputed too, so that the values solve a linear system (Rong et al., 2022, eq. 5):
-    by conjugate gradients. If whole frames are removed, the neighbours are the same pixels of the frames
-    before and after; else the eight pixels around, direct ones with twice the weight of diagonal ones.
+    Removed neighbours are imputed too, so that the values solve a sparse linear system (Rong et al., 2022,
+    eq. 5), which is factorised once for all channels and frames of one mask. If whole frames are removed, the
+    neighbours are the same pixels of the frames before and after; else the eight pixels around, direct ones
+    with twice the weight of diagonal ones. Where nothing is known, values are 0.
 
     Args:
         clips: `(B, C, T, H, W)`, or images `(B, C, H, W)`.
         removed: True where a value is removed, `(B, 1, …)`, with size 1 along axes that have all in common.
         noise: standard deviation of the noise.
     """
-    values = clips.float() if clips.dtype != torch.float64 else clips
-    removed = removed.to(clips.device)
+    removed = removed.cpu()
     whole_frames = clips.dim() == 5 and removed.shape[-2:] == (1, 1) and clips.shape[-2:] != (1, 1)
-    offsets = _frame_offsets() if whole_frames else _pixel_offsets()
-    unknown = removed.expand(len(clips), 1, *clips.shape[2:]).to(values.dtype)
-    known_values = values * (1 - unknown)
-    degree = _neighbour_sum(torch.ones_like(values[:1, :1]), offsets)
-
-    def system(x: Tensor) -> Tensor:
-        return unknown * (degree * x - _neighbour_sum(x, offsets))
-
-    start = unknown * _fill_from_coarse(known_values, 1 - unknown)
-    solution = _conjugate_gradients(system, unknown * _neighbour_sum(known_values, offsets), start)
+    pixels = clips.unsqueeze(2) if clips.dim() == 4 else clips
+    masks = removed.unsqueeze(2) if removed.dim() == 4 else removed
+    values = pixels.detach().cpu().double().numpy().copy()
+    for sample, mask in zip(values, masks.expand(len(clips), *masks.shape[1:])[:, 0].numpy(), strict=True):
+        if whole_frames:
+            _impute_plane(sample.transpose(1, 0, 2, 3)[:, None], mask[:, 0], FRAME_OFFSETS)
+        elif len(mask) == 1:
+            _impute_plane(sample.transpose(2, 3, 0, 1), mask[0], PIXEL_OFFSETS)
+        else:
+            for frame, plane in enumerate(mask):
+                _impute_plane(sample[:, frame].transpose(1, 2, 0), plane, PIXEL_OFFSETS)
+    imputed = torch.from_numpy(values).view(clips.shape).to(clips)
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.randn(clips.shape[1:], generator=generator, dtype=values.dtype).to(clips.device)
-    return (known_values + unknown * (solution + noise * drawn)).to(clips.dtype)
+    dtype = clips.dtype if clips.dtype == torch.float64 else torch.float32
+    drawn = torch.randn(clips.shape[1:], generator=generator, dtype=dtype).to(clips)
+    return imputed + noise * drawn * removed.to(clips)
 
 
-def _pixel_offsets() -> list[tuple[tuple[int, int, int], float]]:
-    steps = [(y, x) for y, x in product((-1, 0, 1), repeat=2) if (y, x) != (0, 0)]
-    return [((0, y, x), DIRECT if 0 in (y, x) else DIAGONAL) for y, x in steps]
+def _impute_plane(values: npt.NDArray[np.float64], removed: npt.NDArray[np.bool_], offsets: Offsets) -> None:
+    """Replace the removed places of a plane in place.
+
+    Args:
+        values: `(h, w, …)`, planes of the same mask along the further axes.
+        removed: `(h, w)`.
+        offsets: to the neighbours of a place.
+    """
+    values[removed] = 0
+    count = int(removed.sum())
+    if count in (0, removed.size):
+        return
+    numbers = np.full(removed.shape, -1)
+    numbers[removed] = np.arange(count)
+    known_sum = np.zeros((count, values[0, 0].size))
+    diagonal = np.zeros(count)
+    entries: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]] = []
+    for step, weight in offsets:
+        places, neighbours = _neighbour_pairs(removed.shape, step)
+        own, other = numbers[places], numbers[neighbours]
+        inside = own >= 0
+        diagonal[own[inside]] += weight
+        both, boundary = inside & (other >= 0), inside & (other < 0)
+        entries.append((own[both], other[both], np.full(int(both.sum()), -weight)))
+        known_sum[own[boundary]] += weight * values[neighbours][boundary].reshape(-1, known_sum.shape[1])
+    entries.append((np.arange(count), np.arange(count), diagonal))
+    rows, columns, weights = (np.concatenate(parts) for parts in zip(*entries, strict=True))
+    matrix = csc_array((weights, (rows, columns)), shape=(count, count))
+    factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    values[removed] = factors.solve(known_sum).reshape(count, *values.shape[2:])
 
 
-def _frame_offsets() -> list[tuple[tuple[int, int, int], float]]:
-    return [((-1, 0, 0), 0.5), ((1, 0, 0), 0.5)]
-
-
-def _neighbour_sum(values: Tensor, offsets: list[tuple[tuple[int, int, int], float]]) -> Tensor:
-    """The weighted sum of each place's neighbours; those outside of the frame or clip count as 0."""
-    total = torch.zeros_like(values)
-    for steps, weight in offsets:
-        to, source = [slice(None)] * values.dim(), [slice(None)] * values.dim()
-        for axis, step in zip((-3, -2, -1), steps, strict=True):
-            if step:
-                to[axis] = slice(max(0, -step), -step if step > 0 else None)
-                source[axis] = slice(max(0, step), step if step < 0 else None)
-        total[tuple(to)] += weight * values[tuple(source)]
-    return total
-
-
-def _fill_from_coarse(values: Tensor, weights: Tensor) -> Tensor:
-    """A smooth guess of the values without weight: means over ever larger cells, until one has a weight."""
-    weights = weights.expand(len(values), 1, *values.shape[2:])
-    size = values.shape[-2], values.shape[-1]
-    if min(size) < 2 or bool((weights > 0).all()):
-        return values
-    halve = partial(_resized, size=((size[0] + 1) // 2, (size[1] + 1) // 2), mode="area")
-    coarse_weights, coarse_values = halve(weights), halve(values * weights)
-    means = coarse_values / coarse_weights.clamp(min=1e-6) * (coarse_weights > 0)
-    filled = _resized(_fill_from_coarse(means, (coarse_weights > 0).to(values.dtype)), size, mode="bilinear")
-    return torch.where(weights > 0, values, filled)
-
-
-def _resized(values: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """Resize each frame of `(B, C, …, H, W)`."""
-    frames = values.reshape(-1, 1, *values.shape[-2:])
-    smooth = {"align_corners": False} if mode == "bilinear" else {}
-    resized = torch.nn.functional.interpolate(frames, size=size, mode=mode, **smooth)
-    return resized.reshape(*values.shape[:-2], *size)
-
-
-def _conjugate_gradients(system: Callable[[Tensor], Tensor], target: Tensor, start: Tensor) -> Tensor:
-    """Solve `system(x) = target` for each sample and channel; the system is symmetric and positive."""
-    axes = tuple(range(2, target.dim()))
-    tiny = torch.finfo(target.dtype).tiny
-    x, residual = start, target - system(start)
-    direction, power = residual.clone(), (residual**2).sum(axes, keepdim=True)
-    goal = TOLERANCE**2 * (target**2).sum(axes, keepdim=True).clamp(min=tiny)
-    for _ in range(MAX_ITERATIONS):
-        if bool((power <= goal).all()):
-            break
-        image = system(direction)
-        step = power / (direction * image).sum(axes, keepdim=True).clamp(min=tiny)
-        x = x + step * direction
-        residual = residual - step * image
-        new_power = (residual**2).sum(axes, keepdim=True)
-        direction = residual + new_power / power.clamp(min=tiny) * direction
-        power = new_power
-    return x
+def _neighbour_pairs(
+    shape: tuple[int, ...], step: tuple[int, int]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """The places of a plane that have a neighbour at `step`, and those neighbours."""
+    places = tuple(slice(max(0, -s), size - max(0, s)) for s, size in zip(step, shape, strict=True))
+    neighbours = tuple(slice(max(0, s), size - max(0, -s)) for s, size in zip(step, shape, strict=True))
+    return places, neighbours

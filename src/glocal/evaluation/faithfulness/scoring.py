@@ -14,6 +14,9 @@ from glocal.errors import UsageError
 Output: TypeAlias = Callable[[Any], Tensor] | None
 Item = TypeVar("Item")
 
+PROCESSOR_PLACES = 1 << 18
+"""Places (frames × rows × columns) of clips that a processor takes at once: its caches hold no more."""
+
 
 def class_score(
     network: nn.Module, clips: Tensor, targets: Tensor, *, score: Score = "probability", output: Output = None
@@ -31,6 +34,18 @@ def class_score(
         logits = find_logits(call(network, to_network(clips, network)), output).float()
         target_scores = class_scores(logits, score).gather(1, targets.to(logits.device)[:, None])[:, 0]
     return target_scores.to(clips.device)
+
+
+def batch_limit(network: nn.Module, clips: Tensor, batch: int) -> int:
+    """How many clips run through the network at once: `batch`, or on a processor fewer if they are large.
+
+    Args:
+        network: whose device counts.
+        clips: `(B, C, T, H, W)`, or images `(B, C, H, W)`.
+        batch: at most.
+    """
+    device = next((parameter.device for parameter in network.parameters()), clips.device)
+    return batch if device.type != "cpu" else min(batch, max(1, PROCESSOR_PLACES // clips[0, 0].numel()))
 
 
 def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
