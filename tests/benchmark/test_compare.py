@@ -45,7 +45,7 @@ from glocal.benchmark.explainers import OTHER_SCORES
 from glocal.benchmark.measures import Measure, measure_sample
 from glocal.benchmark.measures.localization import max_box_shares
 from glocal.benchmark.samples import loaded_sample, record_samples
-from glocal.benchmark.summary import summarise
+from glocal.benchmark.summary import Measurements, summarise
 from glocal.benchmark.tables import as_csv
 from glocal.benchmark.window_maps import explain_window
 from glocal.cli import main
@@ -342,9 +342,27 @@ def test_maxboxacc_is_that_of_the_measure_over_all_frames(found: Comparison) -> 
         None,
         {"hits": [[0, 3], [0, 1]], "maps": 6},
     ]
-    values = max_box_shares(uneven)
-    assert np.nanmean(values) == pytest.approx(np.mean([5 / 10, 4 / 10]))
-    assert np.isnan(values[1])
+    pooled = max_box_shares(uneven)
+    assert pooled.mean == pytest.approx(np.mean([5 / 10, 4 / 10]))
+    assert pooled.figures == pytest.approx([np.mean([2 / 4, 4 / 4]), float("nan"), 3 / 6 / 2], nan_ok=True)
+    assert pooled.weights == [4, 0, 6]
+
+
+def test_the_interval_of_maxboxacc_is_one_of_a_share(found: Comparison) -> None:
+    """A clip with many boxes among clips with few makes no share above 1."""
+    counts = [{"hits": [[frames]] * 3, "maps": frames} for frames in (1, 1, 9)]
+    measured = Measurements(["a", "b", "c"], [0] * 3, [0] * 3)
+    measured.results["right"] = [
+        {
+            "measures": {},
+            "curves": {},
+            "counts": {"maxbox": count},
+            "cells": found.results["right"][0]["cells"],
+        }
+        for count in counts
+    ]
+    interval = summarise(measured)["methods"]["right"]["means"]["maxbox"]
+    assert interval == {"mean": 1, "low": 1, "high": 1}
 
 
 def test_table_and_csv_say_the_same(found: Comparison) -> None:

@@ -304,6 +304,30 @@ def test_of_two_clips_side_by_side_the_right_one_is_shown(
         tables()["claims/side-by-side"].run(replace(context, root=None))
 
 
+@pytest.mark.parametrize(
+    ("claim", "options", "row"),
+    [
+        ("claims/invariance", {"methods": "gradcam"}, "gradcam"),
+        ("claims/sensitivity", {"method": "gradcam"}, "gradcam seen"),
+    ],
+)
+def test_claims_that_need_no_figures_run_on_videos_and_draw_whole_videos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claim: str, options: dict[str, str], row: str
+) -> None:
+    colour_videos(tmp_path)
+    monkeypatch.setattr(TableContext, "load_model", lambda context: MODEL)
+    context = TableContext(
+        "videos", tmp_path, "colours", None, None, "cpu", 3, options, tmp_path, Cache(tmp_path / "cells")
+    )
+    table = tables()[claim].run(context)
+    assert row in {line.name for line in table.rows}
+    notes = " ".join(table.notes)
+    assert "sources of the clips" in notes
+    assert f"{row}, 3 clips" in notes
+    with pytest.raises(UsageError, match="--root"):
+        tables()[claim].run(replace(context, root=None))
+
+
 def test_one_map_for_both_classes_is_right_half_of_the_time_side_by_side() -> None:
     frames, _ = squares((0, 2, 2), (2, 14, 15))
     mask = np.zeros(frames.shape[:3], bool)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from glocal.benchmark.explainers import CONTROLS
-from glocal.benchmark.measures import MEASURES, Measure
+from glocal.benchmark.measures import MEASURES, Measure, PooledFigures
 from glocal.benchmark.verdict import verdict
 from glocal.evaluation.sanity import survives_randomisation
 from glocal.evaluation.statistics import Interval, bootstrap, rank_correlations
 
-Values = Mapping[str, list[float]]
-"""Method → a figure for each clip, NaN where it is not defined."""
+Values = Mapping[str, PooledFigures]
+"""Method → a figure for each clip, NaN where it is not defined, with the weights of their mean."""
 
 
 @dataclass
@@ -82,7 +82,7 @@ def summarise(measured: Measurements) -> dict[str, Any]:
     return {"verdict": verdict(summary), **summary}
 
 
-def _values(measured: Measurements, methods: Sequence[str], measure: Measure) -> dict[str, list[float]]:
+def _values(measured: Measurements, methods: Sequence[str], measure: Measure) -> dict[str, PooledFigures]:
     """The figures of a measure; empty where no clip has one."""
     part = "counts" if measure.pool else "measures"
     by_method = {
@@ -90,12 +90,12 @@ def _values(measured: Measurements, methods: Sequence[str], measure: Measure) ->
     }
     if all(value is None for values in by_method.values() for value in values):
         return {}
-    if measure.pool:
-        return {method: measure.pool(values) for method, values in by_method.items()}
-    return {
-        method: [float("nan") if value is None else value for value in values]
-        for method, values in by_method.items()
-    }
+    return {method: (measure.pool or _alike)(values) for method, values in by_method.items()}
+
+
+def _alike(values: Sequence[float | None]) -> PooledFigures:
+    """Figures that count alike."""
+    return PooledFigures([float("nan") if value is None else value for value in values], [1.0] * len(values))
 
 
 def _method(measured: Measurements, method: str, values: Mapping[str, Values]) -> dict[str, Any]:
@@ -105,13 +105,13 @@ def _method(measured: Measurements, method: str, values: Mapping[str, Values]) -
     }
     done = [correlations for correlations in checks.values() if correlations]
 
-    def interval(figures: Sequence[float]) -> dict[str, float]:
-        return bootstrap(figures, groups=measured.groups(len(figures)))._asdict()
+    def interval(figures: Sequence[float], weights: Sequence[float] | None = None) -> dict[str, float]:
+        return bootstrap(figures, groups=measured.groups(len(figures)), weights=weights)._asdict()
 
     return {
         "control": method in CONTROLS,
-        "means": {name: interval(by_method[method]) for name, by_method in values.items()},
-        "values": {name: by_method[method] for name, by_method in values.items()},
+        "means": {name: interval(*by_method[method]) for name, by_method in values.items()},
+        "values": {name: by_method[method].figures for name, by_method in values.items()},
         **{name: interval(correlations) if correlations else None for name, correlations in checks.items()},
         "survives": any(survives_randomisation(correlations) for correlations in done) if done else None,
         "cost": measured.cost.get(method),
@@ -123,11 +123,12 @@ def _measure(measure: Measure, values: Values, measured: Measurements) -> dict[s
 
     def lead(best: str, other: str) -> Interval:
         """By how much `best` is better, clip by clip."""
-        differences = sign * (np.array(values[best]) - np.array(values[other]))
-        return bootstrap(differences, groups=measured.groups(len(differences)))
+        figures, weights = values[best]
+        differences = sign * (np.array(figures) - np.array(values[other].figures))
+        return bootstrap(differences, groups=measured.groups(len(differences)), weights=weights)
 
     sign = 1 if measure.better == "high" else -1
-    means = {m: sign * float(np.nanmean(v)) for m, v in values.items() if not np.isnan(v).all()}
+    means = {m: sign * v.mean for m, v in values.items() if not np.isnan(v.figures).all()}
     ranked = sorted((m for m in means if m not in CONTROLS), key=lambda m: -means[m])
     controls = sorted((m for m in means if m in CONTROLS), key=lambda m: -means[m])
     facts: dict[str, Any] = {

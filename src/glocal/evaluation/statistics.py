@@ -30,6 +30,7 @@ def bootstrap(
     values: npt.ArrayLike,
     *,
     groups: Sequence[str] | None = None,
+    weights: npt.ArrayLike | None = None,
     level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
@@ -41,23 +42,25 @@ def bootstrap(
     Args:
         values: `(N,)`, one for each clip; NaN, where a measure is not defined, is left out.
         groups: `(N,)`, the video that each clip is from. Whole videos are drawn, since their clips are alike.
+        weights: `(N,)`, how much each clip counts, such as its number of frames; by default all alike.
         level: probability that the interval covers.
         resamples: how often clips are drawn with replacement.
         seed: of the draws.
     """
     array = np.asarray(values, np.float64)
-    defined = ~np.isnan(array)
-    array = array[defined]
+    share = np.ones_like(array) if weights is None else np.asarray(weights, np.float64)
+    defined = ~np.isnan(array) & (share > 0)
+    array, share = array[defined], share[defined]
     if not array.size:
         return Interval(float("nan"), float("nan"), float("nan"))
     places = np.arange(array.size)
     if groups is not None:
         _, places = np.unique(np.asarray(groups)[defined], return_inverse=True)
-    sums, counts = np.bincount(places, array), np.bincount(places)
+    sums, counts = np.bincount(places, array * share), np.bincount(places, share)
     drawn = np.random.default_rng(seed).integers(0, sums.size, (resamples, sums.size))
     means = sums[drawn].sum(1) / counts[drawn].sum(1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(array.mean()), float(low), float(high))
+    return Interval(float(np.average(array, weights=share)), float(low), float(high))
 
 
 def bootstrap_statistic(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -23,7 +24,23 @@ CELLS = (8, 16, 16)
 LEVELS = 65535
 
 Compute = Callable[[ExplainedSample], Any]
-Pool = Callable[[Sequence[Any]], list[float]]
+
+
+class PooledFigures(NamedTuple):
+    """The figure of each clip in a measure of all clips together, and how much it counts in their mean."""
+
+    figures: list[float]
+    weights: list[float]
+
+    @property
+    def mean(self) -> float:
+        """The weighted mean of the figures that are defined."""
+        figures = np.array(self.figures)
+        defined = ~np.isnan(figures)
+        return float(np.average(figures[defined], weights=np.array(self.weights)[defined]))
+
+
+Pool = Callable[[Sequence[Any]], PooledFigures]
 
 
 class MeasuredCurve(NamedTuple):
@@ -47,7 +64,7 @@ class Measure:
         compute: the figure of a sample, or a `MeasuredCurve`; None where the measure does not apply to it.
         controls: whether a control is a rival here; what ignores the network cannot be moved, for example.
         pool: for a measure that is defined over all clips together: turns what `compute` gave for each clip
-            (plain data, or None) into a figure for each, NaN if undefined, whose mean is the measure.
+            (plain data, or None) into a figure for each, NaN if undefined. The weighted mean is the measure.
     """
 
     name: str

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from glocal.benchmark.explained import ExplainedSample
-from glocal.benchmark.measures import measure
+from glocal.benchmark.measures import PooledFigures, measure
 from glocal.evaluation import MaxBoxAcc, PointingGame, inclusive_boxes
 from glocal.evaluation.pointing import pointing_measures
 from glocal.localization import boxes, overlaps
@@ -46,17 +46,18 @@ def iou(explained: ExplainedSample) -> float | None:
     return float(np.mean(best)) if best else None
 
 
-def max_box_shares(counts: Sequence[Counts | None]) -> list[float]:
-    """For each clip a value, NaN without a box, whose mean is MaxBoxAcc of all clips, averaged over δ.
+def max_box_shares(counts: Sequence[Counts | None]) -> PooledFigures:
+    """The share of hits among each clip's frames, NaN without a box, averaged over δ; weighted by its frames.
 
-    It is the clip's share of the hits at the thresholds that are best for all clips together.
+    Hits are counted at the thresholds that are best for all clips together, so that the weighted mean is
+    MaxBoxAcc of all frames.
     """
     known = [count for count in counts if count]
     hits = np.array([count["hits"] for count in known], float)  # (clips, δ, τ)
     best = hits.sum(0).argmax(1)
-    total = sum(count["maps"] for count in known)
-    shares = iter(hits[:, np.arange(len(best)), best].mean(1) * len(hits) / total)
-    return [float(next(shares)) if count else float("nan") for count in counts]
+    shares = iter(hits[:, np.arange(len(best)), best].mean(1))
+    frames = [float(count["maps"]) if count else 0.0 for count in counts]
+    return PooledFigures([float(next(shares)) / n if n else float("nan") for n in frames], frames)
 
 
 @measure(

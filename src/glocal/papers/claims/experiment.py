@@ -1,4 +1,4 @@
-"""What the experiments have in common: the model, clips of puppets, methods measured on them, a table."""
+"""What the experiments have in common: the model, clips, methods measured on them, a table."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,33 +11,68 @@ from glocal.attribution import METHODS
 from glocal.benchmark.cache import fingerprint
 from glocal.benchmark.explainers import OTHER_SCORES, parse_explainers
 from glocal.benchmark.runner import Results, run
-from glocal.benchmark.samples import Sample, puppet_samples
+from glocal.benchmark.samples import Sample, open_samples, puppet_samples, spread_evenly
 from glocal.benchmark.tables import RowIntervals, Table, TableRow, interval_notes
+from glocal.datasets import DATASETS
 from glocal.datasets.puppets import ACTIONS
-from glocal.errors import InputError
+from glocal.errors import InputError, UsageError
 from glocal.evaluation.sanity import ExplainFunction
 from glocal.evaluation.statistics import Interval, bootstrap
 from glocal.models import Model
 from glocal.papers.table import TableContext
 from glocal.types import AttributionMap
+from glocal.utils.files import printable
 
 CLIPS = 200
 DATA = {"puppets": "puppets/gated"}
+REAL_CLIPS = 40
+REAL_DATA = {
+    "videos": "efficientnet-lite0",
+    "csv": "efficientnet-lite0",
+    "surveillance-fight": "efficientnet-lite0",
+}
+"""Data sets without figures whose acts are known, for claims that ask for none."""
 DEFAULT_METHODS = "3dcam,3dcam:centred,3dcam-active,3dcam-active:centred,gradcam,gradcam@layer4"
 Figures = dict[str, float]
+
+
+def real_samples(context: TableContext, model: Model, clips: int) -> Iterator[Sample]:
+    """Windows of the videos of a data set: the first of every video, then the second, and so on.
+
+    Args:
+        context: names the data set.
+        model: whose clips are sampled.
+        clips: number of windows at most; the videos are taken evenly from all.
+
+    Raises:
+        UsageError: the folder of the data set is missing.
+    """
+    if context.root is None:
+        raise UsageError(f"{context.data} needs the folder of your copy; give it as --root.")
+    dataset = DATASETS[context.data]
+    split = "test" if "test" in (dataset.splits or ()) else "train"
+    records = spread_evenly(dataset.read(context.root, split), clips)
+    sources = {printable(record.path): record.source for record in records if record.source}
+    for sample in open_samples(model, videos=[record.path for record in records], clips=clips, crop="center"):
+        yield replace(sample, source=sources.get(str(sample.source), sample.source))
 
 
 def claim_samples(context: TableContext, model: Model, distractor: str) -> Iterator[Sample]:
     """Puppets of the test split at the network's resolution, without those whose action it does not know.
 
+    Of other data sets, `real_samples`.
+
     Args:
-        context: says how many.
+        context: says how many, and of which data.
         model: whose clips are like those.
         distractor: `"acting"` for two figures that act, `"mixed"` for one.
 
     Raises:
         InputError: the network has no class of the puppets' actions, or takes no colour clips.
     """
+    if context.data != "puppets":
+        yield from real_samples(context, model, context.clips or REAL_CLIPS)
+        return
     clip_spec = model.clip
     if clip_spec.modality != "rgb" or clip_spec.image or clip_spec.frames < 5:
         raise InputError(
@@ -72,16 +107,19 @@ class MethodsExperiment:
         model: the network.
         names: of the methods; `all` stands for every method, and for 3DCAM of other scores than the logit.
         key: what tells the network and its layers apart, for caches.
+        sources: of the samples that were measured, in order; None for puppets, each of which is alone.
     """
 
     model: Model
     names: list[str]
     key: dict[str, Any]
+    sources: list[str] | None
 
     def __init__(self, context: TableContext) -> None:
         self.model, self._layers, self.key = claim_model(context)
         self.names = option_names(context, "methods") or [*METHODS, *OTHER_SCORES]
         self._context = context
+        self.sources = None
 
     def explainers(self, *, counterfactual: bool = False) -> Mapping[str, ExplainFunction]:
         """Name → explainer."""
@@ -99,7 +137,17 @@ class MethodsExperiment:
         """Method → its figures for every sample of a claim, see `claim_samples` and `measure_methods`."""
         key = {**self.key, "claim": claim}
         samples = claim_samples(self._context, self.model, distractor)
+        if self._context.data != "puppets":
+            self.sources = []
+            samples = with_sources(samples, self.sources)
         return measure_methods(self._context, key, samples, self.names, figures, controls=controls)
+
+
+def with_sources(samples: Iterable[Sample], sources: list[str]) -> Iterator[Sample]:
+    """The samples; the source of each is appended to `sources` as it is taken."""
+    for sample in samples:
+        sources.append(sample.source or sample.name)
+        yield sample
 
 
 def option_names(context: TableContext, option: str) -> list[str]:
@@ -159,6 +207,7 @@ def claim_table(
     notes: Sequence[str] = (),
     controls: Sequence[str] = (),
     paired: bool = False,
+    sources: Sequence[str] | None = None,
 ) -> Table:
     """Means over the clips; their 95 % intervals are among the notes.
 
@@ -171,18 +220,20 @@ def claim_table(
         notes: further notes.
         controls: names of rows that ignore the network.
         paired: all rows are of the same clips; the notes say by how much each is above the first in `judge`.
+        sources: the video that each clip is from; intervals draw whole videos.
     """
     rows, below = [], {}
+    drawn = f"the {len(set(sources))} sources of the clips" if sources else "the clips"
     leads = _leads(values, judge, controls) if paired and judge is not None else {}
     for row, clips in values.items():
-        intervals = {name: bootstrap([clip[name] for clip in clips]) for name in columns}
+        intervals = {name: bootstrap([clip[name] for clip in clips], groups=sources) for name in columns}
         defined = {name: interval for name, interval in intervals.items() if interval.mean == interval.mean}
         means = {name: interval.mean for name, interval in defined.items()}
         rows.append(TableRow(row, means, trivial=row in controls, group=(groups or {}).get(row, "")))
         below[f"{row}, {len(clips)} clips"] = RowIntervals(defined, leads.get(row, {}))
     rows += [TableRow(name, figures, trivial=True) for name, figures in (trivial or {}).items()]
     meanings = [f"{name}: {text}." for name, text in columns.items()]
-    intervals_below = interval_notes(below, drawn="the clips", judge=judge or "")
+    intervals_below = interval_notes(below, drawn=drawn, judge=judge or "")
     return Table(list(columns), rows, judge, [*meanings, *intervals_below, *notes])
 
 

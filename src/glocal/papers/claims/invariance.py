@@ -17,6 +17,7 @@ from glocal.models import Model
 from glocal.papers.claims.experiment import (
     DATA,
     DEFAULT_METHODS,
+    REAL_DATA,
     MethodsExperiment,
     attribution_map,
     claim_table,
@@ -39,7 +40,7 @@ SEED = 0
 @paper_table(
     "claims/invariance",
     "Two implementations of one function: is the attribution the same? (3DCAM, section 3.4.1)",
-    DATA,
+    DATA | REAL_DATA,
     options={"methods": DEFAULT_METHODS},
 )
 def table_of_implementations(context: TableContext) -> Table:
@@ -60,7 +61,7 @@ def table_of_implementations(context: TableContext) -> Table:
             {name: (other, explainers[name][method].of(other)) for name, other in others.items()},
         ),
     )
-    return claim_table(results.values, COLUMNS, "rescaled", notes=results.notes)
+    return claim_table(results.values, COLUMNS, "rescaled", notes=results.notes, sources=experiment.sources)
 
 
 def compare_implementations(

@@ -13,7 +13,14 @@ from glocal.benchmark.tables import Table
 from glocal.evaluation.faithfulness import BlockDrops, block_drops, infidelity
 from glocal.evaluation.sanity import ExplainFunction
 from glocal.models import Model
-from glocal.papers.claims.experiment import DATA, claim_model, claim_samples, claim_table
+from glocal.papers.claims.experiment import (
+    DATA,
+    REAL_DATA,
+    claim_model,
+    claim_samples,
+    claim_table,
+    with_sources,
+)
 from glocal.papers.table import TableContext, paper_table
 
 COLUMNS = {
@@ -30,7 +37,7 @@ BLOCKS = 96
 @paper_table(
     "claims/sensitivity",
     "Layers added one by one: how much decisive evidence is missed (3DCAM, section 3.4.1)",
-    DATA,
+    DATA | REAL_DATA,
     options={"method": "3dcam"},
 )
 def table_of_layers(context: TableContext) -> Table:
@@ -47,12 +54,19 @@ def table_of_layers(context: TableContext) -> Table:
     methods = parse_explainers(list(rows.values()), layers)
     values: dict[str, list[dict[str, float]]] = {row: [] for row in rows}
     explainers = {row: methods[name].of(model) for row, name in rows.items()}
-    for sample in claim_samples(context, model, "mixed"):
+    sources: list[str] = []
+    for sample in with_sources(claim_samples(context, model, "mixed"), sources):
         facts = {**key, "claim": "sensitivity", "method": method, "clip": sample.key}
         figures = context.cache.get(facts, partial(miss_of_all, model, sample, explainers))
         for row in rows:
             values[row].append(figures[row])
-    return claim_table(values, COLUMNS, trivial={"noise": {"missed": 0.5, "blind": 0.0}}, groups=groups)
+    return claim_table(
+        values,
+        COLUMNS,
+        trivial={"noise": {"missed": 0.5, "blind": 0.0}},
+        groups=groups,
+        sources=None if context.data == "puppets" else sources,
+    )
 
 
 def miss_of_all(

@@ -1,6 +1,6 @@
 """Claim: a method tells classes apart in real clips too: two of different classes side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,23 +8,23 @@ import torch
 from torch import Tensor
 
 from glocal.attribution.inputs.network_inputs import to_network
-from glocal.benchmark.samples import Footage, Sample, open_samples
+from glocal.benchmark.samples import Footage, Sample
 from glocal.benchmark.tables import Table
-from glocal.datasets import DATASETS
 from glocal.datasets.puppets.clip import tight_boxes
-from glocal.errors import InputError, UsageError
+from glocal.errors import InputError
 from glocal.evaluation.pointing import energy_in_mask, pointing_game
 from glocal.evaluation.sanity import ExplainFunction
 from glocal.evaluation.statistics import spearman
-from glocal.explanation.window_stream import VideoLike
 from glocal.models import Model
 from glocal.papers.claims.experiment import (
     DEFAULT_METHODS,
+    REAL_DATA,
     Figures,
     MethodsExperiment,
     attribution_map,
     claim_table,
     measure_methods,
+    real_samples,
 )
 from glocal.papers.table import TableContext, paper_table
 from glocal.types import IntBoxArray, Mask
@@ -68,7 +68,7 @@ class Half:
 @paper_table(
     "claims/side-by-side",
     "Two clips side by side, two classes: is the right one shown? (Böhle et al., CVPR 2021, section 4)",
-    {"videos": "efficientnet-lite0", "csv": "efficientnet-lite0", "surveillance-fight": "efficientnet-lite0"},
+    REAL_DATA,
     options={"methods": DEFAULT_METHODS, "sure": 0.3},
 )
 def table_of_sides(context: TableContext) -> Table:
@@ -112,14 +112,9 @@ def side_by_side(model: Model, context: TableContext, pairs: int, sure: float) -
     Raises:
         UsageError: the folder of the data set is missing.
     """
-    if context.root is None:
-        raise UsageError(f"{context.data} needs the folder of your copy; give it as --root.")
-    dataset = DATASETS[context.data]
-    split = "test" if "test" in (dataset.splits or ()) else "train"
-    videos: Sequence[VideoLike] = [record.path for record in dataset.read(context.root, split)]
     waiting: list[tuple[Sample, int]] = []
     found = 0
-    for sample in open_samples(model, videos=videos, clips=CANDIDATES * pairs, crop="center"):  # type: ignore[arg-type]
+    for sample in real_samples(context, model, CANDIDATES * pairs):
         probabilities = model.probabilities(model.logits(sample.load().network_input))[0]
         best = int(probabilities.argmax())
         if float(probabilities[best]) < sure:
