@@ -16,6 +16,8 @@ from glocal.models.framewise import FramewiseNetwork
 from glocal.utils.files import atomic_path, writing
 from glocal.utils.json_files import read_json
 
+_MISSING: Any = object()
+
 
 class Cache:
     """Results kept on disk between runs: plain data by key, one file each.
@@ -36,21 +38,42 @@ class Cache:
         Raises:
             InputError: the folder cannot be written.
         """
+        value = self.find(key, _MISSING)
+        return self.put(key, compute()) if value is _MISSING else value
+
+    def find(self, key: Any, default: Any = None) -> Any:
+        """Return the value of `key`, or `default` if none is stored."""
         if self.folder is None:
-            return compute()
-        text = json.dumps(key, sort_keys=True, ensure_ascii=False)
-        name = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-        path = self.folder / name[:2] / f"{name[2:34]}.json"
+            return default
+        text = _text_of(key)
         try:
-            stored = read_json(path)
-            if stored["key"] == json.loads(text):
-                return stored["value"]
+            stored = read_json(self._path(text))
+            return stored["value"] if stored["key"] == json.loads(text) else default
         except (OSError, ValueError, KeyError, TypeError):
-            pass
-        value = json.loads(json.dumps(compute()))
+            return default
+
+    def put(self, key: Any, value: Any) -> Any:
+        """Store a value, and return it as it will be read.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        if self.folder is None:
+            return value
+        value = json.loads(json.dumps(value))
+        path = self._path(_text_of(key))
         with writing(path), atomic_path(path) as temporary:
             temporary.write_text(json.dumps({"key": key, "value": value}), "utf-8")
         return value
+
+    def _path(self, text: str) -> Path:
+        assert self.folder is not None, "without a folder nothing is kept"
+        name = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+        return self.folder / name[:2] / f"{name[2:34]}.json"
+
+
+def _text_of(key: Any) -> str:
+    return json.dumps(key, sort_keys=True, ensure_ascii=False)
 
 
 KNOWN_CODE = frozenset(("torch", "glocal"))

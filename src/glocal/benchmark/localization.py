@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from glocal.benchmark.explainers import Explainer, parse_explainers
 from glocal.benchmark.sample_measurer import SampleMeasurer
 from glocal.benchmark.sample_sets import SampleSet, find_sample_set
 from glocal.benchmark.tables import Table, TableRow
+from glocal.benchmark.windows_ahead import windows_ahead, windows_of
 from glocal.errors import InputError, UsageError, WriteError
 from glocal.evaluation.statistics import Interval, bootstrap_statistic
 from glocal.explanation.selection import resolve_target
@@ -282,18 +283,27 @@ def _run(
     measurer: SampleMeasurer, samples: SampleSet, cache: Cache, progress: bool
 ) -> tuple[list[SampleScores], list[str]]:
     """The scores of the samples with boxes, and a sentence on each that cannot be read."""
-    key = measurer.key
+    keys = [{**measurer.key, "clip": sample.key} for sample in samples.samples]
+    known = [cache.find(key) for key in keys]
+    missing = [sample for sample, facts in zip(samples.samples, known, strict=True) if facts is None]
     scores, unreadable = [], []
-    description = measurer.model.name
-    for sample in tqdm(samples.samples, desc=description, unit="clip", disable=None if progress else True):
-        try:
-            facts = cache.get({**key, "clip": sample.key}, partial(measurer.measure_sample, sample))
-        except WriteError:
-            raise
-        except InputError as problem:
-            unreadable.append(f"{sample.name}: {problem}")
-            log.warning("%s", unreadable[-1])
-            continue
-        if facts["scores"]:
-            scores.append(SampleScores(**facts, source=sample.source or ""))
+    bar = tqdm(
+        list(zip(samples.samples, keys, known, strict=True)),
+        desc=measurer.model.name,
+        unit="clip",
+        disable=None if progress else True,
+    )
+    with closing(windows_ahead(measurer, missing)) as windows:
+        for sample, key, facts in bar:
+            try:
+                if facts is None:
+                    facts = cache.put(key, measurer.measure_sample(sample, windows_of(sample, windows)))
+            except WriteError:
+                raise
+            except InputError as problem:
+                unreadable.append(f"{sample.name}: {problem}")
+                log.warning("%s", unreadable[-1])
+                continue
+            if facts["scores"]:
+                scores.append(SampleScores(**facts, source=sample.source or ""))
     return scores, unreadable

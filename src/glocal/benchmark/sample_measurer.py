@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from glocal.evaluation.baselines import BaselineFrames, FixedBox, trivial_baseli
 from glocal.localization.refinements import REFINEMENT_SIDE, refine
 from glocal.models import Model
 from glocal.types import AttributionMap, FloatArray, Frame
-from glocal.video import Geometry, Video
+from glocal.video import Geometry
 from glocal.video.clip_spec import Crop
 from glocal.video.flow import MOTION_BLUR, MOTION_REACH, MOTION_STEP
 from glocal.video.resizing import resize
@@ -65,25 +65,48 @@ class SampleMeasurer:
             "motion": [MOTION_STEP, MOTION_REACH, MOTION_BLUR],
         }
 
-    def measure_sample(self, sample: Sample) -> dict[str, Any]:
-        """One pass for each window, all rows from it, every annotated frame measured."""
+    def prepared(self, sample: Sample) -> Iterator["PreparedWindow"]:
+        """Decode a sample window by window, with what is read from its pictures.
+
+        Raises:
+            InputError: the sample cannot be read.
+        """
         footage = sample.load()
         video = footage.video
         geometry = Geometry.fit((video.height, video.width), self.model.clip, self.crop)
+        finer = geometry.finer(REFINEMENT_SIDE)
+        whole = Geometry.fit(geometry.frame, self.model.clip, "full").finer(REFINEMENT_SIDE)
+        for part in annotated_windows(footage, self.model.clip, geometry, self.every):
+            rate = video.fps / part.context.step
+            pictures, whole_pictures = TimedPictures([], rate), []
+            for frame in video.frames_at(list(part.context)):
+                pictures.append(finer.forward(frame))
+                whole_pictures.append(pictures[-1] if whole == finer else whole.forward(frame))
+            yield PreparedWindow(part, geometry, pictures, whole_pictures)
+
+    def measure_sample(self, sample: Sample, windows: Iterable["PreparedWindow"]) -> dict[str, Any]:
+        """One pass for each window, all rows from it, every annotated frame measured.
+
+        Args:
+            sample: a video.
+            windows: of the sample, from `prepared`.
+        """
         label = sample.class_index(self.model.labels)
         target = {"true": label, "top1": None}.get(str(self.target), self.target)
         counts: dict[str, list[Any]] = {}
         seconds: dict[str, list[float]] = {}
         shares: list[float] = []
-        for part in annotated_windows(footage, self.model.clip, geometry, self.every):
+        for window in windows:
+            part = window.part
             truth = [(part.frames.index(frame), boxes) for frame, boxes in part.truth.items()]
             maps = explain_window(self.model, part.window, self.explainers, target)  # type: ignore[arg-type]
-            for name, volume, spent in self._volumes(maps, sample, video, part, geometry):
+            for name, volume, spent in self._volumes(maps, sample, window):
                 correct = spent is None or maps.best == label
                 counts.setdefault(name, []).append(self.measure.count(volume, truth, correct))
                 if spent:
                     seconds.setdefault(name, []).append(spent / len(part.context))
-            shares += [float(areas(boxes).max()) / (video.width * video.height) for _, boxes in truth]
+            height, width = window.geometry.frame
+            shares += [float(areas(boxes).max()) / (width * height) for _, boxes in truth]
         return {
             "area": float(np.mean(shares)) if shares else 0.0,
             "scores": counts,
@@ -91,16 +114,11 @@ class SampleMeasurer:
         }
 
     def _volumes(
-        self, maps: WindowMaps, sample: Sample, video: Video, part: AnnotatedWindow, geometry: Geometry
+        self, maps: WindowMaps, sample: Sample, window: "PreparedWindow"
     ) -> Iterator[tuple[str, AttributionMap, float | None]]:
         """Rows with maps `(T, H, W)` on the frames, and seconds spent on refining; None for trivial rows."""
+        part, geometry, pictures = window.part, window.geometry, window.pictures
         finer = geometry.finer(REFINEMENT_SIDE)
-        whole = Geometry.fit(geometry.frame, self.model.clip, "full").finer(REFINEMENT_SIDE)
-        rate = video.fps / part.context.step
-        pictures, whole_pictures = TimedPictures([], rate), []
-        for frame in video.frames_at(list(part.context)):
-            pictures.append(finer.forward(frame))
-            whole_pictures.append(pictures[-1] if whole == finer else whole.forward(frame))
         measured = [part.context.index(frame) for frame in part.frames]
         between: dict[Explainer, AttributionMap] = {}
         for explainer in self.explainers:
@@ -116,7 +134,7 @@ class SampleMeasurer:
             spent = time.perf_counter() - begin
             yield explainer.name, finer.backward(volume[measured]), spent
         seed = (*_number(sample.key), part.last)
-        trivial = BaselineFrames(whole_pictures, geometry.frame, measured, rate, seed)
+        trivial = BaselineFrames(window.whole_pictures, geometry.frame, measured, pictures.fps, seed)
         for name, baseline in trivial_baselines(self.fixed).items():
             yield name, baseline(trivial), None
 
@@ -132,6 +150,23 @@ class TimedPictures(list[Frame]):
     def __init__(self, pictures: Sequence[Frame], fps: float) -> None:
         super().__init__(pictures)
         self.fps = fps
+
+
+@dataclass(frozen=True)
+class PreparedWindow:
+    """A window of a video that is decoded, so that its measures need the network alone.
+
+    Attributes:
+        part: the window, with the frames that are measured in it.
+        geometry: of the video's frames.
+        pictures: frames of `part.context`, cropped as the network sees them.
+        whole_pictures: the same frames, not cropped.
+    """
+
+    part: AnnotatedWindow
+    geometry: Geometry
+    pictures: TimedPictures
+    whole_pictures: list[Frame]
 
 
 def _refined(maps: AttributionMap, pictures: Sequence[Frame], refinements: Sequence[str]) -> AttributionMap:
