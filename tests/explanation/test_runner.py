@@ -9,9 +9,9 @@ from torch import nn
 
 import glocal
 from glocal.errors import UsageError
-from glocal.explanation.window_stream import mark_non_overlapping
 from glocal.models import Model
 from glocal.video import windows
+from glocal.video.windows import mark_non_overlapping
 from helpers.networks import Small2d, Small3d, seeded
 
 LABELS = ("ant", "bee", "cat", "dog", "eel")
@@ -139,9 +139,7 @@ def test_explain_and_classify_give_the_same_predictions() -> None:
 def test_disjoint_windows_cover_the_video_once_and_end_with_the_last() -> None:
     frames = glocal.read_video(np.zeros((43, 16, 16, 3), np.uint8))
     form = glocal.ClipSpec(frames=8, short_side=16, size=16)
-    marked = [
-        w.points[0] for w, counted in mark_non_overlapping(windows(frames, form, overlap=0.5)) if counted
-    ]
+    marked = [w.points[0] for w in mark_non_overlapping(windows(frames, form, overlap=0.5)) if w.is_counted]
     plain = [w.points[0] for w in windows(frames, form, overlap=0.0)]
     assert marked == plain == [0, 8, 16, 24, 32, 35]
 

@@ -15,12 +15,12 @@ import pytest
 
 import glocal
 from glocal.explanation.explanation import Explanation
-from glocal.explanation.layer_grid import enlarge
 from glocal.explanation.volume import Volume
 from glocal.localization import ScoredBox, boxes
 from glocal.report import TimeSpan, overlay, write_report
 from glocal.report.style import SCALES, OverlayStyle
 from glocal.video import write_video
+from glocal.video.resizing import resize
 from helpers.browser import chromium, embedded, open_report, screen, settle, shown_box, shown_frame, unpacked
 from helpers.networks import Small3d, seeded
 
@@ -370,7 +370,9 @@ def test_layers_are_combined_anew(
         for packed in data["layers"].values()
     ]
     finest = max(volume.shape[1:] for volume in maps)
-    expected = combine([enlarge(volume, finest) for volume in maps], axis=0)
+    expected = combine(
+        [np.stack([resize(attribution, finest) for attribution in volume]) for volume in maps], axis=0
+    )
     expected /= expected.max()
     choose(page, "aggregate", how)
     for index in (0, 11):

@@ -14,9 +14,9 @@ from glocal.datasets.puppets import UntrimmedPuppets
 from glocal.errors import UsageError
 from glocal.explanation.blending import WindowBlender
 from glocal.explanation.volume import Volume
-from glocal.explanation.window_stream import mark_non_overlapping
 from glocal.video import ClipSpec, read_video, windows
 from glocal.video.scenes import check_cuts, scene_cuts
+from glocal.video.windows import mark_non_overlapping
 from helpers.scene_model import bleeding_model
 from helpers.video_files import numbered
 
@@ -106,9 +106,7 @@ def test_disjoint_windows_are_those_of_classify_in_every_scene() -> None:
     video = read_video(film(37))
     clip_spec = replace(CLIP_SPEC, frames=6)
     cuts = [3, 20]
-    marked = [
-        w.points[0] for w, counted in mark_non_overlapping(windows(video, clip_spec, cuts=cuts)) if counted
-    ]
+    marked = [w.points[0] for w in mark_non_overlapping(windows(video, clip_spec, cuts=cuts)) if w.is_counted]
     assert marked == [w.points[0] for w in windows(video, clip_spec, overlap=0.0, cuts=cuts)]
 
 

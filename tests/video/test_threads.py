@@ -2,11 +2,12 @@
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from glocal.video.threads import beside, feeding, read_ahead, run_each
+from glocal.video.threads import beside, feeding, read_ahead, read_ahead_if_slow, run_each
 
 NAMES = ("beside", "feeding", "read ahead")
 
@@ -145,4 +146,51 @@ def test_a_function_beside_a_block_ends_with_it_and_its_error_is_raised() -> Non
     assert done == ["beside", "block"]
     with pytest.raises(KeyError), beside(fail):
         raise KeyError("page")
+    assert not threads()
+
+
+def makers_of(prepare: float, use: float, *, first_use: float = 0.0) -> list[str]:
+    """Names of the threads that make eight items, in seconds, for a caller that takes some time for each."""
+
+    def names() -> Iterator[str]:
+        for _ in range(8):
+            time.sleep(prepare)
+            yield threading.current_thread().name
+
+    makers = []
+    for maker in read_ahead_if_slow(names(), 1):
+        time.sleep(use if makers else first_use or use)
+        makers.append(maker)
+    assert not threads()
+    return makers
+
+
+def test_items_that_take_long_are_made_ahead() -> None:
+    assert makers_of(0.01, 0.0)[1:] == ["read ahead"] * 7
+
+
+def test_items_that_take_little_are_made_by_the_caller() -> None:
+    assert makers_of(0.0, 0.02) == ["MainThread"] * 8
+
+
+def test_a_caller_whose_first_item_takes_long_is_not_taken_for_a_slow_one() -> None:
+    assert makers_of(0.01, 0.0, first_use=0.1)[2:] == ["read ahead"] * 6
+
+
+@pytest.mark.parametrize("prepare", [0.0, 0.01])
+def test_an_iterator_of_slow_or_fast_items_is_closed_when_the_caller_stops_early(prepare: float) -> None:
+    closed = []
+
+    def numbers() -> Iterator[int]:
+        try:
+            for number in range(100):
+                time.sleep(prepare)
+                yield number
+        finally:
+            closed.append(True)
+
+    ahead = read_ahead_if_slow(numbers(), 1)
+    assert [next(ahead), next(ahead)] == [0, 1]
+    ahead.close()  # type: ignore[attr-defined]
+    assert closed == [True]
     assert not threads()

@@ -22,7 +22,6 @@ from glocal.explanation.smoothing import smooth_volume
 from glocal.explanation.volume import Volume
 from glocal.explanation.window_stream import WindowStream
 from glocal.models import Model
-from glocal.types import AttributionMap
 from glocal.utils.files import printable
 from glocal.video import Window
 
@@ -45,9 +44,9 @@ class ClassVolumes:
     def add(self, window: Window, attribution: Attribution, weight: float) -> None:
         """Add the attribution of one window."""
         self._highest_weight = max(self._highest_weight, weight)
-        self._total.add(window.points, window.frames, _maps_of_frames(attribution.attention), weight)
+        self._total.add(window.points, window.frames, _of_frames(attribution.attention).cpu().numpy(), weight)
         for name, maps in attribution.layers.items():
-            self._layers[name].add(window, _maps_of_frames(maps), attribution.grids.get(name), weight)
+            self._layers[name].add(window, _of_frames(maps), attribution.grids.get(name), weight)
 
     def finish(self, frames: int) -> tuple[Volume, dict[str, Volume]]:
         """Return the volume divided by its maximum, and the layers' divided by the highest weight."""
@@ -66,17 +65,18 @@ class _LayerMaps:
         self.blender = WindowBlender(Volume(levels=255), cuts)
         self._is_reduced = True
 
-    def add(self, window: Window, maps: AttributionMap, grid: tuple[int, int] | None, weight: float) -> None:
+    def add(self, window: Window, maps: Tensor, grid: tuple[int, int] | None, weight: float) -> None:
         """Add the maps `(n, H, W)` of one window; `grid` is that of the layer."""
         self.blender.volume.size = (maps.shape[1], maps.shape[2])
         reduced = reduce(maps, grid) if self._is_reduced and grid is not None else None
         self._is_reduced = reduced is not None
-        self.blender.add(window.points, window.frames, maps if reduced is None else reduced, weight)
+        stored = maps if reduced is None else reduced
+        self.blender.add(window.points, window.frames, stored.cpu().numpy(), weight)
 
 
-def _maps_of_frames(maps: Tensor) -> AttributionMap:
+def _of_frames(maps: Tensor) -> Tensor:
     """Return maps `(1, T, h, w)` or `(1, h, w)` as `(T, h, w)`."""
-    return maps.cpu().numpy().reshape(-1, *maps.shape[-2:])
+    return maps.reshape(-1, *maps.shape[-2:])
 
 
 class WindowResults:
@@ -98,29 +98,20 @@ class WindowResults:
         self._repeated = 0
         self._padded_frames = 0
 
-    def add(
-        self,
-        window: Window,
-        network: nn.Module,
-        attribution: Attribution,
-        *,
-        is_counted: bool,
-        sample: int = 0,
-    ) -> Tensor:
+    def add(self, window: Window, network: nn.Module, attribution: Attribution, *, sample: int = 0) -> Tensor:
         """Add the predictions of one window and what the network recorded of it, all but its maps.
 
         Args:
             window: the window.
             network: that `AttentionEditor.network_for` returned for it.
             attribution: of the window's clip alone.
-            is_counted: whether the window counts for the predictions, see `mark_non_overlapping`.
             sample: of the batch that went through the network, for the gates' votes.
 
         Returns:
             The window's probabilities `(num_classes,)`.
         """
         probabilities = self._model.probabilities(attribution.logits)[0].cpu()
-        if is_counted:
+        if window.is_counted:
             self._probabilities.add(probabilities)
             best = best_predictions(self._model.labels, probabilities, WINDOW_BEST)
             self._windows.append(WindowPredictions(int(window.frames[0]), int(window.frames[-1]), best))

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from glocal.explanation.layer_grid import enlarge
 from glocal.explanation.volume import Volume
 from glocal.types import AttributionMap
+from glocal.video.resizing import resize
 
 FRAMES_AT_ONCE = 64
 """Maps that are handed to the volume at once."""
@@ -77,10 +77,10 @@ class WindowBlender:
     def _match_grid(self, size: tuple[int, ...]) -> None:
         """Bring the maps that are not written yet to the grid of those that follow."""
         height, width = size
-        self._weighted_sums = {p: enlarge(m, (height, width)) for p, m in self._weighted_sums.items()}
-        self._maps_of_frame = [enlarge(m, (height, width)) for m in self._maps_of_frame]
+        self._weighted_sums = {p: resize(m, (height, width)) for p, m in self._weighted_sums.items()}
+        self._maps_of_frame = [resize(m, (height, width)) for m in self._maps_of_frame]
         if self._last_map is not None:
-            self._last_map = enlarge(self._last_map, (height, width))
+            self._last_map = resize(self._last_map, (height, width))
 
     def _complete(self, before: int | None) -> None:
         """Average the points before `before`, to which no later window adds; None for all points."""

@@ -1,7 +1,7 @@
 """Explain and classify whole videos: windows, attribution, blending."""
 
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +20,7 @@ from glocal.explanation.intrinsic_attention import AttentionEditor
 from glocal.explanation.predictions import NUM_BEST, MeanProbabilities, best_predictions
 from glocal.explanation.selection import resolve_target, select_layers
 from glocal.explanation.video_targets import VideoTargets
-from glocal.explanation.window_stream import VideoLike, WindowStream, mark_non_overlapping
+from glocal.explanation.window_stream import VideoLike, WindowStream
 from glocal.models import Model
 from glocal.types import Progress
 from glocal.video import Window
@@ -120,16 +120,21 @@ class _VideoRun:
         """Explain all windows as long as the targets are right; add probabilities without the edit."""
         results = [WindowResults(self.model, config, self.stream) for config in self.configs]
         stream = self.stream.windows("explain", self.configs[0].overlap)
-        with run_in_turn() if self.stream.is_short else feeding(run_each, size=1) as run_beside:
-            for group in grouped(mark_non_overlapping(stream), self._next_batch_size):
-                for window, is_counted in group:
-                    if before is not None and is_counted:
+        with self._beside_network() as run_beside:
+            for group in grouped(stream, self._next_batch_size):
+                for window in (window for window in group if window.is_counted):
+                    if before is not None:
                         before.add(self._probabilities(window, is_edited=False))
-                    if self.targets.are_wrong and is_counted:
+                    if self.targets.are_wrong:
                         self.targets.add(self._probabilities(window, is_edited=True))
                 if not self.targets.are_wrong:
                     self.batch_size.measured(partial(self._explain, group, results, run_beside))
         return results
+
+    def _beside_network(self) -> AbstractContextManager[Callable[[Callable[[], None]], None]]:
+        """Run functions in order while the network goes on, but at once if it takes all cores itself."""
+        is_apart = self.device.type != "cpu" and not self.stream.is_short
+        return feeding(run_each, size=1) if is_apart else run_in_turn()
 
     def _next_batch_size(self) -> int:
         """The first window goes alone, as long as it is to tell the classes."""
@@ -137,18 +142,17 @@ class _VideoRun:
 
     def _explain(
         self,
-        group: Sequence[tuple[Window, bool]],
+        windows: Sequence[Window],
         results: Sequence[WindowResults],
         run_beside: Callable[[Callable[[], None]], None],
     ) -> None:
         """Explain a batch of windows by each config.
 
         Args:
-            group: the windows, and whether they count for the predictions.
+            windows: go through the network together.
             results: of the configs.
-            run_beside: runs the blending in order, while the network goes on to other maps.
+            run_beside: from `_beside_network`, for the blending.
         """
-        windows = [window for window, _ in group]
         target = self.targets.of_window
         for indices in self.passes:
             network = self.editor.network_for(windows[0])
@@ -160,15 +164,15 @@ class _VideoRun:
                 target = self.targets.take_from(attributions[0])[:, :1]
             for index, attribution in zip(indices, attributions, strict=True):
                 of_windows = []
-                for sample, (window, is_counted) in enumerate(group):
+                for sample, window in enumerate(windows):
                     part = sample_of(attribution, sample)
-                    values = results[index].add(window, network, part, is_counted=is_counted, sample=sample)
+                    values = results[index].add(window, network, part, sample=sample)
                     run_beside(partial(results[index].blend, window, part, values))
                     of_windows.append(values)
                 if index == 0:
                     probabilities = of_windows
-        for (_, is_counted), values in zip(group, probabilities, strict=True):
-            if is_counted:
+        for window, values in zip(windows, probabilities, strict=True):
+            if window.is_counted:
                 self.targets.add(values)
 
     def _attribute(

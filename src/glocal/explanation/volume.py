@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import WriteError
-from glocal.explanation.layer_grid import enlarge
 from glocal.types import AttributionMap
+from glocal.video.resizing import resize
 
 IN_MEMORY = 8 * 2**20
 """Bytes of maps that are kept in memory, uncompressed."""
@@ -111,7 +111,7 @@ class Volume:
     def __getitem__(self, index: int) -> AttributionMap:
         """Return the map `(h, w)` of one frame, float32."""
         attribution = self.stored(index)
-        return attribution if self.size is None else enlarge(attribution, self.size)
+        return attribution if self.size is None else resize(attribution, self.size)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -132,7 +132,7 @@ class Volume:
     def _stack(self, frames: range, grid: tuple[int, int]) -> AttributionMap:
         """Maps of consecutive frames on one grid, `(n, h, w)`."""
         if frames.stop > self._first_compressed or set(self._shapes[frames.start : frames.stop]) != {grid}:
-            stack: AttributionMap = np.stack([enlarge(self.stored(index), grid) for index in frames])
+            stack: AttributionMap = np.stack([resize(self.stored(index), grid) for index in frames])
             return stack
         return self._scaled(self._read(frames), frames)
 

@@ -1,7 +1,6 @@
 """A video as the windows of frames that a model takes as input, with progress."""
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,9 +12,9 @@ from glocal.video import ClipSpec, Geometry, Video, Window, read_video
 from glocal.video.clip_spec import Crop
 from glocal.video.reading import VideoInput
 from glocal.video.scenes import Cuts, check_cuts, detect_cuts, scenes
-from glocal.video.threads import read_ahead
+from glocal.video.threads import read_ahead_if_slow
 from glocal.video.video import DecodedFrame
-from glocal.video.windows import windows_of
+from glocal.video.windows import mark_non_overlapping, windows_of
 
 VideoLike = VideoInput
 """A `Video`, or what `read_video` opens."""
@@ -86,11 +85,12 @@ class WindowStream:
             action: what is done with them, for the progress bar.
             overlap: share of a window in [0, 1) that the next one covers too.
         """
-        stream = windows_of(
+        decoded = windows_of(
             self._frames(), self.video.fps, self.clip_spec, self.geometry, overlap=overlap, cuts=self.cuts
         )
+        stream = mark_non_overlapping(decoded)
         if not self.is_short:
-            stream = read_ahead(stream, WINDOWS_AHEAD)
+            stream = read_ahead_if_slow(stream, WINDOWS_AHEAD)
         if self.progress is False:
             return stream
         title = f"{action} {self.video.name}"
@@ -123,22 +123,6 @@ class WindowStream:
             )
             total += max(0, -(-(points - spec.frames) // step)) + 1
         return total
-
-
-def mark_non_overlapping(stream: Iterable[Window]) -> Iterator[tuple[Window, bool]]:
-    """Yield each window, and whether it is one of those that cover the video without overlap.
-
-    These are the windows that `classify` takes, so that `explain` returns the same predictions: each one that
-    begins after the last such window has ended, and the last of each scene.
-    """
-    end = -1
-    for window, following in itertools.pairwise(itertools.chain(stream, [None])):
-        assert window is not None
-        is_last = following is None or following.scene != window.scene
-        is_counted = is_last or int(window.points[0]) > end
-        if is_counted:
-            end = int(window.points[-1])
-        yield window, is_counted
 
 
 def _report(

@@ -16,7 +16,7 @@ from glocal.report.style import COLORMAPS, DEFAULT_STYLE, SCALES, OverlayStyle, 
 from glocal.types import AttributionMap, Frame, Pixels, ScoredBox
 from glocal.utils.files import atomic_path, writing
 from glocal.video import Video, write_video
-from glocal.video.threads import feeding
+from glocal.video.threads import feeding, read_ahead
 
 VideoBoxes = Sequence[Sequence[ScoredBox]]
 """The boxes of each frame of a video."""
@@ -222,7 +222,7 @@ def overlay_writer(
     drawer = OverlayDrawer(explanation, video, style=style, true_boxes=true_boxes)
 
     def write(frames: Iterator[Frame]) -> None:
-        drawn_frames = (drawer.draw(index, frame) for index, frame in enumerate(frames))
+        drawn_frames = read_ahead((drawer.draw(index, frame) for index, frame in enumerate(frames)), 1)
         if video.is_image:
             with atomic_path(path) as temporary:
                 write_image(temporary, next(drawn_frames))

@@ -1,11 +1,12 @@
 """Resize frames and maps: by the mean over areas where an axis shrinks, linearly where it grows."""
 
+import math
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array, kron
 
 Value = TypeVar("Value", np.uint8, np.float32)
 
@@ -23,13 +24,17 @@ def resize(image: npt.NDArray[Value], size: tuple[int, int]) -> npt.NDArray[Valu
     height, width, *rest = image.shape
     if (height, width) == tuple(size):
         return image
-    rows, columns = axis_weights(height, size[0]), axis_weights(width, size[1])
-    shorter = (rows @ image.reshape(height, -1)).reshape(size[0], width, -1)
-    resized = columns @ shorter.transpose(1, 0, 2).reshape(width, -1)
-    values = resized.reshape(size[1], size[0], *rest).swapaxes(0, 1)
+    rows, columns = axis_weights(height, size[0]), _pixel_weights(width, size[1], math.prod(rest))
+    resized = (columns @ (rows @ image.reshape(height, -1)).T).T
     if np.issubdtype(image.dtype, np.integer):
-        values = np.rint(values)
-    return np.ascontiguousarray(values, image.dtype)
+        resized = np.rint(resized)
+    return resized.astype(image.dtype, order="C").reshape(*size, *rest)
+
+
+@lru_cache(maxsize=64)
+def _pixel_weights(length: int, new_length: int, values: int) -> Any:
+    """`axis_weights` of pixels that have some values each, which lie one behind the other."""
+    return csr_array(kron(axis_weights(length, new_length), eye_array(values, dtype=np.float32)))
 
 
 @lru_cache(maxsize=64)

@@ -1,9 +1,11 @@
 """Threads for frames that are prepared ahead, for videos encoded while others are drawn, and for files."""
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from time import perf_counter
 from typing import Any, TypeVar, cast
 
 from glocal.utils.interrupts import uninterrupted
@@ -11,6 +13,9 @@ from glocal.utils.interrupts import uninterrupted
 T = TypeVar("T")
 
 _END: Any = object()
+
+WORTHWHILE = 0.5
+"""Share of the caller's time for an item from which the next one is prepared beside it."""
 
 
 def read_ahead(items: Iterator[T], size: int) -> Iterator[T]:
@@ -42,6 +47,29 @@ def read_ahead(items: Iterator[T], size: int) -> Iterator[T]:
             if item is _END:
                 return
             yield item
+
+
+def read_ahead_if_slow(items: Iterator[T], size: int) -> Iterator[T]:
+    """`read_ahead` from the moment when items take long to prepare, beside what the caller does with one.
+
+    A network on a processor takes all cores, and waits for each of them: a thread beside it that takes one
+    now and then delays it by more than its own time. The caller's time is its shortest so far, as the first
+    items take it longer.
+    """
+    try:
+        preparing, using = 0.0, math.inf
+        start = perf_counter()
+        for count, item in enumerate(items, 1):
+            prepared = perf_counter()
+            preparing += prepared - start
+            yield item
+            start = perf_counter()
+            using = min(using, start - prepared)
+            if preparing / count > WORTHWHILE * using:
+                yield from read_ahead(items, size)
+    finally:
+        if isinstance(items, Generator):
+            items.close()
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """Split a video into overlapping clips, in one decoding pass and constant memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import chain, groupby, islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +35,8 @@ class Window:
         clip: `(1, C, T, H, W)` float32, normalised; `(1, C, H, W)` for images; [rgb, flow] for two streams.
         repeated: number of repetitions of the last frame, if the scene is shorter than the clip.
         scene: number of the scene in which all frames lie, from 0.
+        is_counted: whether it is one of the windows that cover the video without overlap, by
+            `mark_non_overlapping`.
     """
 
     index: int
@@ -43,6 +45,7 @@ class Window:
     clip: "torch.Tensor | list[torch.Tensor]"
     repeated: int = 0
     scene: int = 0
+    is_counted: bool = True
 
 
 class _SampledFrame(NamedTuple):
@@ -118,6 +121,22 @@ def windows_of(
             yield window
             index += 1
             first_point = int(window.points[-1]) + 1
+
+
+def mark_non_overlapping(stream: Iterable[Window]) -> Iterator[Window]:
+    """Set `is_counted` of each window: whether it is one of those that cover the video without overlap.
+
+    These are the windows that `classify` takes, so that `explain` returns the same predictions: each one that
+    begins after the last such window has ended, and the last of each scene.
+    """
+    end = -1
+    for window, following in pairwise(chain(stream, [None])):
+        assert window is not None
+        is_last = following is None or following.scene != window.scene
+        window.is_counted = is_last or int(window.points[0]) > end
+        if window.is_counted:
+            end = int(window.points[-1])
+        yield window
 
 
 def _scene_windows(sampled: Iterator[_SampledFrame], clip_spec: ClipSpec, step: int) -> Iterator[Window]:
