@@ -126,10 +126,20 @@ def write_thumbnail(explanation: Explanation, video: Video, path: Path, style: O
 
 
 def _variants(config: ExplainConfig, also: Sequence[str]) -> list[ExplainConfig]:
-    """Configs of the other methods, and of what speaks for the opposite."""
-    return [
-        replace(config, counterfactual=not config.counterfactual)
-        if name == COUNTERFACTUAL
-        else replace(config, method=name, options=None)
-        for name in also
-    ]
+    """Configs of the other methods, and of what speaks for the opposite; none that is there already."""
+    variants: list[ExplainConfig] = []
+    for name in also:
+        variant = (
+            replace(config, counterfactual=not config.counterfactual)
+            if name == COUNTERFACTUAL
+            else replace(config, method=name, options=None)
+        )
+        if all(_in_full(variant) != _in_full(other) for other in (config, *variants)):
+            variants.append(variant)
+    return variants
+
+
+def _in_full(config: ExplainConfig) -> ExplainConfig:
+    """The config with what its method chooses where it says nothing."""
+    options = METHODS[config.method].resolve_options(config.options)
+    return replace(config, options=options, aggregate=config.combined_by)

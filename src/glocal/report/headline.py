@@ -140,8 +140,13 @@ def _strongest(spans: Sequence[Segment]) -> list[Segment]:
 
 def _mean_map(explanation: Explanation) -> FloatArray:
     """What stands out in the frames of segments, on average: `(H, W)` in pixels of the frame."""
-    indices = [i for span in explanation.segments() for i in range(span.first, span.stop)]
-    maps = (explanation.volume[index].astype(float) for index in indices or range(len(explanation.volume)))
-    standing_out = (values * (values >= STANDS_OUT * values.max(initial=0)) for values in maps)
-    mean = sum(standing_out, np.zeros(1)) / max(1, len(indices))
-    return np.asarray(explanation.geometry.backward(mean[None])[0], float)
+    volume = explanation.volume
+    indices = tuple(i for span in explanation.segments() for i in range(span.first, span.stop))
+
+    def compute() -> FloatArray:
+        maps = (volume[index].astype(float) for index in indices or range(len(volume)))
+        standing_out = (values * (values >= STANDS_OUT * values.max(initial=0)) for values in maps)
+        mean = sum(standing_out, np.zeros(1)) / max(1, len(indices))
+        return np.asarray(explanation.geometry.backward(mean[None])[0], float)
+
+    return volume.result(("mean map", explanation.geometry, indices), compute)
