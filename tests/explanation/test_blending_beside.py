@@ -1,15 +1,21 @@
-"""Maps are blended in a thread beside the network."""
-
-import threading
+"""Maps are blended in a thread beside a network on a GPU, and at once if it takes the processor."""
 
 import numpy as np
 import pytest
 
 import glocal
 from glocal.errors import WriteError
+from glocal.explanation.runner import _VideoRun
 from glocal.explanation.volume import Volume
 from glocal.types import AttributionMap
+from glocal.video.threads import feeding, run_each
 from helpers.networks import Small3d, seeded
+
+
+@pytest.fixture(params=["beside", "at once"], autouse=True)
+def _blending(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "beside":
+        monkeypatch.setattr(_VideoRun, "_beside_network", lambda run: feeding(run_each, size=1))
 
 
 def test_an_error_of_the_blending_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,20 +42,3 @@ def test_several_methods_and_classes_are_those_of_one_alone() -> None:
         assert np.abs(explanation.attention - alone.attention).max() < 1e-5
     alone = glocal.explain(model, video, method="layercam", target=first.target.index)
     assert np.abs(layercam.attention - alone.attention).max() < 1e-5
-
-
-@pytest.mark.parametrize(("frames", "names"), [(8, set()), (9, {"read ahead", "feeding"})])
-def test_a_video_of_one_clip_takes_no_threads(
-    frames: int, names: set[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started = []
-    start = threading.Thread.start
-
-    def note(thread: threading.Thread) -> None:
-        started.append(thread.name)
-        start(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", note)
-    model = glocal.as_model(seeded(Small3d()), glocal.ClipSpec(frames=8, short_side=32, size=32))
-    glocal.explain(model, np.random.default_rng(0).integers(0, 256, (frames, 40, 56, 3), np.uint8))
-    assert {name for name in started if name in ("read ahead", "feeding")} == names

@@ -1,5 +1,6 @@
 """`glocal.explain`: a video in, attention over its frames out, in the right place and at the right time."""
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -240,3 +241,17 @@ def test_labels_match_without_regard_to_case_and_indices_as_text() -> None:
 def test_any_submodule_can_be_named_as_a_layer() -> None:
     explanation = glocal.explain(model_of(Small3d()), np.zeros((8, 32, 32, 3), np.uint8), layers=["layer1.0"])
     assert list(explanation.layers) == ["layer1.0"]
+
+
+def test_a_video_of_one_clip_on_a_processor_takes_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    start = threading.Thread.start
+
+    def note(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", note)
+    model = glocal.as_model(seeded(Small3d()), glocal.ClipSpec(frames=8, short_side=32, size=32))
+    glocal.explain(model, np.random.default_rng(0).integers(0, 256, (8, 40, 56, 3), np.uint8))
+    assert not {"read ahead", "feeding"} & set(started)

@@ -228,7 +228,14 @@ def test_the_command_puts_other_methods_and_the_counterfactual_into_the_page(
     model = glocal.Model("small", network, {"conv": "relu1"}, tuple("abcde"), clip_spec)
     monkeypatch.setattr("glocal.cli.explain.load", lambda *_: model)
     write_video(tmp_path / "in.mp4", FRAMES, 25)
-    arguments = [str(tmp_path / "in.mp4"), "--also", "gradcam,counterfactual,layercam,gradcam", "--target", "top2", "--quiet"]
+    arguments = [
+        str(tmp_path / "in.mp4"),
+        "--also",
+        "gradcam,counterfactual,layercam,gradcam",
+        "--target",
+        "top2",
+        "--quiet",
+    ]
     assert main(["explain", *arguments, "--out", str(tmp_path / "out")]) == 0
     data = embedded((tmp_path / "out" / "in.html").read_text("utf-8"))
     best = data["explanations"][0]["index"]
