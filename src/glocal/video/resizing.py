@@ -25,7 +25,7 @@ def resize(image: npt.NDArray[Value], size: tuple[int, int]) -> npt.NDArray[Valu
     if (height, width) == tuple(size):
         return image
     rows, columns = axis_weights(height, size[0]), _pixel_weights(width, size[1], math.prod(rest))
-    resized = (columns @ (rows @ image.reshape(height, -1)).T).T
+    resized: npt.NDArray[Any] = (columns @ (rows @ image.reshape(height, -1)).T).T
     if np.issubdtype(image.dtype, np.integer):
         resized = np.rint(resized)
     return resized.astype(image.dtype, order="C").reshape(*size, *rest)
