@@ -2,7 +2,6 @@
 
 import itertools
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -149,42 +148,54 @@ def test_a_function_beside_a_block_ends_with_it_and_its_error_is_raised() -> Non
     assert not threads()
 
 
-def makers_of(prepare: float, use: float, *, first_use: float = 0.0) -> list[str]:
-    """Names of the threads that make eight items, in seconds, for a caller that takes some time for each."""
+class Clock:
+    """A clock that goes on as it is told."""
 
-    def names() -> Iterator[str]:
-        for _ in range(8):
-            time.sleep(prepare)
-            yield threading.current_thread().name
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr("glocal.video.threads.perf_counter", lambda: self.now)
 
-    makers = []
-    for maker in read_ahead_if_slow(names(), 1):
-        time.sleep(use if makers else first_use or use)
-        makers.append(maker)
-    assert not threads()
-    return makers
+    def makers(self, prepare: float, use: float, *, first_use: float | None = None) -> list[str]:
+        """Names of the threads that make eight items, in seconds, for a caller that takes some time for each."""
 
+        def names() -> Iterator[str]:
+            for _ in range(8):
+                self.now += prepare
+                yield threading.current_thread().name
 
-def test_items_that_take_long_are_made_ahead() -> None:
-    assert makers_of(0.01, 0.0)[1:] == ["read ahead"] * 7
-
-
-def test_items_that_take_little_are_made_by_the_caller() -> None:
-    assert makers_of(0.0, 0.02) == ["MainThread"] * 8
-
-
-def test_a_caller_whose_first_item_takes_long_is_not_taken_for_a_slow_one() -> None:
-    assert makers_of(0.01, 0.0, first_use=0.1)[2:] == ["read ahead"] * 6
+        makers = []
+        for maker in read_ahead_if_slow(names(), 1):
+            self.now += use if makers or first_use is None else first_use
+            makers.append(maker)
+        assert not threads()
+        return makers
 
 
-@pytest.mark.parametrize("prepare", [0.0, 0.01])
-def test_an_iterator_of_slow_or_fast_items_is_closed_when_the_caller_stops_early(prepare: float) -> None:
-    closed = []
+def test_items_that_take_long_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Clock(monkeypatch).makers(1, 1.9) == ["MainThread", *["read ahead"] * 7]
+
+
+def test_items_that_take_little_are_made_by_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Clock(monkeypatch).makers(1, 2.1) == ["MainThread"] * 8
+
+
+def test_a_caller_whose_first_item_takes_long_is_not_taken_for_a_slow_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    makers = Clock(monkeypatch).makers(1, 1.9, first_use=100)
+    assert makers == ["MainThread", "MainThread", *["read ahead"] * 6]
+
+
+@pytest.mark.parametrize("prepare", [0, 1])
+def test_an_iterator_of_slow_or_fast_items_is_closed_when_the_caller_stops_early(
+    prepare: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, closed = Clock(monkeypatch), []
 
     def numbers() -> Iterator[int]:
         try:
             for number in range(100):
-                time.sleep(prepare)
+                clock.now += prepare
                 yield number
         finally:
             closed.append(True)
