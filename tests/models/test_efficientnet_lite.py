@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import glocal
-from glocal.errors import InputError
+from glocal.errors import InputError, UsageError
 from glocal.models import MODELS, download, load_model
 from glocal.models.backbone import Backbone, SamePadding, set_dropout
 from glocal.models.efficientnet_lite import EfficientNetLite
@@ -130,3 +130,15 @@ def test_same_padding_puts_the_larger_half_behind_and_repeats_end_frames() -> No
     assert padded[0, 0, :, 0, 0].tolist() == [1, 1, 2, 2]
     assert padded[0, 0, 0].tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
     assert SamePadding(kernel=5, stride=1)(torch.ones(1, 1, 2, 2)).shape == (1, 1, 6, 6)
+
+
+def test_the_image_network_takes_clips_of_several_frames_by_its_clip_specification() -> None:
+    images = glocal.load_model("efficientnet-lite0", "random")
+    clips = glocal.load_model("efficientnet-lite0", "random", clip={"frames": 3, "size": 32})
+    assert (clips.clip.frames, clips.clip.image, clips.clip.size) == (3, False, 32)
+    assert list(clips.layer_paths) == list(images.layer_paths)
+    frames = torch.randn(1, 3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    alone = torch.stack([images.logits(frame) for frame in frames.unbind(2)]).mean(0)
+    assert torch.allclose(clips.logits(frames), alone, atol=1e-4)
+    with pytest.raises(UsageError, match="takes 1 frame"):
+        glocal.load_model("efficientnet-lite0", "random", clip={"frames": 3, "image": True})

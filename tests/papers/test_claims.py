@@ -117,6 +117,8 @@ def test_evidence_that_gets_no_attention_is_missed() -> None:
     assert (half["missed"], whole["missed"], none["missed"]) == (0.5, 0, 1)
     assert half["blind"] == pytest.approx(1 - one.mean())
     assert whole["infidelity"] < half["infidelity"]
+    empty = miss(NETWORK, clip, classes, fixed(np.zeros_like(one, np.float32)), blocks, 0.9)
+    assert (empty["missed"], empty["blind"]) == (1, 1)
     nothing = BlockDrops(masks, torch.tensor([[0.01, 0.0, -0.5]]))
     assert math.isnan(miss(NETWORK, clip, classes, fixed(one.astype(np.float32)), nothing, 0.9)["missed"])
 

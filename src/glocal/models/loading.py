@@ -12,6 +12,7 @@ from glocal.errors import UsageError
 from glocal.models.card import Card, checkpoint_paths, read_card
 from glocal.models.entry import ModelEntry
 from glocal.models.foreign import ROADS, ForeignOptions, changed_clip, is_foreign, load_foreign
+from glocal.models.framewise import FramewiseNetwork
 from glocal.models.labels import default_labels, read_labels
 from glocal.models.listing import packaged_models
 from glocal.models.model import Model, Outputs
@@ -59,7 +60,8 @@ def load_model(
             the published weights.
         new_head: replace the checkpoint's classifier by a random one.
         clip: how frames are sampled and normalised, if not as on the card or for the published weights; or
-            some fields of it. Gated networks and ST-ABNs are built for its number of frames.
+            some fields of it. Gated networks and ST-ABNs are built for its number of frames; a network for
+            images with several frames is run on each of them, and its logits are averaged.
         outputs: what makes probabilities of the network's outputs, see `Model`.
         device: device of the network.
         seed: of all random weights, which are therefore reproducible: the same seed gives the same weights.
@@ -84,7 +86,7 @@ def load_model(
     default = source.card.clip if source.card else None
     if clip is not None:
         published = find_entry(source.network)
-        clip = changed_clip(clip, default or published.clip_spec)
+        clip = changed_clip(_of_several_frames(clip, published), default or published.clip_spec)
         _check_channels(clip, published)
     entry = find_entry(source.network, clip or default)
     if source.card and labels is None and num_classes is None and not new_head:
@@ -94,10 +96,13 @@ def load_model(
     with fixed_seed(seed):
         base = source.card.base if source.card else ""
         loaded = load_network(entry, source.weights, num_classes, new_head, base)
+    is_framewise = find_entry(source.network).clip_spec.image and not entry.clip_spec.image
+    network = FramewiseNetwork(loaded.network) if is_framewise else loaded.network
+    prefix = "network." if is_framewise else ""
     return Model(
         name=name if packaged else entry.name,
-        network=_to_device(loaded.network.eval(), device),
-        layer_paths=dict(entry.layers),
+        network=_to_device(network.eval(), device),
+        layer_paths={layer: f"{prefix}{path}" for layer, path in entry.layers.items()},
         labels=class_names or default_labels(loaded.num_classes, entry.labels),
         clip=entry.clip_spec,
         weights="packaged" if packaged else ", ".join(loaded.notes),
@@ -118,6 +123,13 @@ def _check_known(name: str) -> None:
         if str(problem).startswith("unknown model"):
             raise UsageError(f"{problem} {ROADS}") from None
         raise
+
+
+def _of_several_frames(clip: ClipSpec | Mapping[str, Any], entry: ModelEntry) -> ClipSpec | Mapping[str, Any]:
+    """A changed clip of several frames for a network for images is no image."""
+    if isinstance(clip, ClipSpec) or not entry.clip_spec.image or str(clip.get("frames", 1)) == "1":
+        return clip
+    return {"image": False, **clip}
 
 
 def _check_channels(clip: ClipSpec, entry: ModelEntry) -> None:

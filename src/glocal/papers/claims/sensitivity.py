@@ -91,7 +91,7 @@ def miss(
     blocks: BlockDrops,
     probability: float,
 ) -> dict[str, float]:
-    """`COLUMNS` for one clip `(1, C, T, H, W)`; NaN where no block is decisive.
+    """`COLUMNS` for one clip `(1, C, T, H, W)`; NaN where no block is decisive. An empty map misses all.
 
     The axiom of sensitivity (Sundararajan et al., 2017, section 2.1) asks that what changes the prediction
     gets attention; a gradient can be zero there.
@@ -102,7 +102,8 @@ def miss(
     attribution = explain(network, clip, classes)
     decisive = blocks.drops[0] >= DECISIVE * probability
     inside = torch.stack([attribution[0][mask].mean() for mask in blocks.masks.to(attribution.device)])
-    overlooked = (inside < attribution.mean()).to(decisive.device)[decisive]
+    mean = attribution.mean()
+    overlooked = ((inside < mean) | (mean <= 0)).to(decisive.device)[decisive]
     return {
         "missed": float(overlooked.float().mean()) if len(overlooked) else float("nan"),
         "blind": float((attribution <= 0).float().mean()),
