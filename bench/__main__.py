@@ -13,10 +13,12 @@ from bench import (
     explain,
     image,
     maxboxacc,
+    memory,
     overlay,
     puppets,
     report,
     stabn,
+    training,
     video,
 )
 from bench.measure import write
@@ -33,6 +35,8 @@ SECTIONS = {
     "image": image.run,
     "long-video": video.run,
     "archive": archive.run,
+    "training": training.run,
+    "memory": memory.measure,
 }
 DEFAULT = ("attribution", "ablation", "overlay", "maxboxacc", "puppets", "st-abn", "explain", "image")
 RESULTS = Path(__file__).with_name("results.json")

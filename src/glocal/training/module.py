@@ -17,6 +17,7 @@ from glocal.evaluation import Accuracy
 from glocal.training.clips import Batch
 from glocal.training.metrics_log import MetricsLog
 from glocal.training.optimization import PlateauRule, create_optimizer, learning_rate_factor, total_loss
+from glocal.training.pace import Pace
 from glocal.training.recipe import Recipe
 
 log: logging.Logger = logging.getLogger("glocal.training")
@@ -61,6 +62,7 @@ class TrainingModule(LightningModule):
         video_scores: of the latest evaluation, see `Accuracy.video_scores`.
         metrics_log: None in all processes but the first.
         losses: of the batches of the current epoch.
+        pace: of the current epoch, in this process.
         best: score of the best epoch, see `checkpointing.epoch_score`.
         position: epoch in which a resumed run starts, and the number of its batches that are done.
     """
@@ -82,6 +84,7 @@ class TrainingModule(LightningModule):
         self.video_scores: tuple[Tensor, Tensor, Tensor] | None = None
         self.metrics_log: MetricsLog | None = None
         self.losses: list[float] = []
+        self.pace: Pace = Pace()
         self.best = (-math.inf, -math.inf)
         self.position: tuple[int, int] = (0, 0)
 
@@ -110,9 +113,11 @@ class TrainingModule(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Reset the measures of the epoch."""
         self.losses, self.measures = [], {}
+        self.pace.start_epoch()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout, keep frozen modules in evaluation mode, and set the learning rate."""
+        self.pace.start_batch()
         for frozen in self.frozen:
             frozen.eval()
         # Dropout depends only on the run's seed and the batch, so that a resumed run draws the same.
@@ -140,6 +145,7 @@ class TrainingModule(LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Log the loss and the learning rate."""
+        self.pace.finish_batch(len(batch.labels) * self.trainer.world_size)
         if self.metrics_log is not None:
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]
             measures = {"train/batch_loss": self.losses[-1], "train/lr": rate}
@@ -155,11 +161,10 @@ class TrainingModule(LightningModule):
             raise _divergence(f"weights are no longer finite after epoch {self.current_epoch + 1}")
         self.measures = {"train/loss": sum(self.losses) / len(self.losses), **self.measures}
         self.plateau.update(self.measures.get("val/loss", self.measures["train/loss"]))
+        measures = {**self.measures, **self.pace.measures()}
         if self.metrics_log is not None:
-            self.metrics_log.write(
-                self.completed_batches(self.batches - 1), self.current_epoch, self.measures
-            )
-        values = ", ".join(f"{name} {value:.4g}" for name, value in self.measures.items())
+            self.metrics_log.write(self.completed_batches(self.batches - 1), self.current_epoch, measures)
+        values = ", ".join(f"{name} {value:.4g}" for name, value in measures.items())
         log.info("epoch %d of %d: %s", self.current_epoch + 1, self.recipe.run.epochs, values)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

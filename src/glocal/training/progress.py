@@ -28,10 +28,11 @@ class ProgressBars(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Show the loss and advance the bar."""
+        """Show the loss and the clips a second, and advance the bar."""
         if self._bar is not None:
             assert isinstance(module, TrainingModule)
-            self._bar.set_postfix(loss=f"{module.losses[-1]:.3f}", refresh=False)
+            figures = {"loss": f"{module.losses[-1]:.3f}", "clips/s": f"{module.pace.clips_per_second:.1f}"}
+            self._bar.set_postfix(figures, refresh=False)
         self._advance()
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
