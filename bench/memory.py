@@ -24,7 +24,7 @@ FPS, HEIGHT, WIDTH, MINUTES = 10, 1080, 1920, 10.0
 PIECE_SECONDS = 12
 """Seconds of video that are encoded; the rest repeats its packets."""
 
-INTERVAL = 0.2
+INTERVAL = 1.0
 """Seconds between two looks at the processes."""
 
 MODEL, SERVER_MEMORY_GB = "puppets/gated", 8
