@@ -483,6 +483,10 @@ def test_models_describes_the_model_that_is_named(capsys: pytest.CaptureFixture[
     facts = json.loads(out)
     assert (facts["knows"], facts["weights"]) == ("20 actions of drawn figures", ["packaged"])
     assert facts["measures"]
+    code, out, _ = run(capsys, "models", "fights/changes")
+    assert code == 0
+    assert "MIT licence" in out
+    assert "misses slow struggles" in " ".join(out.split())
     code, _, err = run(capsys, "models", "efficientnet-lite9")
     assert code == 2
     assert "efficientnet-lite0" in one_sentence(err)

@@ -24,7 +24,8 @@ METHOD_FACTS = ("name", "title", "paper", "cost", "needs", "aggregate", "options
 def models(model: str | None, as_json: bool, debug: bool) -> None:
     """List the models with their number of parameters, clips, layers and published weights.
 
-    With MODEL, say what is known of it: its classes, the source and licence of its weights, its measures.
+    With MODEL, say what is known of it: its classes, the source and licence of its weights, its measures, and
+    where it fails.
     """
     if model is not None:
         print_model(model, as_json)
@@ -71,6 +72,8 @@ def print_model(name: str, as_json: bool) -> None:
         "measures": ", ".join(f"{measure} {value:.3g}" for measure, value in facts["measures"].items()),
     }
     table(["", name], [[title, text] for title, text in lines.items() if text])
+    if facts["notes"]:
+        click.echo(f"\n{click.wrap_text(facts['notes'], width=100)}")
 
 
 @click.command()

@@ -109,7 +109,7 @@ def summary() -> list[dict[str, Any]]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What is known of one model: its row of `summary()`, with its classes, weights, licence and measures.
+    """What is known of one model: its row of `summary()`, classes, weights, licence, measures and notes.
 
     Raises:
         UsageError: the name is unknown.
@@ -127,6 +127,7 @@ def describe(name: str) -> dict[str, Any]:
         },
         "licence": "" if card else entry.licence,
         "measures": dict(card.measures) if card else {},
+        "notes": card.notes if card else "",
     }
 
 
