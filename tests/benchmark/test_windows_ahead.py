@@ -9,7 +9,7 @@ import pytest
 
 from glocal.benchmark.sample_measurer import PreparedWindow, SampleMeasurer
 from glocal.benchmark.samples import Sample
-from glocal.benchmark.windows_ahead import windows_ahead, windows_of
+from glocal.benchmark.windows_ahead import windows_ahead, windows_of_sample
 from glocal.errors import InputError
 
 
@@ -40,10 +40,10 @@ def ahead(decoder: Decoder, items: list[Sample]) -> Any:
 def test_each_sample_gets_its_windows_from_another_thread() -> None:
     decoder, items = Decoder(), samples("first", "broken", "last")
     with ahead(decoder, items) as windows:
-        assert list(windows_of(items[0], windows)) == ["first 0", "first 1", "first 2"]
+        assert list(windows_of_sample(items[0], windows)) == ["first 0", "first 1", "first 2"]
         with pytest.raises(InputError, match="broken cannot be read"):
-            list(windows_of(items[1], windows))
-        assert list(windows_of(items[2], windows)) == ["last 0", "last 1", "last 2"]
+            list(windows_of_sample(items[1], windows))
+        assert list(windows_of_sample(items[2], windows)) == ["last 0", "last 1", "last 2"]
     assert len(decoder.threads) == 1
     assert threading.current_thread() not in decoder.threads
 
@@ -51,13 +51,13 @@ def test_each_sample_gets_its_windows_from_another_thread() -> None:
 def test_windows_that_a_sample_left_are_passed_over() -> None:
     items = samples("first", "last")
     with ahead(Decoder(), items) as windows:
-        assert next(windows_of(items[0], windows)) == "first 0"
-        assert list(windows_of(items[1], windows)) == ["last 0", "last 1", "last 2"]
+        assert next(windows_of_sample(items[0], windows)) == "first 0"
+        assert list(windows_of_sample(items[1], windows)) == ["last 0", "last 1", "last 2"]
 
 
 def test_decoding_stops_with_its_caller() -> None:
     decoder, items = Decoder(), samples(*map(str, range(100)))
     with ahead(decoder, items) as windows:
-        next(windows_of(items[0], windows))
+        next(windows_of_sample(items[0], windows))
     assert len(decoder.decoded) < 10
     assert not any(thread.is_alive() for thread in decoder.threads)

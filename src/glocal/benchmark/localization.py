@@ -16,7 +16,7 @@ from glocal.benchmark.explainers import Explainer, parse_explainers
 from glocal.benchmark.sample_measurer import SampleMeasurer
 from glocal.benchmark.sample_sets import SampleSet, find_sample_set
 from glocal.benchmark.tables import Table, TableRow
-from glocal.benchmark.windows_ahead import windows_ahead, windows_of
+from glocal.benchmark.windows_ahead import windows_ahead, windows_of_sample
 from glocal.errors import InputError, UsageError, WriteError
 from glocal.evaluation.statistics import Interval, bootstrap_statistic
 from glocal.explanation.selection import resolve_target
@@ -297,7 +297,9 @@ def _run(
         for sample, key, facts in bar:
             try:
                 if facts is None:
-                    facts = cache.put(key, measurer.measure_sample(sample, windows_of(sample, windows)))
+                    facts = cache.put(
+                        key, measurer.measure_sample(sample, windows_of_sample(sample, windows))
+                    )
             except WriteError:
                 raise
             except InputError as problem:

@@ -42,7 +42,7 @@ def _windows(measurer: SampleMeasurer, samples: Iterable[Sample]) -> Iterator[Sa
         yield SampleWindow(sample, None, problem)
 
 
-def windows_of(sample: Sample, windows: Iterator[SampleWindow]) -> Iterator[PreparedWindow]:
+def windows_of_sample(sample: Sample, windows: Iterator[SampleWindow]) -> Iterator[PreparedWindow]:
     """Yield the windows of one sample; those that earlier samples left are passed over.
 
     Raises:
