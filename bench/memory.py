@@ -173,8 +173,11 @@ def measure(names: Collection[str] = (), minutes: float = MINUTES) -> dict[str, 
         folder = Path(name)
         video, out = folder / "video.mp4", folder / "out"
         write_long_video(video, minutes)
+        known = commands(video, out)
+        if unknown := [command for command in names if command not in known]:
+            raise SystemExit(f"'{unknown[0]}' is none of {', '.join(known)}")
         print(f"\n{minutes:g} minutes of {WIDTH}×{HEIGHT} at {FPS} frames a second, {MODEL}")
-        for command, arguments in commands(video, out).items():
+        for command, arguments in known.items():
             if names and command not in names:
                 continue
             start = time.perf_counter()
