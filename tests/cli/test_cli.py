@@ -1,5 +1,6 @@
 """The command line: exit codes, one clear line for whatever goes wrong, nothing half done."""
 
+import errno
 import functools
 import json
 import os
@@ -15,7 +16,8 @@ import pytest
 
 import glocal
 from glocal.cli import main, running
-from glocal.cli.app import COMMANDS, _other_commands, app
+from glocal.cli.app import COMMANDS, _other_commands, app, unexpected
+from glocal.cli.running import for_each
 from glocal.models import Model, label_list, load_model
 from glocal.models.registry import networks_with_installed_weights
 from glocal.utils.interrupts import Terminated
@@ -597,3 +599,28 @@ def test_a_signal_inside_compiled_code_is_a_stop(
     monkeypatch.setattr(app, "main", interrupted)
     assert main(["models"]) == 143
     assert capsys.readouterr().err == "glocal: interrupted; finished results are kept.\n"
+
+
+def test_a_working_folder_that_is_gone_and_one_without_rights_are_named() -> None:
+    script = (
+        "import os, tempfile; from glocal.cli.app import unexpected;"
+        "folder = tempfile.mkdtemp(); os.chdir(folder); os.rmdir(folder);\n"
+        "try: os.getcwd()\n"
+        "except FileNotFoundError as error: print(unexpected(error))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "the working folder has been removed; change to another one (cd).\n"
+    error = PermissionError(errno.EACCES, "Permission denied", "/private/a.json")
+    assert unexpected(error) == "/private/a.json: Permission denied (--debug shows where)"
+
+
+def test_no_more_videos_are_begun_when_the_reader_of_the_output_has_gone() -> None:
+    videos = []
+
+    def tell(video: str) -> None:
+        videos.append(video)
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        for_each(["a.mp4", "b.mp4"], tell, debug=False)
+    assert videos == ["a.mp4"]

@@ -12,6 +12,7 @@ from safetensors import safe_open
 from hostile.chaos_run import Ended, parsed
 
 READ_ONLY_MESSAGE = "cannot be written"
+NOT_FOR_USERS = ("Traceback (most recent call last)", "Fatal Python error", "unexpected ")
 
 
 def check_whole(path: Path) -> None:
@@ -87,8 +88,8 @@ def not_a_sentence(ended: Ended, allowed: tuple[int, ...] = (0, 1)) -> list[str]
     """Why the end of a command is not what a user can understand: another code, a traceback, no message."""
     if ended.code not in allowed:
         return [f"exit code {ended.code}: {ended.messages[-700:]}"]
-    if "Traceback (most recent call last)" in ended.messages or "Fatal Python error" in ended.messages:
-        return [f"a traceback: {ended.messages[-700:]}"]
+    if any(phrase in ended.messages for phrase in NOT_FOR_USERS):
+        return [f"no message for users: {ended.messages[-700:]}"]
     if ended.code and not any(line.startswith("glocal: ") for line in ended.messages.splitlines()):
         return [f"exit code {ended.code} without a message: {ended.messages[-700:]}"]
     return []

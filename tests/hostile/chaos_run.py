@@ -20,6 +20,9 @@ from helpers.networks import SMALL_NETWORK
 MARK = "GLOCAL_CHAOS"
 """Environment variable by which the processes that a command has started are known."""
 
+RAY_PRIORITY = "RAY_worker_niceness"
+"""Environment variable by which processes of a batch go as fast as others; else they come after all."""
+
 TINY = f"""import glocal, torch
 {SMALL_NETWORK}
 def model():
@@ -65,6 +68,7 @@ class Command:
     def _run(self, arguments: list[str], place: Path, before: Callable[[], None] | None) -> None:
         os.setsid()
         os.environ[MARK], os.environ["GLOCAL_CACHE"] = self.mark, str(place / "cache")
+        os.environ[RAY_PRIORITY] = "0"
         if arguments[0] == "serve":  # its processes need not import this program
             program = sys.modules["__main__"]
             program.__spec__, program.__file__ = None, None

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import glocal
-from glocal.errors import InputError, UsageError
+from glocal.errors import InputError, UsageError, WriteError
 from glocal.models import Model, load_model
 from glocal.models.card import Card, read_card, save_network
 from glocal.video import ClipSpec
@@ -44,6 +44,13 @@ def test_a_card_beside_the_weights_sets_labels_and_clip_spec_of_a_named_model(tm
     assert other.labels == ("a", "b", "c")
     new = load_model(model.name, path, num_classes=5, new_head=True)
     assert (len(new.labels), new.clip) == (5, CLIP_SPEC)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"best{suffix}").mkdir()
+    with pytest.raises(WriteError, match=rf"best\{suffix} cannot be written \(Is a directory\)"):
+        trained(tmp_path)
 
 
 def test_a_backbones_card_is_used_for_a_gated_network_on_it(tmp_path: Path) -> None:

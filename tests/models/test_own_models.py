@@ -98,6 +98,14 @@ def test_a_factory_makes_the_model_and_that_its_code_is_run_is_said(place: str, 
 
 
 @pytest.mark.filterwarnings(f"ignore:.*{SAID}")
+def test_a_factory_may_be_a_link_to_a_file_of_any_name(folder: Path) -> None:
+    """As in the caches of download tools."""
+    (folder / "made.py").rename(folder / "0a1b2c")
+    (folder / "made.py").symlink_to("0a1b2c")
+    assert glocal.load_model("made.py:build", clip=CLIP).num_classes == 3
+
+
+@pytest.mark.filterwarnings(f"ignore:.*{SAID}")
 @pytest.mark.usefixtures("folder")
 def test_labels_clip_outputs_and_seed_reach_a_factory() -> None:
     model = glocal.load_model("made.py:build", clip=CLIP, labels=["x", "y", "z"], outputs="sigmoid")

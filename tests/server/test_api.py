@@ -153,6 +153,15 @@ def test_what_cannot_be_done_is_refused_at_once(
     assert folders(out) == before
 
 
+def test_a_malformed_form_leaves_nothing_on_the_console_of_the_server(
+    client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Anyone could fill its log."""
+    form = {"Content-Type": "multipart/form-data; boundary=XX"}
+    answer = client.post("/api/jobs", content=b"--X?\r\n", headers=form)
+    assert (answer.status_code, capsys.readouterr().err) == (422, "")
+
+
 def test_an_upload_is_cut_off_at_the_limit(client: Client, out: Path) -> None:
     """The sender says nothing of the size, and would go on for ever."""
     sent = []
@@ -249,6 +258,16 @@ def test_a_running_job_is_cancelled(client: Client, out: Path) -> None:
         ("GET", {"Host": "evil.example"}, 421),
         ("GET", {"Host": "127.0.0.1.evil.example:80"}, 421),
         ("GET", {"Host": "[::1"}, 421),
+        ("GET", {"Host": "evil.example@127.0.0.1"}, 421),
+        ("GET", {"Host": "127.0.0.1:80@evil.example"}, 421),
+        ("GET", {"Host": "127.0.0.1/evil.example"}, 421),
+        ("GET", {"Host": "127.0.0.1?evil.example"}, 421),
+        ("GET", {"Host": "127.0.0.1:port"}, 421),
+        ("GET", {"Host": "localhost."}, 421),
+        ("GET", {"Host": ""}, 421),
+        ("GET", {"Host": "evil.example", "X-Forwarded-Host": "127.0.0.1"}, 421),
+        ("GET", {"Host": "[::1]:80"}, 200),
+        ("GET", {"Host": "LOCALHOST:"}, 200),
         ("GET", {"Host": "localhost:1234"}, 200),
         ("GET", {"Origin": "https://evil.example"}, 200),
     ],

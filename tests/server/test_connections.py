@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 import socket
 import threading
 import time
@@ -10,9 +11,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+import uvicorn
 
 from glocal.server import connections, places
+from glocal.server.connections import StoppableServer
 from glocal.server.places import GRACE_SECONDS, MIN_SPEED, UploadPlace, upload_to_stop
+from glocal.utils.interrupts import HungUp, stopping_by_signals
 from helpers.serving import ask, serving
 
 
@@ -135,3 +139,19 @@ def test_the_upload_that_gives_way_is_slow_or_of_an_address_with_many() -> None:
     assert upload_to_stop([fair, fast[0]], "d") is None
     now[0] = 10 * GRACE_SECONDS
     assert upload_to_stop([fair, fast[0]], "d") in (fair, fast[0])  # nothing has come for a while
+
+
+def test_hanging_up_stops_the_server_unless_it_is_ignored() -> None:
+    server = StoppableServer(uvicorn.Config("none:app"))
+    before = signal.getsignal(signal.SIGHUP)
+    with pytest.raises(HungUp), stopping_by_signals(), server.capture_signals():
+        signal.raise_signal(signal.SIGHUP)
+    assert server.should_exit
+    server = StoppableServer(uvicorn.Config("none:app"))
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with stopping_by_signals(), server.capture_signals():
+            signal.raise_signal(signal.SIGHUP)
+            assert not server.should_exit
+    finally:
+        signal.signal(signal.SIGHUP, before)

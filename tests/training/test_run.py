@@ -1,5 +1,6 @@
 """Whole runs: what they leave behind, how they resume, in one process and in two."""
 
+import contextlib
 import csv
 import json
 import os
@@ -15,7 +16,7 @@ import torch
 
 import glocal
 from glocal.cli import main
-from glocal.errors import InputError, UsageError
+from glocal.errors import InputError, UsageError, WriteError
 from glocal.evaluation import Accuracy
 from glocal.training import read_recipe, train
 from glocal.training.checkpointing import epoch_score
@@ -337,3 +338,14 @@ def test_the_command_answers_mistakes_in_one_sentence(
     assert main(["train", str(recipe), "data.train.root=/nowhere", "--out", str(recipe.parent / "x")]) == 1
     assert "cannot be read (No such file or directory)" in capsys.readouterr().err
     assert main(["train", "none.yaml"]) == 1
+
+
+def test_measures_that_cannot_be_logged_are_said_to_be_so(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path)
+    with open("/dev/full", "w", buffering=1) as full:
+        log._rows = csv.writer(full)
+        with pytest.raises(WriteError, match=r"metrics\.csv cannot be written \(No space left on device\)"):
+            log.write(1, 0, {"val/loss": 1.0})
+        with contextlib.suppress(OSError):
+            full.close()
+    log.close()

@@ -11,7 +11,7 @@ import pytest
 
 from glocal.errors import InputError, WriteError
 from glocal.utils import files
-from glocal.utils.files import atomic_path, printable, read_bounded, sweep, writing
+from glocal.utils.files import atomic_path, make_folder, output_path, printable, read_bounded, sweep, writing
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
@@ -79,6 +79,18 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     assert str(caught.value).count("\n") == 0
     assert "choose another folder" in str(caught.value)
     assert printable("a\x1b[31mb") == r"'a\x1b[31mb'"
+
+
+def test_a_message_names_the_result_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b.npz").mkdir(parents=True)
+    message = r"b\.npz cannot be written \(Is a directory\)"
+    with pytest.raises(WriteError, match=message), output_path(tmp_path / "a" / "b.npz"):
+        pass
+    with output_path(tmp_path / "new" / "c.npz") as temporary:
+        temporary.write_text("whole")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["c.npz"]
+    with pytest.raises(WriteError, match=r"/c\.npz cannot be written \(File exists\)"):
+        make_folder(tmp_path / "new" / "c.npz")
 
 
 def test_a_small_file_takes_little_memory_whatever_its_limit(tmp_path: Path) -> None:

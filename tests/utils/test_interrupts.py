@@ -15,6 +15,7 @@ import pytest
 from glocal.utils import files
 from glocal.utils.files import atomic_path
 from glocal.utils.interrupts import (
+    HungUp,
     Terminated,
     raise_received,
     stop_signal,
@@ -23,8 +24,9 @@ from glocal.utils.interrupts import (
 )
 from glocal.video import threads
 
-BOTH = pytest.mark.parametrize(
-    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+ALL = pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated), (signal.SIGHUP, HungUp)],
 )
 
 
@@ -71,7 +73,7 @@ class Referenced:
     """Any object."""
 
 
-@BOTH
+@ALL
 def test_a_signal_in_a_finalizer_is_not_lost(number: int, error: type[BaseException]) -> None:
     def work() -> None:
         Finalized(number)
@@ -81,7 +83,7 @@ def test_a_signal_in_a_finalizer_is_not_lost(number: int, error: type[BaseExcept
         work()
 
 
-@BOTH
+@ALL
 def test_a_signal_in_a_callback_of_a_weak_reference_is_not_lost(
     number: int, error: type[BaseException]
 ) -> None:
@@ -96,7 +98,7 @@ def test_a_signal_in_a_callback_of_a_weak_reference_is_not_lost(
         work()
 
 
-@BOTH
+@ALL
 def test_a_signal_in_a_generator_that_is_dropped_is_not_lost(number: int, error: type[BaseException]) -> None:
     def frames() -> Iterator[int]:
         try:
@@ -113,7 +115,7 @@ def test_a_signal_in_a_generator_that_is_dropped_is_not_lost(number: int, error:
         work()
 
 
-@BOTH
+@ALL
 def test_a_signal_waits_for_the_end_of_a_protected_block(number: int, error: type[BaseException]) -> None:
     steps = []
 
@@ -161,13 +163,15 @@ def test_an_error_while_a_stop_unwinds_is_a_stop() -> None:
 
 def test_other_threads_and_handlers_are_left_alone() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignored = (signal.SIGINT, signal.SIGHUP)
+    previous = [signal.signal(number, signal.SIG_IGN) for number in ignored]
     try:
         with stopping_by_signals():
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            assert [signal.getsignal(number) for number in ignored] == [signal.SIG_IGN] * 2
             assert signal.getsignal(signal.SIGTERM) is not before
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in zip(ignored, previous, strict=True):
+            signal.signal(number, handler)
     assert signal.getsignal(signal.SIGTERM) is before
 
     done = []

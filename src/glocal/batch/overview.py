@@ -15,7 +15,7 @@ import jinja2
 from glocal.batch.ledger import Outcome
 from glocal.batch.remote import address_name, is_address
 from glocal.batch.tables import has_parquet, thumbnail_of, write_videos
-from glocal.utils.files import atomic_path, file_name, printable, without_folders, writing
+from glocal.utils.files import file_name, output_path, printable, without_folders
 from glocal.utils.inline_html import json_for_script, policy_hash
 
 COLUMNS = ("video", "name", "label", "score", "peak", "duration", "seconds", "error")
@@ -127,5 +127,5 @@ def _template() -> jinja2.Template:
 
 
 def _write(text: str, path: Path) -> None:
-    with writing(path), atomic_path(path) as temporary:
+    with output_path(path) as temporary:
         temporary.write_text(text, "utf-8", errors="surrogateescape")

@@ -9,7 +9,7 @@ from typing import Any
 from glocal.batch.ledger import Outcome
 from glocal.explanation.explanation import Explanation
 from glocal.report.explain_to_files import THUMBNAIL_SUFFIX
-from glocal.utils.files import atomic_path, writing
+from glocal.utils.files import output_path
 from glocal.utils.optional_import import optional_import
 
 REGIONS_SUFFIX = ".regions.parquet"
@@ -130,7 +130,7 @@ def _write(path: Path, rows: list[dict[str, Any]], types: Mapping[str, str]) -> 
     columns = [
         arrow.array([_encodable(row.get(field.name)) for row in rows], type=field.type) for field in schema
     ]
-    with writing(path), atomic_path(path) as temporary:
+    with output_path(path) as temporary:
         parquet.write_table(arrow.Table.from_arrays(columns, schema=schema), temporary, compression="zstd")
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from glocal.models.adapter import NetworkAdapter
 from glocal.models.framewise import FramewiseNetwork
-from glocal.utils.files import atomic_path, writing
+from glocal.utils.files import output_path
 from glocal.utils.json_files import read_json
 
 _MISSING: Any = object()
@@ -62,7 +62,7 @@ class Cache:
             return value
         value = json.loads(json.dumps(value))
         path = self._path(_text_of(key))
-        with writing(path), atomic_path(path) as temporary:
+        with output_path(path) as temporary:
             temporary.write_text(json.dumps({"key": key, "value": value}), "utf-8")
         return value
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from glocal.evaluation.statistics import Interval
-from glocal.utils.files import atomic_path, writing
+from glocal.utils.files import output_path
 from glocal.utils.text_table import aligned_table, markdown_table, wrapped_table
 
 Cell = float | str | bool
@@ -200,7 +200,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    with writing(path), atomic_path(path) as temporary:
+    with output_path(path) as temporary:
         temporary.write_text(text, "utf-8")
 
 

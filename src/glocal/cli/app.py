@@ -15,7 +15,7 @@ import click
 
 from glocal import __version__
 from glocal.errors import GlocalError, UsageError, nearest
-from glocal.utils.interrupts import Terminated, stop_signal, stopping_by_signals
+from glocal.utils.interrupts import STOPS, stop_signal, stopping_by_signals
 from glocal.utils.resources import resource_error
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -93,14 +93,14 @@ STOPPED = "interrupted; finished results are kept."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `glocal`; returns the exit code: 0 done, 1 an input failed, 2 wrong usage, 130 or 143 stopped."""
+    """Run `glocal`; returns the exit code: 0 done, 1 an input failed, 2 wrong usage, 128 + signal stopped."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in arguments
     _open_standard_streams()
     try:
         with stopping_by_signals(), _warnings_as_sentences():
             return int(app.main(arguments, prog_name="glocal", standalone_mode=False) or 0)
-    except (Exception, KeyboardInterrupt, Terminated) as error:
+    except (Exception, *STOPS) as error:
         number = stop_signal(error)
         if not number:
             return _exit_code(error, debug=debug)
@@ -182,5 +182,18 @@ def unexpected(error: BaseException) -> str:
     """Return a sentence for an unexpected error, or one on what the machine lacks."""
     if lacking := resource_error(error):
         return str(lacking)
+    if isinstance(error, FileNotFoundError) and not _has_working_folder():
+        return "the working folder has been removed; change to another one (cd)."
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror} (--debug shows where)"
     reason = " ".join(str(error).split())[:300]
     return f"unexpected {type(error).__name__}: {reason or 'no message'} (--debug shows where)"
+
+
+def _has_working_folder() -> bool:
+    """Whether the folder in which the command runs still exists."""
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True

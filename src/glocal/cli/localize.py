@@ -19,7 +19,7 @@ from glocal.cli.options import (
 from glocal.cli.running import for_each, load, output_stems, refinement_names, tell
 from glocal.explanation.config import ExplainConfig
 from glocal.types import Threshold
-from glocal.utils.files import atomic_path, printable, writing
+from glocal.utils.files import output_path, printable
 from glocal.utils.registrations import registered_names
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def summary(localization: "Localization", path: Path) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file. Raises InputError if it cannot be written."""
-    with writing(path), atomic_path(path) as temporary:
+    with output_path(path) as temporary:
         temporary.write_text(text, "utf-8")
 
 

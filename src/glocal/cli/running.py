@@ -101,7 +101,7 @@ def for_each(videos: Sequence[str], run: Callable[[str], None], debug: bool) -> 
         try:
             run(video)
             raise_received()
-        except UsageError:
+        except (UsageError, BrokenPipeError):  # the reader of the output has gone
             raise
         except Exception as error:
             if debug or stop_signal(error):

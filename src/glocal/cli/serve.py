@@ -105,7 +105,7 @@ def serve(
 
     from glocal.server.app import create_app
     from glocal.server.catalog import open_catalog
-    from glocal.server.connections import GuardedProtocol, max_connections
+    from glocal.server.connections import GuardedProtocol, StoppableServer, max_connections
     from glocal.server.records import lock_folder
 
     limits = Limits(
@@ -147,7 +147,7 @@ def serve(
             timeout_graceful_shutdown=5,
             server_header=False,
         )
-        uvicorn.Server(config).run([listening])
+        StoppableServer(config).run([listening])
     finally:
         listening.close()
         if lock is not None:

@@ -10,7 +10,7 @@ from glocal import __version__
 from glocal.explanation.explanation import Explanation
 from glocal.explanation.explanation_facts import ExplanationFacts
 from glocal.explanation.volume_file import read_volumes, reading, write_volumes
-from glocal.utils.files import atomic_path, writing
+from glocal.utils.files import output_path
 
 MAX_CLIMB = 2
 """Folders up to which a file's path to its video may lead: further up, it would tell about the machine."""
@@ -93,15 +93,14 @@ def save_explanation(
         InputError: the folder cannot be written.
     """
     path = Path(folder) / f"{stem or Path(explanation.video.path).stem}.json"
-    with writing(path):
-        if npz:
-            with atomic_path(path.with_suffix(".npz")) as temporary:
-                layers = explanation.layer_volumes if layer_maps else {}
-                write_volumes(temporary, explanation.volume, layers, explanation.geometry)
-        with atomic_path(path) as temporary:
-            facts = explanation.as_dict(threshold, full_paths=full_paths)
-            facts["relative_path"] = _relative_path(explanation.video.path, path.parent)
-            temporary.write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
+    if npz:
+        with output_path(path.with_suffix(".npz")) as temporary:
+            layers = explanation.layer_volumes if layer_maps else {}
+            write_volumes(temporary, explanation.volume, layers, explanation.geometry)
+    with output_path(path) as temporary:
+        facts = explanation.as_dict(threshold, full_paths=full_paths)
+        facts["relative_path"] = _relative_path(explanation.video.path, path.parent)
+        temporary.write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
     return path
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from glocal.errors import InputError, UsageError
 from glocal.models.listing import PACKAGED_FOLDER, packaged_models
-from glocal.utils.files import atomic_path, printable, writing
+from glocal.utils.files import output_path, printable
 from glocal.utils.json_files import MAX_SETTINGS_BYTES, read_json
 from glocal.utils.structure import construct, to_plain
 from glocal.video.clip_spec import ClipSpec
@@ -51,8 +51,8 @@ class Card:
         return f"Card({self.model!r}, {len(self.labels)} classes, {self.parameters:,} parameters)"
 
     def write(self, path: Path) -> None:
-        """Write the card as JSON, atomically."""
-        with atomic_path(path) as temporary:
+        """Write the card as JSON, atomically. Raises WriteError if it cannot be written."""
+        with output_path(path) as temporary:
             text = json.dumps(to_plain(self), ensure_ascii=False, indent=1, allow_nan=False)
             temporary.write_text(f"{text}\n", encoding="utf-8")
 
@@ -80,7 +80,7 @@ def read_card(path: Path) -> Card:
 def save_network(path: Path, network: nn.Module, card: Card) -> None:
     """Write weights, then the card: where there is a card, the weights are complete."""
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
-    with atomic_path(path) as temporary:
+    with output_path(path) as temporary:
         temporary.write_bytes(safetensors.torch.save(state, {"format": "pt"}))
     card.write(path.with_suffix(".json"))
 
@@ -146,9 +146,7 @@ def pack(
     for key, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()):
             raise InputError(f"{trained} has weights in {key} that do not fit into 16 bits.")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(safetensors.torch.save(state, {"format": "pt"}))
-        card.write(path.with_suffix(".json"))
+    with output_path(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(state, {"format": "pt"}))
+    card.write(path.with_suffix(".json"))
     return path

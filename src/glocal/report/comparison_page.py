@@ -16,7 +16,7 @@ from glocal.report.drawing import draw_frame
 from glocal.report.page_media import data_uri
 from glocal.report.style import OverlayStyle
 from glocal.types import Frame
-from glocal.utils.files import atomic_path, writing
+from glocal.utils.files import output_path
 from glocal.video.resizing import resize
 
 PICTURES = 6
@@ -107,7 +107,7 @@ def write_comparison(
         version=__version__,
     )
     path = Path(path)
-    with writing(path), atomic_path(path) as temporary:
+    with output_path(path) as temporary:
         temporary.write_text(page, "utf-8")
     return path
 

@@ -14,7 +14,7 @@ from glocal.localization.boxes import boxes
 from glocal.report.annotations import caption, time_bar
 from glocal.report.style import COLORMAPS, DEFAULT_STYLE, SCALES, OverlayStyle, check_colormap
 from glocal.types import AttributionMap, Frame, Pixels, ScoredBox
-from glocal.utils.files import atomic_path, writing
+from glocal.utils.files import output_path, writing
 from glocal.video import Video, write_video
 from glocal.video.threads import feeding, read_ahead
 
@@ -224,7 +224,7 @@ def overlay_writer(
     def write(frames: Iterator[Frame]) -> None:
         drawn_frames = read_ahead((drawer.draw(index, frame) for index, frame in enumerate(frames)), 1)
         if video.is_image:
-            with atomic_path(path) as temporary:
+            with output_path(path) as temporary:
                 write_image(temporary, next(drawn_frames))
             return
         write_video(

@@ -14,7 +14,7 @@ from glocal.report.drawing import overlay, write_image
 from glocal.report.page_media import shrink
 from glocal.report.report import OUTPUTS, Output, write_reports
 from glocal.report.style import OverlayStyle
-from glocal.utils.files import atomic_path, writing
+from glocal.utils.files import output_path
 from glocal.video import Video, read_video
 from glocal.video.kept import KeptVideo
 
@@ -120,7 +120,7 @@ def write_thumbnail(explanation: Explanation, video: Video, path: Path, style: O
     """
     peak = int(explanation.relevance.argmax())
     drawn = shrink(overlay(video[peak], explanation.frame(peak), style), THUMBNAIL_WIDTH)
-    with writing(path), atomic_path(path) as temporary:
+    with output_path(path) as temporary:
         write_image(temporary, drawn)
     return path
 

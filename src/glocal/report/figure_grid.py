@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glocal.types import Frame
-from glocal.utils.files import atomic_path, writing
+from glocal.utils.files import output_path
 from glocal.utils.optional_import import optional_import
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def save_figure(
     settings = {"pdf.fonttype": 42, "svg.fonttype": "none"}
     paths = [Path(f"{os.fspath(path)}{suffix}") for suffix in suffixes]
     for file in paths:
-        with writing(file), atomic_path(file) as temporary, matplotlib.rc_context(settings):
+        with output_path(file) as temporary, matplotlib.rc_context(settings):
             figure.savefig(temporary, dpi=DPI, format=file.suffix[1:])
     return paths
 

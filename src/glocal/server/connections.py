@@ -1,9 +1,14 @@
 """HTTP connections with time limits, which make room for new ones when all places are taken."""
 
 import asyncio
+import contextlib
+import signal
+import threading
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from glocal.utils.process_limits import raise_open_files, require_open_files
@@ -36,6 +41,25 @@ def max_connections(workers: int) -> int:
     """
     require_open_files(OPEN_FILES + OPEN_FILES_A_JOB * workers, f"a server with --workers {workers}")
     return min(MAX_CONNECTIONS, raise_open_files(2 * MAX_CONNECTIONS) // 2)
+
+
+class StoppableServer(uvicorn.Server):
+    """A server that SIGHUP stops as SIGTERM does, unless it is ignored."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Inside, signals stop the server; at the end they are raised again."""
+        number = getattr(signal, "SIGHUP", None)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        with super().capture_signals():
+            if number is None or not in_main_thread or signal.getsignal(number) is signal.SIG_IGN:
+                yield
+                return
+            handler = signal.signal(number, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(number, handler)
 
 
 class GuardedProtocol(H11Protocol):

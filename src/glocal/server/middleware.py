@@ -1,7 +1,7 @@
 """Checks of requests from other sites, and security headers of all responses: an ASGI middleware."""
 
+import re
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -28,6 +28,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _SAFE = ("GET", "HEAD")
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:@/?#\[\]\\]+))(?::[0-9]*)?")
 
 
 class RequestGuard:
@@ -75,11 +76,9 @@ def _own_address(scope: Scope) -> str:
 
 
 def _host_name(host: str) -> str:
-    """Return the host of `host:port` or `[host]:port`."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").casefold()
-    except ValueError:
-        return ""
+    """Return the host of `host:port` or `[host]:port`, or an empty text for anything else."""
+    match = _HOST.fullmatch(host)
+    return (match[1] or match[2]).casefold() if match else ""
 
 
 def _is_cross_site(headers: Headers) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -53,6 +54,9 @@ MAX_FORM_BYTES = 64 * 1024
 """Size of a form without the clip."""
 
 DRAIN_SECONDS = 10.0
+
+# The parser of forms warns of each malformed one, which its sender is told anyway.
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())
 
 
 class BodyTooLargeError(MultiPartException):

@@ -15,7 +15,7 @@ from glocal.models import Model
 from glocal.models.card import Card, read_card, save_network
 from glocal.training.module import TrainingModule
 from glocal.training.sources import VideoSource
-from glocal.utils.files import atomic_path, writing
+from glocal.utils.files import output_path
 from glocal.utils.structure import to_plain
 
 STATE_FILE = "last.ckpt"
@@ -74,7 +74,7 @@ class CheckpointWriter(Checkpoint):
             trainer.save_checkpoint(path)  # takes part, and writes nothing
             return
         # Lightning writes elsewhere and moves the file here, which between two disks is a copy.
-        with writing(path), atomic_path(path) as temporary:
+        with output_path(path) as temporary:
             trainer.save_checkpoint(temporary)
 
     def card(self, module: TrainingModule, measures: dict[str, float]) -> Card:
@@ -109,7 +109,7 @@ def add_measures(path: Path, measures: dict[str, float], prefix: str) -> None:
 
 def write_confusion(path: Path, confusion: Tensor, labels: Sequence[str]) -> None:
     """Write a confusion matrix as CSV: one row for each true class, one column for each predicted class."""
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with output_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["truth", *labels])
         rows.writerows([label, *row] for label, row in zip(labels, confusion.tolist(), strict=True))
@@ -126,11 +126,7 @@ def write_predictions(
         source: the videos.
         labels: all classes.
     """
-    with (
-        writing(path),
-        atomic_path(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
+    with output_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["video", "truth", *labels])
         for number, probabilities, truth in zip(*(tensor.tolist() for tensor in scores), strict=True):

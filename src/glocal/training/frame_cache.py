@@ -21,7 +21,7 @@ from glocal.models.download import cache_folder
 from glocal.training.sampling import sampling_points
 from glocal.training.sources import VideoSource
 from glocal.types import Frame, FrameIndices, FrameTimes
-from glocal.utils.files import atomic_path, writing
+from glocal.utils.files import output_path
 from glocal.video.clip_spec import FLOW_LIMIT, ClipSpec, Crop
 from glocal.video.flow import FLOW_METHODS
 from glocal.video.geometry import Geometry
@@ -168,7 +168,7 @@ def cached_array(key: str, count: int, compute: Callable[[], Iterable[npt.NDArra
     rows = iter(compute())
     first = next(rows)
     # Written as a file: a memory map on a full disk would end the process by a signal (SIGBUS).
-    with writing(path), atomic_path(path) as temporary, temporary.open("wb") as file:
+    with output_path(path) as temporary, temporary.open("wb") as file:
         header = {
             "descr": np.lib.format.dtype_to_descr(first.dtype),
             "fortran_order": False,

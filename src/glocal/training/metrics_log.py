@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from glocal.utils.files import atomic_path
+from glocal.utils.files import output_path, writing
 from glocal.utils.optional_import import optional_import
 
 HEADER = ["step", "epoch", "measure", "value"]
@@ -23,8 +23,9 @@ class MetricsLog:
     def __init__(self, folder: Path, step: int = 0):
         path = folder / "metrics.csv"
         earlier = [row for row in read_metrics(path) if int(row[0]) <= step] if step else []
-        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        with output_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([HEADER, *earlier])
+        self._path = path
         self._file = path.open("a", encoding="utf-8", newline="", buffering=1)
         self._rows = csv.writer(self._file)
         tensorboard = optional_import("torch.utils.tensorboard", extra="train", purpose="training")
@@ -37,10 +38,14 @@ class MetricsLog:
             step: batches since the start of the run, from 1.
             epoch: from 0.
             measures: name → value.
+
+        Raises:
+            WriteError: they cannot be written.
         """
-        for name, value in measures.items():
-            self._rows.writerow([step, epoch, name, repr(float(value))])
-            self._curves.add_scalar(name, value, step)
+        with writing(self._path):
+            for name, value in measures.items():
+                self._rows.writerow([step, epoch, name, repr(float(value))])
+                self._curves.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Flush and close the files."""

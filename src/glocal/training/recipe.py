@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from glocal.errors import InputError, UsageError
-from glocal.utils.files import atomic_path, printable, read_bounded
+from glocal.utils.files import output_path, printable, read_bounded
 from glocal.utils.optional_import import optional_import
 from glocal.utils.structure import construct, to_plain
 
@@ -207,9 +207,9 @@ class Recipe:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
 
     def write(self, path: Path) -> None:
-        """Write the recipe as YAML, with all defaults."""
+        """Write the recipe as YAML, with all defaults. Raises WriteError if it cannot be written."""
         yaml = optional_import("yaml", extra="train", purpose="a recipe")
-        with atomic_path(path) as temporary:
+        with output_path(path) as temporary:
             temporary.write_text(yaml.safe_dump(to_plain(self), sort_keys=False, allow_unicode=True), "utf-8")
 
 

@@ -13,7 +13,7 @@ from glocal.models.registry import find_entry
 from glocal.training.clips import EvaluationClips, TrainingClips
 from glocal.training.recipe import Recipe, changed_keys, is_main_process, read_recipe
 from glocal.training.sources import open_source
-from glocal.utils.files import printable, writing
+from glocal.utils.files import printable
 from glocal.utils.optional_import import optional_import
 from glocal.utils.structure import construct, to_plain
 from glocal.video.clip_spec import ClipSpec
@@ -117,5 +117,4 @@ def _claim_folder(out: Path, recipe: Recipe, resume: bool) -> None:
                 f"the run in {printable(out)} has another recipe, which differs in {', '.join(changed)}; "
                 "change that back, or choose another --out."
             )
-    with writing(file):
-        recipe.write(file)
+    recipe.write(file)

@@ -163,6 +163,17 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def output_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path for a result, see `atomic_path`; its folder is created if it is missing.
+
+    Raises:
+        WriteError: the folder cannot be created or written, or the disk is full.
+    """
+    with writing(path), atomic_path(path) as temporary:
+        yield temporary
+
+
 def read_bounded(path: Path, limit: int) -> bytes:
     """Read a regular file of at most `limit` bytes.
 
@@ -193,7 +204,8 @@ def make_folder(folder: Path) -> None:
     Raises:
         WriteError: it cannot be created or written.
     """
-    with writing(folder / "file"):
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
         _sweep_once(folder)
         with _temporary_file(folder / "file"):
             pass

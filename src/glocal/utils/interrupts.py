@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a command by an exception, which waits where it would leave half a step behind."""
+"""SIGINT, SIGTERM and SIGHUP end a command by an exception, which waits where half a step would be left."""
 
 import _thread
 import contextlib
@@ -14,10 +14,19 @@ class Terminated(BaseException):
     """Raised by SIGTERM, so that it cleans up like Ctrl-C."""
 
 
+class HungUp(BaseException):
+    """Raised by SIGHUP, which a terminal sends that is closed."""
+
+
+STOPS = (KeyboardInterrupt, Terminated, HungUp)
+"""What the signals raise."""
+
 _ERRORS: dict[signal.Signals, type[BaseException]] = {
     signal.SIGINT: KeyboardInterrupt,
     signal.SIGTERM: Terminated,
 }
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    _ERRORS[signal.SIGHUP] = HungUp
 _AGAIN_AFTER = 0.05
 """Seconds after which a signal whose exception was ignored is sent again."""
 
@@ -47,16 +56,18 @@ def _raise(number: int) -> None:
 
 @contextlib.contextmanager
 def stopping_by_signals() -> Iterator[None]:
-    """Inside, SIGINT raises KeyboardInterrupt and SIGTERM raises Terminated, neither inside `uninterrupted`.
+    """Inside, SIGINT raises KeyboardInterrupt, SIGTERM Terminated and SIGHUP HungUp, but for `uninterrupted`.
 
     Python ignores exceptions in finalizers and callbacks of weak references; a signal whose exception is lost
-    there is sent again. Does nothing outside the main thread, and leaves a SIGINT that is ignored.
+    there is sent again. Does nothing outside the main thread, and leaves SIGINT and SIGHUP where they are
+    ignored, as in the background and by nohup.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     _Signals.protected = _Signals.waiting = _Signals.received = 0
-    numbers = [n for n in _ERRORS if n != signal.SIGINT or signal.getsignal(n) is signal.default_int_handler]
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    numbers = [n for n in _ERRORS if n == signal.SIGTERM or signal.getsignal(n) in usual]
     handlers, hook = {n: signal.getsignal(n) for n in numbers}, sys.unraisablehook
 
     def send_again(ignored: "sys.UnraisableHookArgs") -> None:

@@ -12,9 +12,8 @@ from glocal.datasets.puppets.actions import PART_GROUPS, PARTS_PER_FIGURE
 from glocal.datasets.puppets.clip import Actor, PuppetClip, tight_boxes
 from glocal.datasets.puppets.dataset import Puppets
 from glocal.datasets.puppets.untrimmed import PuppetVideo, UntrimmedPuppets
-from glocal.errors import WriteError
 from glocal.types import Mask
-from glocal.utils.files import atomic_path
+from glocal.utils.files import output_path, writing
 
 
 def export(
@@ -43,37 +42,31 @@ def export(
     out = Path(out)
     kind = "clips" if isinstance(dataset, Puppets) else "videos"
     entries = []
-    try:
-        for item in tqdm(dataset, total=len(dataset), desc=dataset.split, unit="video", disable=not progress):
-            entry = _clip_entry(item) if isinstance(item, PuppetClip) else _video_entry(item)
-            path = out / entry["file"]
-            path.parent.mkdir(parents=True, exist_ok=True)
+    for item in tqdm(dataset, total=len(dataset), desc=dataset.split, unit="video", disable=not progress):
+        entry = _clip_entry(item) if isinstance(item, PuppetClip) else _video_entry(item)
+        path = out / entry["file"]
+        with writing(path):
             write_video(path, item.frames, item.fps)
-            if masks:
-                with atomic_path(path.with_suffix(".npz")) as temporary:
-                    np.savez_compressed(temporary, parts=item.parts)
-            entries.append(entry)
-        annotations = {
-            "dataset": "puppets",
-            "split": dataset.split,
-            "seed": dataset.seed,
-            "fps": dataset.fps,
-            "size": list(dataset.size),
-            "distractor": dataset.distractor,
-            "actions": list(dataset.actions),
-            **_question(dataset),
-            "parts": {name: list(numbers) for name, numbers in PART_GROUPS.items()},
-            "parts_per_figure": PARTS_PER_FIGURE,
-            kind: entries,
-        }
-        out.mkdir(parents=True, exist_ok=True)
-        annotation_file = out / f"{dataset.split}.json"
-        with atomic_path(annotation_file) as temporary:
-            temporary.write_text(json.dumps(annotations, separators=(",", ":")))
-    except OSError as error:
-        raise WriteError(
-            f"{out}: puppets cannot be written there ({error}); choose another folder."
-        ) from error
+        if masks:
+            with output_path(path.with_suffix(".npz")) as temporary:
+                np.savez_compressed(temporary, parts=item.parts)
+        entries.append(entry)
+    annotations = {
+        "dataset": "puppets",
+        "split": dataset.split,
+        "seed": dataset.seed,
+        "fps": dataset.fps,
+        "size": list(dataset.size),
+        "distractor": dataset.distractor,
+        "actions": list(dataset.actions),
+        **_question(dataset),
+        "parts": {name: list(numbers) for name, numbers in PART_GROUPS.items()},
+        "parts_per_figure": PARTS_PER_FIGURE,
+        kind: entries,
+    }
+    annotation_file = out / f"{dataset.split}.json"
+    with output_path(annotation_file) as temporary:
+        temporary.write_text(json.dumps(annotations, separators=(",", ":")))
     return annotation_file
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from glocal.datasets.puppets.dataset import Puppets
 from glocal.datasets.puppets.transitions import TransitionPuppets
 from glocal.errors import UsageError
-from glocal.utils.files import atomic_path, printable, writing
+from glocal.utils.files import output_path, printable, writing
 
 RenderedClips = Puppets | TransitionPuppets
 """Data sets of clips of one length and size, each of one class."""
@@ -74,7 +74,7 @@ class RenderCache:
 
     def _write(self, index: int, frames: npt.NDArray[np.uint8]) -> None:
         """Write a clip, then its mark: a clip that is written in part has none."""
-        with self._path.open("r+b") as file:
+        with writing(self._path), self._path.open("r+b") as file:
             file.seek(self._place(index) + 1)
             file.write(frames.tobytes())
             file.flush()
@@ -89,15 +89,14 @@ def cache_bytes(puppets: RenderedClips) -> int:
 
 def _create_file(path: Path, clips: int, size: int) -> None:
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(path.parent).free
         if free < size:
             raise UsageError(
                 f"keeping the rendered clips takes {size / 1e9:.1f} GB, and {path.parent} has "
                 f"{free / 1e9:.1f} GB left; leave out 'kept', or use fewer clips."
             )
-        with atomic_path(path) as temporary:
-            np.lib.format.open_memmap(temporary, "w+", np.uint8, (clips, size // clips)).flush()
+    with output_path(path) as temporary:
+        np.lib.format.open_memmap(temporary, "w+", np.uint8, (clips, size // clips)).flush()
 
 
 def _content_name(puppets: RenderedClips) -> str:
