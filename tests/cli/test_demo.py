@@ -10,7 +10,7 @@ import torch
 import glocal
 from glocal.cli import demo, demo_clips, main
 from glocal.datasets.puppets import Puppets
-from glocal.models.listing import packaged_models
+from glocal.models.names import packaged_models
 from glocal.training.clips import EvaluationClips
 from glocal.training.sources import PuppetSource
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from glocal.errors import InputError, UsageError
-from glocal.models import listing, load_model, model_names, summary
+from glocal.models import load_model, model_names, names, summary
 from glocal.models.card import Card, pack, packaged_cards, read_card, save_network
-from glocal.models.listing import PACKAGED_FOLDER
+from glocal.models.names import PACKAGED_FOLDER
 
 LABELS = ("wave", "walk", "jump")
 
@@ -27,7 +27,7 @@ def trained(tmp_path: Path) -> Path:
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "shelf"
-    monkeypatch.setattr(listing, "PACKAGED_FOLDER", folder)
+    monkeypatch.setattr(names, "PACKAGED_FOLDER", folder)
     return folder
 
 

@@ -1,6 +1,6 @@
 """What the server offers by default."""
 
-from glocal.models.listing import packaged_models
+from glocal.models.names import packaged_models
 from glocal.models.registry import networks_with_installed_weights
 from glocal.server.catalog import load_catalog
 

@@ -7,7 +7,7 @@ import yaml
 
 from glocal.errors import InputError, UsageError
 from glocal.models.card import packaged_cards
-from glocal.models.listing import packaged_models
+from glocal.models.names import packaged_models
 from glocal.training import Recipe, read_recipe
 from glocal.training.optimization import PlateauRule, learning_rate_factor
 from glocal.training.recipe import AugmentationConfig, RunConfig, ScheduleConfig, changed_keys

@@ -16,7 +16,7 @@ from glocal.errors import InputError, UsageError
 from glocal.evaluation.baselines import FixedBox
 from glocal.models import Model
 from glocal.models.card import checkpoint_paths, read_card
-from glocal.models.listing import packaged_models
+from glocal.models.names import packaged_models
 from glocal.types import BoxArray
 from glocal.utils.structure import construct, to_plain
 from glocal.video import read_video

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from glocal.errors import InputError, UsageError
-from glocal.models.listing import PACKAGED_FOLDER, packaged_models
+from glocal.models.names import PACKAGED_FOLDER, packaged_models
 from glocal.utils.files import output_path, printable
 from glocal.utils.json_files import MAX_SETTINGS_BYTES, read_json
 from glocal.utils.structure import construct, to_plain

@@ -14,8 +14,8 @@ from glocal.models.checkpoints import read_hyper_parameters
 from glocal.models.entry import MODELS
 from glocal.models.factories import call_factory, is_factory
 from glocal.models.labels import read_labels
-from glocal.models.listing import VARIANTS, packaged_models
 from glocal.models.model import Model, Outputs
+from glocal.models.names import VARIANTS, packaged_models
 from glocal.models.onnx import load_onnx
 from glocal.models.outputs import find_outputs
 from glocal.models.pretrained import is_repository, load_folder, load_repository

@@ -8,16 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from glocal.models.names import VARIANTS, packaged_models
 from glocal.utils.registrations import registered_names
 
 LISTING_FILE: Path = Path(__file__).parent / "listing.json"
 """The rows of `summary()`."""
-
-PACKAGED_FOLDER: Path = Path(__file__).parent / "trained"
-"""Folder of the models that are installed with the library."""
-
-VARIANTS = ("gated", "st-abn")
-"""Networks that can be built on a backbone, `<variant>/<backbone>`."""
 
 
 def listed_models() -> list[dict[str, Any]]:
@@ -33,15 +28,6 @@ def listed_models() -> list[dict[str, Any]]:
 
         return summary()
     return rows
-
-
-def packaged_models() -> dict[str, Path]:
-    """Name, such as `puppets/gated` → path of its weights, which have a card beside them."""
-    files = {
-        file.relative_to(PACKAGED_FOLDER).with_suffix("").as_posix(): file
-        for file in PACKAGED_FOLDER.rglob("*.safetensors")
-    }
-    return dict(sorted(files.items()))
 
 
 def write_listing() -> None:

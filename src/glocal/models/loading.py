@@ -14,8 +14,8 @@ from glocal.models.entry import ModelEntry
 from glocal.models.foreign import ROADS, ForeignOptions, changed_clip, is_foreign, load_foreign
 from glocal.models.framewise import FramewiseNetwork
 from glocal.models.labels import default_labels, read_labels
-from glocal.models.listing import packaged_models
 from glocal.models.model import Model, Outputs
+from glocal.models.names import packaged_models
 from glocal.models.outputs import check_outputs
 from glocal.models.registry import find_entry
 from glocal.models.weights import load_network, networks_of_file

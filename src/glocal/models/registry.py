@@ -11,7 +11,7 @@ from glocal.models.entry import MODELS, ModelEntry
 from glocal.models.gated import gated_entry
 from glocal.models.initialization import structure_only
 from glocal.models.labels import describe_classes, label_list
-from glocal.models.listing import VARIANTS, packaged_models
+from glocal.models.names import VARIANTS, packaged_models
 from glocal.models.stabn import PAPER_FORM, parse_form, stabn_entry
 from glocal.video.clip_spec import ClipSpec
 

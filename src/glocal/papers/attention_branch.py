@@ -8,7 +8,7 @@ from torch import Tensor
 
 from glocal.benchmark.tables import Table, TableRow
 from glocal.evaluation.statistics import Interval, bootstrap
-from glocal.models.listing import packaged_models
+from glocal.models.names import packaged_models
 from glocal.papers.attention_swaps import CASES, OWN, RELIANCE, Hits, SwapExperiment
 from glocal.papers.something_something import (
     FRAMES,

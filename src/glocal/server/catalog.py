@@ -55,7 +55,7 @@ def run_catalog(connection: Connection, models: Sequence[OfferedModel], device: 
 def load_catalog(models: Sequence[OfferedModel], device: str) -> Catalog:
     """Load each model and return the catalog, with the `warnings` that loading gave."""
     from glocal.attribution import AGGREGATES, METHODS
-    from glocal.models.listing import packaged_models
+    from glocal.models.names import packaged_models
     from glocal.models.registry import networks_with_installed_weights
     from glocal.server.worker import load_offered_model
 

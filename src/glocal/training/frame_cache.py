@@ -19,8 +19,8 @@ from glocal import __version__
 from glocal.errors import InputError
 from glocal.models.download import cache_folder
 from glocal.training.sampling import sampling_points
-from glocal.training.sources import VideoSource
-from glocal.types import Frame, FrameIndices, FrameTimes
+from glocal.training.sources import VideoSource, WrappedSource
+from glocal.types import Frame, FrameIndices
 from glocal.utils.files import output_path
 from glocal.video.clip_spec import FLOW_LIMIT, ClipSpec, Crop
 from glocal.video.flow import FLOW_METHODS
@@ -34,7 +34,7 @@ ZERO_BYTE, FLOW_STEPS = 128, 127
 of Carreira and Zisserman (2017)."""
 
 
-class CachedFrames:
+class CachedFrames(WrappedSource):
     """A source whose frames are cached on disk, resized as the network's clips are.
 
     Args:
@@ -42,32 +42,11 @@ class CachedFrames:
         clip_spec: size of the frames.
     """
 
-    source: VideoSource
     clip_spec: ClipSpec
-    labels: tuple[str, ...]
-    keeps_frames: bool
 
     def __init__(self, source: VideoSource, clip_spec: ClipSpec):
-        self.source, self.clip_spec, self.labels, self.keeps_frames = source, clip_spec, source.labels, False
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def label(self, index: int) -> str:
-        """Return the class of a video."""
-        return self.source.label(index)
-
-    def name(self, index: int) -> str:
-        """Return the name of a video."""
-        return self.source.name(index)
-
-    def times(self, index: int) -> FrameTimes:
-        """Return the times of a video's frames."""
-        return self.source.times(index)
-
-    def identity(self, index: int) -> str | None:
-        """Return a text that identifies the pixels of a video."""
-        return self.source.identity(index)
+        super().__init__(source)
+        self.clip_spec, self.keeps_frames = clip_spec, False
 
     def read(self, index: int, frames: FrameIndices) -> list[Frame]:
         """Return frames of a video, from its file in the cache."""

@@ -212,8 +212,8 @@ def _decoded_video(path: Path, fps: float | None, state: tuple[int, int]) -> Vid
     return video
 
 
-class ShuffledLabels:
-    """A source whose labels are shuffled among its videos: each class keeps its number of videos.
+class WrappedSource:
+    """A source that passes on what another one has; subclasses change a part of it.
 
     Args:
         source: the videos.
@@ -225,14 +225,13 @@ class ShuffledLabels:
 
     def __init__(self, source: VideoSource):
         self.source, self.labels, self.keeps_frames = source, source.labels, source.keeps_frames
-        self._order = np.random.default_rng(LABEL_SEED).permutation(len(source))
 
     def __len__(self) -> int:
         return len(self.source)
 
     def label(self, index: int) -> str:
-        """Return the shuffled label of a video."""
-        return self.source.label(int(self._order[index]))
+        """Return the class of a video."""
+        return self.source.label(index)
 
     def name(self, index: int) -> str:
         """Return the name of a video."""
@@ -249,6 +248,22 @@ class ShuffledLabels:
     def read(self, index: int, frames: FrameIndices) -> list[Frame]:
         """Return frames of a video."""
         return self.source.read(index, frames)
+
+
+class ShuffledLabels(WrappedSource):
+    """A source whose labels are shuffled among its videos: each class keeps its number of videos.
+
+    Args:
+        source: the videos.
+    """
+
+    def __init__(self, source: VideoSource):
+        super().__init__(source)
+        self._order = np.random.default_rng(LABEL_SEED).permutation(len(source))
+
+    def label(self, index: int) -> str:
+        """Return the shuffled label of a video."""
+        return self.source.label(int(self._order[index]))
 
 
 RENDERED: dict[str, Callable[..., RenderedClips]] = {
