@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from glocal import load_model
-from glocal.explanation.explanation import Prediction
-from glocal.explanation.predictions import is_unsure
+from glocal.explanation.parts import Prediction, is_unsure
 from glocal.explanation.runner import explain
 from glocal.video import read_video
 from glocal.video.windows import windows
@@ -46,9 +45,33 @@ def test_other_networks_have_no_votes() -> None:
     assert explain(model, np.zeros((16, 32, 32, 3), np.uint8)).votes == {}
 
 
-@pytest.mark.parametrize(("best", "unsure"), [(0.246, True), (0.2999, True), (0.3, False), (0.98, False)])
-def test_a_model_is_unsure_if_its_best_class_has_less_than_three_tenths(best: float, unsure: bool) -> None:
-    assert is_unsure([Prediction("kick", 3, best), Prediction("walk", 7, 0.1)]) is unsure
+@pytest.mark.parametrize(
+    ("scores", "unsure"),
+    [
+        ((0.246, 0.1), True),
+        ((0.2999, 0.1), True),
+        ((0.3, 0.1), False),
+        ((0.98, 0.01), False),
+        ((0.54, 0.46), True),
+        ((0.62, 0.38), False),
+        ((0.35, 0.33), True),
+        ((0.0, 0.0), True),
+    ],
+)
+def test_a_model_is_unsure_of_a_class_improbable_or_hardly_ahead(
+    scores: tuple[float, ...], unsure: bool
+) -> None:
+    assert is_unsure([Prediction(str(i), i, score) for i, score in enumerate(scores)]) is unsure
+
+
+@pytest.mark.parametrize(("scores", "unsure"), [((0.98, 0.95), False), ((0.29, 0.28), True)])
+def test_classes_that_do_not_exclude_each_other_need_no_lead(scores: tuple[float, ...], unsure: bool) -> None:
+    assert is_unsure([Prediction(str(i), i, score) for i, score in enumerate(scores)]) is unsure
+
+
+@pytest.mark.parametrize(("score", "unsure"), [(0.02, False), (0.48, True), (0.53, True), (0.56, False)])
+def test_a_class_alone_is_compared_with_its_absence(score: float, unsure: bool) -> None:
+    assert is_unsure([Prediction("fight", 0, score)]) is unsure
 
 
 def test_without_predictions_nothing_is_called_unsure() -> None:

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 import glocal
-from glocal.explanation.explanation import ExplainedClass, Prediction, VideoFacts
+from glocal.explanation.parts import ExplainedClass, Prediction, VideoFacts
 from glocal.explanation.volume import Volume
 from glocal.video import Geometry
 from helpers.video_files import encode, numbered

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import glocal
-from glocal.explanation.explanation import VideoFacts
+from glocal.explanation.parts import VideoFacts
 from glocal.integrations.fiftyone import fiftyone_dataset, fiftyone_sample
 from glocal.localization import ClassLocalization, Localization, ScoredBox, Segment
 from glocal.video import write_video

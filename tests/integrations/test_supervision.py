@@ -3,7 +3,7 @@
 import pytest
 
 import glocal
-from glocal.explanation.explanation import VideoFacts
+from glocal.explanation.parts import VideoFacts
 from glocal.integrations.supervision import frame_detections
 from glocal.localization import ClassLocalization, Localization, ScoredBox, Tube
 

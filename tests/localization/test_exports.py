@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glocal.explanation.explanation import VideoFacts
+from glocal.explanation.parts import VideoFacts
 from glocal.localization import ClassLocalization, Localization, ScoredBox, Segment, Tube
 from glocal.localization.exports import EXPORTS
 from glocal.localization.exports.cvat import TOLERANCE, key_frames

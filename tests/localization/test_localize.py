@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import glocal
-from glocal.explanation.explanation import Explanation, Prediction
+from glocal.explanation.explanation import Explanation
+from glocal.explanation.parts import Prediction
 from glocal.localization import auto_threshold, boxes, iou, refine_explanation
 from helpers.scene_model import bleeding_model
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from glocal.explanation.explanation import VideoFacts
+from glocal.explanation.parts import VideoFacts
 from glocal.localization import ClassLocalization, Localization, ScoredBox, Segment, Tube, select
 
 FRAMES = 20

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 import glocal
-from glocal.explanation.explanation import ExplainedClass, Explanation, VideoFacts
+from glocal.explanation.explanation import Explanation
+from glocal.explanation.parts import ExplainedClass, VideoFacts
 from glocal.explanation.volume import Volume
 from glocal.report import OverlayStyle, overlay_frames
 from glocal.report.annotations import time_bar

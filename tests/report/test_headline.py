@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glocal.explanation.explanation import ExplainedClass, Explanation, Prediction, VideoFacts
+from glocal.explanation.explanation import Explanation
+from glocal.explanation.parts import ExplainedClass, Prediction, VideoFacts
 from glocal.explanation.volume import Volume
 from glocal.report.headline import headline, when, where
 from glocal.video import Geometry

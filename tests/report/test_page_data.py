@@ -5,13 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glocal.explanation.explanation import (
-    ExplainedClass,
-    Explanation,
-    Prediction,
-    VideoFacts,
-    WindowPredictions,
-)
+from glocal.explanation.explanation import Explanation
+from glocal.explanation.parts import ExplainedClass, Prediction, VideoFacts, WindowPredictions
 from glocal.explanation.volume import Volume
 from glocal.report.page_data import answers
 from glocal.video import Geometry
@@ -29,7 +24,7 @@ def explanation(windows: list[tuple[int, int, str, float]]) -> Explanation:
         layer_volumes={},
         geometry=Geometry((8, 8), (8, 8), (0, 0, 8, 8)),
         windows=tuple(
-            WindowPredictions(first, last, (Prediction(label, 0, score),))
+            WindowPredictions(first, last, (Prediction(label, 0, score), Prediction("c", 2, 0.1)))
             for first, last, label, score in windows
         ),
         **facts,

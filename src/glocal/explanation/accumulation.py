@@ -8,15 +8,10 @@ from torch import Tensor, nn
 from glocal.attribution import METHODS, Attribution
 from glocal.explanation.blending import WindowBlender
 from glocal.explanation.config import ExplainConfig
-from glocal.explanation.explanation import (
-    ExplainedClass,
-    Explanation,
-    Prediction,
-    VideoFacts,
-    WindowPredictions,
-)
+from glocal.explanation.explanation import Explanation
 from glocal.explanation.intrinsic_attention import TemporalCurve
 from glocal.explanation.layer_grid import reduce
+from glocal.explanation.parts import ExplainedClass, Prediction, VideoFacts, WindowPredictions
 from glocal.explanation.predictions import GateVotes, MeanProbabilities, best_predictions
 from glocal.explanation.smoothing import smooth_volume
 from glocal.explanation.volume import Volume

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from glocal.explanation.parts import ExplainedClass, Prediction, VideoFacts, WindowPredictions, is_unsure
 from glocal.explanation.volume import Volume
 from glocal.types import AttributionMap, ScoredBox, Segment, Threshold, Tube
 from glocal.utils.files import file_name, without_folders
@@ -16,58 +17,6 @@ from glocal.video import Geometry, Video
 
 RELEVANCE_FLOOR: float = 0.1
 """Boxes of frames of a lower relevance enclose noise: they are marked in files, and not drawn."""
-
-
-@dataclass(frozen=True)
-class VideoFacts:
-    """Path and size of a video as it is shown.
-
-    Attributes:
-        path: of the file or folder.
-        width: pixels of a frame after rotation.
-        height: pixels of a frame after rotation.
-        fps: frames a second.
-        frames: number of frames that decode.
-    """
-
-    path: str
-    width: int
-    height: int
-    fps: float
-    frames: int
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A class and its probability, the mean over the video's windows."""
-
-    label: str
-    index: int
-    score: float
-
-
-@dataclass(frozen=True)
-class WindowPredictions:
-    """The best classes of one window of a video, that is of one frame for a network that takes images.
-
-    Attributes:
-        first: index of its first frame.
-        last: index of its last frame.
-        predictions: best first.
-    """
-
-    first: int
-    last: int
-    predictions: tuple[Prediction, ...]
-
-
-@dataclass(frozen=True)
-class ExplainedClass:
-    """The class that is explained; with `counterfactual`, what speaks against it."""
-
-    label: str
-    index: int
-    counterfactual: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,9 +151,7 @@ class Explanation:
 
     @property
     def is_unsure(self) -> bool:
-        """Whether the best class has a low probability; see `glocal.explanation.predictions.is_unsure`."""
-        from glocal.explanation.predictions import is_unsure
-
+        """Whether the best class is improbable, or hardly ahead; see `glocal.explanation.parts.is_unsure`."""
         return is_unsure(self.predictions)
 
     def boxes(self, threshold: Threshold = 0.5, *, multi_contour: bool = False) -> list[list[ScoredBox]]:

@@ -9,14 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
-from glocal.explanation.explanation import (
-    ExplainedClass,
-    Explanation,
-    Prediction,
-    VideoFacts,
-    WindowPredictions,
-)
+from glocal.explanation.explanation import Explanation
 from glocal.explanation.geometry_bounds import check_geometry
+from glocal.explanation.parts import ExplainedClass, Prediction, VideoFacts, WindowPredictions
 from glocal.explanation.volume import Volume
 from glocal.utils.json_files import read_json
 from glocal.utils.structure import construct

@@ -7,15 +7,12 @@ from functools import partial
 from torch import Tensor, nn
 
 from glocal.attribution import exclusive
-from glocal.explanation.explanation import Prediction
+from glocal.explanation.parts import Prediction
 from glocal.models.gated import Gated
 from glocal.models.model import Model
 
 NUM_BEST = 5
 """Predictions that are kept unless told otherwise."""
-
-UNSURE_BELOW: float = 0.3
-"""If the best class has a lower probability, the model is called unsure."""
 
 
 class MeanProbabilities:
@@ -46,11 +43,6 @@ def best_predictions(
         Prediction(labels[index], index, round(value, 6))
         for value, index in zip(values.tolist(), indices.tolist(), strict=True)
     )
-
-
-def is_unsure(predictions: Sequence[Prediction]) -> bool:
-    """Whether the best class of `predictions`, best first, has a probability below `UNSURE_BELOW`."""
-    return bool(predictions) and predictions[0].score < UNSURE_BELOW
 
 
 class GateVotes:

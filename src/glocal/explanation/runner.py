@@ -15,8 +15,9 @@ from glocal.explanation.accumulation import WindowResults
 from glocal.explanation.bare_networks import as_explainable
 from glocal.explanation.batching import BatchSize, grouped, in_precision, sample_of, stack_clips
 from glocal.explanation.config import ExplainConfig, configured_by
-from glocal.explanation.explanation import Explanation, Prediction
+from glocal.explanation.explanation import Explanation
 from glocal.explanation.intrinsic_attention import AttentionEditor
+from glocal.explanation.parts import Prediction
 from glocal.explanation.predictions import NUM_BEST, MeanProbabilities, best_predictions
 from glocal.explanation.selection import resolve_target, select_layers
 from glocal.explanation.video_targets import VideoTargets

@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from glocal import __version__
 from glocal.errors import InputError
-from glocal.explanation.explanation import Explanation, VideoFacts
+from glocal.explanation.explanation import Explanation
+from glocal.explanation.parts import VideoFacts
 from glocal.explanation.volume import Volume
 from glocal.localization.refinements import REFINEMENT_SIDE, REFINEMENTS, refine
 from glocal.types import Frame, ScoredBox, Segment, Threshold, Tube

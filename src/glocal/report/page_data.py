@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from glocal.explanation.explanation import RELEVANCE_FLOOR, Explanation, Prediction
-from glocal.explanation.predictions import is_unsure
+from glocal.explanation.explanation import RELEVANCE_FLOOR, Explanation
+from glocal.explanation.parts import Prediction, is_unsure
 from glocal.report.drawing import VideoBoxes, colormap_table
 from glocal.report.headline import headline
 from glocal.report.page_media import fit_width, pack_maps
