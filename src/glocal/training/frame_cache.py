@@ -43,6 +43,7 @@ class CachedFrames(WrappedSource):
     """
 
     clip_spec: ClipSpec
+    keeps_frames: bool
 
     def __init__(self, source: VideoSource, clip_spec: ClipSpec):
         super().__init__(source)
