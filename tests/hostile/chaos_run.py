@@ -119,8 +119,11 @@ class Command:
             os.kill(self.pid, kind)
         return self.end()
 
-    def left(self, seconds: float = 20) -> list[str]:
-        """The processes that the command has started and that still run after so long; they are killed."""
+    def left(self, seconds: float = 60) -> list[str]:
+        """The processes that the command has started and that still run after so long; they are killed.
+
+        Those of Ray that have just started look for the killed one for 26 seconds.
+        """
         end = time.monotonic() + seconds
         while (processes := list(self._started())) and time.monotonic() < end:
             time.sleep(0.2)

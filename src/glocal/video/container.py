@@ -17,7 +17,6 @@ from glocal.errors import InputError
 from glocal.types import Frame, FrameTimes
 from glocal.video.conversion import rgb_of
 from glocal.video.demuxing import (
-    DecodingRecord,
     VideoSource,
     decode_frames,
     decode_stream,
@@ -70,9 +69,8 @@ class ContainerVideo(Video):
         self.path = source if isinstance(source, Path) else None
         self.name, self.notes, self._source = name, [], source
         self._index: _FrameIndex | None = None
-        self._is_suspect = False
         with open_container(source) as (container, stream):
-            probed = list(islice(decode_stream(container, stream, DecodingRecord()), PROBED_FRAMES))
+            probed = list(islice(decode_stream(container, stream, []), PROBED_FRAMES))
             if not probed:
                 raise InputError(
                     f"no frame of {source_name(source)} can be decoded: it is damaged or cut short; download "
@@ -120,8 +118,8 @@ class ContainerVideo(Video):
         keys: list[int] = []
         checksums: list[int] = []
         clock = _Clock(self._time_base, self.fps)
-        record = DecodingRecord(is_suspect=self._is_suspect)
-        for frame in decode_frames(self._source, record):
+        damage: list[str] = []
+        for frame in decode_frames(self._source, damage):
             times.append(clock.next_time(frame.pts) if self._has_stamps else len(times) / self.fps)
             stamps.append(frame.pts)
             if self._index is None:
@@ -132,11 +130,10 @@ class ContainerVideo(Video):
         if not times:
             raise InputError(self._changed())
         if self._index is None:
-            seekable = not record.damage and _increasing(stamps) and keys[:1] == [0]
+            seekable = not damage and _increasing(stamps) and keys[:1] == [0]
             known = [stamp for stamp in stamps if stamp is not None] if seekable else []
             self._index = _FrameIndex(np.array(times), known, keys, checksums)
-        self._is_suspect = record.is_suspect
-        self.notes: list[str] = _notes(record.damage, len(times), self._declared)
+        self.notes: list[str] = _notes(damage, len(times), self._declared)
 
     def _to_rgb(self, frame: VideoFrame) -> Frame:
         width, height = self._size
@@ -181,13 +178,13 @@ class ContainerVideo(Video):
             stamp = self._frame_index().stamps[key]
             frames = dropwhile(
                 lambda frame: frame.pts is None or frame.pts < stamp,
-                decode_frames(self._source, DecodingRecord(is_suspect=self._is_suspect), stamp),
+                decode_frames(self._source, [], stamp),
             )
             first = next(frames, None)
             if first is not None and first.pts == stamp:
                 yield from enumerate(chain([first], frames), key)
                 return
-        yield from enumerate(decode_frames(self._source, DecodingRecord(is_suspect=self._is_suspect)))
+        yield from enumerate(decode_frames(self._source, []))
 
 
 class _Clock:

@@ -5,8 +5,6 @@ import errno
 import io
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO, cast
@@ -70,24 +68,12 @@ def open_source(source: VideoSource) -> BinaryIO:
     return open(source, "rb")
 
 
-@dataclass
-class DecodingRecord:
-    """What a pass over a file has met.
-
-    Attributes:
-        damage: a word for each place at which decoding failed.
-        is_suspect: whether a decoder has found a fault in the file, in this or an earlier pass.
-    """
-
-    damage: list[str] = field(default_factory=list)
-    is_suspect: bool = False
-
-
 @contextlib.contextmanager
 def open_container(source: VideoSource) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file: yield its container and its main video stream.
+    """Open a file: yield its container and its main video stream, which one thread decodes.
 
-    FFmpeg gets the bytes and never the name, which it could read as an address, pattern or protocol.
+    FFmpeg gets the bytes and never the name, which it could read as an address, pattern or protocol. What
+    several threads make of damaged frames depends on their timing, and no decoder reports all damage.
 
     Raises:
         InputError: the file cannot be read, holds no video, or has too many pixels.
@@ -146,59 +132,31 @@ def _preference(stream: VideoStream) -> tuple[bool, bool, bool, int]:
     )
 
 
-def decode_frames(
-    source: VideoSource, record: DecodingRecord, start: int | None = None
-) -> Iterator[VideoFrame]:
+def decode_frames(source: VideoSource, damage: list[str], start: int | None = None) -> Iterator[VideoFrame]:
     """Decode frames in the order of presentation, the same in every pass.
-
-    How a decoder conceals damage depends on the timing of its threads. Threads are therefore used only until
-    the first sign of damage; from there on, and in later passes, the file is decoded by one thread.
 
     Args:
         source: the file.
-        record: to which what this pass meets is added.
+        damage: gets a word for each place at which decoding fails.
         start: time stamp, in units of the stream, of the key frame from which to decode, if the file can be
-            searched; errors before that frame are ignored. By default the file is decoded from its beginning.
+            searched. By default the file is decoded from its beginning.
     """
-    count = 0
-    if not record.is_suspect:
-        trial = DecodingRecord()
-        with open_container(source) as (container, stream):
-            stream.thread_type = "AUTO"
-            stream.codec_context.thread_count = 0
-            if start is None:
-                stream.codec_context.options = {**CODEC_OPTIONS, "err_detect": "explode"}
-            _seek(container, stream, start)
-            for frame in decode_stream(container, stream, trial):
-                if trial.damage and start is None:
-                    break
-                yield frame
-                count += 1
-        if start is not None or not trial.damage:
-            return
-        record.is_suspect = True
     with open_container(source) as (container, stream):
-        _seek(container, stream, start)
-        yield from islice(decode_stream(container, stream, record), count, None)
+        if start is not None:
+            with contextlib.suppress(av.FFmpegError):
+                container.seek(start, stream=stream)
+        yield from decode_stream(container, stream, damage)
 
 
-def _seek(container: InputContainer, stream: VideoStream, start: int | None) -> None:
-    if start is not None:
-        with contextlib.suppress(av.FFmpegError):
-            container.seek(start, stream=stream)
-
-
-def decode_stream(
-    container: InputContainer, stream: VideoStream, record: DecodingRecord
-) -> Iterator[VideoFrame]:
-    """Decode frames of an open file in the order of presentation, and record those that fail."""
-    for packet in _packets(container, stream, record.damage):
+def decode_stream(container: InputContainer, stream: VideoStream, damage: list[str]) -> Iterator[VideoFrame]:
+    """Decode frames of an open file in the order of presentation, and note in `damage` those that fail."""
+    for packet in _packets(container, stream, damage):
         try:
             frames = stream.decode(packet)
         except av.FFmpegError as error:
-            record.damage.append(str(error.strerror))
+            damage.append(str(error.strerror))
         else:
-            record.damage += ["damaged frame" for frame in frames if frame.is_corrupt]
+            damage += ["damaged frame" for frame in frames if frame.is_corrupt]
             yield from frames
 
 

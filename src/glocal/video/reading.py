@@ -15,7 +15,7 @@ from glocal.errors import InputError, UsageError
 from glocal.utils.files import printable
 from glocal.video.animation import AnimatedPicture, is_animation
 from glocal.video.container import ContainerVideo
-from glocal.video.demuxing import DecodingRecord, VideoSource, decode_stream, open_container, open_source
+from glocal.video.demuxing import VideoSource, decode_stream, open_container, open_source
 from glocal.video.images import from_folder, from_image
 from glocal.video.memory import from_memory, read_content
 from glocal.video.video import Video
@@ -139,5 +139,5 @@ def _is_stream(source: VideoSource) -> bool:
         if sum(packet.size > 0 for packet in islice(container.demux(stream), 2)) < 2:
             return False
     with open_container(source) as (container, stream):
-        frames = list(islice(decode_stream(container, stream, DecodingRecord()), 2))
+        frames = list(islice(decode_stream(container, stream, []), 2))
     return len({(frame.width, frame.height) for frame in frames}) == 1 and len(frames) == 2
