@@ -101,7 +101,8 @@ def test_shared_ends_save_their_passes_and_change_nothing() -> None:
     assert sum(network.seen) == 2
 
 
-def test_a_processor_takes_fewer_of_large_clips_at_once() -> None:
+def test_a_processor_takes_fewer_of_large_clips_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     large = torch.zeros(2, 3, 16, 192, 192)
     network = Linear(torch.zeros(1))
     assert batch_limit(network, large, 16) == 1

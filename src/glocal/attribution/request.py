@@ -20,6 +20,7 @@ from glocal.attribution.inputs.network_inputs import (
     call,
     channels_last,
     copies,
+    copies_at_once,
     frame_positions,
     replace_tensors,
     tensors,
@@ -240,7 +241,11 @@ class AttributionRequest:
             return {name: activation.detach() for name, activation in tape.activations.items()}
 
     def batches(self, count: int, size: int, label: str = "") -> Iterator[tuple[int, int]]:
-        """`(start, stop)` of each batch of `count` passes, behind a progress bar where one is shown."""
+        """`(start, stop)` of each batch of `count` passes, behind a progress bar where one is shown.
+
+        A batch has at most `size` passes, and on a processor not more than its caches hold.
+        """
+        size = min(copies_at_once(video, size, video.device) for video in self.videos)
         starts = range(0, count, size)
         label = " ".join([self.method, label]).strip()
         bar = tqdm(starts, desc=label, unit="batch", leave=False, disable=None if self.progress else True)

@@ -300,14 +300,40 @@ def test_random_methods_are_the_same_under_a_seed_and_leave_the_callers_alone(me
     assert not torch.equal(first.attention, other.attention)
 
 
-def test_rise_and_occlusion_do_not_depend_on_the_batch() -> None:
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("rise", {"samples": 20}),
+        ("occlusion", {"pixels": 8, "frames": 3}),
+        ("smoothgrad", {"samples": 7}),
+        ("integrated-gradients", {"steps": 7}),
+    ],
+)
+def test_methods_of_many_passes_do_not_depend_on_the_batch(method: str, given: dict[str, Any]) -> None:
     network, clips, _ = make("3d")
-    for method, given in (("rise", {"samples": 20}), ("occlusion", {"pixels": 8, "frames": 3})):
-        one = glocal.attribute(network, clips, method=method, target=1, options={**given, "batch": 1})
-        many = glocal.attribute(network, clips, method=method, target=1, options={**given, "batch": 6})
-        assert torch.allclose(one.attention, many.attention, atol=1e-4)
+    one = glocal.attribute(network, clips, method=method, target=1, options={**given, "batch": 1})
+    many = glocal.attribute(network, clips, method=method, target=1, options={**given, "batch": 6})
+    assert torch.allclose(one.attention, many.attention, atol=1e-4)
+    if method != "smoothgrad":  # its noise has the range of the batch's values
         alone = glocal.attribute(network, clips[1:], method=method, target=1, options=given)
         assert torch.allclose(one.attention[1:], alone.attention, atol=1e-4)
+
+
+def test_a_processor_gets_fewer_copies_of_a_large_clip_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    class Recording(Small3d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(x))
+            return super().forward(x)
+
+    network = seeded(Recording(5))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    for side, most in ((32, 12), (64, 4), (192, 1)):
+        sizes.clear()
+        clips = torch.zeros(1, 3, 16, side, side)
+        glocal.attribute(network, clips, method="rise", target=1, options={"samples": 12, "batch": 12})
+        assert max(sizes) == most
 
 
 @pytest.mark.parametrize("method", ["rise", "scorecam"])

@@ -15,6 +15,9 @@ Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
 What is no tensor, such as None, a number or a word, is passed on as it is.
 """
 
+VALUES_PER_THREAD = 3 << 17
+"""Values of clips that a processor takes at once, for each thread: its caches hold no more activations."""
+
 
 def call(network: nn.Module, inputs: Inputs) -> Any:
     """Run the network on `inputs`: a tuple as its arguments, a mapping as its keyword arguments.
@@ -98,6 +101,19 @@ def channels_last(x: Tensor) -> Tensor:
 def copies(x: Tensor, count: int) -> Tensor:
     """Repeat the batch `count` times, one copy after another."""
     return x.repeat(count, *[1] * (x.dim() - 1))
+
+
+def copies_at_once(clips: Tensor, count: int, device: torch.device) -> int:
+    """How many copies of `clips` go through a network at once: on a processor fewer if they are large.
+
+    Args:
+        clips: `(B, C, T, H, W)`, or images `(B, C, H, W)`, in any order of the axes.
+        count: at most.
+        device: of the network.
+    """
+    if device.type != "cpu":
+        return count
+    return min(count, max(1, VALUES_PER_THREAD * torch.get_num_threads() // clips.numel()))
 
 
 def is_map(tensor: Tensor) -> bool:

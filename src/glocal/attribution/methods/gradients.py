@@ -43,26 +43,27 @@ def smooth_grad(
     Args:
         samples: noisy clips.
         noise: standard deviation, as a share of the range of the batch's values.
-        batch: noisy clips in one pass.
+        batch: noisy clips in one pass, at most.
         seed: of the noise.
     """
     generator = torch.Generator().manual_seed(seed)
     totals = [torch.zeros_like(x, dtype=torch.float32) for x in request.videos]
+    spreads = [noise * (x.max() - x.min()) for x in request.videos]
     for start, stop in request.batches(samples, batch):
         count = stop - start
+        draws = [_normal(request.videos, generator) for _ in range(count)]
         noisy = [
-            copies(x, count) + noise * (x.max() - x.min()) * _normal(x, count, generator)
-            for x in request.videos
+            copies(x, count) + spread * torch.cat(normal)
+            for x, spread, normal in zip(request.videos, spreads, zip(*draws, strict=True), strict=True)
         ]
         for total, gradient in zip(totals, input_gradients(request, noisy), strict=True):
             total += gradient.float().view(count, *total.shape).sum(0)
     return _largest(request, [total / samples for total in totals])
 
 
-def _normal(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Standard normal noise for `count` copies of `x`, the same on every device and in every dtype."""
-    noise = torch.randn(len(x), count, *x.shape[1:], generator=generator)
-    return noise.transpose(0, 1).flatten(0, 1).to(x)
+def _normal(videos: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
+    """Standard normal noise for each of `videos`, the same on every device and in every dtype."""
+    return [torch.randn(x.shape, generator=generator).to(x) for x in videos]
 
 
 @input_method(
@@ -92,7 +93,7 @@ def integrated_gradients(
 
     Args:
         steps: points on the line, by Gauss-Legendre quadrature.
-        batch: clips in one pass.
+        batch: clips in one pass, at most.
         baseline: name in `BASELINES` of x₀: zero, the mean colour of the training data in a normalised clip;
             mean, the clip's own mean colour; blur.
 

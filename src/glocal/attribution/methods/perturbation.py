@@ -96,7 +96,7 @@ def rise(
         cells: of a mask along each side, before upsampling.
         moments: of a mask in time, before upsampling.
         keep: probability that a cell is visible, below 1.
-        batch: masks in one forward pass.
+        batch: masks in one forward pass, at most.
         seed: of the masks.
     """
     if keep >= 1:
@@ -134,7 +134,7 @@ def occlusion(
     Args:
         pixels, frames: edge of a block in space and in time; blocks are half of that apart. In a slower
             input, a block has fewer frames and covers the same time.
-        batch: occluded clips in one pass.
+        batch: occluded clips in one pass, at most.
         baseline: name in `BASELINES` of what a block shows: zero, the mean colour of the training data in a
             normalised clip; mean, the clip's own mean colour; blur.
 

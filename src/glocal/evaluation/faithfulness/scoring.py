@@ -6,16 +6,13 @@ from typing import Any, TypeAlias, TypeVar
 import torch
 from torch import Tensor, nn
 
-from glocal.attribution.inputs.network_inputs import call, to_network
+from glocal.attribution.inputs.network_inputs import call, copies_at_once, to_network
 from glocal.attribution.tape import find_logits, frozen
 from glocal.attribution.targets import Score, class_scores
 from glocal.errors import UsageError
 
 Output: TypeAlias = Callable[[Any], Tensor] | None
 Item = TypeVar("Item")
-
-PROCESSOR_PLACES = 1 << 18
-"""Places (frames × rows × columns) of clips that a processor takes at once: its caches hold no more."""
 
 
 def class_score(
@@ -45,7 +42,7 @@ def batch_limit(network: nn.Module, clips: Tensor, batch: int) -> int:
         batch: at most.
     """
     device = next((parameter.device for parameter in network.parameters()), clips.device)
-    return batch if device.type != "cpu" else min(batch, max(1, PROCESSOR_PLACES // clips[0, 0].numel()))
+    return copies_at_once(clips[:1], batch, device)
 
 
 def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
