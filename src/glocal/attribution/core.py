@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import torch
@@ -10,9 +11,11 @@ from torch import Tensor, nn
 
 from glocal.attribution.aggregation import AGGREGATES, positive, upsampler
 from glocal.attribution.aggregation import aggregate as combine
+from glocal.attribution.frozen_network import frozen
 from glocal.attribution.gradient_stops import gradient_stops_named
 from glocal.attribution.inputs.axes import CANONICAL, check_layout, layout_of, rearrange, taking_canonical
-from glocal.attribution.inputs.network_inputs import Inputs, map_size, to_network
+from glocal.attribution.inputs.default_device import defaults_on_cpu
+from glocal.attribution.inputs.network_inputs import Inputs, check_clips, map_size, to_network
 from glocal.attribution.inputs.token_grid import Grid
 from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.layers import LayerNames
@@ -21,9 +24,8 @@ from glocal.attribution.method import METHODS, InputMethod, LayerFormula, LayerM
 from glocal.attribution.recording import recorded
 from glocal.attribution.reduced_precision import gradient_scale
 from glocal.attribution.request import AttributionRequest
-from glocal.attribution.tape import frozen
 from glocal.attribution.targets import Score, Target, class_scores, find_targets
-from glocal.errors import InputError
+from glocal.errors import InputError, UsageError
 
 
 @dataclass(frozen=True, repr=False)
@@ -139,6 +141,7 @@ class Variant(NamedTuple):
     options: Mapping[str, Any] | None = None
 
 
+@defaults_on_cpu()
 def attribute_variants(
     network: nn.Module,
     clips: Inputs,
@@ -182,13 +185,14 @@ def attribute_variants(
     options = [m.resolve_options(variant.options) for m, variant in zip(methods, variants, strict=True)]
     AGGREGATES.check(*(variant.aggregate for variant in variants))
     network = unwrap(network)
+    check_clips(network, clips, input)
     layout = layout_of(network, clips) if layout is None else check_layout(layout)
     clips = rearrange(clips, layout, CANONICAL)
     first = variants[0]
     request = AttributionRequest(
         network, clips, first.method, layers, first.counterfactual, score, output, grid, progress, input
     )
-    upsample = upsampler(size or map_size(clips, input), request.frame_positions)
+    upsample = upsampler(_map_size(size, map_size(clips, input)), request.frame_positions)
     with exclusive(network), taking_canonical(network, layout), gradient_stops_named(network, clips):
         if isinstance(methods[0], InputMethod):
             explained = [_run_input_method(methods[0], request, target, options[0], upsample)]
@@ -200,6 +204,21 @@ def attribute_variants(
         best, *lower_ranked = (_attribution(one_class, variant.aggregate) for one_class in per_class)
         attributions.append(replace(best, lower_ranked=tuple(lower_ranked)))
     return attributions
+
+
+def _map_size(size: tuple[int, ...] | None, of_clips: tuple[int, ...]) -> tuple[int, ...]:
+    """The size of a map: as the caller says, else that of the clips.
+
+    Raises:
+        UsageError: it has another number of axes than the clips, or no whole numbers above 0.
+    """
+    if size is None:
+        return of_clips
+    sides = tuple(size) if isinstance(size, Sequence) else (size,)
+    if len(sides) != len(of_clips) or not all(isinstance(side, Integral) and side > 0 for side in sides):
+        axes = "(T, H, W)" if len(of_clips) == 3 else "(H, W)"
+        raise UsageError(f"size is {size}; give {axes} in whole numbers above 0, such as {of_clips}.")
+    return sides
 
 
 class _Explained(NamedTuple):

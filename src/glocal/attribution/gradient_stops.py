@@ -1,18 +1,22 @@
 """Find out why no gradient passes a network: no_grad, inference_mode or detach in its forward."""
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.frozen_network import frozen
 from glocal.attribution.inputs.network_inputs import Inputs, call, map_tensors, tensors, to_network
-from glocal.attribution.tape import NoInfluenceError, frozen
+from glocal.attribution.tape import NoInfluenceError
 from glocal.errors import InputError
 
 ABOUT_GRADIENTS = ("grad", "nference tensor", "inference mode")
 """Words in errors of PyTorch that may come from a forward that stops gradients."""
+OVERWRITTEN = re.compile(r"modified by an inplace operation.*?(?:output \d+ of (\w+)|$)")
+"""PyTorch's words for a tensor that a gradient needs, and the function whose result it was."""
 ADVICE = "or use a method that needs no gradients, such as rise, occlusion or scorecam"
 
 
@@ -26,6 +30,8 @@ def gradient_stops_named(network: nn.Module, inputs: Inputs) -> Iterator[None]:
     try:
         yield
     except (NoInfluenceError, RuntimeError) as problem:
+        if overwritten := OVERWRITTEN.search(str(problem)):
+            raise InputError(_overwritten(overwritten[1])) from problem
         is_known = isinstance(problem, NoInfluenceError)
         if not is_known and not any(words in str(problem) for words in ABOUT_GRADIENTS):
             raise
@@ -33,6 +39,14 @@ def gradient_stops_named(network: nn.Module, inputs: Inputs) -> Iterator[None]:
         if reason := why_no_gradient(network, inputs, layers):
             raise InputError(reason) from problem
         raise
+
+
+def _overwritten(source: str | None) -> str:
+    result = f"the result of {source}" if source else "a tensor"
+    return (
+        f"the network changes {result} in place, which its gradient needs; write x = x + y for x += y in its "
+        f"forward, {ADVICE}."
+    )
 
 
 def why_no_gradient(network: nn.Module, inputs: Inputs, layers: Sequence[str] = ()) -> str | None:

@@ -9,11 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.frozen_network import frozen
 from glocal.attribution.inputs.axes import CANONICAL, layout_of, rearrange, taking_canonical
+from glocal.attribution.inputs.default_device import defaults_on_cpu
 from glocal.attribution.inputs.network_inputs import (
     InputName,
     Inputs,
     call,
+    check_clips,
     other_maps,
     replace_tensors,
     tensors,
@@ -23,7 +26,7 @@ from glocal.attribution.inputs.network_inputs import (
 from glocal.attribution.inputs.token_grid import Grid
 from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.locking import exclusive
-from glocal.attribution.tape import first_tensor, frozen
+from glocal.attribution.tape import first_tensor
 from glocal.attribution.tracing import TracedMap, trace_maps
 from glocal.errors import UsageError, nearest
 
@@ -39,8 +42,8 @@ POOLING = (
 )
 STAGES = 4
 """Blocks of a network with tokens that are explained by default."""
-LayerNames = Iterable[str | nn.Module] | Mapping[str, nn.Module]
-"""Names or submodules, or name → submodule."""
+LayerNames = Iterable[str | nn.Module] | Mapping[str, str | nn.Module]
+"""Names or submodules, or a name for maps → the name of a layer or a submodule."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Layer:
     default: bool
 
 
+@defaults_on_cpu()
 def explainable_layers(
     network: nn.Module, example: Inputs, grid: Grid | None = None, *, input: InputName = None
 ) -> list[Layer]:
@@ -83,6 +87,7 @@ def explainable_layers(
         follows it reads only that.
     """
     network = unwrap(network)
+    check_clips(network, example, input)
     layout = layout_of(network, example)
     with exclusive(network), taking_canonical(network, layout):
         return _explainable_layers(network, rearrange(example, layout, CANONICAL), grid, input)
@@ -208,12 +213,12 @@ def find_layers(
     """
     network = unwrap(network)
     if isinstance(layers, Mapping):
-        modules = dict(layers)
+        modules = {name: _find_layer(network, layer)[1] for name, layer in layers.items()}
     elif layers is None:
         rows = explainable_layers(network, example, grid, input=input)
         modules = {row.name: network.get_submodule(row.name) for row in rows if row.default}
     else:
-        names = [layers] if isinstance(layers, str) else layers
+        names = layers if isinstance(layers, Iterable) and not isinstance(layers, str) else [layers]
         modules = dict(_find_layer(network, layer) for layer in names)
     if not modules:
         raise UsageError("no layer to explain: name at least one that returns maps over the input.")
@@ -234,6 +239,8 @@ def _find_layer(network: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Mod
             if module is layer:
                 return name, module
         raise UsageError(f"the layer given as a {type(layer).__name__} is not a part of the network.")
+    if not isinstance(layer, str):
+        raise UsageError(f"a layer is {layer!r}; give its name, such as '{layer}', or the module.")
     with contextlib.suppress(AttributeError):
         if layer:
             return layer, network.get_submodule(layer)

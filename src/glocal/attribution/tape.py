@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.frozen_network import frozen
 from glocal.attribution.inputs.layer_layout import LayerLayout, LayoutFinder
 from glocal.attribution.inputs.network_inputs import InputName, Inputs, call, describe, to_network
-from glocal.attribution.inputs.plain_passes import recurrent_gradients, without_checkpointing
 from glocal.attribution.inputs.token_grid import Grid, OutputLayout, is_attention
-from glocal.attribution.inputs.wrappers import check_readable, eagerly
-from glocal.attribution.locking import exclusive
+from glocal.attribution.inputs.wrappers import check_readable
 from glocal.errors import InputError, UsageError
 
 
@@ -282,8 +281,9 @@ def _not_a_map(name: str, result: Any) -> str:
     sentence = f"layer '{name}' returns {describe(result)}, "
     if isinstance(result, Tensor) and result.dim() == 3:
         return (
-            f"{sentence}and the network does not tell how these lie over its input; "
-            "give grid=(T, H, W) if they are tokens (B, N, C), or name another layer."
+            f"{sentence}and the network does not tell how these lie over its input; if they are tokens "
+            "(B, N, C), give grid=(T, H, W), or glocal.TokenGrid((T, H, W), skipped=K) for K others before "
+            "them; or name another layer."
         )
     return (
         f"{sentence}not one tensor (B, C, T, H, W) or (B, C, H, W) over its input; "
@@ -303,33 +303,6 @@ class _Start(torch.autograd.Function):
         return None, None
 
 
-@contextlib.contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Inside, the network is in eval mode, needs no gradients of parameters and runs no compiled code.
-
-    Activation checkpointing is off, and recurrent layers do without cuDNN where gradients are needed.
-
-    Other threads wait meanwhile, see `exclusive`. Afterwards, also after an error, everything is as it was.
-    """
-    with exclusive(network):
-        modules = list(network.modules())
-        training = [module for module in modules if module.training]
-        parameters = [p for module in modules for p in module._parameters.values() if p is not None]
-        trainable = [p for p in parameters if p.requires_grad and not p.is_inference()]
-        try:
-            for module in training:
-                module.training = False
-            for parameter in trainable:
-                parameter.requires_grad_(False)
-            with eagerly(modules), without_checkpointing(), recurrent_gradients(modules):
-                yield
-        finally:
-            for module in training:
-                module.training = True
-            for parameter in trainable:
-                parameter.requires_grad_(True)
-
-
 def find_logits(result: Any, output: Callable[[Any], Tensor] | None = None) -> Tensor:
     """Find the logits `(B, num_classes)` in what a network returned.
 
@@ -340,9 +313,12 @@ def find_logits(result: Any, output: Callable[[Any], Tensor] | None = None) -> T
 
     Raises:
         InputError: there are none, or they are not finite.
+        UsageError: `output` is no function.
     """
     logits = result
     if output is not None:
+        if not callable(output):
+            raise UsageError(f"output is {output!r}; give a function, such as lambda result: result['x'].")
         logits = output(result)
     elif isinstance(result, Mapping):
         logits = result.get("logits", next(iter(result.values())) if len(result) == 1 else None)

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from glocal.attribution.inputs.network_inputs import describe
 from glocal.errors import UsageError, unknown
 
 Target: TypeAlias = int | str | Sequence[int] | Tensor | None
@@ -100,10 +101,16 @@ def class_scores(logits: Tensor, score: Score) -> Tensor:
             A single logit is compared with 0: its centred score is the logit, its probability the sigmoid.
 
     Raises:
-        UsageError: `score` is another word.
+        UsageError: `score` is another word, or returns something of another shape.
     """
     if callable(score):
-        return score(logits)
+        scores = score(logits)
+        if not isinstance(scores, Tensor) or scores.shape != logits.shape:
+            raise UsageError(
+                f"the function score returns {describe(scores)}; it must return the scores of all classes, "
+                f"{tuple(logits.shape)} as the logits."
+            )
+        return scores
     if score == "logit":
         return logits
     if score == "centred":

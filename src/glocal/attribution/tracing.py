@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Size, Tensor, nn
 
+from glocal.attribution.frozen_network import frozen
 from glocal.attribution.inputs.layer_layout import LayoutFinder, first_samples
 from glocal.attribution.inputs.network_inputs import InputName, Inputs, call, to_network
 from glocal.attribution.inputs.readings import Reading, possible_readings
 from glocal.attribution.inputs.token_grid import Grid, OutputLayout, is_attention
-from glocal.attribution.tape import first_tensor, frozen, outputs_of, several_maps
+from glocal.attribution.tape import first_tensor, outputs_of, several_maps
 
 
 class TracedMap(NamedTuple):

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from glocal.attribution.frozen_network import frozen
 from glocal.attribution.inputs.network_inputs import call
-from glocal.attribution.tape import frozen
 from glocal.benchmark.cache import Cache, fingerprint
 from glocal.benchmark.comparison_files import comparison_text, figures_table, write_comparison_files
 from glocal.benchmark.expected_cost import ExpectedCost, expected_cost

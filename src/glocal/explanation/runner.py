@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from glocal.attribution import METHODS, Attribution
 from glocal.attribution.core import Variant, attribute_variants
+from glocal.attribution.inputs.default_device import defaults_on_cpu
 from glocal.attribution.method import LayerMethod
 from glocal.explanation.accumulation import WindowResults
 from glocal.explanation.bare_networks import as_explainable
@@ -56,6 +57,7 @@ def explain(model: Model | nn.Module, video: VideoLike, config: ExplainConfig) -
     return explain_variants(as_explainable(model, video), video, [config])[0]
 
 
+@defaults_on_cpu()
 def explain_variants(
     model: Model, video: VideoLike, configs: Sequence[ExplainConfig]
 ) -> tuple[Explanation, ...]:
@@ -200,6 +202,7 @@ class _VideoRun:
             return _probabilities(model, window)
 
 
+@defaults_on_cpu()
 def classify(
     model: Model | nn.Module,
     video: VideoLike,

@@ -7,12 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.frozen_network import frozen
 from glocal.attribution.inputs.axes import CANONICAL, check_layout, rearrange
+from glocal.attribution.inputs.default_device import defaults_on_cpu
 from glocal.attribution.inputs.network_inputs import call, to_network
 from glocal.attribution.inputs.token_grid import Grid
 from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.layers import LayerNames, find_layers
-from glocal.attribution.tape import find_logits, frozen
+from glocal.attribution.tape import find_logits
 from glocal.errors import GlocalError, InputError, UsageError
 from glocal.models.framewise import FramewiseNetwork
 from glocal.models.labels import default_labels, read_labels
@@ -58,6 +60,7 @@ class NetworkAdapter(nn.Module):
         return find_logits(self.network(rearrange(clips, CANONICAL, self._layout)), self._output)
 
 
+@defaults_on_cpu()
 def as_model(
     network: nn.Module,
     clip: ClipSpec | Mapping[str, Any] | None = None,

@@ -7,8 +7,9 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.frozen_network import frozen
 from glocal.attribution.inputs.network_inputs import Inputs, call, to_network
-from glocal.attribution.tape import find_logits, frozen
+from glocal.attribution.tape import find_logits
 from glocal.attribution.targets import class_scores
 from glocal.errors import UsageError
 from glocal.models.labels import describe_classes

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.frozen_network import frozen
 from glocal.attribution.inputs.network_inputs import call, to_network
-from glocal.attribution.tape import find_logits, frozen
+from glocal.attribution.tape import find_logits
 from glocal.errors import GlocalError, UsageError
 from glocal.models.model import Outputs
 from glocal.utils.resources import raise_if_lacking

@@ -311,3 +311,47 @@ def test_frames_of_one_colour_are_explained(value: float, patch: float) -> None:
     cams = (activations[0].detach() * gradient.relu()).sum(1).relu().unflatten(0, (3, 1, 8))
     expected = nn.functional.interpolate(cams, (8, 64, 64), mode="trilinear")[:, 0]
     assert torch.allclose(maps, expected / expected.amax((1, 2, 3), keepdim=True), atol=1e-4)
+
+
+def test_frames_that_a_layer_mixes_stay_where_they_are() -> None:
+    class Mixing(nn.Module):
+        """Attention over time on pairs of frames, whose outputs are then each a sample."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.patch, self.frames, self.head = (
+                nn.Conv3d(3, 6, (2, 4, 4), (2, 4, 4)),
+                Passed(),
+                nn.Linear(6, 3),
+            )
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.patch(x).relu()
+            x = x + 2 * x.mean(2, keepdim=True)
+            frames = self.frames(x.transpose(1, 2).flatten(0, 1)).unflatten(0, (len(x), -1))
+            logits: Tensor = self.head((frames * frames.amax((3, 4), keepdim=True)).mean((1, 3, 4)))
+            return logits
+
+    x = clips(2, 8)
+    network = Mixing()
+    with glocal.attribution.tape.record(network, x, {"frames": network.frames}) as tape:
+        assert tape.layouts["frames"].frame_positions is None
+        assert tape.activations["frames"].shape == (2, 6, 4, 4, 6)
+
+
+def test_a_network_that_resizes_its_input_to_a_square_is_explained_where_it_looks() -> None:
+    class Squeezing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv3d(3, 2, (1, 4, 4), (1, 4, 4)), nn.Linear(2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = nn.functional.interpolate(x, (8, 48, 48))
+            logits: Tensor = self.head(self.conv(x).relu().mean((2, 3, 4)))
+            return logits
+
+    torch.manual_seed(0)
+    x = torch.randn(1, 3, 24, 48, 64)
+    layers = {layer.name: layer.shape for layer in glocal.layers(Squeezing(), x)}
+    assert layers == {"conv": (2, 8, 12, 12)}

@@ -127,3 +127,18 @@ def test_quantised_networks_are_refused_where_gradients_are_needed(network: Any)
         glocal.attribute(quantised, CLIPS, LAYERS)
     found = glocal.attribute(quantised, CLIPS, method="rise", options={"samples": 8})
     assert found.attention.shape == (2, 6, 20, 14)
+
+
+@pytest.mark.parametrize("method", ["3dcam", "scorecam", "rise"])
+def test_a_compiled_forward_is_explained_and_stays_compiled(network: Any, counted: Any, method: str) -> None:
+    options = {"samples": 4} if method == "rise" else None
+    expected = glocal.attribute(network, CLIPS, LAYERS, method=method, options=options).raw
+    network.forward = torch.compile(network.forward, backend=counted)
+    with torch.no_grad():
+        network(CLIPS)
+    ran = len(counted.runs)
+    assert torch.equal(glocal.attribute(network, CLIPS, LAYERS, method=method, options=options).raw, expected)
+    assert len(counted.runs) == ran
+    with torch.no_grad():
+        network(CLIPS)
+    assert len(counted.runs) > ran

@@ -10,8 +10,8 @@ from torch.overrides import TorchFunctionMode
 
 import glocal
 from glocal.attribution import AttributionRequest
+from glocal.attribution.frozen_network import frozen
 from glocal.attribution.methods.lrp import input_relevance
-from glocal.attribution.tape import frozen
 from helpers.networks import seeded
 from helpers.token_networks import FRAMES, SIDE, SmallVit, timesformer, videomae, vivit, vjepa2
 

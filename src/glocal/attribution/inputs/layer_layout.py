@@ -35,6 +35,8 @@ MOST_ROUNDING = 0.1
 """Distance to whole frames up to which all positions are rounded to them."""
 LEAST_SHIFT = 0.25
 """Distance in frames from evenly spread positions from which on positions count as others."""
+MOST_BENT = 0.2
+"""Distance of positions from a line, as a share of that between frames, up to which they are on it."""
 SAME = 0.02
 """Largest difference between a sample's activations alone and in a batch, as a share of their size."""
 
@@ -321,7 +323,11 @@ def _best(
 
 
 def _frame_positions(changes: Changes, reading: Reading, frames: int, is_reversed: bool) -> Tensor | None:
-    """Frame numbers at which the frames of a map lie, if they are fewer and not evenly spread."""
+    """Frame numbers at which the frames of a map lie, if they are fewer and not evenly spread.
+
+    Where a layer mixes frames, as attention over time does, all positions are drawn to the middle, and those
+    of evenly spread frames are taken.
+    """
     where = positions(changes, reading, "T", video=True)
     where = (where.flip(0) if is_reversed else where) * (frames - 1)
     count = len(where)
@@ -330,4 +336,14 @@ def _frame_positions(changes: Changes, reading: Reading, frames: int, is_reverse
         return None
     if float((where - where.round()).abs().max()) <= MOST_ROUNDING:
         where = where.round()
+    elif _is_drawn_together(where, even):
+        return None
     return where.float() if float((where - even).abs().max()) > LEAST_SHIFT else None
+
+
+def _is_drawn_together(where: Tensor, even: Tensor) -> bool:
+    """Whether positions are those of evenly spread frames, drawn to their middle."""
+    deviation, order = where - even.mean(), even - even.mean()
+    slope = float((deviation * order).sum() / order.square().sum())
+    most = MOST_BENT * float(even.diff().mean())
+    return slope < 1 and float((deviation - slope * order).abs().max()) <= most

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.inputs.default_device import default_of_caller
 from glocal.attribution.inputs.state import unchanged_state
-from glocal.errors import UsageError
+from glocal.errors import InputError, UsageError
 
 Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
 """A tensor or a list is the one argument, a tuple the arguments, a mapping the keyword arguments.
@@ -26,7 +27,7 @@ def call(network: nn.Module, inputs: Inputs) -> Any:
     call sees the same.
     """
     inputs = copied(inputs)
-    with unchanged_state(network):
+    with unchanged_state(network), default_of_caller():
         if isinstance(inputs, Mapping):
             return network(**inputs)
         return network(*inputs) if isinstance(inputs, tuple) else network(inputs)
@@ -163,6 +164,29 @@ def video_positions(inputs: Inputs, input: InputName = None) -> list[int]:
     maps = [i for i in maps if values[i].dim() == 5] or maps
     sides = {values[i].shape[-2:] for i in maps if values[i].shape[1] == 3}
     return [i for i in maps if values[i].shape[-2:] in sides] if sides else maps
+
+
+def check_clips(network: nn.Module, inputs: Inputs, input: InputName = None) -> None:
+    """Check that the clips or images that are explained have samples, frames and pixels.
+
+    Raises:
+        UsageError: one is empty, or is a clip `(C, T, H, W)` without an axis of samples.
+        InputError: the weights of the network are on the meta device.
+    """
+    if any(parameter.is_meta for parameter in network.parameters()):
+        raise InputError("the network's weights are on the meta device, without values; load them first.")
+    first = next((m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)), None)
+    for video in videos(inputs, input):
+        shape = tuple(video.shape)
+        if 0 in shape:
+            raise UsageError(
+                f"clips is {describe(video)}, which is empty; give at least one sample, frame and pixel."
+            )
+        if isinstance(first, nn.Conv3d) and len(shape) == 4 and shape[0] == first.in_channels != shape[1]:
+            raise UsageError(
+                f"clips is {describe(video)}, and the network takes clips (B, C, T, H, W); "
+                "give clips[None] for one sample."
+            )
 
 
 def other_maps(inputs: Inputs, input: InputName = None) -> bool:

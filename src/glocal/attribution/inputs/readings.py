@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 from math import prod
 from typing import NamedTuple
 
@@ -147,8 +147,9 @@ def possible_readings(
     video = len(layout.size) == 3
     usual = ("", "", *("CTHW" if video else "CHW"))
     possible = [reading for reading in possible if not _leaves_more(reading, possible)]
-    fitting = [r for r in possible if r.has_tokens or fits(r.shape(stacked, video=video)[1:], layout.size)]
-    readings = _as_module_says(fitting or [r for r in possible if r.axes == usual], stacked, module, network)
+    stated = _as_module_says(possible, stacked, module, network)
+    fitting = [r for r in stated if r.has_tokens or fits(r.shape(stacked, video=video)[1:], layout.size)]
+    readings = fitting or [r for r in stated if r.axes == usual]
     if len(readings) == 1 and not _needs_proof(readings[0], layout):
         return readings
     return [Reading(r.axes, r.grid, r.skipped, r.extra, is_sure=False) for r in readings]
@@ -175,7 +176,7 @@ def _patterns(stacked: Sequence[int], layout: OutputLayout, samples_axis: int) -
 
 
 def _readings(axes: tuple[str, ...], stacked: Sequence[int], layout: OutputLayout) -> Iterator[Reading]:
-    """The readings of a pattern: where its tokens are those of the grid, in either order."""
+    """The readings of a pattern: where its tokens are those of the grid, in every order that is possible."""
     tokens = [(axis, letters) for axis, letters in enumerate(axes) if len(letters) > 1]
     if not tokens:
         yield Reading(axes)
@@ -187,12 +188,11 @@ def _readings(axes: tuple[str, ...], stacked: Sequence[int], layout: OutputLayou
     extra = grid.extra(Size((1, stacked[axis])))
     if extra is None or (len(letters) == 2 and len(grid.size) == 3):
         return
-    in_order = [letter for letter in grid.order if letter in letters]
-    orders = ["".join(in_order)]
+    orders = ["".join(letter for letter in grid.order if letter in letters)]
     if not layout.grid_is_stated and letters == "THW":
-        orders = ["THW", "HWT"]
+        orders = ["".join(order) for order in permutations("THW")]
     for order in orders:
-        for skipped in sorted({extra, *(() if layout.grid_is_stated else (0,))}, reverse=True):
+        for skipped in layout.possible_skips(extra):
             yield Reading((*axes[:axis], order, *axes[axis + 1 :]), grid, skipped, extra)
 
 

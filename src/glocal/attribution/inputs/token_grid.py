@@ -1,5 +1,6 @@
 """The grid on which a network's tokens lie over its input."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -11,7 +12,7 @@ from glocal.attribution.inputs.network_inputs import InputName, Inputs, videos
 from glocal.errors import UsageError
 
 MOST_EXTRA_TOKENS = 16
-"""Most tokens before those of the grid: class, distillation and register tokens."""
+"""Most tokens that are not on the grid: class, distillation and register tokens."""
 
 
 @dataclass(frozen=True)
@@ -21,29 +22,36 @@ class TokenGrid:
     Attributes:
         size: tokens along `(T, H, W)`, or `(H, W)` of an image.
         order: the axes as the tokens run through them, the last one fastest; TimeSformer has `"HWT"`.
+        skipped: number of other tokens, such as class and register tokens, before those of the grid; None
+            if all others stand there.
 
     Raises:
-        UsageError: a size or an order is impossible.
+        UsageError: a size, an order or a number of tokens is impossible.
     """
 
     size: tuple[int, ...]
     order: str = "THW"
+    skipped: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.size) not in (2, 3) or min(self.size) < 1:
             raise UsageError(f"grid is {self.size}; give the tokens along (T, H, W), or (H, W) of an image.")
         if sorted(self.order) != sorted("THW"):
             raise UsageError(f"the order of tokens '{self.order}' is no order of T, H and W, such as 'HWT'.")
+        if self.skipped is not None and self.skipped not in range(MOST_EXTRA_TOKENS + 1):
+            raise UsageError(
+                f"skipped is {self.skipped}; give the number of tokens before those of the grid."
+            )
 
     @property
     def rows_and_columns(self) -> "TokenGrid":
         """The grid of a single frame."""
-        return TokenGrid(self.size[-2:], self.order)
+        return TokenGrid(self.size[-2:], self.order, self.skipped)
 
     def extra(self, tokens: Size) -> int | None:
-        """Number of tokens before those of the grid in `(B, N, C)`; None if N does not fit the grid."""
+        """Number of tokens in `(B, N, C)` that are not on the grid; None if N does not fit the grid."""
         more = tokens[1] - prod(self.size)
-        return more if 0 <= more <= MOST_EXTRA_TOKENS else None
+        return more if (self.skipped or 0) <= more <= MOST_EXTRA_TOKENS else None
 
     def fold(self, tokens: Tensor) -> Tensor | None:
         """Rearrange `(B, N, C)` as `(B, C, T, H, W)` without the extra tokens; None if N does not fit."""
@@ -53,7 +61,8 @@ class TokenGrid:
         axes = "THW"[-len(self.size) :]
         order = [axis for axis in self.order if axis in axes]
         sides = [self.size[axes.index(axis)] for axis in order]
-        cells = tokens[:, extra:].reshape(len(tokens), *sides, -1)
+        start = extra if self.skipped is None else self.skipped
+        cells = tokens[:, start : start + prod(self.size)].reshape(len(tokens), *sides, -1)
         return cells.permute(0, -1, *(1 + order.index(axis) for axis in axes))
 
 
@@ -67,12 +76,14 @@ class OutputLayout:
         grid: of the tokens, if the network has any.
         grid_is_stated: whether the caller, the network or its configuration says in which order tokens run
             through the grid; otherwise only its size is known, from a convolution that cuts out patches.
+        others_are_first: whether it is known that tokens which are not on the grid stand before it.
     """
 
     batch: int
     size: tuple[int, ...]
     grid: TokenGrid | None = None
     grid_is_stated: bool = True
+    others_are_first: bool = True
 
     @classmethod
     def of(
@@ -89,18 +100,29 @@ class OutputLayout:
         if grid is None:
             grid = getattr(network, "token_grid", None)
         if grid is not None:
-            return cls(batch, size, _as_grid(network, grid))
+            return cls(batch, size, _as_grid(network, grid), others_are_first=False)
         patch = _patch_of_config(_config(network))
         is_stated = patch is not None
-        return cls(
-            batch, size, _grid_of_patches(network, size, patch or _patch_of_convolution(network)), is_stated
-        )
+        tokens = _grid_of_patches(network, size, patch or _patch_of_convolution(network))
+        return cls(batch, size, tokens, is_stated, is_stated)
+
+    def possible_skips(self, extra: int) -> Sequence[int]:
+        """How many of `extra` tokens that are not on the grid may stand before those that are.
+
+        A single one is a class token, which the order of tokens is stated with.
+        """
+        if self.grid is not None and self.grid.skipped is not None:
+            return (self.grid.skipped,)
+        if self.grid_is_stated and (self.others_are_first or extra < 2):
+            return (extra,)
+        return range(extra, -1, -1)
 
     def with_grid_of(self, result: Any) -> "OutputLayout":
         """The same, with the grid `(T, H, W)` where a module returns one beside its tokens, as MViT does."""
         match result:
             case (Tensor(), (int(frames), int(rows), int(columns))):
-                return replace(self, grid=TokenGrid((frames, rows, columns)), grid_is_stated=True)
+                grid = TokenGrid((frames, rows, columns))
+                return replace(self, grid=grid, grid_is_stated=True, others_are_first=True)
         return self
 
 

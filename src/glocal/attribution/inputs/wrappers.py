@@ -34,14 +34,22 @@ def unwrap(network: nn.Module) -> nn.Module:
             return network
 
 
+def _is_compiled(module: nn.Module) -> bool:
+    """Whether a module, its call or its forward is compiled."""
+    return (
+        module.__dict__.get("_compiled_call_impl") is not None
+        or hasattr(module, "_orig_mod")
+        or hasattr(module.forward, "_torchdynamo_orig_callable")
+    )
+
+
 @contextlib.contextmanager
 def eagerly(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Inside, those modules of a network that are compiled run uncompiled: that code ignores later hooks.
 
     PyTorch has one such setting for the whole process, so threads with compiled networks follow each other.
     """
-    compiled_calls = [m for m in modules if m.__dict__.get("_compiled_call_impl") is not None]
-    if not compiled_calls and not any(hasattr(m, "_orig_mod") for m in modules):
+    if not any(map(_is_compiled, modules)):
         yield
         return
     with _stance_lock, torch.compiler.set_stance("force_eager"):

@@ -85,7 +85,7 @@ class TokenFlow:
         if kinds == {JOINT}:
             extra = attention[0].weights.shape[1] - prod(self._grid.size)
             flow = self._roll([block.weights for block in attention])
-            return self._on_grid(self._read(flow, extra), self._grid)
+            return self._on_grid(self._read(flow, extra), TokenGrid(self._grid.size, self._grid.order))
         if TIME in kinds and kinds <= {TIME, SPACE}:
             return self._divided(attention)
         if SPACE in kinds and kinds <= {SPACE, FRAMES}:
@@ -108,13 +108,16 @@ class TokenFlow:
     def _read(self, flow: Tensor, extra: int) -> Tensor:
         """What the class token, or without one all tokens in the mean, have of each token of the grid.
 
-        Where steps add up, a token's own part is left out of the mean: it is the same for all.
+        The class token is the first of all, or the only one behind the grid. Where steps add up, a token's
+        own part is left out of the mean: it is the same for all.
         """
-        if extra:
-            return flow[:, 0, extra:]
+        start = extra if self._grid.skipped is None else self._grid.skipped
+        on_grid = slice(start, start + flow.shape[2] - extra)
+        if start or extra == 1:
+            return flow[:, 0 if start else -1, on_grid]
         if self._gradient_weighted:
             flow = flow - torch.eye(flow.shape[1]).to(flow)
-        return flow.mean(1)
+        return flow[:, on_grid, on_grid].mean(1)
 
     def _on_grid(self, relevance: Tensor, grid: TokenGrid) -> Tensor:
         folded = grid.fold(relevance[:, :, None])

@@ -6,8 +6,9 @@ from typing import Any, TypeAlias, TypeVar
 import torch
 from torch import Tensor, nn
 
+from glocal.attribution.frozen_network import frozen
 from glocal.attribution.inputs.network_inputs import call, copies_at_once, to_network
-from glocal.attribution.tape import find_logits, frozen
+from glocal.attribution.tape import find_logits
 from glocal.attribution.targets import Score, class_scores
 from glocal.errors import UsageError
 
