@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -215,7 +214,7 @@ def _map_size(size: tuple[int, ...] | None, of_clips: tuple[int, ...]) -> tuple[
     if size is None:
         return of_clips
     sides = tuple(size) if isinstance(size, Sequence) else (size,)
-    if len(sides) != len(of_clips) or not all(isinstance(side, Integral) and side > 0 for side in sides):
+    if len(sides) != len(of_clips) or not all(isinstance(side, SupportsIndex) and side > 0 for side in sides):
         axes = "(T, H, W)" if len(of_clips) == 3 else "(H, W)"
         raise UsageError(f"size is {size}; give {axes} in whole numbers above 0, such as {of_clips}.")
     return sides
