@@ -1,5 +1,6 @@
 """Volumes: exact enough, and constant in memory."""
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -106,3 +107,12 @@ def test_threads_read_a_volume_at_the_same_time_and_compute_a_result_once() -> N
     assert len(computed) == 1
     volume.normalise()
     assert "count" not in volume.results
+
+
+def test_the_file_of_a_volume_is_closed_with_it() -> None:
+    volume = Volume()
+    volume.append(np.ones((2, 2), np.float32))
+    file = volume._file
+    del volume
+    gc.collect()
+    assert file.closed

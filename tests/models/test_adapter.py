@@ -88,6 +88,25 @@ def test_frames_are_large_enough_for_a_network_of_a_fixed_size() -> None:
     assert glocal.explain(model, FRAMES_OF_A_VIDEO).attention.shape == (11, 40, 60)
 
 
+@pytest.mark.parametrize("height", [24, 36])
+def test_a_network_of_a_fixed_oblong_size_gets_whole_frames_of_that_size(height: int) -> None:
+    class Oblong(nn.Module):
+        """Flattens the map of clips of one height and of 32 columns."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv3d(3, 4, 3, 2, 1), nn.Linear(4 * 3 * (height // 2) * 16, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.conv(x).relu().flatten(1))
+
+    model = glocal.as_model(seeded(Oblong()), replace(CLIP_SPEC, resize=(height, 32)))
+    assert (model.fixed_size, model.notes, model.clip.frame_size) == (True, (), (height, 32))
+    assert glocal.explain(model, FRAMES_OF_A_VIDEO).attention.shape == (11, 40, 60)
+    with pytest.raises(UsageError, match=rf"takes frames of 32×{height} pixels only; use crop='full'"):
+        glocal.explain(model, FRAMES_OF_A_VIDEO, crop="center")
+
+
 def test_networks_of_any_size_keep_their_crop_and_those_of_transformers_are_refused_the_full_frame() -> None:
     model = glocal.as_model(seeded(Small3d()), CLIP_SPEC)
     assert (model.fixed_size, model.notes, model.clip) == (False, (), CLIP_SPEC)

@@ -67,7 +67,7 @@ def test_bad_label_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_labels(tmp_path)
     binary = tmp_path / "binary.txt"
-    binary.write_bytes(b"\xff\xfe\x00\x81")
+    binary.write_bytes(b"\x80\x81\x00\x81")
     with pytest.raises(InputError, match="not UTF-8"):
         read_labels(binary)
     empty = tmp_path / "empty.txt"
@@ -114,6 +114,22 @@ MAP = {name: index for index, name in enumerate(NAMES)}
         ("from_zero.txt", "0 walk\n1 pick up, drop\n2 act 2\n3 7 m run"),
         ("colons.txt", "0: walk\n1: pick up, drop\n2: act 2\n3: 7 m run"),
         ("lines.txt", "walk\npick up, drop\nact 2\n7 m run"),
+        ("equals.txt", "0=walk\n1=pick up, drop\n2=act 2\n3=7 m run"),
+        ("dashes.txt", "0 - walk\n1 - pick up, drop\n2 - act 2\n3 - 7 m run"),
+        ("behind.txt", "walk 0\npick up, drop 1\nact 2 2\n7 m run 3"),
+        ("without_quotes.csv", "id,name\n0,walk\n1,pick up, drop\n2,act 2\n3,7 m run\n"),
+        ("synset.txt", "n01440764 walk\nn01443537 pick up, drop\nn01484850 act 2\nn01491361 7 m run\n"),
+        ("synset.tsv", "n01440764\twalk\nn01443537\tpick up, drop\nn01484850\tact 2\nn01491361\t7 m run\n"),
+        ("clsidx_to_labels.txt", str(dict(enumerate(NAMES)))),
+        ("trailing.json", '["walk", "pick up, drop", "act 2", "7 m run",]'),
+        ("names.jsonl", "\n".join(json.dumps({"id": i, "name": name}) for name, i in MAP.items())),
+        ("data.yaml", "path: x\nnc: 4\nnames:\n  0: walk\n  1: pick up, drop\n  2: act 2\n  3: 7 m run\n"),
+        ("names.yml", "- walk\n- pick up, drop\n- act 2\n- 7 m run\n"),
+        ("ava.pbtxt", "".join(f'item {{\n  name: "{name}"\n  id: {i + 1}\n}}\n' for name, i in MAP.items())),
+        (
+            "shown.pbtxt",
+            "".join(f"item {{ id: {i} name: '/m/{i}' display_name: '{n}' }}" for n, i in MAP.items()),
+        ),
     ],
 )
 def test_a_label_file_is_read_in_the_order_of_the_classes(tmp_path: Path, file: str, text: str) -> None:
@@ -141,6 +157,18 @@ def test_names_that_only_look_like_numbered_lines_are_kept(tmp_path: Path, names
     assert read_labels(file) == names
 
 
+def test_a_label_file_may_be_utf_16_as_spreadsheets_write_it(tmp_path: Path) -> None:
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        mark = "" if encoding == "utf-16" else "\ufeff"
+        (tmp_path / "labels.txt").write_bytes(f"{mark}walk\nyağlı güreş".encode(encoding))
+        assert read_labels(tmp_path / "labels.txt") == ("walk", "yağlı güreş")
+
+
+def test_a_set_of_labels_is_refused_as_it_has_no_order() -> None:
+    with pytest.raises(UsageError, match="labels are a set, which has no order; give a list of names"):
+        read_labels({"walk", "run"})  # type: ignore[arg-type]
+
+
 def test_labels_may_be_a_map() -> None:
     assert read_labels({1: "run", 0: "walk"}) == read_labels({"run": 1, "walk": 0}) == ("walk", "run")
     with pytest.raises(UsageError, match="map of labels numbers 2 classes from 0 to 2, and not from 0 or 1"):
@@ -159,8 +187,12 @@ def test_labels_may_be_a_map() -> None:
         ("numbers.json", "[1, 2]", "holds a list of something other than names"),
         ("indices.csv", "id,count\n0,4\n1,5\n", "has no column of names"),
         ("groups.csv", "walk,slow\nrun,fast\n", "has 2 columns, none of which numbers the classes"),
-        ("map.pbtxt", 'item {\n  id: 1\n  name: "walk"\n}\n', "is in a format that is not read"),
-        ("map.yaml", "names:\n- walk\n", "is in a format that is not read"),
+        ("gap.pbtxt", "item { id: 1 name: 'a' } item { id: 3 name: 'b' }", "numbers 2 classes from 1 to 3"),
+        ("nameless.pbtxt", "item { id: 1 }", "has an item without an id or a name"),
+        ("map.toml", "names = ['walk']\n", "is in a format that is not read"),
+        ("bad.yaml", "names: [walk\n", "is no valid YAML"),
+        ("number.yaml", "3\n", "holds neither a list of names nor a map"),
+        ("commas.csv", "name,id\nrun, fast,0\nwalk,1\n", "has lines of more columns than its header"),
         ("nameless.csv", "id,name\n0,\n1,run\n", "has a class without a name"),
         ("header.csv", "id,name\n", "is empty"),
         ("empty.json", "", "is empty"),

@@ -246,3 +246,19 @@ def test_playlists_are_never_followed(tmp_path: Path) -> None:
             path.write_text(text)
             with pytest.raises(GlocalError, match="not a video"):
                 read_video(path)
+
+
+def test_frames_that_an_avi_shows_longer_are_not_missing(tmp_path: Path) -> None:
+    stamps = [*range(5), *range(20, 25), *range(60, 65)]
+    path = encode(tmp_path / "a.avi", [numbered(i) for i in range(15)], codec="mpeg4", stamps=stamps)
+    video = read_video(path)
+    assert [number(frame) for frame in video] == list(range(15))
+    assert video.notes == []
+
+
+@pytest.mark.parametrize("index", [slice(0, 3), 1.0, "a", [1, 2]])
+def test_an_index_that_is_no_whole_number_is_refused(index: Any) -> None:
+    video = read_video(np.zeros((4, 8, 8, 3), np.uint8))
+    assert video[np.int64(1)].shape == (8, 8, 3)
+    with pytest.raises(UsageError, match=r"the index of a frame is a whole number, not .*; frames_at reads"):
+        video[index]

@@ -213,7 +213,10 @@ def find_layers(
     """
     network = unwrap(network)
     if isinstance(layers, Mapping):
-        modules = {name: _find_layer(network, layer)[1] for name, layer in layers.items()}
+        modules = {
+            name: layer if isinstance(layer, nn.Module) else _find_layer(network, layer)[1]
+            for name, layer in layers.items()
+        }
     elif layers is None:
         rows = explainable_layers(network, example, grid, input=input)
         modules = {row.name: network.get_submodule(row.name) for row in rows if row.default}

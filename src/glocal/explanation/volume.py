@@ -5,6 +5,7 @@ import math
 import sys
 import tempfile
 import threading
+import weakref
 import zlib
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, TypeVar, cast
@@ -52,6 +53,7 @@ class Volume:
         self._first_compressed = sys.maxsize
         self._reading, self._computing = threading.Lock(), threading.RLock()
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (lives as long as we)
+        weakref.finalize(self, self._file.close)
 
     def __len__(self) -> int:
         return len(self.peaks)

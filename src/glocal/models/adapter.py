@@ -187,11 +187,13 @@ def network_inside(network: nn.Module) -> nn.Module:
 
 
 def _has_fixed_size(network: nn.Module, clip_spec: ClipSpec) -> bool:
-    """Whether a network fails on the full frame of a 4:3 video."""
-    full = Geometry.fit((3 * clip_spec.short_side, 4 * clip_spec.short_side), clip_spec, "full")
+    """Whether a network fails on the full frame of a 4:3 video, or on a square if it gets no other frames."""
+    size = Geometry.fit((3 * clip_spec.short_side, 4 * clip_spec.short_side), clip_spec, "full").resized
+    if size == clip_spec.frame_size:  # every video is resized to it
+        size = (clip_spec.size, clip_spec.size)
     try:
         with torch.no_grad(), frozen(network):
-            find_logits(call(network, to_network(example_clip(clip_spec, full.resized), network)))
+            find_logits(call(network, to_network(example_clip(clip_spec, size), network)))
     except (GlocalError, *NETWORK_ERRORS) as problem:
         raise_if_lacking(problem)
         return True
@@ -201,6 +203,8 @@ def _has_fixed_size(network: nn.Module, clip_spec: ClipSpec) -> bool:
 def _centre_crop(clip_spec: ClipSpec) -> tuple[ClipSpec, tuple[str, ...]]:
     """The clip spec for a network of fixed size, and a note if its default crop is not what was asked for."""
     size = clip_spec.size
+    if clip_spec.frame_size == clip_spec.resize:
+        return clip_spec, ()
     note = f"the network takes frames of {size}×{size} pixels only: the centre crop of the video is explained"
     cropped = replace(clip_spec, crop="center", short_side=max(clip_spec.short_side, size))
     return cropped, () if clip_spec.crop == "center" else (note,)
@@ -238,9 +242,9 @@ def example_clip(clip_spec: ClipSpec, size: tuple[int, int] | None = None) -> Te
 
     Args:
         clip_spec: of the network.
-        size: height and width in pixels; by default those of the centre crop.
+        size: height and width in pixels; by default those that the network was trained on.
     """
-    frames, size = clip_spec.frames, size or (clip_spec.size, clip_spec.size)
+    frames, size = clip_spec.frames, size or clip_spec.frame_size
     if clip_spec.image:
         return torch.zeros(1, clip_spec.channels, *size)
     clips = [

@@ -1,10 +1,12 @@
 """Class names, from packaged lists or from the user."""
 
+import ast
 import csv
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 from glocal.errors import InputError, UsageError, unknown
 from glocal.types import LabelSource
 from glocal.utils.files import printable, read_bounded
+from glocal.utils.optional_import import optional_import
 
 LABEL_LISTS = (
     "kinetics400",
@@ -63,7 +66,12 @@ NAME_COLUMNS = ("name", "class_name", "classname", "label_name", "display_name",
 """Titles of a table's column of class names."""
 
 TABLE_SUFFIXES = (".csv", ".tsv")
-OTHER_SUFFIXES = (".pbtxt", ".yaml", ".yml", ".toml", ".xml")
+YAML_SUFFIXES = (".yaml", ".yml")
+OTHER_SUFFIXES = (".toml", ".xml", ".py")
+NUMBERED = r"(\d{1,9})(?:\s*[:,;.)=]\s*|\s+-\s+|\s+)(\S.*)"
+"""A line of a class index and a name."""
+SYNSET = r"n\d{8}[\s,;]+(\S.*)"
+"""A line of a WordNet number and a name, as in ImageNet's lists."""
 FORMATS = "write one class name a line, lines '0 name', a CSV file with columns id and name, or a JSON map"
 
 
@@ -71,17 +79,19 @@ def read_labels(source: LabelSource) -> tuple[str, ...]:
     """Return the class names that `source` gives, in the order of the classes.
 
     A file is UTF-8 text of one of these kinds, recognised by its content: one name a line; lines `1 name`,
-    numbered from 0 or 1 without a gap; a table of comma-, semicolon- or tab-separated columns with an index
-    and a name, with or without a header; JSON with a list of names, or a map from name to index or from
-    index to name, also inside a configuration of `transformers`.
+    numbered from 0 or 1 without a gap, also with the number behind; lines of a WordNet number and a name, as
+    ImageNet's; a table of comma-, semicolon- or tab-separated columns with an index and a name, with or
+    without a header; JSON, JSON lines, YAML or a Python literal with a list of names, or a map from name to
+    index or from index to name, also inside a configuration of `transformers`; a label map of TensorFlow's
+    (`.pbtxt`). UTF-16 text has a byte order mark.
 
     Args:
         source: the names, a map from name to index or from index to name, the name of a packaged list, or
             the path of a file.
 
     Raises:
-        UsageError: `source` is neither a packaged list nor an existing file, or is a map without a name for
-            each class.
+        UsageError: `source` is neither a packaged list nor an existing file, is a set, which has no order,
+            or a map without a name for each class.
         InputError: the file cannot be read as text, is empty, or does not name each class.
     """
     if isinstance(source, Mapping):
@@ -89,8 +99,10 @@ def read_labels(source: LabelSource) -> tuple[str, ...]:
             return _names_of_map(source)
         except _LabelError as problem:
             raise UsageError(f"the map of labels {problem}.") from None
+    if isinstance(source, Set):
+        raise UsageError("labels are a set, which has no order; give a list of names.")
     if not isinstance(source, (str, os.PathLike)):
-        return tuple(source)
+        return tuple(map(str, source))
     if source in LABEL_LISTS:
         return label_list(str(source))
     path = Path(source)
@@ -110,7 +122,8 @@ class _LabelError(Exception):
 
 def _read_text(path: Path) -> str:
     try:
-        return read_bounded(path, MAX_LABEL_BYTES).decode("utf-8-sig")
+        data = read_bounded(path, MAX_LABEL_BYTES)
+        return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
     except FileNotFoundError:
         raise UsageError(
             f"there is no label file {printable(path)}, and no packaged list of that name: "
@@ -126,29 +139,73 @@ def _read_text(path: Path) -> str:
 def _parse(text: str, suffix: str) -> tuple[str, ...]:
     """Class names in the text of a label file with that suffix."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    content = _json_content(text, suffix)
+    content = _yaml_content(text) if suffix in YAML_SUFFIXES else _json_content(text, suffix)
     if content is not None:
         return _names_of_json(content)
-    if names := _numbered_lines(lines) or _table(lines, suffix):
+    if items := re.findall(r"item\s*\{(.*?)\}", text, re.DOTALL):
+        return _names_of_items(items)
+    if names := _numbered_lines(lines) or _synsets(lines) or _table(lines, suffix):
         return names
-    if suffix in OTHER_SUFFIXES or any(re.match(r"item\s*\{", line) for line in lines):
+    if suffix in OTHER_SUFFIXES:
         raise _LabelError("is in a format that is not read")
-    return tuple(lines)
+    return _lines_numbered_behind(lines) or tuple(lines)
+
+
+def _yaml_content(text: str) -> Any:
+    """The content of a YAML file, such as YOLO's `data.yaml`."""
+    yaml = optional_import("yaml", extra="train", purpose="labels in YAML")
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as problem:
+        raise _LabelError(f"is no valid YAML ({str(problem).splitlines()[0]})") from None
+    if not isinstance(content, dict | list):
+        raise _LabelError("holds neither a list of names nor a map" if text.strip() else "is empty")
+    return content
 
 
 def _json_content(text: str, suffix: str) -> Any:
-    """The content of a JSON file; None for other files."""
+    """The content of a file of JSON, JSON lines or a Python literal; None for other files."""
     if suffix != ".json" and not text.lstrip().startswith(("{", "[")):
         return None
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as problem:
-        if suffix != ".json":
-            return None
-        raise _LabelError(f"is no valid JSON ({problem})" if text.strip() else "is empty") from None
-    if not isinstance(content, dict | list):
+        content = _json_lines(text) or _literal(text)
+        if content is None and suffix == ".json":
+            raise _LabelError(f"is no valid JSON ({problem})" if text.strip() else "is empty") from None
+    if not isinstance(content, dict | list | None):
         raise _LabelError("holds neither a list of names nor a map")
     return content
+
+
+def _json_lines(text: str) -> list[Any] | None:
+    """The objects of a file with one JSON object a line; None for other files."""
+    try:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _literal(text: str) -> Any:
+    """A Python list or dictionary, such as ImageNet's `{0: 'tench', …}`; None for other text."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+
+
+def _names_of_items(items: Sequence[str]) -> tuple[str, ...]:
+    """Class names of the items of a label map, such as `id: 1 name: 'bend'`."""
+    indices, names = [], []
+    for item in items:
+        index = re.search(r"\bid\s*:\s*(\d{1,9})", item)
+        fields = dict(re.findall(r"\b(display_name|name)\s*:\s*(\"[^\"]*\"|'[^']*')", item))
+        name = fields.get("display_name", fields.get("name"))
+        if index is None or name is None:
+            raise _LabelError("has an item without an id or a name")
+        indices.append(int(index[1]))
+        names.append(name[1:-1])
+    return _in_order(indices, names)
 
 
 def _names_of_json(content: Any) -> tuple[str, ...]:
@@ -222,14 +279,30 @@ def _unquoted(name: str) -> str:
 
 def _numbered_lines(lines: Sequence[str]) -> tuple[str, ...]:
     """Names of lines `1 name`, `1: name` or `1,name` that are numbered from 0 or 1; empty for others."""
-    matches = [re.fullmatch(r"(\d{1,9})(?:\s*[:,;.)]\s*|\s+)(\S.*)", line) for line in lines]
-    found = [match for match in matches if match is not None]
-    if len(found) < max(len(lines), 2):
+    matches = [match for line in lines if (match := re.fullmatch(NUMBERED, line))]
+    if len(matches) < max(len(lines), 2) or not _counts([int(match[1]) for match in matches]):
         return ()
-    indices = [int(match[1]) for match in found]
-    if indices[0] not in (0, 1) or indices != list(range(indices[0], indices[0] + len(indices))):
+    return tuple(_unquoted(match[2]) for match in matches)
+
+
+def _lines_numbered_behind(lines: Sequence[str]) -> tuple[str, ...]:
+    """Names of lines `walk 1` that are numbered from 0 or 1 and have names of their own; empty for others."""
+    matches = [match for line in lines if (match := re.fullmatch(r"(\S.*?)[\s:;,=]+(\d{1,9})", line))]
+    names = tuple(_unquoted(match[1]) for match in matches)
+    if len(matches) < max(len(lines), 2) or len(set(names)) < len(names):
         return ()
-    return tuple(_unquoted(match[2]) for match in found)
+    return names if _counts([int(match[2]) for match in matches]) else ()
+
+
+def _counts(indices: Sequence[int]) -> bool:
+    """Whether indices count from 0 or 1 in order."""
+    return indices[0] in (0, 1) and list(indices) == list(range(indices[0], indices[0] + len(indices)))
+
+
+def _synsets(lines: Sequence[str]) -> tuple[str, ...]:
+    """Names of lines `n01440764 tench, Tinca tinca`; empty for others."""
+    matches = [match for line in lines if (match := re.fullmatch(SYNSET, line))]
+    return tuple(_unquoted(match[1]) for match in matches) if len(matches) == len(lines) else ()
 
 
 def _table(lines: Sequence[str], suffix: str) -> tuple[str, ...]:
@@ -244,6 +317,11 @@ def _table(lines: Sequence[str], suffix: str) -> tuple[str, ...]:
                 return _names_of_table(header, rows)
     if not is_table or not lines:
         return ()
+    titles = [title.lower() for title in re.split(r"\s*[\t,;]\s*", lines[0])]
+    if len(titles) > 1 and any(title in (*INDEX_COLUMNS, *NAME_COLUMNS) for title in titles):
+        if len(titles) == 2 and titles[0] in INDEX_COLUMNS and (numbered := _numbered_lines(lines[1:])):
+            return numbered
+        raise _LabelError("has lines of more columns than its header; put names with commas in quotes")
     names = [_unquoted(line) for line in lines]
     return tuple(names[names[0].lower() in NAME_COLUMNS :])
 

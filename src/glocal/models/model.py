@@ -31,7 +31,7 @@ class Model:
         labels: class names, in the order of the logits.
         clip: how frames are sampled and normalised.
         weights: source of the weights, for reports.
-        fixed_size: whether the network takes frames of `clip.size` × `clip.size` pixels only.
+        fixed_size: whether the network takes frames of `clip.frame_size` only.
         notes: what a reader of an explanation must know of the model.
         outputs: what makes probabilities of the outputs: `"logits"` for the softmax, or the sigmoid of a
             single logit; `"softmax"`; `"sigmoid"` for labels that do not exclude each other; or a function
@@ -72,11 +72,10 @@ class Model:
         Raises:
             UsageError: it takes those of another size only.
         """
-        side = self.clip.size
-        if self.fixed_size and size != (side, side):
-            raise UsageError(
-                f"model '{self.name}' takes frames of {side}×{side} pixels only; use crop='center'."
-            )
+        height, width = self.clip.frame_size
+        if self.fixed_size and size != (height, width):
+            pixels, crop = f"{width}×{height} pixels", self.clip.crop
+            raise UsageError(f"model '{self.name}' takes frames of {pixels} only; use crop='{crop}'.")
 
     def logits(self, clips: Inputs) -> Tensor:
         """Compute logits `(B, num_classes)` in eval mode and without gradients.

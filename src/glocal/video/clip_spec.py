@@ -57,6 +57,11 @@ class ClipSpec:
     flow: FlowMethod = "tvl1"
 
     @property
+    def frame_size(self) -> tuple[int, int]:
+        """`(H, W)` of a clip's frames as the network was trained: all of `resize`, or the centre crop."""
+        return self.resize if self.resize and self.crop == "full" else (self.size, self.size)
+
+    @property
     def channels(self) -> int:
         """Number of channels of the clips; for two streams, of the first."""
         return 2 if self.modality == "flow" else len(self.mean)

@@ -84,6 +84,7 @@ class ContainerVideo(Video):
             self._has_stamps = not guessed and _increasing([frame.pts for frame in probed])
             self.fps: float = float(stream.average_rate or stream.guessed_rate or 25)
             self._time_base, self._declared = float(stream.time_base or 0), _declared_frames(stream)
+            self._counts_slots = container.format.name == "avi"
             self.sample_aspect_ratio = stream.sample_aspect_ratio or Fraction(1)
         self.width, self.height = self._size
         if abs(self._display_matrix[0, 1]) > abs(self._display_matrix[0, 0]):
@@ -133,7 +134,12 @@ class ContainerVideo(Video):
             seekable = not damage and _increasing(stamps) and keys[:1] == [0]
             known = [stamp for stamp in stamps if stamp is not None] if seekable else []
             self._index = _FrameIndex(np.array(times), known, keys, checksums)
-        self.notes: list[str] = _notes(damage, len(times), self._declared)
+        self.notes: list[str] = _notes(damage, self._filled(stamps), self._declared)
+
+    def _filled(self, stamps: Sequence[int | None]) -> int:
+        """Number of frames as the file declares it: AVI counts those that are only shown longer, too."""
+        last = stamps[-1] if self._counts_slots else None
+        return len(stamps) if last is None else max(len(stamps), last + 1)
 
     def _to_rgb(self, frame: VideoFrame) -> Frame:
         width, height = self._size

@@ -1,5 +1,6 @@
 """Videos as lazy sequences of frames."""
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -77,7 +78,18 @@ class Video(ABC):
             yield frame.to_rgb()
 
     def __getitem__(self, index: int) -> Frame:
-        """One frame `(H, W, 3)` uint8 RGB, the same as in iteration; -1 is the last."""
+        """One frame `(H, W, 3)` uint8 RGB, the same as in iteration; -1 is the last.
+
+        Raises:
+            IndexError: the video has no such frame.
+            UsageError: the index is no whole number.
+        """
+        try:
+            index = operator.index(index)
+        except TypeError:
+            raise UsageError(
+                f"the index of a frame is a whole number, not {index!r}; frames_at reads several"
+            ) from None
         position = index + self.frames if index < 0 else index
         if not 0 <= position < self.frames:
             raise IndexError(f"{self.name} has frames 0 to {self.frames - 1}, not {index}")

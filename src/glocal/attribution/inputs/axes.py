@@ -91,15 +91,17 @@ class _ReachedError(Exception):
 def _first_convolved(network: nn.Module, clips: Inputs) -> Tensor | None:
     """What the first convolution that runs gets; None if none runs."""
     inputs: list[Tensor] = []
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)]
+    if not convolutions:
+        return None
 
     def hook(module: nn.Module, args: Any) -> None:
         inputs.append(args[0].clone())
         raise _ReachedError
 
     with torch.no_grad(), frozen(network), contextlib.ExitStack() as stack:
-        for module in network.modules():
-            if isinstance(module, nn.Conv2d | nn.Conv3d):
-                stack.callback(module.register_forward_pre_hook(hook).remove)
+        for module in convolutions:
+            stack.callback(module.register_forward_pre_hook(hook).remove)
         with contextlib.suppress(Exception):  # of any kind: what goes wrong before is seen when it is run
             call(network, clips)
     return inputs[0] if inputs else None
