@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
-from glocal.attribution import METHODS, input_method
-from glocal.attribution.method import InputMethod
+from glocal.attribution import METHODS, attribute, input_method
+from glocal.attribution.method import InputMethod, LayerMethod, Upsample
 from glocal.errors import UsageError
+from helpers.networks import Small3d, seeded
 
 
 def explain(  # type: ignore[no-untyped-def]
@@ -117,3 +120,21 @@ def test_a_method_of_a_taken_name_is_refused() -> None:
     with pytest.raises(UsageError, match=r"method 'gradcam' is registered already, by glocal\S+\.cam"):
         input_method("gradcam", title="t", paper="p", cost="c", needs="n")(explain)
     assert METHODS["probe"] is METHOD
+
+
+def test_keyword_arguments_of_a_layer_method_are_its_options() -> None:
+    def power_cam(activation: Tensor, gradient: Tensor, upsample: Upsample, power: float = 2.0) -> Tensor:
+        return upsample((gradient * activation).sum(1).clamp(min=0) ** power)
+
+    network, clips = seeded(Small3d()), torch.rand(1, 3, 8, 32, 32)
+    entry = LayerMethod("power-cam", "Power", "none", "1 forward", "layers", power_cam)
+    with METHODS.override("power-cam", entry):
+        assert METHODS["power-cam"].options == {"power": 2.0}
+        default, same, other = (
+            attribute(network, clips, layers=["layer1"], method="power-cam", options=options).attention
+            for options in ({}, {"power": "2"}, {"power": 4})
+        )
+        assert torch.equal(default, same)
+        assert not torch.allclose(default, other)
+        with pytest.raises(UsageError, match="option 'power' of method 'power-cam' is 'high'"):
+            attribute(network, clips, layers=["layer1"], method="power-cam", options={"power": "high"})

@@ -90,6 +90,14 @@ def test_names_of_results_stay_in_their_folder() -> None:
     assert safe_name("..") == "video"
 
 
+def test_names_that_another_system_refuses_are_changed() -> None:
+    assert safe_name("cameras/12:30?.mp4") == "cameras/12_30_.mp4"
+    assert safe_name("a/..\\..\\b.mp4") == "a/.._.._b.mp4"
+    assert safe_name("nul.mp4") == "_nul.mp4"
+    assert safe_name("Con/lpt1 /console.mp4") == "_Con/_lpt1/console.mp4"
+    assert safe_name(". ./a.mp4") == "a.mp4"
+
+
 def test_addresses_that_differ_in_their_query_have_names_of_their_own() -> None:
     names = find_videos([f"https://example.org/video?id={number}" for number in range(3)])
     assert len(set(names.values())) == 3

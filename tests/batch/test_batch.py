@@ -24,6 +24,7 @@ from glocal.batch.pool import BatchJob, Machines, Pool, connected
 from glocal.batch.tables import has_parquet
 from glocal.cli import main
 from glocal.errors import InputError, ResourceError, UsageError
+from glocal.utils.files import result_key
 from glocal.video import write_video
 
 SUFFIXES = ["html", "json", "npz", "mp4", "thumb.jpg", *(["regions.parquet"] if has_parquet() else [])]
@@ -62,6 +63,20 @@ def test_no_two_videos_share_a_name(tmp_path: Path) -> None:
     assert len(set(found.values())) == len(found) == 5
     assert found[str(tmp_path / "one" / "a.avi")] == "a.avi"
     assert found[str(tmp_path / "two" / "b.mp4")].endswith("-two-b.mp4")
+
+
+def test_no_two_videos_share_a_name_where_case_or_accents_do_not_count(tmp_path: Path) -> None:
+    places = (
+        "one/Clip.mp4",
+        "two/clip.mp4",
+        "one/pi\u00e9.mp4",
+        "two/pie\u0301.mp4",
+        "one/a.mp4",
+        "two/a-top2.mp4",
+    )
+    touch(*(tmp_path / place for place in places))
+    names = find_videos([str(tmp_path / "one"), str(tmp_path / "two")])
+    assert len(set(map(result_key, names.values()))) == len(names) == len(places)
 
 
 def test_a_list_that_cannot_be_read_is_named(tmp_path: Path) -> None:

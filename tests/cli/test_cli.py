@@ -73,6 +73,13 @@ def one_sentence(err: str, after: int = 1) -> str:
     return lines[0]
 
 
+def test_results_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    names = ("a.mp4", "A.avi", "a-top2.mp4", "pi\u00e9.mp4", "pie\u0301.mp4")
+    videos = [str(tmp_path / f"{number}" / name) for number, name in enumerate(names)]
+    stems = running.output_stems(videos, tmp_path / "out")
+    assert list(stems.values()) == ["a", "A-2", "a-top2-2", "pi\u00e9", "pie\u0301-2"]
+
+
 @pytest.mark.parametrize(
     ("options", "suffixes"),
     [

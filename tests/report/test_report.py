@@ -143,6 +143,16 @@ def test_key_frames_are_the_most_relevant_of_each_part() -> None:
     assert len(key_frames(np.ones(4))) == 4
 
 
+def test_key_frames_that_are_as_relevant_are_spread_over_the_video() -> None:
+    keys = key_frames(np.ones(60))
+    assert keys[0] == 0
+    assert keys[-1] == 59
+    assert max(np.diff(keys)) <= 15
+    peak = np.full(60, 0.998)
+    peak[20] = 1
+    assert 20 in key_frames(peak)
+
+
 def test_the_small_video_has_every_frame_at_its_time(tmp_path: Path) -> None:
     from fractions import Fraction
 

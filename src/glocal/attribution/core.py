@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple, SupportsIndex
 
 import torch
@@ -196,7 +197,7 @@ def attribute_variants(
         if isinstance(methods[0], InputMethod):
             explained = [_run_input_method(methods[0], request, target, options[0], upsample)]
         else:
-            formulas = [_SignedFormula.of(m, variant) for m, variant in zip(methods, variants, strict=True)]
+            formulas = list(map(_SignedFormula.of, methods, variants, options))
             explained = _run_layer_methods(formulas, request, target, upsample)
     attributions = []
     for per_class, variant in zip(explained, variants, strict=True):
@@ -236,9 +237,9 @@ class _SignedFormula(NamedTuple):
     sign: int
 
     @classmethod
-    def of(cls, method: Method, variant: Variant) -> "_SignedFormula":
+    def of(cls, method: Method, variant: Variant, options: dict[str, Any]) -> "_SignedFormula":
         assert isinstance(method, LayerMethod), "other methods come alone"
-        return cls(method.formula, -1 if variant.counterfactual else 1)
+        return cls(partial(method.formula, **options), -1 if variant.counterfactual else 1)
 
 
 def _run_layer_methods(

@@ -14,8 +14,8 @@ from glocal.registry import Registry
 Upsample: TypeAlias = Callable[[Tensor], Tensor]
 """Maps `(B, T_k, H_k, W_k)` of a layer → the same maps at the size of the clip, `(B, T, H, W)`."""
 
-LayerFormula: TypeAlias = Callable[[Tensor, Tensor, Upsample], Tensor]
-"""Activation and gradient `(B, C, T_k, H_k, W_k)` of a layer, upsampling → map `(B, T, H, W)`."""
+LayerFormula: TypeAlias = "Callable[Concatenate[Tensor, Tensor, Upsample, ...], Tensor]"
+"""Activation and gradient `(B, C, T_k, H_k, W_k)` of a layer, upsampling, options → map `(B, T, H, W)`."""
 
 InputFunction: TypeAlias = "Callable[Concatenate[AttributionRequest, ...], Tensor | dict[str, Tensor]]"
 """Request and options → map `(B, T, H, W)`, or layer → map, on any grid."""
@@ -42,14 +42,23 @@ class Method:
     aggregate: str = field(default="sum", kw_only=True)
 
     @property
+    def function(self) -> Callable[..., Any]:
+        """What computes the map, with the method's options as keyword arguments."""
+        raise NotImplementedError
+
+    @property
     def options(self) -> dict[str, Any]:
-        """Option → default."""
-        return {}
+        """Option → default, from the function's signature."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not p.empty}
 
     @property
     def option_types(self) -> dict[str, Any]:
-        """Option → type, where one is annotated."""
-        return {}
+        """Option → annotated type."""
+        try:
+            return get_type_hints(self.function)
+        except NameError:  # a name that is imported for type checkers alone
+            return {}
 
     def resolve_options(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
         """All options of the method, with the given values in place of the defaults.
@@ -62,9 +71,14 @@ class Method:
 
 @dataclass(frozen=True)
 class LayerMethod(Method):
-    """A formula over the activation and the gradient of one layer."""
+    """A formula over the activation and the gradient of one layer; its keyword arguments are the options."""
 
     formula: LayerFormula
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The formula."""
+        return self.formula
 
 
 @dataclass(frozen=True)
@@ -74,18 +88,9 @@ class InputMethod(Method):
     explain: InputFunction
 
     @property
-    def options(self) -> dict[str, Any]:
-        """Option → default, from the function's signature."""
-        _, *parameters = inspect.signature(self.explain).parameters.values()
-        return {parameter.name: parameter.default for parameter in parameters}
-
-    @property
-    def option_types(self) -> dict[str, Any]:
-        """Option → annotated type."""
-        try:
-            return get_type_hints(self.explain)
-        except NameError:  # a name that is imported for type checkers alone
-            return {}
+    def function(self) -> Callable[..., Any]:
+        """The function."""
+        return self.explain
 
 
 METHODS = Registry[Method]("method", package="glocal.attribution.methods", entry_points="glocal.methods")
@@ -103,9 +108,10 @@ def method(
 ) -> Callable[[LayerFormula], LayerFormula]:
     """Register the decorated formula as a layer method.
 
-    It is called `formula(activation, gradient, upsample)` for each layer, with tensors
+    It is called `formula(activation, gradient, upsample, **options)` for each layer, with tensors
     `(B, C, T_k, H_k, W_k)`, or `(B, C, H_k, W_k)` for images, and returns a map `(B, T, H, W)` or
-    `(B, H, W)`, not negative, at the size of the clip.
+    `(B, H, W)`, not negative, at the size of the clip. The keyword arguments, each with a default, are the
+    method's options.
     """
 
     def register(formula: LayerFormula) -> LayerFormula:

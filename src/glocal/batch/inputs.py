@@ -3,12 +3,12 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from glocal.batch.remote import is_address, list_folder, read_list, safe_name
 from glocal.errors import InputError
-from glocal.utils.files import printable, read_bounded
+from glocal.utils.files import printable, read_bounded, result_key
 from glocal.utils.resources import raise_if_lacking
 from glocal.video.images import VIDEO_SUFFIXES
 
@@ -30,17 +30,18 @@ def find_videos(paths: Sequence[str]) -> dict[str, str]:
     long_names: dict[str, str] = {}
     for video, name in (pair for path in paths for pair in _expand(path)):
         long_names.setdefault(video if is_address(video) else os.path.abspath(video), name)
-    stems = {video: str(Path(name).with_suffix("")) for video, name in long_names.items()}
-    shared = _repeated(stems.values())
-    names = {video: long_names[video] if stem in shared else stem for video, stem in stems.items()}
-    repeated = _repeated(names.values())
-    names = {video: _whole_path(video) if name in repeated else name for video, name in names.items()}
+    names = {video: Path(name).with_suffix("").as_posix() for video, name in long_names.items()}
+    for rename in (lambda video: long_names[video], _whole_path):
+        repeated = _repeated(names.values())
+        names = {video: rename(video) if name in repeated else name for video, name in names.items()}
     repeated = _repeated(names.values())
     return {video: f"{name}-{_digest(video)}" if name in repeated else name for video, name in names.items()}
 
 
-def _repeated(names: Iterable[str]) -> set[str]:
-    return {name for name, count in Counter(names).items() if count > 1}
+def _repeated(names: Collection[str]) -> set[str]:
+    """Return the names whose results would overwrite those of another one."""
+    counts = Counter(map(result_key, names))
+    return {name for name in names if counts[result_key(name)] > 1}
 
 
 def _expand(path: str) -> Iterator[tuple[str, str]]:
@@ -54,7 +55,7 @@ def _expand(path: str) -> Iterator[tuple[str, str]]:
         return
     videos = sorted(file for file in Path(path).rglob("*") if _is_video(file))
     for file in videos:
-        yield str(file), str(file.relative_to(path))
+        yield str(file), file.relative_to(path).as_posix()
     if not videos:
         yield path, Path(os.path.abspath(path)).name
 
@@ -85,8 +86,8 @@ def _lines(path: str) -> list[str]:
 
 def _whole_path(path: str) -> str:
     """Return a name made of the whole path, for videos of the same name in two of the folders."""
-    whole = safe_name(path.partition("?")[0].replace("://", "/")) if is_address(path) else path
-    return whole.strip(os.sep).replace(os.sep, "-")
+    whole = path.partition("?")[0].replace("://", "/") if is_address(path) else Path(path).as_posix()
+    return safe_name(whole).replace("/", "-")
 
 
 def _digest(path: str) -> str:

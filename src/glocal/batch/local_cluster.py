@@ -72,7 +72,7 @@ def private_folder() -> Iterator[Path]:
     It is in the folder for temporary files, or in `/tmp` where that has too long a path for Ray's sockets.
     """
     usual = tempfile.gettempdir()
-    parent = Path(usual if len(usual) <= MAX_PARENT else "/tmp")
+    parent = Path("/tmp" if os.name == "posix" and len(usual) > MAX_PARENT else usual)
     for leftover in parent.glob(f"{PREFIX}*"):
         _delete_unlocked(leftover)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
@@ -86,11 +86,16 @@ def private_folder() -> Iterator[Path]:
 
 def _delete_unlocked(folder: Path) -> None:
     with contextlib.suppress(OSError):
-        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        if folder.is_symlink() or not _is_own(folder):
             return
         with (folder / LOCK_FILE).open("rb") as lock:
             if lock_file(lock.fileno()):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether a folder belongs to this user; on Windows, each user has a folder for temporary files."""
+    return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
 
 
 @contextlib.contextmanager

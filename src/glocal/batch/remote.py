@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -30,6 +31,10 @@ STATE_KEYS = (
     "created",
 )
 """What file systems call the facts that change with the content of a file."""
+
+_REFUSED = re.compile(r'[\x00-\x1f<>:"\\|?*]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""Characters and names that Windows takes for no file."""
 
 MAX_LIST_BYTES = 2**30
 """Largest list of videos that is read from an address."""
@@ -77,9 +82,9 @@ def list_folder(address: str) -> list[tuple[str, str]]:
 
 
 def safe_name(name: str) -> str:
-    """Return a relative path from a foreign one, that does not lead out of the folder it is put in."""
-    parts = [part for part in unquote(name).replace("\0", "").split("/") if part not in ("", ".", "..")]
-    return "/".join(parts) or "video"
+    """Return a relative path from a foreign one, that any system takes, and that leads out of no folder."""
+    parts = [_REFUSED.sub("_", part).rstrip(" .") for part in unquote(name).replace("\0", "").split("/")]
+    return "/".join(f"_{part}" if _RESERVED.match(part) else part for part in parts if part) or "video"
 
 
 def read_list(address: str) -> str:

@@ -21,11 +21,12 @@ class ExpectedCost:
 
     def sentence(self, clips: int, rows: int) -> str:
         """Say what `clips` clips will take, and what would take less."""
-        passes = self.passes * clips
+        clip_seconds = self.passes * self.seconds
         return (
-            f"{rows} rows on {clips} clips take some {passes} forward passes of {self.seconds:.2g} s, "
-            f"{_duration(passes * self.seconds)}, without those of the methods themselves; what is cached is "
-            "not measured again. Fewer --clips, --methods or --steps, or --over space-time, take less"
+            f"{rows} rows take some {self.passes} forward passes of {self.seconds:.2g} s for each clip, "
+            f"{_duration(clip_seconds)}, or {_duration(clip_seconds * clips)} for {clips}, without those of "
+            "the methods themselves; what is cached is not measured again. Fewer --clips, --methods or "
+            "--steps, or --over space-time, take less"
         )
 
 

@@ -24,7 +24,7 @@ class WindowMaps:
 
     Attributes:
         layer_maps: layer method with its score → layer → map `(1, T, h, w)`, on the grid of the window.
-        volumes: explainer by another method → maps `(T, h, w)`.
+        volumes: explainer by another method, or with options → maps `(T, h, w)`.
         best: the class that the network prefers.
     """
 
@@ -54,7 +54,7 @@ def explain_window(
         target: the class to explain; None takes the best.
     """
     clip = window.clip
-    by_layer = [e for e in explainers if isinstance(METHODS[e.method], LayerMethod)]
+    by_layer = [e for e in explainers if isinstance(METHODS[e.method], LayerMethod) and not e.options]
     layer_maps, best = _from_layers(model, window, by_layer, target)
     classes = torch.tensor([best if target is None else target])
     volumes = {

@@ -1,6 +1,9 @@
 """`glocal models`, `glocal methods` and `glocal layers`: list what can be named in other commands."""
 
 import json
+import math
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -11,7 +14,7 @@ from glocal.cli.options import ModelChoice, json_option, model_choice_options
 from glocal.cli.running import source_of
 from glocal.models.listing import listed_models
 from glocal.utils.registrations import defaults_of, registered_names, registrations
-from glocal.utils.text_table import aligned_table
+from glocal.utils.text_table import fitted_table
 
 METHOD_FACTS = ("name", "title", "paper", "cost", "needs", "aggregate", "options")
 """What is listed of an attribution method."""
@@ -166,7 +169,7 @@ def abbreviate(names: Sequence[str]) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a header, a rule and rows in columns as wide as their widest entry."""
-    rule = ["-" * max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for line in aligned_table([header, rule, *rows], text_columns=len(header)):
+    """Print a header, a rule and rows in columns; in a terminal, within its width."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
+    for line in fitted_table(header, rows, width=width):
         click.echo(line)

@@ -10,7 +10,7 @@ import click
 
 from glocal.cli.app import escaped, say, unexpected
 from glocal.errors import GlocalError, UsageError
-from glocal.utils.files import printable
+from glocal.utils.files import printable, result_key
 from glocal.utils.interrupts import raise_received, stop_signal
 from glocal.utils.registrations import registered_names
 
@@ -137,9 +137,11 @@ def output_stems(
     for video in dict.fromkeys(videos):
         base = Path(os.path.abspath(video)).stem
         stem = next(
-            s for i in range(1, len(videos) + 2) if (s := base if i == 1 else f"{base}-{i}") not in taken
+            s
+            for i in range(1, len(videos) + 2)
+            if result_key(s := base if i == 1 else f"{base}-{i}") not in taken
         )
-        taken.add(stem)
+        taken.add(result_key(stem))
         stems[video] = stem
     refuse_overwriting(stems, out, suffixes, inputs=inputs)
     return stems

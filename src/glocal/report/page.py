@@ -154,6 +154,7 @@ def page_html(
         source=source,
         overlay_name=printable(overlay_name),
         overlay_address=quote(os.fsencode(overlay_name)),
+        answers=data["answers"],
         too_large=video is not None and not source and not overlay_name,
         is_image=explanation.video.frames == 1,
         shape=_shape(explanation, video),

@@ -101,16 +101,20 @@ def _residuals(quantised: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def key_frames(relevance: npt.NDArray[np.float64], count: int = KEY_FRAMES) -> list[int]:
     """Return the most relevant frames, at most `count`, in the order of time and with others between them.
 
-    Frames below `RELEVANCE_FLOOR` are left out, unless none is above it.
+    Of frames that are as relevant, to one per cent, those far from the others are taken. Frames below
+    `RELEVANCE_FLOOR` are left out, unless none is above it.
     """
     candidates = np.flatnonzero(relevance >= RELEVANCE_FLOOR)
     if not len(candidates):
         candidates = np.arange(len(relevance))
     distance = max(0, len(candidates) // count - 1) // 2
+    percent = np.rint(100 * relevance[candidates])
+    gaps = np.full(len(candidates), len(candidates))
     chosen: list[int] = []
-    for position in np.argsort(-relevance[candidates], kind="stable"):
-        if len(chosen) < count and all(abs(position - other) > distance for other in chosen):
-            chosen.append(int(position))
+    while len(chosen) < count and gaps.max() > distance:
+        order = np.lexsort((-relevance[candidates], -gaps, np.where(gaps > distance, -percent, np.inf)))
+        chosen.append(int(order[0]))
+        gaps = np.minimum(gaps, abs(np.arange(len(candidates)) - chosen[-1]))
     return [int(candidates[position]) for position in sorted(chosen)]
 
 

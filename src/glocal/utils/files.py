@@ -6,6 +6,7 @@ import re
 import secrets
 import stat
 import threading
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -29,6 +30,8 @@ _TEMPORARY_NAME = re.compile(r"\.glocal-[0-9a-f]{8}-")
 _swept: set[tuple[int, int]] = set()
 """Device and inode of folders in which this process has removed old temporary files."""
 _swept_guard = threading.Lock()
+
+_FURTHER_CLASS = re.compile(r"-top\d+$")
 
 _FOLDERS = re.compile(r"(?<![\w.~:/\\-])(?:[A-Za-z]:[\\/]|/)(?:[^\s/\\:,;()'\"]+[\\/])*(?=[^\s/\\])")
 """The folders of an absolute path inside a sentence."""
@@ -223,6 +226,14 @@ def file_name(path: str) -> str:
         if pure.is_absolute():
             return pure.name
     return path
+
+
+def result_key(stem: str) -> str:
+    """Return what two stems of results must not share.
+
+    Some disks ignore case, or how an accent is written; and the results of further classes add `-topK`.
+    """
+    return _FURTHER_CLASS.sub("", unicodedata.normalize("NFC", stem)).casefold()
 
 
 def without_folders(sentence: str) -> str:

@@ -1,8 +1,13 @@
 """Format rows of texts as a table, for the console or in Markdown."""
 
+import math
+import textwrap
 from collections.abc import Sequence
 
 Texts = Sequence[str]
+
+MIN_LAST_COLUMN = 30
+"""Characters of the last column below which it does not continue on further lines."""
 
 
 def aligned_table(rows: Sequence[Texts], text_columns: int = 1) -> list[str]:
@@ -34,6 +39,34 @@ def wrapped_table(rows: Sequence[Texts], text_columns: int = 1, *, width: int) -
         lines += [""] * bool(lines)
         lines += aligned_table([[row[0], *(row[column] for column in block)] for row in rows], words)
     return lines
+
+
+def fitted_table(header: Texts, rows: Sequence[Texts], *, width: float = math.inf) -> list[str]:
+    """Return a header, a rule and rows of text as lines of at most `width` characters.
+
+    Where the columns are wider together, the last one continues on the lines below. Where too little is left
+    for it, each row is a paragraph: its first entry, and below it the others with the names of their columns.
+    """
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    before_last = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    left = width - before_last
+    if left < min(widths[-1], MIN_LAST_COLUMN):
+        return [line for row in rows for line in _paragraph(header, row, int(width))]
+    widths[-1] = int(min(left, widths[-1]))
+    lines = []
+    for row in (header, ["-" * column for column in widths], *rows):
+        first, *others = textwrap.wrap(row[-1], widths[-1]) or [""]
+        texts = zip((*row[:-1], first), widths, strict=True)
+        lines.append("  ".join(text.ljust(column) for text, column in texts).rstrip())
+        lines += [" " * before_last + text for text in others]
+    return lines
+
+
+def _paragraph(header: Texts, row: Texts, width: int) -> list[str]:
+    facts = " · ".join(
+        f"{name}: {text}" for name, text in zip(header[1:], row[1:], strict=True) if text not in ("", "-")
+    )
+    return [row[0], *textwrap.wrap(facts, width, initial_indent="  ", subsequent_indent="  ")]
 
 
 def markdown_table(rows: Sequence[Texts], text_columns: int = 1) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array, eye_array, kron
+from scipy.sparse import csr_array, kron
 
 Value = TypeVar("Value", np.uint8, np.float32)
 
@@ -34,7 +34,7 @@ def resize(image: npt.NDArray[Value], size: tuple[int, int]) -> npt.NDArray[Valu
 @lru_cache(maxsize=64)
 def _pixel_weights(length: int, new_length: int, values: int) -> Any:
     """`axis_weights` of pixels that have some values each, which lie one behind the other."""
-    return csr_array(kron(axis_weights(length, new_length), eye_array(values, dtype=np.float32)))
+    return csr_array(kron(axis_weights(length, new_length), np.eye(values, dtype=np.float32)))
 
 
 @lru_cache(maxsize=64)
