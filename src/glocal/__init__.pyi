@@ -13,6 +13,7 @@ from glocal import integrations as integrations
 from glocal import localization as localization
 from glocal import models as models
 from glocal import papers as papers
+from glocal import regions as regions
 from glocal import registry as registry
 from glocal import report as report
 from glocal import server as server

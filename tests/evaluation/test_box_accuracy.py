@@ -88,7 +88,7 @@ def truth(rng: Any, size: Any, scores: Any) -> Any:
 @pytest.fixture(params=[True, False], ids=["with OpenCV", "without"])
 def opencv(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if not request.param:
-        monkeypatch.setattr("glocal.localization.regions.import_if_installed", lambda name: None)
+        monkeypatch.setattr("glocal.regions.connected.import_if_installed", lambda name: None)
 
 
 @pytest.mark.parametrize("multi", [False, True])

@@ -14,7 +14,7 @@ from glocal.evaluation import (
     PointingGame,
     inclusive_boxes,
 )
-from glocal.localization import auto_threshold, boxes
+from glocal.regions.boxes import auto_threshold, boxes
 from glocal.types import AttributionMap, BoxArray
 
 Truth = Sequence[tuple[int, BoxArray]]

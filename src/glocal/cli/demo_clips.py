@@ -18,11 +18,11 @@ from glocal.cli.running import IMAGE_MODEL, for_each, load, output_stems, tell
 from glocal.datasets.puppets import PuppetClip, Puppets
 from glocal.explanation.explanation import Explanation
 from glocal.explanation.runner import explain
-from glocal.localization import ScoredBox
 from glocal.models import Model
 from glocal.models.registry import networks_with_installed_weights
 from glocal.papers.localization import paper_explainers, title
 from glocal.report import TimeSpan, VideoBoxes, write_report
+from glocal.types import ScoredBox
 from glocal.video import read_video, write_video
 
 MODEL = "puppets/gated"

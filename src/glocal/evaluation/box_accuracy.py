@@ -9,7 +9,7 @@ import numpy.typing as npt
 from glocal.errors import UsageError
 from glocal.evaluation.metric import RateMetric
 from glocal.evaluation.threshold_sweep import THRESHOLDS, hits_by_threshold
-from glocal.localization.boxes import overlaps
+from glocal.regions.boxes import overlaps
 from glocal.types import FloatArray, InclusiveBox
 
 HitCounts = tuple[npt.NDArray[np.int64], int]

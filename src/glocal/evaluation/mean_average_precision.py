@@ -9,7 +9,7 @@ import numpy as np
 
 from glocal.errors import UsageError
 from glocal.evaluation.metric import CollectedMetric
-from glocal.localization.boxes import overlaps
+from glocal.regions.boxes import overlaps
 from glocal.types import BoxArray, BoxTrack, FloatArray, Mask
 
 Detection = tuple[Any, float, Hashable]

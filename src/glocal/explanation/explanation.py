@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from glocal.explanation.parts import ExplainedClass, Prediction, VideoFacts, WindowPredictions, is_unsure
 from glocal.explanation.volume import Volume
+from glocal.regions.boxes import auto_threshold, boxes
+from glocal.regions.segments import segments
+from glocal.regions.tubes import tubes
 from glocal.types import AttributionMap, ScoredBox, Segment, Threshold, Tube
 from glocal.utils.files import file_name, without_folders
 from glocal.video import Geometry, Video
@@ -162,8 +165,6 @@ class Explanation:
                 `glocal.localization.auto_threshold`.
             multi_contour: return the boxes of all contours of a frame, not only of the largest.
         """
-        from glocal.localization import boxes
-
         level = self.box_threshold(threshold)
         key = self.boxes_key(level, multi_contour=multi_contour)
         of_frames = self.volume.result(
@@ -177,8 +178,6 @@ class Explanation:
 
     def box_threshold(self, threshold: Threshold = "auto") -> float:
         """Return the share of a frame's maximum that `threshold`, `"auto"` or a number, stands for."""
-        from glocal.localization import auto_threshold
-
         return auto_threshold(self.volume) if threshold == "auto" else threshold
 
     def tubes(self, threshold: Threshold = "auto", *, count: int = 5) -> list[Tube]:
@@ -190,8 +189,6 @@ class Explanation:
             threshold: as for `boxes`.
             count: at most this many tubes a scene.
         """
-        from glocal.localization import tubes
-
         tubes_of_video = tubes(self.boxes(threshold, multi_contour=True), cuts=self.cuts, max_tubes=count)
         return [tube._replace(score=tube.score * self.probability) for tube in tubes_of_video]
 
@@ -201,8 +198,6 @@ class Explanation:
         Scores are the relevance times the probability of the class, so that the segments of all classes can
         be ranked together.
         """
-        from glocal.localization import segments
-
         end = float(self.times[-1]) + 1 / self.video.fps
         segments_of_video = segments(
             self.relevance, self.times, end, threshold=threshold, cuts=self.cuts, label=self.target.label

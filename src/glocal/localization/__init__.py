@@ -1,6 +1,5 @@
 """Localize in space and time: boxes, tubes and segments from attribution maps."""
 
-from glocal.localization.boxes import auto_threshold, boxes, iou, overlaps
 from glocal.localization.localization import (
     ClassLocalization,
     Localization,
@@ -9,9 +8,10 @@ from glocal.localization.localization import (
     refine_explanation,
 )
 from glocal.localization.refinements import REFINEMENTS, refine
-from glocal.localization.segments import segments
 from glocal.localization.selection import select
-from glocal.localization.tubes import tubes
+from glocal.regions.boxes import auto_threshold, boxes, iou, overlaps
+from glocal.regions.segments import segments
+from glocal.regions.tubes import tubes
 from glocal.types import ScoredBox, Segment, Threshold, Tube
 
 __all__ = [

@@ -6,9 +6,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from glocal.explanation.volume import Volume
-from glocal.localization.boxes import auto_threshold, boxes
 from glocal.localization.guided_filter import guided_filter
-from glocal.localization.tubes import tubes
+from glocal.regions.boxes import auto_threshold, boxes
+from glocal.regions.tubes import tubes
 from glocal.registry import Registry
 from glocal.types import AttributionMap, Frame, Mask, Pixels, Tube
 from glocal.utils.opencv import cv2

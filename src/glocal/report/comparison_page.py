@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal import __version__
-from glocal.localization import ScoredBox
 from glocal.report.drawing import draw_frame
 from glocal.report.page_media import data_uri
 from glocal.report.style import OverlayStyle
-from glocal.types import Frame
+from glocal.types import Frame, ScoredBox
 from glocal.utils.files import output_path
 from glocal.video.resizing import resize
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from glocal.explanation.explanation import Explanation
-from glocal.localization.boxes import boxes
+from glocal.regions.boxes import boxes
 from glocal.report.annotations import caption, time_bar
 from glocal.report.style import COLORMAPS, DEFAULT_STYLE, SCALES, OverlayStyle, check_colormap
 from glocal.types import AttributionMap, Frame, Pixels, ScoredBox

@@ -9,7 +9,7 @@ from glocal.benchmark.explained import ExplainedSample
 from glocal.benchmark.measures import PooledFigures, measure
 from glocal.evaluation import MaxBoxAcc, PointingGame, inclusive_boxes
 from glocal.evaluation.pointing import pointing_measures
-from glocal.localization import boxes, overlaps
+from glocal.regions.boxes import boxes, overlaps
 
 Counts = Mapping[str, Any]
 

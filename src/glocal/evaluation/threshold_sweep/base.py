@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from glocal.localization.regions import EIGHT_NEIGHBOURS, box_area
+from glocal.regions.connected import EIGHT_NEIGHBOURS, box_area
 from glocal.types import InclusiveBox, Mask, Pixels
 
 

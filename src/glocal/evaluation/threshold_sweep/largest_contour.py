@@ -8,7 +8,7 @@ from glocal.evaluation.threshold_sweep.base import (
     enclosing_box,
     is_inside,
 )
-from glocal.localization.regions import outer_regions
+from glocal.regions.connected import outer_regions
 from glocal.types import InclusiveBox
 
 

@@ -12,7 +12,7 @@ from glocal.evaluation.threshold_sweep.base import (
     enclosing_box,
     is_inside,
 )
-from glocal.localization.regions import all_boxes
+from glocal.regions.connected import all_boxes
 from glocal.types import InclusiveBox
 
 MAX_CONTOURS_TO_FOLLOW = 300

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glocal.errors import UsageError
-from glocal.localization.regions import box_area, outer_regions
+from glocal.regions.connected import box_area, outer_regions
 from glocal.types import AttributionMap, FloatArray, ScoredBox
 
 NUM_LEVELS = 256

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from glocal.errors import UsageError
 from glocal.localization import ScoredBox, auto_threshold, iou, overlaps, segments, tubes
-from glocal.localization.tubes import MAX_GAP, MIN_IOU, _best_path, smooth
+from glocal.regions.tubes import MAX_GAP, MIN_IOU, _best_path, smooth
 
 corner = st.integers(0, 12)
 box = st.builds(

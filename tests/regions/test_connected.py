@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from glocal.localization import boxes
-from glocal.localization.guided_filter import guided_filter
-from glocal.localization.regions import all_boxes, outer_regions
+from glocal.regions.boxes import boxes
+from glocal.regions.connected import all_boxes, outer_regions
 
 SIZES = [(24, 30), (9, 40), (1, 12), (12, 1), (1, 1)]
 
@@ -27,7 +26,7 @@ def masks() -> list[np.ndarray]:
 
 @pytest.fixture
 def no_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glocal.localization.regions.import_if_installed", lambda name: None)
+    monkeypatch.setattr("glocal.regions.connected.import_if_installed", lambda name: None)
 
 
 def as_set(found: np.ndarray) -> set[tuple[int, ...]]:
@@ -53,7 +52,7 @@ def test_labels_find_what_contours_find(mask: np.ndarray, no_opencv: None) -> No
 
 def test_with_opencv_the_result_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     with_opencv = [(outer_regions(mask), all_boxes(mask.astype(np.uint8))) for mask in masks()]
-    monkeypatch.setattr("glocal.localization.regions.import_if_installed", lambda name: None)
+    monkeypatch.setattr("glocal.regions.connected.import_if_installed", lambda name: None)
     for mask, (regions, (filled, holes)) in zip(masks(), with_opencv, strict=True):
         assert outer_regions(mask) == regions
         without = all_boxes(mask.astype(np.uint8))
@@ -66,13 +65,3 @@ def test_the_box_is_around_the_largest_outline(no_opencv: None) -> None:
     attribution[12:15, 20:24] = 1.0
     assert boxes(attribution)[0] == (3, 2, 9, 10, pytest.approx(0.8))
     assert [box[:4] for box in boxes(attribution, multi_contour=True)] == [(20, 12, 24, 15), (3, 2, 9, 10)]
-
-
-def test_the_guided_filter_equals_that_of_opencv() -> None:
-    rng = np.random.default_rng(0)
-    guide = gaussian_filter(rng.random((40, 56, 3)), (2, 2, 0)).astype(np.float32)
-    guide = (guide - guide.min()) / np.ptp(guide)
-    image = (gaussian_filter(rng.random((40, 56)), 4) > 0.5).astype(np.float32)
-    for radius in (2, 5, 11):  # with a smaller ε, OpenCV's inverse of the covariance loses its precision
-        expected = cv2.ximgproc.guidedFilter(guide, image, radius, 1e-2)
-        assert np.abs(guided_filter(guide, image, radius=radius, epsilon=1e-2) - expected).max() < 1e-5

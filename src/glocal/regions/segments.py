@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from glocal.errors import UsageError
-from glocal.localization.boxes import NUM_LEVELS, otsu
+from glocal.regions.boxes import NUM_LEVELS, otsu
 from glocal.types import FloatArray, FrameTimes, Mask, Segment, Threshold
 
 MIN_DURATION = 0.25

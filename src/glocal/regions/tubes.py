@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from glocal.localization.boxes import overlaps
+from glocal.regions.boxes import overlaps
 from glocal.types import BoxArray, FloatArray, ScoredBox, Tube
 
 MAX_BOXES_PER_FRAME = 8

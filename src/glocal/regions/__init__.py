@@ -1,0 +1,1 @@
+"""Regions of attribution maps in space and time: connected regions, boxes, tubes and segments."""
