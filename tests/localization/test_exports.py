@@ -64,6 +64,24 @@ def test_activitynet_has_the_form_of_its_evaluation_server() -> None:
     assert answer["results"]["b"] == [{"label": "walk <b>", "score": 0.75, "segment": [0.25, 1.5]}]
 
 
+def test_pictures_keep_their_names_and_have_no_moments() -> None:
+    box = ScoredBox(2, 5, 22, 45, 0.5)
+    part = ClassLocalization("walk", 4, 0.9, 0.35, [[box]], (), (Segment(0, 0.04, 0.7, "walk", 0, 1),))
+    picture = Localization("still", VideoFacts("/photos/still.PNG", 96, 64, 25.0, 1), [0.0], (part,))
+    assert picture.is_image
+    assert not localized("a").is_image
+    (image,) = json.loads(EXPORTS["coco"]([picture])["coco.json"])["images"]
+    assert image["file_name"] == "still.PNG"
+    assert set(EXPORTS["yolo"]([picture])) == {"yolo/data.yaml", "yolo/labels/still.txt"}
+    assert list(
+        json.loads(EXPORTS["activitynet"]([picture, localized("b")])["activitynet.json"])["results"]
+    ) == ["b"]
+    with pytest.warns(UserWarning, match="label-studio takes videos"):
+        files = EXPORTS["label-studio"]([picture, localized("b")])
+    (task,) = json.loads(files["label-studio.json"])
+    assert task["data"]["video"].endswith("b.mp4")
+
+
 def read_cvat(text: str) -> list[tuple[str, int, int, np.ndarray]]:
     """The tracks as CVAT reads them: key frames, linear interpolation between, until a box is outside."""
     root = Xml.fromstring(text)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from tqdm import tqdm
@@ -16,6 +16,7 @@ from glocal.localization.refinements import REFINEMENT_SIDE, REFINEMENTS, refine
 from glocal.types import Frame, ScoredBox, Segment, Threshold, Tube
 from glocal.utils.files import file_name
 from glocal.video import Geometry, Video, read_video
+from glocal.video.images import IMAGE_SUFFIXES
 from glocal.video.resizing import resize
 
 
@@ -102,6 +103,12 @@ class Localization:
     times: Sequence[float]
     per_class: Sequence[ClassLocalization]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is of a picture, and of no video."""
+        suffix = PurePath(self.video.path).suffix.lower()
+        return self.video.frames == 1 and suffix in IMAGE_SUFFIXES
 
     def __repr__(self) -> str:
         labels = ", ".join(repr(localization.label) for localization in self.per_class)

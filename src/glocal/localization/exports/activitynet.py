@@ -9,7 +9,10 @@ from glocal.localization.localization import Localization
 
 @EXPORTS.register("activitynet")
 def activitynet(localizations: Sequence[Localization]) -> dict[str, str]:
-    """`activitynet.json`: all segments in the result format of the ActivityNet detection task."""
+    """`activitynet.json`: all segments in the result format of the ActivityNet detection task.
+
+    A picture has no moments, and is left out.
+    """
     results = {
         localization.name: [
             {
@@ -21,6 +24,7 @@ def activitynet(localizations: Sequence[Localization]) -> dict[str, str]:
             for segment in part.segments
         ]
         for localization in localizations
+        if not localization.is_image
     }
     document = {"version": "VERSION 1.3", "results": results, "external_data": {"used": False, "details": ""}}
     return {"activitynet.json": json.dumps(document)}

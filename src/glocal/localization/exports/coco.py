@@ -13,22 +13,23 @@ from glocal.utils.files import file_name
 def coco(localizations: Sequence[Localization]) -> dict[str, str]:
     """`coco.json`: all videos as one COCO data set (Lin et al., 2014), which `pycocotools` reads.
 
-    The image of frame 7 of `walk` is called `walk/000007.jpg`. Annotations carry a `score`, so that their
-    list also serves as COCO results.
+    The image of frame 7 of `walk` is called `walk/000007.jpg`, and a picture as its file. Annotations carry
+    a `score`, so that their list also serves as COCO results.
     """
     labels = sorted({part.label for localization in localizations for part in localization.per_class})
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for localization in localizations:
         first = len(images) + 1
+        file = file_name(localization.video.path)
         for frame, time in enumerate(localization.times):
             images.append(
                 {
                     "id": first + frame,
-                    "file_name": f"{localization.name}/{frame:06d}.jpg",
+                    "file_name": file if localization.is_image else f"{localization.name}/{frame:06d}.jpg",
                     "width": localization.video.width,
                     "height": localization.video.height,
-                    "video": file_name(localization.video.path),
+                    "video": file,
                     "frame": frame,
                     "time": round(time, 6),
                 }

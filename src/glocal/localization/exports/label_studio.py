@@ -1,6 +1,7 @@
 """Export for Label Studio: tubes as `VideoRectangle` regions and segments as `TimelineLabels`."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
@@ -22,12 +23,15 @@ def label_studio(localizations: Sequence[Localization]) -> dict[str, str]:
     """`label-studio.json`: one task with a prediction for each video; `label-studio.xml`: their interface.
 
     Tracks are `VideoRectangle` regions with as few key frames as keep every corner within a pixel, and
-    segments are `TimelineLabels`. Frames count from 1, and ranges include their end, as in Label Studio.
+    segments are `TimelineLabels`. Frames count from 1, and ranges include their end, as in Label Studio. The
+    interface plays videos: pictures are left out, with a warning.
     """
-    tasks = [label_studio_task(localization) for localization in localizations]
+    videos = [localization for localization in localizations if not localization.is_image]
+    if len(videos) < len(localizations):
+        warnings.warn("label-studio takes videos, and leaves pictures out; use coco or yolo.", stacklevel=2)
     return {
-        "label-studio.json": json.dumps(tasks, ensure_ascii=False),
-        "label-studio.xml": label_studio_interface(localizations),
+        "label-studio.json": json.dumps([label_studio_task(video) for video in videos], ensure_ascii=False),
+        "label-studio.xml": label_studio_interface(videos),
     }
 
 

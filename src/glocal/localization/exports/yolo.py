@@ -13,7 +13,8 @@ def yolo(localizations: Sequence[Localization]) -> dict[str, str]:
     """`yolo/labels/<name>_000007.txt` for each frame with a box, and `yolo/data.yaml` with the classes.
 
     A line is `class x y width height`: the centre and size of a box as shares of the frame. The pictures
-    belong to `yolo/images/<name>_000007.jpg`; YOLO takes one without a text file for background.
+    belong to `yolo/images/<name>_000007.jpg`, and a picture and its text file have no number. YOLO takes one
+    without a text file for background.
     """
     labels = sorted({part.label for localization in localizations for part in localization.per_class})
     numbers = {label: number for number, label in enumerate(labels)}
@@ -30,7 +31,8 @@ def yolo(localizations: Sequence[Localization]) -> dict[str, str]:
                 for box in part.relevant_boxes[frame]
             ]
             if lines:
-                files[f"yolo/labels/{localization.name}_{frame:06d}.txt"] = "".join(lines)
+                number = "" if localization.is_image else f"_{frame:06d}"
+                files[f"yolo/labels/{localization.name}{number}.txt"] = "".join(lines)
     return files
 
 
