@@ -143,12 +143,12 @@ def test_the_upload_that_gives_way_is_slow_or_of_an_address_with_many() -> None:
 
 def test_hanging_up_stops_the_server_unless_it_is_ignored() -> None:
     server = StoppableServer(uvicorn.Config("none:app"))
-    before = signal.getsignal(signal.SIGHUP)
-    with pytest.raises(HungUp), stopping_by_signals(), server.capture_signals():
-        signal.raise_signal(signal.SIGHUP)
-    assert server.should_exit
-    server = StoppableServer(uvicorn.Config("none:app"))
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
     try:
+        with pytest.raises(HungUp), stopping_by_signals(), server.capture_signals():
+            signal.raise_signal(signal.SIGHUP)
+        assert server.should_exit
+        server = StoppableServer(uvicorn.Config("none:app"))
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with stopping_by_signals(), server.capture_signals():
             signal.raise_signal(signal.SIGHUP)

@@ -32,13 +32,14 @@ ALL = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """The handlers of a program in the foreground, where SIGINT is not ignored; a late SIGTERM fails a test."""
+    """The handlers of a program in the foreground, which ignores no signal; a late SIGTERM fails a test."""
 
     def fail(number: int, frame: FrameType | None) -> None:
         pytest.fail("SIGTERM came when nothing waited for it any more")
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, fail)
     yield
     for number, handler in before.items():
