@@ -67,7 +67,7 @@ class Ledger:
         self.outcomes: dict[str, Outcome] = {}
         for line in _lines(path):
             with contextlib.suppress(ValueError):
-                outcome = construct(Outcome, parse_json(line), path.name)
+                outcome = construct(Outcome, parse_json(line, surrogates=True), path.name)
                 self.outcomes[outcome.video] = outcome
 
     def done(self, video: str, name: str, key: str) -> bool:

@@ -47,7 +47,7 @@ class Cache:
             return default
         text = _text_of(key)
         try:
-            stored = read_json(self._path(text))
+            stored = read_json(self._path(text), surrogates=True)
             return stored["value"] if stored["key"] == json.loads(text) else default
         except (OSError, ValueError, KeyError, TypeError):
             return default

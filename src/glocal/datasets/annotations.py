@@ -1,7 +1,6 @@
 """Reading annotation files: helpers of the data set readers, whose errors name the file and the line."""
 
 import csv
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 from glocal.errors import InputError, UsageError, nearest
 from glocal.utils.files import printable, read_bounded
+from glocal.utils.json_files import parse_json
 
 RowT = TypeVar("RowT")
 
@@ -81,8 +81,8 @@ def read_json(path: Path, kind: type) -> Any:
         InputError: the file cannot be read, is not JSON, or has other content.
     """
     try:
-        content = json.loads(read_text(path))
-    except (ValueError, RecursionError) as problem:
+        content = parse_json(read_text(path))
+    except ValueError as problem:
         raise InputError(f"{printable(path)} is not JSON ({problem}).") from None
     if not isinstance(content, kind):
         raise InputError(f"{printable(path)} must hold a {kind.__name__}, not a {type(content).__name__}.")

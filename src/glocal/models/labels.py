@@ -2,7 +2,6 @@
 
 import ast
 import csv
-import json
 import os
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
@@ -15,6 +14,7 @@ from typing import Any
 from glocal.errors import InputError, UsageError, unknown
 from glocal.types import LabelSource
 from glocal.utils.files import printable, read_bounded
+from glocal.utils.json_files import parse_json, require_unicode
 from glocal.utils.optional_import import optional_import
 
 LABEL_LISTS = (
@@ -168,11 +168,15 @@ def _json_content(text: str, suffix: str) -> Any:
     if suffix != ".json" and not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as problem:
+        content = parse_json(text)
+    except ValueError as problem:
         content = _json_lines(text) or _literal(text)
         if content is None and suffix == ".json":
             raise _LabelError(f"is no valid JSON ({problem})" if text.strip() else "is empty") from None
+    try:
+        require_unicode(content)
+    except ValueError as problem:
+        raise _LabelError(f"holds {problem}") from None
     if not isinstance(content, dict | list | None):
         raise _LabelError("holds neither a list of names nor a map")
     return content
@@ -181,8 +185,8 @@ def _json_content(text: str, suffix: str) -> Any:
 def _json_lines(text: str) -> list[Any] | None:
     """The objects of a file with one JSON object a line; None for other files."""
     try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (ValueError, RecursionError):
+        return [parse_json(line) for line in text.splitlines() if line.strip()]
+    except ValueError:
         return None
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from glocal.errors import InputError, UsageError
 from glocal.utils.files import output_path, printable, read_bounded
+from glocal.utils.json_files import require_unicode
 from glocal.utils.optional_import import optional_import
 from glocal.utils.structure import construct, to_plain
 
@@ -264,6 +265,7 @@ def _plain_yaml(text: str) -> Any:
         content = yaml.safe_load(text)
         if _count_values(content, {}) > MAX_VALUES:
             raise ValueError("aliases that grow too large")
+        require_unicode(content)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return content
