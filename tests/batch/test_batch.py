@@ -18,13 +18,13 @@ import pytest
 
 import glocal.models.c3d
 from glocal.batch.inputs import find_videos
-from glocal.batch.ledger import Ledger, Outcome, file_state, key_of, lock_batch, model_files
+from glocal.batch.ledger import Ledger, Outcome, file_state, key_of, model_files
 from glocal.batch.local_cluster import kept_signal_handlers
 from glocal.batch.pool import BatchJob, Machines, Pool, connected
 from glocal.batch.tables import has_parquet
 from glocal.cli import main
 from glocal.errors import InputError, ResourceError, UsageError
-from glocal.utils.files import result_key
+from glocal.utils.files import locked_folder, result_key
 from glocal.video import write_video
 
 SUFFIXES = ["html", "json", "npz", "mp4", "thumb.jpg", *(["regions.parquet"] if has_parquet() else [])]
@@ -408,10 +408,10 @@ def test_a_second_batch_in_a_folder_is_refused(
     videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    with lock_batch(out):
+    with locked_folder(out, "batch"):
         assert main(["batch", str(videos), "--model", "resnext3d-small", "--out", str(out)]) == 1
     assert "another batch writes into" in capsys.readouterr().err
-    with lock_batch(out):
+    with locked_folder(out, "batch"):
         pass
 
 

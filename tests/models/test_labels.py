@@ -204,3 +204,12 @@ def test_a_file_that_names_no_classes_is_refused(tmp_path: Path, file: str, text
     (tmp_path / file).write_text(text)
     with pytest.raises(InputError, match=rf"the label file .*{file} {reason}.*; write one class name a line"):
         read_labels(tmp_path / file)
+
+
+@pytest.mark.parametrize(
+    "text", [r'["walk", "\ud800"]', r"['walk', '\ud800']", r'{"0": "walk", "1": "\udcff"}']
+)
+def test_names_with_half_a_character_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "labels.json").write_text(text)
+    with pytest.raises(InputError, match="a surrogate stands alone"):
+        read_labels(tmp_path / "labels.json")

@@ -24,6 +24,7 @@ from glocal.training.clips import EvaluationClips
 from glocal.training.metrics_log import MetricsLog, read_metrics
 from glocal.training.module import TrainingModule
 from glocal.training.sources import open_source
+from glocal.utils.files import locked_folder
 from helpers.moving_squares import CLASSES, write_squares
 
 RECIPE = """
@@ -349,3 +350,14 @@ def test_measures_that_cannot_be_logged_are_said_to_be_so(tmp_path: Path) -> Non
         with contextlib.suppress(OSError):
             full.close()
     log.close()
+
+
+def test_a_second_training_in_a_folder_is_refused(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glocal.training.run.PATIENCE", 0.1)
+    with locked_folder(tmp_path, "training"):
+        for resume in (False, True):
+            with pytest.raises(InputError, match="another training writes into"):
+                train(read_recipe(recipe), tmp_path, resume=resume)
+    assert list(tmp_path.iterdir()) == []

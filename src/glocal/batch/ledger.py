@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from glocal import __version__
 from glocal.batch.remote import is_address, remote_state
 from glocal.errors import InputError
 from glocal.models.card import checkpoint_paths
-from glocal.utils.files import lock_file, make_folder, printable, read_bounded, writing
+from glocal.utils.files import printable, read_bounded, writing
 from glocal.utils.json_files import parse_json
 from glocal.utils.structure import construct
 
@@ -138,28 +138,6 @@ def model_files(*sources: str | None) -> list[str]:
             pair = checkpoint_paths(part) or (part, module or part)
             files.update(dict.fromkeys(str(path) for path in (part, *pair) if os.path.exists(path)))
     return list(files)
-
-
-@contextlib.contextmanager
-def lock_batch(folder: Path) -> Iterator[None]:
-    """Inside, no other batch writes into a folder, which is created if it is missing.
-
-    Raises:
-        InputError: it cannot be written, or another batch writes into it.
-    """
-    make_folder(folder)
-    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folder
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if lock_file(descriptor) is False:
-            raise InputError(
-                f"another batch writes into {printable(folder)}; wait for its end, or choose another --out."
-            )
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _lines(path: Path) -> list[bytes]:

@@ -13,7 +13,7 @@ import click
 from tqdm import tqdm
 
 from glocal.batch.inputs import find_videos
-from glocal.batch.ledger import Ledger, Outcome, file_state, key_of, lock_batch, model_files
+from glocal.batch.ledger import Ledger, Outcome, file_state, key_of, model_files
 from glocal.batch.overview import write_overview
 from glocal.batch.pool import START_SECONDS, BatchJob, Pool, connected, import_ray
 from glocal.batch.remote import address_name, is_address
@@ -28,7 +28,7 @@ from glocal.errors import UsageError
 from glocal.explanation.config import ExplainConfig, config_as_dict
 from glocal.explanation.selection import check_config
 from glocal.report.explain_to_files import THUMBNAIL_SUFFIX
-from glocal.utils.files import printable
+from glocal.utils.files import locked_folder, printable
 
 LEDGER, TABLE = "batch.jsonl", "batch.csv"
 
@@ -82,7 +82,7 @@ def run_batch(
     options["edit"] = edit = _absolute(options["edit"])
     config = config_from(options, ExplainConfig)
     report = replace(report_config_from(options), thumbnail=True)
-    click.get_current_context().with_resource(lock_batch(out))
+    click.get_current_context().with_resource(locked_folder(out, "batch"))
     ledger = Ledger(out / LEDGER)
     names = _inputs(videos, ledger)
     suffixes = [*result_suffixes(report), THUMBNAIL_SUFFIX, REGIONS_SUFFIX]

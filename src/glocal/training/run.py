@@ -1,5 +1,6 @@
 """A training run, from a recipe to weights with their card."""
 
+import contextlib
 import logging
 import os
 from pathlib import Path
@@ -13,7 +14,7 @@ from glocal.models.registry import find_entry
 from glocal.training.clips import EvaluationClips, TrainingClips
 from glocal.training.recipe import Recipe, changed_keys, is_main_process, read_recipe
 from glocal.training.sources import open_source
-from glocal.utils.files import printable
+from glocal.utils.files import locked_folder, printable
 from glocal.utils.optional_import import optional_import
 from glocal.utils.structure import construct, to_plain
 from glocal.video.clip_spec import ClipSpec
@@ -22,6 +23,9 @@ log: logging.Logger = logging.getLogger("glocal.training")
 
 FREE_KEYS = ("run.workers", "run.save_every")
 """Keys of a recipe that may change when a run is resumed, because they change no loss."""
+
+PATIENCE = 6.0
+"""Seconds in which the processes that load clips end after a run that was killed."""
 
 
 def train(
@@ -45,14 +49,21 @@ def train(
 
     Raises:
         UsageError: the recipe cannot be carried out on this machine, or `out` holds another run.
-        InputError: the data or the weights cannot be read, or the loss is no longer finite.
+        InputError: the data or the weights cannot be read, the loss is no longer finite, or another training
+            writes into `out`.
     """
     optional_import("lightning.pytorch", extra="train", purpose="training")
+    clip_spec = clip_spec_of(recipe)
+    with contextlib.ExitStack() as stack:
+        if is_main_process():
+            stack.enter_context(locked_folder(Path(out), "training", patience=PATIENCE))
+            _claim_folder(Path(out), recipe, resume)
+        return _train(recipe, Path(out), clip_spec, progress)
+
+
+def _train(recipe: Recipe, out: Path, clip_spec: ClipSpec, progress: bool) -> Path:
     from glocal.training.trainer import fit
 
-    out, clip_spec = Path(out), clip_spec_of(recipe)
-    if is_main_process():
-        _claim_folder(out, recipe, resume)
     source = open_source(recipe.data.train, "data.train", progress=progress)
     labels = source.labels
     clips = TrainingClips(source, clip_spec, recipe.augmentation, labels, recipe.run.seed)

@@ -6,11 +6,12 @@ import re
 import secrets
 import stat
 import threading
+import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from glocal.errors import WriteError
+from glocal.errors import InputError, WriteError
 from glocal.utils.interrupts import uninterrupted
 
 try:
@@ -212,6 +213,37 @@ def make_folder(folder: Path) -> None:
         _sweep_once(folder)
         with _temporary_file(folder / "file"):
             pass
+
+
+@contextlib.contextmanager
+def locked_folder(folder: Path, work: str, *, patience: float = 0.0) -> Iterator[None]:
+    """Inside, no other process is inside for the same folder, which is created if it is missing.
+
+    Args:
+        folder: of the results.
+        work: what writes into it, for the message.
+        patience: seconds to wait for another process to end.
+
+    Raises:
+        WriteError: the folder cannot be written.
+        InputError: another process has the lock.
+    """
+    make_folder(folder)
+    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folder
+        yield
+        return
+    descriptor, end = os.open(folder, os.O_RDONLY | os.O_DIRECTORY), time.monotonic() + patience
+    try:
+        while lock_file(descriptor) is False:
+            if time.monotonic() >= end:
+                raise InputError(
+                    f"another {work} writes into {printable(folder)}; wait for its end, or choose another "
+                    "--out."
+                )
+            time.sleep(0.1)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def printable(path: "str | os.PathLike[str]") -> str:
