@@ -53,6 +53,22 @@ def test_a_table_gives_paths_labels_and_spans(tmp_path: Path) -> None:
     assert read_csv(table, tmp_path / "videos")[1].path == tmp_path / "videos" / "2.mp4"
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize(("cell", "comma"), [(";", "1,5"), ("\t", "1,5"), (",", "1.5"), (", ", '"1,5"')])
+def test_a_table_is_read_as_spreadsheets_write_it(
+    tmp_path: Path, cell: str, comma: str, mark: str, line_end: str
+) -> None:
+    table = tmp_path / "clips.csv"
+    lines = [cell.join(row) for row in (("Path", "LABEL", "start", "end"), ("1.mp4", "größe", comma, "3"))]
+    table.write_bytes((mark + line_end.join(lines) + line_end).encode())
+    boxes = [cell.join(row) for row in (("path", "Frame", "x0", "y0", "x1", "y1"), ("1.mp4", *"0123", "9"))]
+    (tmp_path / "clips.boxes.csv").write_bytes((mark + line_end.join(boxes)).encode())
+    (record,) = read_csv(table)
+    assert (record.path, record.label, record.span) == (tmp_path / "1.mp4", "größe", (1.5, 3))
+    assert record.boxes == {0: ((1, 2, 3, 9),)}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -92,7 +108,7 @@ def test_a_hostile_table_is_named_or_its_clips_are_missing(tmp_path: Path) -> No
     for content, message in (
         (b"\xff\xfep\x00a\x00t\x00h\x00", "not a table in UTF-8"),
         (b"path,label\n" + b"x" * 200_000 + b",a\n", "not a table in UTF-8"),
-        (b"path;label\na.mp4;x\n", "no column 'path'"),
+        (b"path|label\na.mp4|x\n", "no column 'path'"),
         (b"path,label\n\na.mp4\n", "line 3: a path and a label are needed"),
     ):
         table.write_bytes(content)

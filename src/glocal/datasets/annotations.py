@@ -1,8 +1,9 @@
 """Reading annotation files: helpers of the data set readers, whose errors name the file and the line."""
 
 import csv
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -52,6 +53,21 @@ def read_text(path: Path) -> str:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise InputError(f"{printable(path)} is not text in UTF-8 ({problem.reason}).") from None
+
+
+def table_of(text: str, columns: Collection[str]) -> "csv.DictReader[str]":
+    """The rows of a table whose cells are separated by commas, semicolons or tabs, whichever its header has.
+
+    Args:
+        text: of the table.
+        columns: titles that are known in any case, with spaces around them or none.
+    """
+    header = next(iter(text.splitlines()), "")
+    delimiter = max(",;\t", key=header.count)
+    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    titles = [title.strip() for title in table.fieldnames or ()]
+    table.fieldnames = [title.lower() if title.lower() in columns else title for title in titles]
+    return table
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, str]]:

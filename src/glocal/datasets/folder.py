@@ -1,18 +1,22 @@
 """A user's own clips, as one folder per class or as a table of paths and labels."""
 
 import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from glocal.datasets.annotations import MAX_FILE_BYTES, parse_rows, parsing, read_text
+from glocal.datasets.annotations import MAX_FILE_BYTES, parse_rows, parsing, read_text, table_of
 from glocal.datasets.dataset import Dataset, Record, register
 from glocal.errors import InputError, UsageError, nearest
 from glocal.types import Box
 from glocal.utils.files import printable, read_bounded
 from glocal.video.images import VIDEO_SUFFIXES
+
+COLUMNS = frozenset({"path", "label", "start", "end", "source"})
+"""Columns of a table of clips."""
+BOX_COLUMNS = frozenset({"path", "frame", "x0", "y0", "x1", "y1", "actor"})
+"""Columns of a table of boxes."""
 
 
 def read_folder(root: Path, split: str = "train") -> list[Record]:
@@ -42,6 +46,8 @@ def read_csv(
 ) -> list[Record]:
     """List the clips of a table with columns `path` and `label`, and optionally `start` and `end` in seconds.
 
+    Cells are separated by commas, semicolons or tabs; numbers may have a decimal comma.
+
     Boxes are read from a table beside it, `clips.boxes.csv` for `clips.csv`, if it exists: columns `path` as
     in the table of clips, `frame` from 0, and `x0`, `y0`, `x1`, `y1` in pixels of the original frame,
     half-open. With a column `actor`, the boxes of each actor are a tube. A column `source` of the table of
@@ -62,7 +68,7 @@ def read_csv(
     records = []
     try:
         text = read_bounded(path, MAX_FILE_BYTES).decode("utf-8-sig")
-        table = csv.DictReader(io.StringIO(text, newline=""))
+        table = table_of(text, COLUMNS)
         _check_columns(path, list(table.fieldnames or ()), list(allowed))
         for row in table:
             if all(row[column] in values for column, values in allowed.items()):
@@ -100,7 +106,7 @@ def _record(row: Mapping[str, str | None], root: Path, where: str) -> Record:
     if not start and not end:
         return Record(root / row["path"], row["label"], source=source)
     try:
-        span = (float(start or 0), float(end or "inf"))
+        span = (_number(start or "0"), _number(end or "inf"))
     except ValueError:
         span = (math.nan, math.nan)
     if not 0 <= span[0] < span[1]:
@@ -108,16 +114,21 @@ def _record(row: Mapping[str, str | None], root: Path, where: str) -> Record:
     return Record(root / row["path"], row["label"], span, source=source)
 
 
+def _number(text: str) -> float:
+    """A number with a decimal point or, as spreadsheets write it in many countries, a comma."""
+    return float(text.replace(",", "."))
+
+
 def _with_boxes(records: list[Record], path: Path, root: Path) -> list[Record]:
     if not path.exists():
         return records
     tubes: dict[Path, dict[str, dict[int, Box]]] = {}
-    table = csv.DictReader(read_text(path).splitlines())
+    table = table_of(read_text(path), BOX_COLUMNS)
     for row in parse_rows(table, printable(path), "a table"):
         where = f"{printable(path)}, line {table.line_num}"
         with parsing(where, "a path, a frame and numbers x0 < x1, y0 < y1"):
             frame = int(row["frame"])
-            box = x0, y0, x1, y1 = (float(row["x0"]), float(row["y0"]), float(row["x1"]), float(row["y1"]))
+            box = x0, y0, x1, y1 = tuple(_number(row[side]) for side in ("x0", "y0", "x1", "y1"))
             if frame < 0 or not (0 <= x0 < x1 < math.inf and 0 <= y0 < y1 < math.inf):
                 raise ValueError(f"frame {frame}, box {box}")
             tube = tubes.setdefault(root / row["path"], {}).setdefault(row.get("actor") or "", {})
