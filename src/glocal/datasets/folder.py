@@ -119,6 +119,10 @@ def _number(text: str) -> float:
     return float(text.replace(",", "."))
 
 
+def _box(row: Mapping[str, str]) -> Box:
+    return _number(row["x0"]), _number(row["y0"]), _number(row["x1"]), _number(row["y1"])
+
+
 def _with_boxes(records: list[Record], path: Path, root: Path) -> list[Record]:
     if not path.exists():
         return records
@@ -128,7 +132,7 @@ def _with_boxes(records: list[Record], path: Path, root: Path) -> list[Record]:
         where = f"{printable(path)}, line {table.line_num}"
         with parsing(where, "a path, a frame and numbers x0 < x1, y0 < y1"):
             frame = int(row["frame"])
-            box = x0, y0, x1, y1 = tuple(_number(row[side]) for side in ("x0", "y0", "x1", "y1"))
+            x0, y0, x1, y1 = box = _box(row)
             if frame < 0 or not (0 <= x0 < x1 < math.inf and 0 <= y0 < y1 < math.inf):
                 raise ValueError(f"frame {frame}, box {box}")
             tube = tubes.setdefault(root / row["path"], {}).setdefault(row.get("actor") or "", {})
