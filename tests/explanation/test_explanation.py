@@ -107,6 +107,8 @@ def test_the_npz_can_be_left_out(explanation: Any, tmp_path: Path) -> None:
 
 def test_save_and_load_round_trip(explanation: Any, tmp_path: Path) -> None:
     loaded = glocal.Explanation.load(explanation.save(tmp_path, "clip"))
+    by_maps = glocal.Explanation.load(tmp_path / "clip.npz")
+    assert np.array_equal(by_maps.attention[:], loaded.attention[:])
     assert np.abs(loaded.attention - explanation.attention).max() < 0.5 / 255 + 1e-4
     assert list(loaded.layers) == ["conv", "layer1"]
     for name, maps in explanation.layers.items():

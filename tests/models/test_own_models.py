@@ -127,6 +127,11 @@ def test_labels_clip_outputs_and_seed_reach_a_factory() -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [
+        (
+            "made.py",
+            UsageError,
+            r"made\.py is code; name the function or class in it too, such as",
+        ),
         ("made.py:bild", UsageError, r"made\.py has no factory 'bild'\. Did you mean 'build'\?"),
         ("other.py:build", UsageError, r"there is no file other\.py"),
         (

@@ -111,12 +111,13 @@ def load_explanation(path: "str | os.PathLike[str]") -> Explanation:
     relative to it at which it was when the file was written.
 
     Args:
-        path: of the JSON file, with the NPZ beside it.
+        path: of the JSON file, or of the NPZ beside it.
 
     Raises:
         InputError: a file is missing or is not an explanation.
     """
     path = Path(path)
+    path = path.with_suffix(".json") if path.suffix == ".npz" else path
     with reading(path):
         facts = ExplanationFacts.read(path)
         volumes = read_volumes(

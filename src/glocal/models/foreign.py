@@ -52,7 +52,7 @@ def is_foreign(name: str) -> bool:
     base = name.partition(":")[0]
     if base in MODELS or name in packaged_models():
         return False
-    if is_factory(name) or name.endswith(".onnx") or os.path.isdir(name):
+    if is_factory(name) or name.endswith((".onnx", ".py")) or os.path.isdir(name):
         return True
     owners = {*VARIANTS, *(known.partition("/")[0] for known in packaged_models())}
     has_suffix = Path(name).suffix in (".safetensors", ".json") or os.path.exists(name)
@@ -74,6 +74,8 @@ def load_foreign(name: str, options: ForeignOptions) -> Model:
         return load_onnx(name, options.clip, labels=options.labels, outputs=options.outputs)
     if is_factory(name):
         return _from_factory(name, options)
+    if name.endswith(".py"):
+        raise UsageError(f"{name} is code; name the function or class in it too, such as {name}:build.")
     network = load_folder(Path(name)) if os.path.isdir(name) else load_repository(name)
     notes = load_into(network, options.weights, name) if options.weights is not None else [name]
     return _adapted(network, name, options, ", ".join(notes))
