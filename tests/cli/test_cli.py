@@ -631,3 +631,15 @@ def test_no_more_videos_are_begun_when_the_reader_of_the_output_has_gone() -> No
     with pytest.raises(BrokenPipeError):
         for_each(["a.mp4", "b.mp4"], tell, debug=False)
     assert videos == ["a.mp4"]
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("command", ["models", "methods", "datasets", "table", "models fights/changes"])
+def test_lists_fit_the_width_of_a_terminal(
+    command: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    code, out, _ = run(capsys, *command.split())
+    assert code == 0
+    assert 0 < max(map(len, out.splitlines())) <= columns

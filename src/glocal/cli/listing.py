@@ -76,7 +76,7 @@ def print_model(name: str, as_json: bool) -> None:
     }
     table(["", name], [[title, text] for title, text in lines.items() if text])
     if facts["notes"]:
-        click.echo(f"\n{click.wrap_text(facts['notes'], width=100)}")
+        click.echo(f"\n{click.wrap_text(facts['notes'], width=int(min(100, _console_width())))}")
 
 
 @click.command()
@@ -170,6 +170,10 @@ def abbreviate(names: Sequence[str]) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a header, a rule and rows in columns; in a terminal, within its width."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
-    for line in fitted_table(header, rows, width=width):
+    for line in fitted_table(header, rows, width=_console_width()):
         click.echo(line)
+
+
+def _console_width() -> float:
+    """Characters in a line of the terminal; without one, no limit."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
