@@ -20,6 +20,7 @@ QUICK = (
     "tests/explanation/test_runner.py",
     "tests/localization",
     "tests/models/test_loading.py",
+    "tests/regions",
     "tests/report/test_drawing.py",
     "tests/report/test_report.py",
     "tests/utils",
