@@ -427,7 +427,7 @@ def test_a_batch_that_is_stopped_says_so_and_listens_to_this_machine_alone(
     begin = time.time()
     run = subprocess.Popen(
         [*command, "--workers", "1", "--quiet", "--out", str(out)],
-        env={**os.environ, "HOME": "/nonexistent", "TMPDIR": str(temporary)},
+        env={**os.environ, "HOME": "/proc/none", "TMPDIR": str(temporary)},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -40,6 +41,9 @@ def check_open_files(processes: int) -> None:
 def start_ray(ray: ModuleType, cores: int, folder: Path) -> None:
     """Start Ray on this machine, listening on the loopback address only, and connect to it.
 
+    Its processes know each other by a random token in their environment, which Ray would otherwise write into
+    the home folder.
+
     Ray listens on all addresses where it takes a machine for part of a cluster, whatever address it is given;
     a setting that it has for other systems than Linux keeps it from that.
 
@@ -50,6 +54,7 @@ def start_ray(ray: ModuleType, cores: int, folder: Path) -> None:
     """
     from ray._private import ray_constants
 
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     settings: Any = ray_constants
     before = settings.ENABLE_RAY_CLUSTER
     settings.ENABLE_RAY_CLUSTER = False
