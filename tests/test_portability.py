@@ -82,10 +82,10 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("train", "recipe.yaml"),
 )
 RECIPE = """
-model: {name: resnext3d-small, clip: {frames: 4, size: 16, short_side: 16}}
+model: {name: resnext3d-small, clip: {frames: 8, size: 16, short_side: 16}}
 data:
-  train: {source: puppets, split: train, length: 4, size: 16, frames: 4}
-  val: {source: puppets, split: val, length: 2, size: 16, frames: 4}
+  train: {source: puppets, split: train, length: 4, size: 16, frames: 8}
+  val: {source: puppets, split: val, length: 2, size: 16, frames: 8}
 run: {epochs: 1, batch: 2, workers: 1}
 """
 
