@@ -58,9 +58,12 @@ RUN_COMMANDS = (
     WITHOUT
     + """
 import json
+import multiprocessing
 from glocal.cli import main
-for arguments in json.loads(sys.argv[1]):
-    print(json.dumps([arguments[0], main([*arguments, "--debug"])]), file=sys.stderr)
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    for arguments in json.loads(sys.argv[1]):
+        print(json.dumps([arguments[0], main([*arguments, "--debug"])]), file=sys.stderr)
 """
 )
 
