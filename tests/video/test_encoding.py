@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from glocal.errors import InputError, UsageError
+from glocal.errors import InputError, ResourceError, UsageError
 from glocal.video import encoding, read_video, write_video
 from helpers.video_files import number, numbered
 
@@ -243,3 +243,15 @@ def test_the_threads_of_the_encoder_can_be_given(tmp_path: Path, monkeypatch: py
     write_video(tmp_path / "a.mp4", [CHART] * 3, 10, threads=1)
     assert [context.thread_count for context in contexts] == [1]
     assert len(list(read_video(tmp_path / "a.mp4"))) == 3
+
+
+def test_an_encoder_without_memory_is_not_called_a_full_disk(tmp_path: Path) -> None:
+    def frames() -> Iterator[np.ndarray]:
+        yield np.zeros((16, 16, 3), np.uint8)
+        raise av.error.ExternalError(542398533, "Generic error in an external library")  # x264 says no more
+
+    with pytest.raises(
+        ResourceError, match=r"a\.mp4 cannot be written: the encoder failed, as it does without"
+    ):
+        write_video(tmp_path / "a.mp4", frames(), 8)
+    assert not list(tmp_path.iterdir())

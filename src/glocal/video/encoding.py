@@ -16,7 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from glocal.errors import InputError, UsageError, WriteError
+from glocal.errors import InputError, ResourceError, UsageError, WriteError
 from glocal.types import Frame
 from glocal.utils.files import atomic_path, printable
 from glocal.utils.resources import lack_of, raise_if_lacking
@@ -65,6 +65,7 @@ def write_video(
 
     Raises:
         InputError: the file cannot be written, or PyAV has no encoder.
+        ResourceError: there is not enough memory.
         UsageError: there are no frames, frames differ in size, there are fewer times than frames, or the
             suffix is unknown.
     """
@@ -97,6 +98,11 @@ def write_video(
     except (av.FFmpegError, OSError) as error:
         if lack_of(error) in ("memory", "threads"):
             raise_if_lacking(error)
+        if isinstance(error, av.error.ExternalError):
+            raise ResourceError(
+                f"{printable(path)} cannot be written: the encoder failed, as it does without enough memory; "
+                "free some, or give a smaller video."
+            ) from error
         raise WriteError(
             f"{printable(path)} cannot be written ({error.strerror}); free some space or choose another "
             "folder"
