@@ -24,6 +24,7 @@ from glocal.training.clips import EvaluationClips
 from glocal.training.metrics_log import MetricsLog, read_metrics
 from glocal.training.module import TrainingModule
 from glocal.training.sources import open_source
+from glocal.training.trainer import _read_position
 from glocal.utils.files import locked_folder
 from helpers.moving_squares import CLASSES, write_squares
 
@@ -361,3 +362,14 @@ def test_a_second_training_in_a_folder_is_refused(
             with pytest.raises(InputError, match="another training writes into"):
                 train(read_recipe(recipe), tmp_path, resume=resume)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    state = tmp_path / "last.ckpt"
+    state.write_bytes(b"half a state")
+    with pytest.raises(InputError, match=r"last\.ckpt is damaged; start a new run"):
+        _read_position(state)
+    state.unlink()
+    state.mkdir()
+    with pytest.raises(InputError, match=r"last\.ckpt cannot be read \(Is a directory\); start a new run"):
+        _read_position(state)

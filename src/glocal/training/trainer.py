@@ -222,10 +222,11 @@ def _float32_convolutions(trainer: Trainer, network: nn.Module, example: Tensor,
 
 
 def _read_position(state: Path) -> tuple[int, int]:
-    def damaged(problem: Exception) -> InputError:
-        return InputError(f"{printable(state)} is damaged; start a new run in another folder.")
+    def unusable(problem: Exception) -> InputError:
+        reason = f"cannot be read ({problem.strerror})" if isinstance(problem, OSError) else "is damaged"
+        return InputError(f"{printable(state)} {reason}; start a new run in another folder.")
 
-    with failures_as(Exception, damaged):
+    with failures_as(Exception, unusable):
         epoch, batch = torch.load(state, map_location="cpu", weights_only=True)["glocal"]["position"]
     return epoch, batch
 
