@@ -53,6 +53,7 @@ from glocal.datasets import Record
 from glocal.datasets.puppets import ACTIONS
 from glocal.errors import InputError, UsageError
 from glocal.evaluation.faithfulness import deletion
+from glocal.evaluation.sanity import weight_parts
 from glocal.models.adapter import NetworkAdapter
 from glocal.models.factories import call_factory
 from glocal.report.comparison_page import pictures, ranked, write_comparison
@@ -168,6 +169,28 @@ def test_the_passes_that_a_comparison_takes_are_said_before() -> None:
     ends, timing = 2, 5
     assert sum(passes) == cost.passes - ends + timing, "the ends are scored to time a pass"
     assert cost.sentence(6, rows).startswith(f"{rows} rows take some {cost.passes} forward passes of ")
+    assert "without those of the methods themselves; what is cached" in cost.sentence(6, rows)
+
+
+def test_methods_of_many_passes_are_named_before_they_are_compared() -> None:
+    costs = []
+    names = ("rise", "3dcam", "occlusion")
+    explainers = {
+        name: Explainer(name, {}, options={"samples": 2} if name == "rise" else {}) for name in names
+    }
+    model = planted_model()
+    compare(
+        model,
+        [red_sample(0)],
+        explainers,
+        config=CONFIG,
+        noise=0,
+        illustrated=0,
+        sanity=1,
+        announce=lambda cost, rows: costs.append(cost.sentence(1, rows)),
+    )
+    maps = 1 + len(weight_parts(model.network))
+    assert f"of which occlusion, rise take up to thousands for each of their {maps} maps;" in costs[0]
 
 
 def test_what_does_not_ask_the_network_is_flagged(found: Comparison) -> None:

@@ -21,6 +21,10 @@ InputFunction: TypeAlias = "Callable[Concatenate[AttributionRequest, ...], Tenso
 """Request and options → map `(B, T, H, W)`, or layer → map, on any grid."""
 
 
+MANY_PASSES = {"samples", "steps", "batch"}
+"""Options that only methods of many passes have."""
+
+
 @dataclass(frozen=True)
 class Method:
     """What `glocal methods` lists of a method.
@@ -51,6 +55,11 @@ class Method:
         """Option → default, from the function's signature."""
         parameters = inspect.signature(self.function).parameters.values()
         return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+    @property
+    def takes_many_passes(self) -> bool:
+        """Whether a map takes a pass for each sample, step, block or channel."""
+        return not MANY_PASSES.isdisjoint(self.options)
 
     @property
     def option_types(self) -> dict[str, Any]:

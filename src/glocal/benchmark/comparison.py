@@ -290,7 +290,7 @@ class _Session:
     def _announce(self, prepared: PreparedSample) -> None:
         if self.announce:
             rows = len(self.explainers)
-            self.announce(expected_cost(prepared, rows), rows)
+            self.announce(expected_cost(prepared, rows, self.methods.values(), sanity=self.sanity > 0), rows)
 
     def _config_at(self, place: int) -> MeasureConfig:
         """Noise is added to the first clips alone."""

@@ -1,10 +1,14 @@
 """What a comparison will take, as forward passes, before it is made."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from glocal.attribution.method import METHODS
 from glocal.benchmark.explained import PreparedSample
+from glocal.benchmark.explainers import Explainer
 from glocal.evaluation.faithfulness.road import SHARES
+from glocal.evaluation.sanity import ExplainFunction, weight_parts
 
 
 @dataclass(frozen=True)
@@ -14,28 +18,38 @@ class ExpectedCost:
     Attributes:
         passes: of one clip, for all rows together.
         seconds: that one pass took.
+        slow: methods of many passes.
+        maps: that each of them makes of a clip, with those of the sanity check.
     """
 
     passes: int
     seconds: float
+    slow: tuple[str, ...] = ()
+    maps: int = 1
 
     def sentence(self, clips: int, rows: int) -> str:
         """Say what `clips` clips will take, and what would take less."""
         clip_seconds = self.passes * self.seconds
+        number = f"each of their {self.maps} maps" if self.maps > 1 else "a map"
+        slow = f", of which {', '.join(self.slow)} take up to thousands for {number}" if self.slow else ""
         return (
             f"{rows} rows take some {self.passes} forward passes of {self.seconds:.2g} s for each clip, "
             f"{_duration(clip_seconds)}, or {_duration(clip_seconds * clips)} for {clips}, without those of "
-            "the methods themselves; what is cached is not measured again. Fewer --clips, --methods or "
-            "--steps, or --over space-time, take less"
+            f"the methods themselves{slow}; what is cached is not measured again. Fewer --clips, --methods "
+            "or --steps, --sanity 0, or --over space-time, take less"
         )
 
 
-def expected_cost(prepared: PreparedSample, rows: int) -> ExpectedCost:
+def expected_cost(
+    prepared: PreparedSample, rows: int, methods: Iterable[ExplainFunction], *, sanity: bool
+) -> ExpectedCost:
     """Count the passes of the measures of faithfulness, and time those that all rows share.
 
     Args:
         prepared: the first clip.
         rows: methods and controls.
+        methods: what is compared.
+        sanity: whether each method explains the clip again for each part of the network that turns random.
     """
     begin = time.perf_counter()
     ends = prepared.ends
@@ -49,7 +63,10 @@ def expected_cost(prepared: PreparedSample, rows: int) -> ExpectedCost:
     }
     curves = sum(2 * (min(config.steps, sizes[unit]) - 1) for unit in units)
     average_drop, road = 1, 2 * len(SHARES)
-    return ExpectedCost(rows * (curves + average_drop + road) + config.blocks + 1 + len(ends), seconds)
+    passes = rows * (curves + average_drop + road) + config.blocks + 1 + len(ends)
+    names = {explainer.method for explainer in methods if isinstance(explainer, Explainer)}
+    slow = tuple(sorted(name for name in names if METHODS[name].takes_many_passes))
+    return ExpectedCost(passes, seconds, slow, 1 + (len(weight_parts(prepared.network)) if sanity else 0))
 
 
 def _duration(seconds: float) -> str:
