@@ -324,6 +324,13 @@ def test_arguments_that_do_not_fit_are_refused() -> None:
         glocal.as_model(seeded(Small3d()), CLIP_SPEC, layers={"other": nn.ReLU()})
 
 
+def test_a_mapping_of_clips_means_what_a_clip_specification_does() -> None:
+    fields = {"frames": 8, "size": 24, "short_side": 24, "mean": (0.45,) * 3, "std": (0.225,) * 3}
+    network = nn.Sequential(nn.Conv3d(3, 4, 3), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3))
+    assert glocal.as_model(network, fields).clip == glocal.ClipSpec(**fields)
+    assert glocal.as_model(network, fields).clip.crop == "full"
+
+
 def test_the_examples_in_the_documentation_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block of code, one after the other in one namespace, on small networks."""
     pytest.importorskip("transformers")

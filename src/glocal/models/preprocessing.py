@@ -74,7 +74,7 @@ class Preprocessing:
             mean=mean,
             std=std,
             range=self.range or (0.0, 1.0),
-            crop=self.crop or "center",
+            crop=self.crop or ClipSpec.crop,
             image=image,
             modality=self.modality or "rgb",
         )
