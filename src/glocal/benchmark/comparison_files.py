@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from glocal.benchmark.summary import Measurements
-from glocal.benchmark.tables import Cell, Table, TableRow, as_csv, as_markdown, as_text, write_text
+from glocal.benchmark.tables import Cell, Table, TableRow, as_csv, as_markdown, as_text
 from glocal.evaluation.statistics import Interval
 from glocal.report.comparison_page import write_comparison
+from glocal.utils.files import write_text
 
 Summary = Mapping[str, Any]
 ARROWS = {"high": "↑", "low": "↓"}

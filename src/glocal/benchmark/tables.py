@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from glocal.evaluation.statistics import Interval
-from glocal.utils.files import output_path
+from glocal.utils.files import write_text
 from glocal.utils.text_table import aligned_table, markdown_table, wrapped_table
 
 Cell = float | str | bool
@@ -192,16 +192,6 @@ def write_table(table: Table, stem: Path, title: str = "") -> tuple[Path, Path]:
     for path, text in zip(paths, (as_csv(table), as_markdown(table, title)), strict=True):
         write_text(path, text)
     return paths
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    with output_path(path) as temporary:
-        temporary.write_text(text, "utf-8")
 
 
 def _words(table: Table) -> int:

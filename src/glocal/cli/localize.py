@@ -19,7 +19,7 @@ from glocal.cli.options import (
 from glocal.cli.running import for_each, load, output_stems, refinement_names, tell
 from glocal.explanation.config import ExplainConfig
 from glocal.types import Threshold
-from glocal.utils.files import output_path, printable
+from glocal.utils.files import printable, write_text
 from glocal.utils.registrations import registered_names
 
 if TYPE_CHECKING:
@@ -176,12 +176,6 @@ def summary(localization: "Localization", path: Path) -> str:
     spans = ", ".join(f"{segment.start:.2f}–{segment.end:.2f} s" for segment in best.segments) or "nowhere"
     tubes = "1 tube" if len(best.tubes) == 1 else f"{len(best.tubes)} tubes"
     return f"{printable(localization.name)}: {printable(best.label)} {spans}, {tubes} → {printable(path)}"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file. Raises InputError if it cannot be written."""
-    with output_path(path) as temporary:
-        temporary.write_text(text, "utf-8")
 
 
 def _is_saved(path: str) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from glocal.attribution.frozen_network import frozen
 from glocal.attribution.inputs.axes import CANONICAL, check_layout, rearrange
 from glocal.attribution.inputs.default_device import defaults_on_cpu
-from glocal.attribution.inputs.network_inputs import call, to_network
+from glocal.attribution.inputs.network_inputs import call, convolutions, to_network
 from glocal.attribution.inputs.token_grid import Grid
 from glocal.attribution.inputs.wrappers import unwrap
 from glocal.attribution.layers import LayerNames, find_layers
@@ -212,8 +212,7 @@ def _centre_crop(clip_spec: ClipSpec) -> tuple[ClipSpec, tuple[str, ...]]:
 
 def _channel_mismatch(network: nn.Module, clip_spec: ClipSpec) -> str:
     """Say how the channels of the clips differ from those of the network's first convolution, if they do."""
-    convolutions = (module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Conv3d))
-    first = next(convolutions, None)
+    first = next(convolutions(network), None)
     if first is None or first.in_channels == clip_spec.channels or clip_spec.modality == "rgb+flow":
         return ""
     advice = {

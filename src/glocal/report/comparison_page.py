@@ -15,7 +15,7 @@ from glocal.report.drawing import draw_frame
 from glocal.report.page_media import data_uri
 from glocal.report.style import OverlayStyle
 from glocal.types import Frame, ScoredBox
-from glocal.utils.files import output_path
+from glocal.utils.files import write_text
 from glocal.video.resizing import resize
 
 PICTURES = 6
@@ -106,8 +106,7 @@ def write_comparison(
         version=__version__,
     )
     path = Path(path)
-    with output_path(path) as temporary:
-        temporary.write_text(page, "utf-8")
+    write_text(path, page)
     return path
 
 

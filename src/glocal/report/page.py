@@ -29,7 +29,7 @@ from glocal.report.page_data import (
 from glocal.report.page_media import PageMedia, collect_media, data_uri, key_frames
 from glocal.report.style import DEFAULT_STYLE, OverlayStyle
 from glocal.types import Frame
-from glocal.utils.files import output_path, printable
+from glocal.utils.files import printable, write_text
 from glocal.utils.inline_html import json_for_script, policy_hash
 from glocal.video import Video, read_video
 
@@ -87,8 +87,7 @@ def write_page(
         full_paths=full_paths,
         media=media,
     )
-    with output_path(path) as temporary:
-        temporary.write_text(page, "utf-8")
+    write_text(path, page)
     return path
 
 

@@ -178,6 +178,16 @@ def output_path(path: Path) -> Iterator[Path]:
         yield temporary
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all; its folder is created if it is missing.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    with output_path(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
 def read_bounded(path: Path, limit: int) -> bytes:
     """Read a regular file of at most `limit` bytes.
 

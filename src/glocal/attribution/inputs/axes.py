@@ -9,7 +9,14 @@ import torch
 from torch import Size, Tensor, nn
 
 from glocal.attribution.frozen_network import frozen
-from glocal.attribution.inputs.network_inputs import Inputs, call, map_tensors, tensors, to_network
+from glocal.attribution.inputs.network_inputs import (
+    Inputs,
+    call,
+    convolutions,
+    map_tensors,
+    tensors,
+    to_network,
+)
 from glocal.errors import unknown
 
 LAYOUTS = ("BCTHW", "BTCHW", "BTHWC")
@@ -50,10 +57,8 @@ def _fits(order: str, shapes: Sequence[Size], channels: Sequence[int]) -> bool:
 
 def _channels(network: nn.Module) -> tuple[int, ...]:
     """Numbers of input channels that are possible: that of the first convolution, else the usual ones."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Conv3d):
-            return (module.in_channels,)
-    return USUAL_CHANNELS
+    first = next(convolutions(network), None)
+    return USUAL_CHANNELS if first is None else (first.in_channels,)
 
 
 def _seen_by_convolution(network: nn.Module, clips: Inputs, shapes: Sequence[Size]) -> str | None:
@@ -91,8 +96,7 @@ class _ReachedError(Exception):
 def _first_convolved(network: nn.Module, clips: Inputs) -> Tensor | None:
     """What the first convolution that runs gets; None if none runs."""
     inputs: list[Tensor] = []
-    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)]
-    if not convolutions:
+    if next(convolutions(network), None) is None:
         return None
 
     def hook(module: nn.Module, args: Any) -> None:
@@ -100,7 +104,7 @@ def _first_convolved(network: nn.Module, clips: Inputs) -> Tensor | None:
         raise _ReachedError
 
     with torch.no_grad(), frozen(network), contextlib.ExitStack() as stack:
-        for module in convolutions:
+        for module in convolutions(network):
             stack.callback(module.register_forward_pre_hook(hook).remove)
         with contextlib.suppress(Exception):  # of any kind: what goes wrong before is seen when it is run
             call(network, clips)

@@ -1,6 +1,6 @@
 """What a network is called with: a tensor, a list, several arguments or keyword arguments."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -166,6 +166,11 @@ def video_positions(inputs: Inputs, input: InputName = None) -> list[int]:
     return [i for i in maps if values[i].shape[-2:] in sides] if sides else maps
 
 
+def convolutions(network: nn.Module) -> Iterator[nn.Conv2d | nn.Conv3d]:
+    """The 2D and 3D convolutions of a network, in the order in which it defines them."""
+    return (module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Conv3d))
+
+
 def check_clips(network: nn.Module, inputs: Inputs, input: InputName = None) -> None:
     """Check that the clips or images that are explained have samples, frames and pixels.
 
@@ -175,7 +180,7 @@ def check_clips(network: nn.Module, inputs: Inputs, input: InputName = None) -> 
     """
     if any(parameter.is_meta for parameter in network.parameters()):
         raise InputError("the network's weights are on the meta device, without values; load them first.")
-    first = next((m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)), None)
+    first = next(convolutions(network), None)
     for video in videos(inputs, input):
         shape = tuple(video.shape)
         if 0 in shape:

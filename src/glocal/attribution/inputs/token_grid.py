@@ -8,7 +8,7 @@ from typing import Any
 from torch import Size, Tensor, nn
 
 from glocal.attribution.inputs.axes import layout_of
-from glocal.attribution.inputs.network_inputs import InputName, Inputs, videos
+from glocal.attribution.inputs.network_inputs import InputName, Inputs, convolutions, videos
 from glocal.errors import UsageError
 
 MOST_EXTRA_TOKENS = 16
@@ -190,8 +190,7 @@ def _patch_of_config(config: Any) -> tuple[int, ...] | None:
 
 def _patch_of_convolution(network: nn.Module) -> tuple[int, ...] | None:
     """`(frames, rows, columns)` of a patch, if the first convolution cuts the input into patches."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Conv3d):
-            cuts = module.kernel_size == module.stride and module.kernel_size[-1] > 1
-            return (1, *module.kernel_size)[-3:] if cuts else None
-    return None
+    first = next(convolutions(network), None)
+    if first is None or first.kernel_size != first.stride or first.kernel_size[-1] == 1:
+        return None
+    return (1, *first.kernel_size)[-3:]
